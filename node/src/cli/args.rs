@@ -1,0 +1,496 @@
+//! What may be typed. Values are checked where they are understood (`config::job`), not here.
+
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use protocol::codec;
+use sim::processes::{Action, Fault};
+
+use crate::config::RawJob;
+use crate::config::raw::{RawData, RawGossip, RawModel, RawOptimizer, RawTraining};
+
+/// Peers of a simulation when nothing is said.
+pub const SIM_PEERS_DEFAULT: u32 = 4;
+/// Epochs of a simulation when nothing is said: `run` trains until it is stopped, a simulation has an end.
+pub const SIM_EPOCHS_DEFAULT: u32 = 300;
+/// Latest time of a fault, seconds: a day.
+const FAULT_SECONDS_MAX: f64 = 86_400.0;
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0    done (for `run` without --epochs: stopped by ctrl-c or SIGTERM)
+  1    starling itself failed, or a peer of a simulation died
+  2    a flag or its value
+  3    a file or its content: job, data, identity, a report that cannot be written
+  4    the network: a port in use, an address that cannot be bound
+  5    the device: none of that name, lost, out of memory
+  130  stopped by ctrl-c or SIGTERM before the end";
+
+/// Decentralized gossip training: every peer trains on its own data and its own GPU, tells its neighbours what changed,
+/// and folds in what it hears. No server.
+#[derive(Debug, Parser)]
+#[command(name = "starling", version, after_help = EXIT_CODES, max_term_width = 110, arg_required_else_help = true)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// See [`Cli`].
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// One peer: trains, gossips with whom it finds on the LAN, until it is stopped
+    #[command(after_help = RUN_EXAMPLES)]
+    Run(RunArgs),
+    /// A swarm of real processes on this machine, with a live table and a summary
+    #[command(after_help = SIM_EXAMPLES)]
+    Sim(Box<SimArgs>),
+    /// Write, check or show a job file: what a swarm trains, and its invitation
+    #[command(subcommand)]
+    Job(JobCommand),
+}
+
+const RUN_EXAMPLES: &str = "\
+Examples:
+  starling run --open                          the public demo job, with everyone on this LAN who runs it
+  starling run --job job.toml                  a job of your own, with every machine that holds the same file
+  starling run --job job.toml --listen /ip4/0.0.0.0/tcp/4001
+  starling run --job job.toml --peer /ip4/192.0.2.7/tcp/4001
+  starling run --job job.toml --epochs 50 --json result.json";
+
+const SIM_EXAMPLES: &str = "\
+Examples:
+  starling sim                                             4 peers on loopback, 300 epochs
+  starling sim --peers 8 --split dirichlet:0.1 --baseline  what gossip is worth when every peer sees other classes
+  starling sim --epochs 5000 --kill 2@5 --restart 2@8      a peer dies without a word and comes back with nothing
+  sudo starling sim --netns                                a network namespace a peer; they meet by mDNS
+  starling sim --json - | jq .bytes_ratio                  the summary as data
+  starling sim --virtual --peers 64 --seeds 0..10          virtual peers in virtual time, ten seeds
+  starling sim --virtual sim/scenarios/partition.toml --html partition.html
+  starling sim compare before.json after.json              what changed";
+
+/// `starling run`
+#[derive(Debug, Args)]
+pub struct RunArgs {
+    /// The job file (`starling job init` writes one); without it the public demo job, which wants --open
+    #[arg(long, value_name = "FILE")]
+    pub job: Option<PathBuf>,
+    /// Agree to train with everyone: the job has no key
+    #[arg(long)]
+    pub open: bool,
+    /// Listen here (repeatable) [default: every interface, TCP and a free port]
+    #[arg(long, value_name = "MULTIADDR")]
+    pub listen: Vec<String>,
+    /// Dial this peer (repeatable); others are found by mDNS and through the peers
+    #[arg(long, value_name = "MULTIADDR")]
+    pub peer: Vec<String>,
+    /// Neither announce this peer on the LAN nor look for others there
+    #[arg(long)]
+    pub no_mdns: bool,
+    /// File of the identity key, made when it is not there [default: identity.key in the user's data directory]
+    #[arg(long, value_name = "FILE")]
+    pub identity: Option<PathBuf>,
+    /// Train on this shard, numbered from 0, of the job's [default: drawn from the identity]
+    #[arg(long, value_name = "I[/N]")]
+    pub shard: Option<Shard>,
+    /// Stop after so many epochs [default: as in the job, else never]
+    #[arg(long, value_name = "E")]
+    pub epochs: Option<u32>,
+    /// Train alone, without a socket
+    #[arg(long)]
+    pub no_gossip: bool,
+    /// What every command understands.
+    #[command(flatten)]
+    pub common: Common,
+    /// Wait for so many neighbours before training, for a while
+    #[arg(long, hide = true, value_name = "N")]
+    pub company: Option<u16>,
+    /// Speak to a launcher: events on stdout, stop when stdin ends
+    #[arg(long, hide = true)]
+    pub child: bool,
+}
+
+/// `starling sim`
+#[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub struct SimArgs {
+    /// Something else than a run.
+    #[command(subcommand)]
+    pub command: Option<SimCommand>,
+    /// Number of peers, 1 to 256 processes or 1 to 100000 virtual peers [default: 4, or as in the scenario]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub peers: Option<u32>,
+    /// Virtual peers in virtual time instead of processes, as the scenario file says; without a file, as the flags say
+    #[arg(long = "virtual", value_name = "SCENARIO", num_args = 0..=1, conflicts_with_all = ["baseline", "netns", "kill", "restart", "no_gossip"])]
+    pub scenario: Option<Option<PathBuf>>,
+    /// With --virtual: these seeds, in parallel [default: as many as the scenario asks for]
+    #[arg(long, value_name = "A..B", requires = "scenario", conflicts_with = "seed")]
+    pub seeds: Option<SeedRange>,
+    /// With --virtual: stop after so many events, to look at what led to a violation
+    #[arg(long, value_name = "EVENT", requires = "scenario")]
+    pub until: Option<u64>,
+    /// With --virtual: write curves, tables and time line as one page
+    #[arg(long, value_name = "FILE", requires = "scenario")]
+    pub html: Option<PathBuf>,
+    /// Start from this job file instead of the demo job; the other flags go on top
+    #[arg(long, value_name = "FILE")]
+    pub job: Option<PathBuf>,
+    /// Epochs of every peer [default: as in the job, else 300]
+    #[arg(long, value_name = "E")]
+    pub epochs: Option<u32>,
+    /// Optimizer steps between two deltas of a peer
+    #[arg(long, value_name = "H")]
+    pub steps: Option<u32>,
+    /// Hidden widths of the MLP, as 64,64; `none` for a linear model
+    #[arg(long, value_name = "WIDTHS")]
+    pub model: Option<Widths>,
+    /// Learning rate
+    #[arg(long, value_name = "RATE", allow_negative_numbers = true)]
+    pub lr: Option<f32>,
+    /// Samples a step
+    #[arg(long, value_name = "B")]
+    pub batch: Option<u32>,
+    /// adam or sgd
+    #[arg(long, value_name = "NAME")]
+    pub optimizer: Option<String>,
+    /// iid, dirichlet:ALPHA (the smaller ALPHA, the less alike the data), or classes:K (K classes a peer)
+    #[arg(long, value_name = "SPLIT")]
+    pub split: Option<String>,
+    /// How deltas are said.
+    #[arg(long, value_name = "NAME", help = codec_help())]
+    pub codec: Option<String>,
+    /// Share of a delta that goes into the shared model, times the number of living peers
+    #[arg(long, value_name = "G", allow_negative_numbers = true)]
+    pub gain: Option<f32>,
+    /// Seed of everything random
+    #[arg(long, value_name = "S")]
+    pub seed: Option<u64>,
+    /// Every peer trains alone
+    #[arg(long, conflicts_with_all = ["baseline", "netns"])]
+    pub no_gossip: bool,
+    /// Run the same again without gossip, and compare
+    #[arg(long)]
+    pub baseline: bool,
+    /// Kill a peer (SIGKILL) so many seconds after the start (repeatable); peers are numbered from 0. What is due only
+    /// after the last epoch does not happen
+    #[arg(long, value_name = "PEER@SECONDS")]
+    pub kill: Vec<PeerAt>,
+    /// Start a killed peer again, without any state (repeatable)
+    #[arg(long, value_name = "PEER@SECONDS")]
+    pub restart: Vec<PeerAt>,
+    /// Put each peer into a network namespace of its own, where they meet by mDNS (needs root)
+    #[arg(long)]
+    pub netns: bool,
+    /// What every command understands.
+    #[command(flatten)]
+    pub common: Common,
+}
+
+/// `starling sim compare`
+#[derive(Debug, Subcommand)]
+pub enum SimCommand {
+    /// What changed between two reports of `sim --virtual --json`
+    Compare(CompareArgs),
+}
+
+/// See [`SimCommand`].
+#[derive(Debug, Args)]
+pub struct CompareArgs {
+    /// The earlier report
+    #[arg(value_name = "A.json")]
+    pub before: PathBuf,
+    /// The later report
+    #[arg(value_name = "B.json")]
+    pub after: PathBuf,
+}
+
+/// `A..B`: from A to below B.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SeedRange {
+    /// First seed.
+    pub first: u64,
+    /// The seed after the last one.
+    pub end: u64,
+}
+
+impl FromStr for SeedRange {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let parts = text.split_once("..").and_then(|(a, b)| Some((a.parse().ok()?, b.parse().ok()?)));
+        match parts {
+            Some((first, end)) if first < end => Ok(Self { first, end }),
+            _ => Err("A..B with A below B, as 0..5 for five seeds".into()),
+        }
+    }
+}
+
+/// Flags that mean the same everywhere.
+#[derive(Clone, Debug, Args)]
+pub struct Common {
+    /// Train on this device: auto (the best GPU, else the CPU), cpu, or a part of its name
+    #[arg(long, value_name = "auto|cpu|NAME", default_value = "auto")]
+    pub device: String,
+    /// Folder of idx files instead of the job's data set
+    #[arg(long, value_name = "DIR")]
+    pub data: Option<PathBuf>,
+    /// Write the summary as JSON at the end; - is standard output, and people then read standard error
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<PathBuf>,
+    /// What to log on standard error: error, warn, info, debug, trace, or a filter as node=debug,libp2p=info
+    #[arg(long, value_name = "LEVEL", default_value = "error")]
+    pub log: String,
+    /// How to log
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    pub log_format: LogFormat,
+}
+
+/// How to log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One object a line.
+    Json,
+}
+
+/// `starling job`
+#[derive(Debug, Subcommand)]
+pub enum JobCommand {
+    /// Write a commented job with a fresh swarm key; never overwrites
+    Init(JobInitArgs),
+    /// Check a job file and the data it names
+    Check(JobFileArgs),
+    /// Print a job with every default spelled out, and the id of its run
+    Show(JobFileArgs),
+}
+
+/// `starling job init`
+#[derive(Debug, Args)]
+pub struct JobInitArgs {
+    /// Where to write it
+    #[arg(value_name = "FILE", default_value = "job.toml")]
+    pub file: PathBuf,
+    /// Name of the swarm
+    #[arg(long, default_value = "flock")]
+    pub name: String,
+    /// Without a key: everyone may join
+    #[arg(long)]
+    pub open: bool,
+    /// Print it instead
+    #[arg(long)]
+    pub stdout: bool,
+}
+
+/// `starling job check|show`
+#[derive(Debug, Args)]
+pub struct JobFileArgs {
+    /// The job file; without it the embedded demo job
+    #[arg(value_name = "FILE")]
+    pub file: Option<PathBuf>,
+}
+
+/// One line that names them all; what each does is in the file that `job init` writes.
+fn codec_help() -> String {
+    let names: Vec<_> = codec::ALL.iter().map(|codec| codec.name()).collect();
+    format!("How deltas are said: {}", names.join(", "))
+}
+
+/// `I` or `I/N`
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shard {
+    /// From 0.
+    pub index: u32,
+    /// Number of shards, when it was said.
+    pub of: Option<u32>,
+}
+
+impl FromStr for Shard {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let number =
+            |digits: &str| digits.parse::<u32>().map_err(|_| format!("{digits:?} is no number: I or I/N, as 0/4"));
+        let (index, of) = match text.split_once('/') {
+            Some((index, of)) => (number(index)?, Some(number(of)?)),
+            None => (number(text)?, None),
+        };
+        match of {
+            Some(of) if index >= of => {
+                Err(format!("shards are numbered from 0: the last of {of} is {}", of.saturating_sub(1)))
+            }
+            _ => Ok(Self { index, of }),
+        }
+    }
+}
+
+/// `PEER@SECONDS`
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct PeerAt {
+    /// From 0.
+    pub peer: u32,
+    /// Since the start.
+    pub at: Duration,
+}
+
+impl FromStr for PeerAt {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (peer, seconds) = text.split_once('@').ok_or("PEER@SECONDS, as 2@5")?;
+        let peer = peer.parse().map_err(|_| format!("{peer:?} is no number of a peer"))?;
+        let seconds: f64 = seconds.parse().map_err(|_| format!("{seconds:?} is no number of seconds"))?;
+        if !(0.0..=FAULT_SECONDS_MAX).contains(&seconds) {
+            return Err(format!("{seconds} s: from 0 to {FAULT_SECONDS_MAX}"));
+        }
+        Ok(Self { peer, at: Duration::from_secs_f64(seconds) })
+    }
+}
+
+/// `64,64` or `none`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Widths(pub Vec<u32>);
+
+impl FromStr for Widths {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text == "none" {
+            return Ok(Self(Vec::new()));
+        }
+        let width =
+            |part: &str| part.trim().parse().map_err(|_| format!("{part:?} is no width: widths as 64,64, or none"));
+        text.split(',').map(width).collect::<Result<_, _>>().map(Self)
+    }
+}
+
+impl SimArgs {
+    /// Number of processes.
+    #[must_use]
+    pub fn peers(&self) -> u32 {
+        self.peers.unwrap_or(SIM_PEERS_DEFAULT)
+    }
+
+    /// What the flags say about the job.
+    #[must_use]
+    pub fn job_layer(&self) -> RawJob {
+        RawJob {
+            model: RawModel { hidden: self.model.clone().map(|widths| widths.0), ..RawModel::default() },
+            data: RawData {
+                path: self.common.data.clone(),
+                split: self.split.clone(),
+                shards: Some(self.peers()),
+                batch: self.batch,
+                ..RawData::default()
+            },
+            optimizer: RawOptimizer { kind: self.optimizer.clone(), learning_rate: self.lr, ..RawOptimizer::default() },
+            gossip: RawGossip { codec: self.codec.clone(), gain: self.gain, steps: self.steps, ..RawGossip::default() },
+            training: RawTraining { epochs: self.epochs, seed: self.seed },
+            ..RawJob::default()
+        }
+    }
+
+    /// What happens to whom.
+    #[must_use]
+    pub fn faults(&self) -> Vec<Fault> {
+        let fault = |action| move |at: &PeerAt| Fault { at: at.at, peer: at.peer, action };
+        self.kill.iter().map(fault(Action::Kill)).chain(self.restart.iter().map(fault(Action::Restart))).collect()
+    }
+}
+
+impl RunArgs {
+    /// What the flags say about the job.
+    #[must_use]
+    pub fn job_layer(&self) -> RawJob {
+        RawJob {
+            data: RawData { path: self.common.data.clone(), ..RawData::default() },
+            training: RawTraining { epochs: self.epochs, ..RawTraining::default() },
+            ..RawJob::default()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+    use std::ffi::OsString;
+    use std::path::Path;
+
+    use clap::CommandFactory as _;
+    use sim::processes::{Arrangement, Birth, SwarmSpec};
+
+    use super::*;
+
+    fn parse(line: &str) -> Result<Cli, clap::Error> {
+        Cli::try_parse_from(line.split_whitespace())
+    }
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn help_names_every_codec() {
+        let mut command = Cli::command();
+        let help = command.find_subcommand_mut("sim").unwrap().render_long_help().to_string();
+        assert!(codec::ALL.iter().all(|codec| help.contains(codec.name())), "{help}");
+    }
+
+    #[test]
+    fn sim_needs_no_flags_and_takes_all_of_them() {
+        assert!(parse("starling sim").is_ok());
+        let all = "starling sim --peers 8 --epochs 2 --steps 3 --model 32,16 --lr 0.1 --batch 8 --optimizer sgd \
+                   --split dirichlet:0.1 --codec dense_f32 --gain 1 --seed 7 --device cpu --baseline --kill 2@5 \
+                   --restart 2@8.5 --netns --json - --data x --log debug --log-format json";
+        let Command::Sim(sim) = parse(all).unwrap().command else { panic!("sim") };
+        assert_eq!(sim.model, Some(Widths(vec![32, 16])));
+        assert_eq!(sim.faults().len(), 2);
+        assert_eq!(sim.restart[0], PeerAt { peer: 2, at: Duration::from_millis(8500) });
+    }
+
+    #[test]
+    fn what_the_launcher_says_to_a_child_is_understood() {
+        let spec = SwarmSpec {
+            program: "starling".into(),
+            peers: 4,
+            job: String::new(),
+            epochs: 3,
+            gossip: true,
+            arguments: vec!["--device".into(), "cpu".into(), "--log".into(), "error".into()],
+            faults: Vec::new(),
+            arrangement: Arrangement::Loopback,
+        };
+        for (gossip, bootstrap) in [(true, None), (true, Some("/ip4/127.0.0.1/tcp/4001")), (false, None)] {
+            let spec = SwarmSpec { gossip, ..spec.clone() };
+            let birth = Birth { index: 1, home: Path::new("/h"), bootstrap, epochs: 3, first_life: true };
+            let line = [OsString::from("starling")].into_iter().chain(spec.child_arguments(birth));
+            let Command::Run(run) = Cli::try_parse_from(line).unwrap().command else { panic!("run") };
+            assert!(run.child && run.no_mdns);
+            assert_eq!((run.shard, run.epochs), (Some(Shard { index: 1, of: Some(4) }), Some(3)));
+            assert_eq!((run.no_gossip, run.peer.len()), (!gossip, usize::from(bootstrap.is_some())));
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_meant_is_refused() {
+        for line in [
+            "starling sim --peers 0",
+            "starling sim --peers 100001",
+            "starling sim --kill 2",
+            "starling sim --kill two@5",
+            "starling sim --kill 2@-1",
+            "starling sim --kill 2@NaN",
+            "starling sim --model 64,,64",
+            "starling sim --no-gossip --baseline",
+            "starling sim --nonsense",
+            "starling run --shard 4/4",
+            "starling run --log-format xml",
+            "starling",
+        ] {
+            assert!(parse(line).is_err(), "{line}");
+        }
+    }
+}

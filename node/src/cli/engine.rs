@@ -1,0 +1,134 @@
+//! From a job to what computes it: data, model, device, learner.
+
+use std::sync::Arc;
+
+use protocol::learner::Learner;
+use protocol::log::Context;
+use shaders::data::{self, Dataset};
+use shaders::engine::{self, DeviceChoice, DeviceError, Executor};
+use shaders::models::ModelSpec;
+use shaders::optim::OptimizerSpec;
+use shaders::{LearnerSpec, TrainingLearner};
+use sim::virtual_swarm::Task;
+
+use crate::config::{Data, Job, Model, OptimizerKind};
+use crate::driver::MakeLearner;
+use crate::error::{Error, Kind};
+
+/// Sizes that follow from a job and its data.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Shape {
+    pub(super) parameters: usize,
+    pub(super) training_samples: usize,
+    pub(super) test_samples: usize,
+}
+
+/// What a peer computes with.
+pub(super) struct Engine {
+    pub(super) context: Context,
+    pub(super) steps_per_epoch: u32,
+    /// Name of the device.
+    pub(super) device: String,
+    pub(super) backend: String,
+    /// What the user should know of the device.
+    pub(super) note: Option<String>,
+    pub(super) learner: MakeLearner,
+}
+
+/// Loads the data of a job and says how large everything is.
+pub(super) fn shape(job: &Job) -> Result<Shape, Error> {
+    let dataset = load(&job.data)?;
+    split(job, &dataset)?;
+    Ok(Shape {
+        parameters: model(job).schema(dataset.features(), dataset.classes).parameters(),
+        training_samples: dataset.train.len(),
+        test_samples: dataset.test.len(),
+    })
+}
+
+/// Loads the data, takes the shard, opens the device. The learner itself is built later, on the thread that will own it.
+pub(super) fn build(job: &Job, device: &str, shard: u32, order_seed: u64) -> Result<Engine, Error> {
+    let dataset = Arc::new(load(&job.data)?);
+    let shard = split(job, &dataset)?.into_iter().nth(shard as usize).unwrap_or_default();
+    let schema = model(job).schema(dataset.features(), dataset.classes);
+    let executor = open(device)?;
+    let info = executor.info().clone();
+    let spec = LearnerSpec {
+        model: model(job),
+        optimizer: optimizer(job),
+        schedule: job.schedule,
+        batch: job.batch as usize,
+        init_seed: job.init_seed(),
+        order_seed,
+        shard,
+        dataset: Arc::clone(&dataset),
+    };
+    Ok(Engine {
+        context: Context {
+            run: job.run_id(),
+            schema: schema.hash(),
+            parameters: schema.parameters(),
+            codec: job.codec,
+            limits: job.limits(),
+        },
+        steps_per_epoch: job.steps_per_epoch(dataset.train.len()),
+        device: info.name,
+        backend: info.backend,
+        note: info.note,
+        learner: Box::new(move || Ok(Box::new(TrainingLearner::new(spec, executor)?) as Box<dyn Learner>)),
+    })
+}
+
+/// What the virtual peers of a job compute.
+pub(super) fn task(job: &Job, dataset: Arc<Dataset>) -> Result<Task, Error> {
+    Ok(Task::Train {
+        model: model(job),
+        optimizer: optimizer(job),
+        schedule: job.schedule,
+        batch: job.batch as usize,
+        init_seed: job.init_seed(),
+        shards: Arc::new(split(job, &dataset)?),
+        order_seeds: Arc::new((0..job.shards).map(|shard| job.order_seed(shard, &[])).collect()),
+        dataset,
+    })
+}
+
+pub(super) fn load(source: &Data) -> Result<Dataset, Error> {
+    let loaded = match source {
+        Data::Embedded(name) => data::embedded(name),
+        Data::Folder(path) => data::open_folder(path),
+    };
+    loaded.map_err(|error| Error::new(Kind::Input, error))
+}
+
+/// The training samples of every shard.
+fn split(job: &Job, dataset: &Dataset) -> Result<Vec<Vec<u32>>, Error> {
+    job.split
+        .shards(&dataset.train.labels, job.shards as usize, job.seed)
+        .map_err(|error| Error::new(Kind::Input, error).hint("fewer shards (--peers), or more data"))
+}
+
+fn open(device: &str) -> Result<Box<dyn Executor>, Error> {
+    let choice: DeviceChoice = device.parse().unwrap_or_else(|never: std::convert::Infallible| match never {});
+    engine::open(&choice).map_err(|error| {
+        let hint = match error {
+            DeviceError::NotFound { .. } => "--device takes auto, cpu, or a part of a name",
+            DeviceError::Failed(_) => "--device cpu trains without it",
+        };
+        Error::new(Kind::Device, error).hint(hint)
+    })
+}
+
+fn model(job: &Job) -> ModelSpec {
+    match &job.model {
+        Model::Mlp { hidden } => ModelSpec::Mlp { hidden: hidden.clone() },
+    }
+}
+
+fn optimizer(job: &Job) -> OptimizerSpec {
+    let learning_rate = job.learning_rate;
+    match job.optimizer {
+        OptimizerKind::Adam => OptimizerSpec::Adam { learning_rate },
+        OptimizerKind::Sgd { momentum } => OptimizerSpec::Sgd { learning_rate, momentum },
+    }
+}

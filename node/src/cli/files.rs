@@ -1,0 +1,133 @@
+//! The files that commands write: checked before a long run, written after it.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write as _};
+use std::os::unix::fs::FileTypeExt as _;
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+
+use crate::error::{Error, Kind};
+
+/// Where `--json` writes.
+#[derive(Clone, Debug)]
+pub(super) enum JsonTarget {
+    Nowhere,
+    Stdout,
+    File(PathBuf),
+}
+
+impl JsonTarget {
+    /// Understands the flag, and finds out now rather than after an hour that nothing can be written there.
+    pub(super) fn new(path: Option<&Path>) -> Result<Self, Error> {
+        let Some(path) = path else { return Ok(Self::Nowhere) };
+        if path == Path::new("-") {
+            return Ok(Self::Stdout);
+        }
+        check_place("--json", path)?;
+        Ok(Self::File(path.to_owned()))
+    }
+
+    /// Whether standard output is taken.
+    pub(super) fn is_stdout(&self) -> bool {
+        matches!(self, Self::Stdout)
+    }
+
+    /// Writes the report.
+    pub(super) fn write<R: Serialize>(&self, report: &R) -> Result<(), Error> {
+        let failed =
+            |error: &dyn std::fmt::Display| Error::new(Kind::Internal, format!("cannot write the JSON: {error}"));
+        let text = serde_json::to_string_pretty(report).map_err(|error| failed(&error))? + "\n";
+        match self {
+            Self::Nowhere => Ok(()),
+            Self::Stdout => match io::stdout().write_all(text.as_bytes()) {
+                // Whoever read has read enough.
+                Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+                done => done.map_err(|error| failed(&error)),
+            },
+            Self::File(path) => fs::write(path, text).map_err(|error| unwritable("--json", path, &error)),
+        }
+    }
+}
+
+/// A text file that a flag names.
+#[derive(Clone, Debug)]
+pub(super) struct TextTarget {
+    flag: &'static str,
+    path: PathBuf,
+}
+
+impl TextTarget {
+    /// Finds out now whether it can be written.
+    pub(super) fn new(flag: &'static str, path: &Path) -> Result<Self, Error> {
+        check_place(flag, path)?;
+        Ok(Self { flag, path: path.to_owned() })
+    }
+
+    pub(super) fn write(&self, text: &str) -> Result<(), Error> {
+        fs::write(&self.path, text).map_err(|error| unwritable(self.flag, &self.path, &error))
+    }
+}
+
+/// Opens the file as the end of the run will. What is there stays as it is until then, and a file that was not there is
+/// not left behind: a run that fails has no report, not an empty one.
+fn check_place(flag: &str, path: &Path) -> Result<(), Error> {
+    // To open a named pipe is to wait for its reader.
+    if fs::metadata(path).is_ok_and(|found| found.file_type().is_fifo()) {
+        return Ok(());
+    }
+    let opened = match File::create_new(path) {
+        Ok(_) => fs::remove_file(path),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            OpenOptions::new().write(true).open(path).map(drop)
+        }
+        Err(error) => Err(error),
+    };
+    opened.map_err(|error| unwritable(flag, path, &error))
+}
+
+fn unwritable(flag: &str, path: &Path, error: &io::Error) -> Error {
+    Error::new(Kind::Input, format!("{flag} {}: cannot be written: {error}", path.display()))
+        .hint("name a file in a folder that is there and that you may write to")
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+    use super::*;
+
+    #[test]
+    fn what_cannot_be_written_is_found_before_the_run() {
+        let folder = tempfile::tempdir().unwrap();
+        // /proc is a folder in which nobody can make a file, not even root.
+        let nowhere = [folder.path().to_owned(), folder.path().join("no/such.json"), "/proc/starling.json".into()];
+        for path in &nowhere {
+            for error in [JsonTarget::new(Some(path)).unwrap_err(), TextTarget::new("--html", path).unwrap_err()] {
+                assert_eq!(error.kind, Kind::Input);
+                assert!(error.message.contains(path.to_str().unwrap()) && error.hint.is_some(), "{error}");
+            }
+        }
+    }
+
+    #[test]
+    fn looking_leaves_no_trace() {
+        let folder = tempfile::tempdir().unwrap();
+        let [old, new] = ["old.json", "new.json"].map(|name| folder.path().join(name));
+        fs::write(&old, "kept").unwrap();
+        let targets = [&old, &new].map(|path| JsonTarget::new(Some(path)).unwrap());
+        assert_eq!(fs::read_to_string(&old).unwrap(), "kept");
+        assert!(!new.exists());
+        targets.iter().for_each(|target| target.write(&[1]).unwrap());
+        assert_eq!(fs::read(&old).unwrap(), fs::read(&new).unwrap());
+    }
+
+    #[test]
+    fn a_disk_that_fills_up_meanwhile_names_the_file() {
+        let full = Path::new("/dev/full");
+        if full.exists() {
+            let error = JsonTarget::new(Some(full)).unwrap().write(&[1]).unwrap_err();
+            assert_eq!(error.kind, Kind::Input);
+            assert!(error.message.contains("/dev/full"), "{error}");
+        }
+    }
+}

@@ -1,0 +1,216 @@
+//! `starling job init|check|show`.
+
+use std::fs::OpenOptions;
+use std::io::{self, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::Path;
+
+use protocol::trust::admission::SwarmKey;
+use protocol::{partner, trigger};
+use shaders::optim::schedule::Curve;
+
+use super::args::{JobCommand, JobFileArgs, JobInitArgs};
+use super::engine;
+use crate::config::job::list;
+use crate::config::raw::exposed_mode;
+use crate::config::{Data, Job, Model, OptimizerKind, RawJob, template};
+use crate::error::{Error, Kind};
+
+pub(super) fn run(command: &JobCommand) -> Result<(), Error> {
+    match command {
+        JobCommand::Init(args) => init(args),
+        JobCommand::Check(args) => check(args),
+        JobCommand::Show(args) => show(args),
+    }
+}
+
+/// A fresh random key.
+pub(super) fn fresh_key() -> Result<SwarmKey, Error> {
+    let mut key = SwarmKey::default();
+    getrandom::fill(&mut key)
+        .map_err(|error| Error::new(Kind::Internal, format!("the system gives no randomness: {error}")))?;
+    Ok(key)
+}
+
+/// The file's layer, or an empty one over the embedded demo job.
+pub(super) fn read(file: Option<&Path>) -> Result<RawJob, Error> {
+    file.map_or_else(|| Ok(RawJob::default()), RawJob::read)
+}
+
+fn init(args: &JobInitArgs) -> Result<(), Error> {
+    let key = if args.open { None } else { Some(fresh_key()?) };
+    let text = template(&args.name, key);
+    // What is written must be readable: the name is the only part that a user chose.
+    let job = Job::new(RawJob::parse(&text, "the new job")?).map_err(|error| Error { kind: Kind::Usage, ..error })?;
+    if args.stdout {
+        say(text.trim_end());
+        return Ok(());
+    }
+    let shown = args.file.display();
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&args.file).map_err(|error| {
+        let message = Error::new(Kind::Input, format!("cannot write {shown}: {error}"));
+        match error.kind() {
+            io::ErrorKind::AlreadyExists => message.hint("it is left as it is: name another file, or remove it first"),
+            _ => message,
+        }
+    })?;
+    file.write_all(text.as_bytes())
+        .map_err(|error| Error::new(Kind::Input, format!("cannot write {shown}: {error}")))?;
+    say(&format!("wrote {shown}: swarm {:?}, run {}", job.name, job.run_id().0.short()));
+    say(&format!("next: copy it to every machine and run there  starling run --job {shown}"));
+    if job.key.is_some() {
+        say("it holds the swarm key: who has the file may join");
+    }
+    Ok(())
+}
+
+fn check(args: &JobFileArgs) -> Result<(), Error> {
+    let job = Job::new(read(args.file.as_deref())?)?;
+    let shape = engine::shape(&job)?;
+    if let Some(warning) = exposed(args.file.as_deref(), &job) {
+        say(&warning);
+    }
+    say(&format!(
+        "valid: swarm {:?}, run {}, {}, {} parameters, {} training and {} test samples, {} steps an epoch",
+        job.name,
+        job.run_id().0.short(),
+        if job.key.is_some() { "private" } else { "open" },
+        shape.parameters,
+        shape.training_samples,
+        shape.test_samples,
+        job.steps_per_epoch(shape.training_samples),
+    ));
+    Ok(())
+}
+
+fn show(args: &JobFileArgs) -> Result<(), Error> {
+    let job = Job::new(read(args.file.as_deref())?)?;
+    say(&format!("# run {}\n{}", job.run_id().0, to_toml(&job, None).trim_end()));
+    Ok(())
+}
+
+/// A warning when a job with a key can be read by others.
+pub(super) fn exposed(file: Option<&Path>, job: &Job) -> Option<String> {
+    job.key?;
+    let file = file?;
+    let mode = exposed_mode(file)?;
+    let shown = file.display();
+    Some(format!(
+        "warning: {shown} holds the swarm key and others on this machine may read it (mode {mode:o}): chmod 600 {shown}"
+    ))
+}
+
+/// A job with every value spelled out. The key is written only when it is given.
+pub(super) fn to_toml(job: &Job, key: Option<SwarmKey>) -> String {
+    let key = match (key, job.key) {
+        (Some(key), _) => format!("key = \"{}\"\n", protocol::id::Hash(key)),
+        (None, Some(_)) => "# key: set, not shown\n".into(),
+        (None, None) => "# no key: open\n".into(),
+    };
+    let Model::Mlp { hidden } = &job.model;
+    let source = match &job.data {
+        Data::Embedded(set) => format!("set = {}", quoted(set)),
+        Data::Folder(path) => format!("path = {}", quoted(&path.to_string_lossy())),
+    };
+    let momentum = match job.optimizer {
+        OptimizerKind::Adam => String::new(),
+        OptimizerKind::Sgd { momentum } => format!("momentum = {momentum:?}\n"),
+    };
+    let length = match job.schedule.curve {
+        Curve::Constant => String::new(),
+        Curve::Cosine { total_samples, floor } => format!("total_samples = {total_samples}\nfloor = {floor:?}\n"),
+    };
+    let link = job.link_bytes_per_second.map_or_else(String::new, |rate| format!("link_bytes_per_second = {rate:?}\n"));
+    let edges: Vec<_> = job.partner_graph.iter().map(|(a, b)| format!("[\"{a}\", \"{b}\"]")).collect();
+    let graph = if edges.is_empty() { String::new() } else { format!("partner_graph = [{}]\n", edges.join(", ")) };
+    let epochs = job.epochs.map_or_else(|| "# epochs: until stopped\n".into(), |epochs| format!("epochs = {epochs}\n"));
+    format!(
+        "[swarm]\nname = {name}\n{key}\n[model]\nkind = \"mlp\"\nhidden = [{hidden}]\n\n\
+         [data]\n{source}\nsplit = \"{split}\"\nshards = {shards}\nbatch = {batch}\n\n\
+         [optimizer]\nkind = \"{optimizer}\"\nlearning_rate = {rate:?}\n{momentum}\
+         schedule = \"{schedule}\"\nwarm_up_samples = {warm_up}\n{length}\n\
+         [gossip]\ncodec = \"{codec}\"\ngain = {gain:?}\nsteps = {steps}\n\
+         trigger = \"{trigger}\"\ntrigger_drift = {drift:?}\ntrigger_plateau = {plateau:?}\n{link}\
+         partner = \"{partner}\"\npartner_alpha = {alpha:?}\npartner_distance = \"{distance}\"\n{graph}\n\
+         [training]\n{epochs}seed = {seed}\n",
+        name = quoted(&job.name),
+        hidden = list(hidden),
+        split = job.split,
+        shards = job.shards,
+        batch = job.batch,
+        optimizer = job.optimizer.name(),
+        rate = job.learning_rate,
+        schedule = job.schedule.curve.name(),
+        warm_up = job.schedule.warm_up_samples,
+        codec = job.codec.name(),
+        gain = job.gain,
+        steps = job.gossip_steps,
+        trigger = trigger::of(job.trigger).name(),
+        drift = job.trigger_drift,
+        plateau = job.trigger_plateau,
+        partner = partner::of(job.partner).name(),
+        alpha = job.partner_alpha,
+        distance = job.partner_distance.name(),
+        seed = job.seed,
+    )
+}
+
+/// A TOML string.
+fn quoted(text: &str) -> String {
+    toml::Value::String(text.to_owned()).to_string()
+}
+
+fn say(text: &str) {
+    let _ = writeln!(io::stdout(), "{text}");
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    #[test]
+    fn a_job_spelled_out_is_the_same_job() {
+        for text in [
+            "",
+            "[optimizer]\nkind = \"sgd\"\nlearning_rate = 1e-9",
+            "[optimizer]\nwarm_up_samples = 500",
+            "[optimizer]\nschedule = \"cosine\"\ntotal_samples = 9000\nwarm_up_samples = 500\nfloor = 0.3",
+            "[data]\nsplit = \"dirichlet:0.1\"\n[training]\nepochs = 3\nseed = 9",
+            "[gossip]\npartner = \"exponential\"\npartner_alpha = 0.3\npartner_distance = \"round_trip\"",
+            "[gossip]\ntrigger = \"adaptive\"\ntrigger_drift = 0.2\ntrigger_plateau = 1e-9\nlink_bytes_per_second = 1e7",
+            &format!(
+                "[gossip]\npartner = \"fixed\"\npartner_graph = [[\"{}\", \"{}\"]]",
+                "0a".repeat(32),
+                "0b".repeat(32)
+            ),
+        ] {
+            let key = Some([9; 32]);
+            let mut job = Job::new(RawJob::parse(text, "a").unwrap()).unwrap();
+            job.key = key;
+            let again = Job::new(RawJob::parse(&to_toml(&job, key), "b").unwrap()).unwrap();
+            assert_eq!((again.run_id(), again.epochs), (job.run_id(), job.epochs), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_key_is_not_shown() {
+        let mut job = Job::new(RawJob::default()).unwrap();
+        job.key = Some([0xab; 32]);
+        assert!(!to_toml(&job, None).contains("abab"));
+    }
+
+    #[test]
+    fn init_writes_a_private_file_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let args =
+            JobInitArgs { file: folder.path().join("job.toml"), name: "flock".into(), open: false, stdout: false };
+        init(&args).unwrap();
+        let mode = std::fs::metadata(&args.file).unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode, 0o600);
+        assert!(Job::new(RawJob::read(&args.file).unwrap()).unwrap().key.is_some());
+        assert_eq!(init(&args).unwrap_err().kind, Kind::Input, "never overwrites");
+    }
+}

@@ -1,0 +1,52 @@
+//! The command line: [`args`] is what may be typed, one file a command is what it does.
+//!
+//! What a command prints for people goes to standard output, or to standard error when `--json -` has taken that. Errors
+//! are one `error:` line and one `hint:` line on standard error, and an exit code that `--help` documents.
+
+use std::io::Write as _;
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+pub mod args;
+mod engine;
+mod files;
+mod format;
+mod job;
+mod logging;
+mod outlet;
+mod run;
+mod signals;
+mod sim;
+mod summary;
+mod table;
+mod translate;
+mod virtual_sim;
+
+use args::{Cli, Command};
+
+/// Runs the command line.
+#[must_use]
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version are "errors" of clap too; they go to standard output with exit code 0.
+            let _ = error.print();
+            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(1));
+        }
+    };
+    let result = match cli.command {
+        Command::Run(args) => run::run(&args),
+        Command::Sim(args) => sim::run(&args),
+        Command::Job(command) => job::run(&command),
+    };
+    logging::drain();
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            let _ = writeln!(std::io::stderr(), "{error}");
+            error.exit_code()
+        }
+    }
+}

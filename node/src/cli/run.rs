@@ -1,0 +1,438 @@
+//! `starling run`: one peer, for a person or (`--child`) for a launcher.
+
+use std::io::{self, BufRead as _};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use protocol::config::{Gossip, Training};
+use protocol::time::Span;
+use protocol::trust::Identity;
+use protocol::{Config, Event};
+use sim::processes::event::{Note, Ready};
+use sim::processes::{ChildEvent, PeerFacts};
+use sim::report::{PeerReport, SimReport};
+use tokio::sync::mpsc;
+use zeroize::Zeroizing;
+
+use super::args::RunArgs;
+use super::engine::{self, Engine};
+use super::files::JsonTarget;
+use super::outlet::Outlet;
+use super::table::Screen;
+use super::translate::Translator;
+use super::{job as job_command, logging, signals, summary};
+use crate::config::Job;
+use crate::driver::{self, Control, NetworkSetup, Observation, PeerSetup};
+use crate::error::{Error, Kind};
+use crate::store::identity;
+
+/// Wishes that may wait for the driver.
+const CONTROL_QUEUE_MAX: usize = 8;
+/// After a signal: how long the peer may take to agree and evaluate before it is told to stop at once.
+const SETTLE_ON_SIGNAL_MAX: Duration = Duration::from_millis(1500);
+/// A child whose launcher is gone has nothing left to do.
+const ORPHAN_MAX: Duration = Duration::from_millis(500);
+/// Where a peer listens when nothing is said.
+const LISTEN_DEFAULT: &str = "/ip4/0.0.0.0/tcp/0";
+
+pub(super) fn run(args: &RunArgs) -> Result<(), Error> {
+    logging::init(&args.common)?;
+    let json = JsonTarget::new(args.common.json.as_deref())?;
+    let job = job_of(args)?;
+    let (control, controls) = mpsc::channel(CONTROL_QUEUE_MAX);
+    if args.child {
+        // Before anything that takes time: the launcher may be gone while the device still compiles its kernels.
+        watch_leash(control.clone());
+    }
+    let peer = Peer::prepare(args, job)?;
+    let stopped = watch_signals(control.clone())?;
+    let mut audience: Box<dyn Audience + Send> =
+        if args.child { Box::new(Lines::new()) } else { Box::new(People::new(peer.job.epochs, json.is_stdout())) };
+    let report = peer.live(&control, controls, audience.as_mut());
+    // Before the last word, which waits for its reader: the file needs none.
+    let written = report.as_ref().map_or(Ok(()), |report| json.write(report));
+    audience.close(report.as_ref().ok().and_then(|report| report.peers.first()));
+    let report = report?;
+    written?;
+    if stopped.load(Ordering::Relaxed) && report.interrupted {
+        return Err(Error::new(Kind::Interrupted, "stopped before the last epoch"));
+    }
+    Ok(())
+}
+
+/// The job that the flags and the file describe, if this peer may take part in it.
+fn job_of(args: &RunArgs) -> Result<Job, Error> {
+    let job = Job::layered(args.job_layer(), job_command::read(args.job.as_deref())?)?;
+    if job.key.is_none() && !args.open && !args.no_gossip && !args.child {
+        let what =
+            if args.job.is_some() { "this job has no key" } else { "without --job, a peer takes the public demo job" };
+        return Err(Error::new(
+            Kind::Usage,
+            format!("{what}: everyone on this network could take part in the training"),
+        )
+        .hint("`starling job init` writes a job of your own; --open says that this is meant"));
+    }
+    if let Some(of) = args.shard.and_then(|shard| shard.of)
+        && of != job.shards
+    {
+        return Err(Error::new(Kind::Usage, format!("--shard names {of} shards, the job has {}", job.shards)));
+    }
+    if let Some(shard) = args.shard
+        && shard.index >= job.shards
+    {
+        let last = job.shards - 1;
+        return Err(Error::new(Kind::Usage, format!("--shard {}: the last shard of this job is {last}", shard.index)));
+    }
+    Ok(job)
+}
+
+/// Who listens to what happens.
+trait Audience {
+    /// Called from the driver's loop: never waits for a reader.
+    fn tell(&mut self, event: ChildEvent);
+    /// After the last event: waits until all was read. There is a report when all went well.
+    fn close(&mut self, report: Option<&PeerReport>);
+}
+
+/// A launcher: lines of JSON on standard output.
+struct Lines {
+    outlet: Outlet<ChildEvent>,
+}
+
+/// Beyond so many lines that wait for the launcher, the state is not told any more: it is told again twice a second.
+const STATUS_LINES_MAX: usize = 1024;
+/// Epochs and notes that may wait for the launcher: hours of training, a few MiB.
+const EVENT_LINES_MAX: usize = 64 * 1024;
+
+impl Lines {
+    fn new() -> Self {
+        Self::to(io::stdout())
+    }
+
+    fn to(mut stream: impl io::Write + Send + 'static) -> Self {
+        let write = move |event: ChildEvent| {
+            // A launcher that is gone is noticed on standard input.
+            let _ = stream.write_all(event.to_line().as_bytes()).and_then(|()| stream.flush());
+        };
+        Self { outlet: Outlet::start(write) }
+    }
+}
+
+impl Audience for Lines {
+    fn tell(&mut self, event: ChildEvent) {
+        match event {
+            ChildEvent::Status(_) => drop(self.outlet.try_offer(event, STATUS_LINES_MAX)),
+            // Each once in a life, and the launcher waits for them.
+            ChildEvent::Ready(_) | ChildEvent::Final(_) => self.outlet.insist(event),
+            ChildEvent::Epoch(_) | ChildEvent::Note(_) | ChildEvent::Restored(_) => {
+                self.outlet.offer(event, EVENT_LINES_MAX);
+            }
+        }
+    }
+
+    fn close(&mut self, _report: Option<&PeerReport>) {
+        let dropped = self.outlet.take_dropped();
+        if dropped > 0 {
+            let text = format!("{dropped} events are missing: the launcher did not read them in time");
+            self.outlet.insist(ChildEvent::Note(Note { text }));
+        }
+        self.outlet.drain();
+    }
+}
+
+/// A person.
+struct People {
+    screen: Screen,
+    facts: PeerFacts,
+}
+
+impl People {
+    fn new(epochs: Option<u32>, to_stderr: bool) -> Self {
+        let screen = Screen::new(1, epochs, to_stderr);
+        screen.open();
+        Self { screen, facts: PeerFacts::default() }
+    }
+}
+
+impl Audience for People {
+    fn tell(&mut self, event: ChildEvent) {
+        self.facts.hear(&event);
+        if let ChildEvent::Ready(ready) = &event {
+            self.screen.line(&format!(
+                "peer {} on {}",
+                &ready.peer[..8],
+                super::table::device(&ready.device, &ready.backend)
+            ));
+            for address in &ready.addresses {
+                self.screen.line(&format!("listening on {address}"));
+            }
+        }
+        self.screen.said(0, &event, &self.facts);
+    }
+
+    fn close(&mut self, report: Option<&PeerReport>) {
+        self.screen.close();
+        match report {
+            Some(report) => self.screen.last_word(&summary::peer(report)),
+            None => self.screen.drain(),
+        }
+    }
+}
+
+/// Everything that is known before a peer lives.
+struct Peer {
+    job: Job,
+    engine: Engine,
+    identity_seed: Zeroizing<[u8; 32]>,
+    network: Option<NetworkSetup>,
+    ready: Ready,
+    notes: Vec<String>,
+    child: bool,
+    company: Option<u16>,
+    started: Instant,
+}
+
+impl Peer {
+    fn prepare(args: &RunArgs, job: Job) -> Result<Self, Error> {
+        let started = Instant::now();
+        let identity_seed = identity::load_or_create(&identity_path(args)?)?;
+        let id = Identity::from_seed(&identity_seed).peer_id();
+        let (shard, salt): (u32, &[u8]) = match args.shard {
+            Some(shard) => (shard.index, &[]),
+            None => (drawn_shard(&id.0, job.shards), &id.0),
+        };
+        let engine = engine::build(&job, &args.common.device, shard, job.order_seed(shard, salt))?;
+        let mut notes: Vec<String> = engine.note.iter().cloned().collect();
+        if !args.child {
+            notes.extend(job_command::exposed(args.job.as_deref(), &job));
+            let how = if args.shard.is_some() { "" } else { ", drawn from the identity (--shard I chooses)" };
+            notes.push(format!("swarm {:?}, run {}", job.name, job.run_id().0.short()));
+            notes.push(format!("training on shard {shard} of {}{how}", job.shards));
+        }
+        let network = (!args.no_gossip).then(|| NetworkSetup {
+            listen: if args.listen.is_empty() { vec![LISTEN_DEFAULT.into()] } else { args.listen.clone() },
+            peers: args.peer.clone(),
+            mdns: !args.no_mdns,
+        });
+        let ready = Ready {
+            peer: id.to_string(),
+            addresses: Vec::new(),
+            device: engine.device.clone(),
+            backend: engine.backend.clone(),
+            parameters: engine.context.parameters,
+            steps_per_epoch: engine.steps_per_epoch,
+        };
+        Ok(Self {
+            job,
+            engine,
+            identity_seed,
+            network,
+            ready,
+            notes,
+            child: args.child,
+            company: args.company,
+            started,
+        })
+    }
+
+    /// Runs the peer to its end.
+    fn live(
+        self,
+        control: &mpsc::Sender<Control>,
+        controls: mpsc::Receiver<Control>,
+        audience: &mut (dyn Audience + Send),
+    ) -> Result<SimReport, Error> {
+        let gossip = self.network.is_some();
+        let parameters = self.engine.context.parameters;
+        let (job, child, started) = (self.job.clone(), self.child, self.started);
+        let mut translator = Translator::new(self.ready.clone(), gossip, !child);
+        for text in &self.notes {
+            audience.tell(ChildEvent::Note(Note { text: text.clone() }));
+        }
+        if !gossip {
+            let ready = translator.ready(Vec::new());
+            audience.tell(ready);
+        }
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(RUNTIME_THREADS)
+            .enable_all()
+            .build()
+            .map_err(|error| Error::new(Kind::Internal, format!("cannot start the runtime: {error}")))?;
+        let mut observe = |observation: Observation| {
+            // By itself a peer stops when its epochs are over; a swarm of a launcher stops together.
+            if !child && matches!(observation, Observation::Event(Event::TrainingDone { .. })) {
+                let _ = control.try_send(Control::Finish);
+            }
+            translator.observe(observation, &mut |event| audience.tell(event));
+        };
+        let result = runtime.block_on(driver::run(self.into_setup(), &mut observe, controls));
+        runtime.shutdown_background();
+        // A person who stops a peer still wants to know how far it came.
+        result.or_else(|error| if error.kind == Kind::Interrupted && !child { Ok(()) } else { Err(error) })?;
+        let report = translator.report();
+        if translator.has_last_word() {
+            audience.tell(ChildEvent::Final(Box::new(report.clone())));
+        }
+        let reached = job.epochs.is_none_or(|epochs| report.epochs >= epochs);
+        Ok(SimReport {
+            wall_s: started.elapsed().as_secs_f64(),
+            peers: vec![report],
+            parameters,
+            gossip,
+            seed: job.seed,
+            run: job.run_id().0.to_string(),
+            job: job.canonical().lines().map(str::to_owned).collect(),
+            interrupted: !reached,
+            ..SimReport::default()
+        }
+        .derive())
+    }
+
+    fn into_setup(self) -> PeerSetup {
+        let job = &self.job;
+        let mut gossip = Gossip { enabled: self.network.is_some(), ..job.gossip() };
+        if let Some(company) = self.company {
+            (gossip.company, gossip.join_grace) = (usize::from(company), COMPANY_GRACE);
+        }
+        let training = Training {
+            steps_per_epoch: self.engine.steps_per_epoch,
+            epochs: job.epochs,
+            // The launcher says when the others are done, too.
+            overtime: self.child && self.network.is_some(),
+        };
+        gossip.partner_graph = job.partners_of(Identity::from_seed(&self.identity_seed).peer_id());
+        gossip.link_bytes_per_second = job.link_bytes_per_second;
+        let config = Config { gossip, training, trust: job.trust() };
+        let incarnation = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64);
+        PeerSetup {
+            config,
+            context: self.engine.context,
+            seed: job.order_seed(u32::MAX, &incarnation.to_le_bytes()),
+            incarnation,
+            swarm_key: job.swarm_key(),
+            identity_seed: self.identity_seed,
+            network: self.network,
+            learner: self.engine.learner,
+        }
+    }
+}
+
+/// How long a peer that was told how many neighbours to expect waits for them: processes on a busy machine start slowly.
+const COMPANY_GRACE: Span = Span::from_secs(10);
+/// Threads of the runtime: it moves messages; training has a thread of its own.
+const RUNTIME_THREADS: usize = 1;
+
+fn identity_path(args: &RunArgs) -> Result<PathBuf, Error> {
+    if let Some(path) = &args.identity {
+        return Ok(path.clone());
+    }
+    let folders = directories::ProjectDirs::from("", "", "starling").ok_or_else(|| {
+        Error::new(Kind::Input, "this user has no home directory to keep an identity in")
+            .hint("--identity FILE names a place")
+    })?;
+    let folder = folders.data_dir();
+    std::fs::create_dir_all(folder).map_err(|error| {
+        Error::new(Kind::Input, format_args!("cannot make {} for the identity: {error}", folder.display()))
+            .hint("--identity FILE names another place")
+    })?;
+    Ok(folder.join("identity.key"))
+}
+
+/// A shard that depends on the identity alone: the same after every start, and spread evenly over the peers.
+fn drawn_shard(id: &[u8; 32], shards: u32) -> u32 {
+    let digest = blake3::derive_key("starling 1 shard", id);
+    let draw = digest[..4].iter().fold(0u32, |draw, &byte| draw << 8 | u32::from(byte));
+    draw % shards.max(1)
+}
+
+/// The launcher's leash: `finish` on standard input, and its end when the launcher is gone.
+fn watch_leash(control: mpsc::Sender<Control>) {
+    thread::spawn(move || {
+        for line in io::stdin().lock().lines() {
+            match line.as_deref().map(str::trim) {
+                Ok("rest") => {
+                    let _ = control.blocking_send(Control::Rest);
+                }
+                Ok("finish") => {
+                    let _ = control.blocking_send(Control::Finish);
+                }
+                Ok(_) => {}
+                Err(_) => break,
+            }
+        }
+        signals::exit_after(ORPHAN_MAX);
+        let _ = control.blocking_send(Control::Abort);
+    });
+}
+
+/// First signal: agree and evaluate, but not for long. Second: stop at once. In any case within two seconds.
+fn watch_signals(control: mpsc::Sender<Control>) -> Result<Arc<AtomicBool>, Error> {
+    let stopped = Arc::new(AtomicBool::new(false));
+    let seen = Arc::clone(&stopped);
+    signals::watch(move |count| {
+        seen.store(true, Ordering::Relaxed);
+        if count > 1 {
+            let _ = control.try_send(Control::Abort);
+            return;
+        }
+        signals::exit_after(signals::STOP_MAX);
+        let _ = control.try_send(Control::Finish);
+        let control = control.clone();
+        thread::spawn(move || {
+            thread::sleep(SETTLE_ON_SIGNAL_MAX);
+            let _ = control.try_send(Control::Abort);
+        });
+    })?;
+    Ok(stopped)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+    use std::io::BufReader;
+
+    use sim::processes::event::{EpochDone, Status};
+
+    use super::*;
+
+    #[test]
+    fn a_launcher_that_does_not_read_loses_states_but_no_results() {
+        let (reader, writer) = io::pipe().unwrap();
+        let mut lines = Lines::to(writer);
+        // Much more than a pipe holds.
+        const EPOCHS: u32 = 10_000;
+        for epoch in 1..=EPOCHS {
+            lines.tell(ChildEvent::Status(Status { epoch, ..Status::default() }));
+            let base_hash = String::new();
+            let losses =
+                EpochDone { epoch, steps: 0, train_loss: None, test_loss: None, test_accuracy: None, base_hash };
+            lines.tell(ChildEvent::Epoch(losses));
+        }
+        lines.tell(ChildEvent::Final(Box::default()));
+        let reading = thread::spawn(move || {
+            BufReader::new(reader)
+                .lines()
+                .map(|line| ChildEvent::from_line(&line.unwrap()).unwrap())
+                .collect::<Vec<_>>()
+        });
+        lines.close(None);
+        drop(lines);
+        let heard = reading.join().unwrap();
+        let count = |is: fn(&ChildEvent) -> bool| heard.iter().filter(|event| is(event)).count();
+        assert_eq!(count(|event| matches!(event, ChildEvent::Epoch(_))), EPOCHS as usize);
+        assert!(count(|event| matches!(event, ChildEvent::Status(_))) < EPOCHS as usize);
+        assert!(matches!(heard.last(), Some(ChildEvent::Final(_))));
+    }
+
+    #[test]
+    fn drawn_shards_are_stable_and_within_the_job() {
+        for byte in 0..=255 {
+            let shard = drawn_shard(&[byte; 32], 7);
+            assert!(shard < 7);
+            assert_eq!(shard, drawn_shard(&[byte; 32], 7));
+        }
+    }
+}

@@ -1,0 +1,50 @@
+//! Ctrl-c, SIGTERM and SIGHUP, turned into calls.
+
+use std::thread;
+use std::time::Duration;
+
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::error::{Error, Kind};
+
+/// Once asked, the process is gone after this long, whatever hangs: a device call or a full pipe cannot hold it.
+pub(super) const STOP_MAX: Duration = Duration::from_millis(1900);
+/// The same for what a simulation still has to say when its processes are gone: a pipe that nobody reads is given up.
+pub(super) const READ_MAX: Duration = Duration::from_secs(1);
+/// Exit code of a process that had to be cut off.
+const EXIT_INTERRUPTED: i32 = 130;
+
+/// Calls `act` with 1 at the first signal, 2 at the second, and so on, on a thread of its own.
+pub(super) fn watch(mut act: impl FnMut(u32) + Send + 'static) -> Result<(), Error> {
+    let failed = |error: std::io::Error| Error::new(Kind::Internal, format!("cannot listen for signals: {error}"));
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build().map_err(failed)?;
+    let (mut interrupt, mut terminate, mut hang_up) = {
+        let _inside = runtime.enter();
+        (
+            signal(SignalKind::interrupt()).map_err(failed)?,
+            signal(SignalKind::terminate()).map_err(failed)?,
+            signal(SignalKind::hangup()).map_err(failed)?,
+        )
+    };
+    thread::spawn(move || {
+        runtime.block_on(async move {
+            for count in 1.. {
+                tokio::select! {
+                    _ = interrupt.recv() => {}
+                    _ = terminate.recv() => {}
+                    _ = hang_up.recv() => {}
+                }
+                act(count);
+            }
+        });
+    });
+    Ok(())
+}
+
+/// Ends the process after `patience` if it has not ended by itself.
+pub(super) fn exit_after(patience: Duration) {
+    thread::spawn(move || {
+        thread::sleep(patience);
+        std::process::exit(EXIT_INTERRUPTED);
+    });
+}

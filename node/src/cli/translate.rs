@@ -1,0 +1,193 @@
+//! From what the driver observes to what is told: the same events whether a launcher reads them as lines of JSON or a
+//! person as a table.
+
+use std::time::Instant;
+
+use protocol::event::Report;
+use protocol::{Event, View};
+use sim::processes::ChildEvent;
+use sim::processes::event::{EpochDone, Note, Ready, Restored, Status, finite};
+use sim::report::PeerReport;
+
+use crate::driver::{Observation, Traffic};
+
+/// Collects what one peer has done.
+#[derive(Debug)]
+pub(super) struct Translator {
+    ready: Ready,
+    gossip: bool,
+    /// Whether neighbours that come and go are worth a note.
+    talkative: bool,
+    status: Status,
+    epoch: Option<Report>,
+    last: Option<Report>,
+    started: Option<Instant>,
+    trained_s: f64,
+    trained_steps: u64,
+}
+
+impl Translator {
+    /// `ready` lacks its addresses still.
+    pub(super) fn new(ready: Ready, gossip: bool, talkative: bool) -> Self {
+        Self {
+            ready,
+            gossip,
+            talkative,
+            status: Status::default(),
+            epoch: None,
+            last: None,
+            started: None,
+            trained_s: 0.0,
+            trained_steps: 0,
+        }
+    }
+
+    /// The first event: at once without a network, else when it is known where the peer listens.
+    pub(super) fn ready(&mut self, addresses: Vec<String>) -> ChildEvent {
+        self.ready.addresses = addresses;
+        ChildEvent::Ready(self.ready.clone())
+    }
+
+    /// Tells what is worth telling of an observation.
+    pub(super) fn observe(&mut self, observation: Observation, tell: &mut dyn FnMut(ChildEvent)) {
+        match observation {
+            Observation::Listening(addresses) => {
+                let first = self.ready.addresses.is_empty();
+                let ready = self.ready(addresses);
+                if first {
+                    tell(ready);
+                }
+            }
+            Observation::View(view, traffic) => {
+                self.status = self.status_of(&view, traffic);
+                tell(ChildEvent::Status(self.status.clone()));
+            }
+            Observation::LinkRefused { peer, reason } => tell(note(format!("link with {peer} refused: {reason}"))),
+            Observation::Event(event) => self.event(event, tell),
+        }
+    }
+
+    fn event(&mut self, event: Event, tell: &mut dyn FnMut(ChildEvent)) {
+        match event {
+            Event::TrainingStarted { .. } => self.started = Some(Instant::now()),
+            Event::TrainingDone { steps } => self.training_over(steps),
+            Event::DeltaSaid { seq, disagreement, .. } => {
+                self.status.deltas_said = seq;
+                self.status.disagreement = finite(disagreement);
+            }
+            Event::DeltaHeard { .. } => self.status.deltas_heard += 1,
+            Event::Epoch(report) => self.epoch_over(report, tell),
+            Event::Final(report) => self.last = Some(report),
+            Event::NeighbourUp { peer } if self.talkative => tell(note(format!("neighbour {} is there", peer.short()))),
+            Event::NeighbourDown { peer, reason } if self.talkative => {
+                tell(note(format!("neighbour {} is gone: {reason}", peer.short())));
+            }
+            Event::SnapshotRestored { bytes, deltas, .. } => tell(ChildEvent::Restored(Restored { bytes, deltas })),
+            Event::SnapshotFailed { from, reason } => {
+                tell(note(format!("snapshot from {} given up: {reason}", from.short())))
+            }
+            Event::BaseMismatch { peer, .. } => tell(note(format!(
+                "BASE MISMATCH with {}: the same deltas, another model. One of the two computes wrongly",
+                peer.short()
+            ))),
+            Event::Held { origin, reason, .. } if self.talkative => {
+                tell(note(format!("deltas of {} wait: it is suspected ({reason:?})", origin.peer.short())));
+            }
+            Event::Excluded { origin, why, retracted, .. } => tell(note(format!(
+                "the swarm has excluded {} ({why}); {retracted} of its deltas were taken back",
+                origin.peer.short()
+            ))),
+            // A failure of the learner is the driver's error, and the rest is for logs.
+            _ => {}
+        }
+    }
+
+    fn epoch_over(&mut self, report: Report, tell: &mut dyn FnMut(ChildEvent)) {
+        // Views come twice a second, epochs may be faster: what is counted here is newer.
+        self.status.steps = report.steps;
+        self.status.epoch = report.epoch;
+        tell(ChildEvent::Status(self.status.clone()));
+        tell(ChildEvent::Epoch(EpochDone {
+            epoch: report.epoch,
+            steps: report.steps,
+            train_loss: finite(report.train_loss),
+            test_loss: finite(report.evaluation.loss),
+            test_accuracy: finite(report.evaluation.accuracy),
+            base_hash: report.base_hash.to_string(),
+        }));
+        self.epoch = Some(report);
+    }
+
+    fn training_over(&mut self, steps: u64) {
+        if let Some(started) = self.started.take() {
+            self.trained_s = started.elapsed().as_secs_f64();
+            self.trained_steps = steps;
+        }
+    }
+
+    fn status_of(&self, view: &View, traffic: Traffic) -> Status {
+        let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+        Status {
+            steps: view.steps,
+            epoch: view.epoch,
+            train_loss: finite(view.train_loss),
+            disagreement: finite(view.disagreement),
+            deltas_said: view.deltas_said,
+            deltas_heard: view.deltas_heard,
+            deltas_refused: view.deltas_refused,
+            bytes_sent: traffic.bytes_sent,
+            bytes_received: traffic.bytes_received,
+            neighbours: count(view.neighbours),
+            live_peers: count(view.live_peers),
+            heard: view.heard.to_string(),
+            agreed: view.agreed,
+            finished: view.finished,
+            resting: view.resting,
+            steps_per_second: finite(view.steps_per_second).unwrap_or(0.0),
+            payload_bytes_said: view.payload_bytes_said,
+        }
+    }
+
+    /// Whether the last evaluation came.
+    pub(super) fn has_last_word(&self) -> bool {
+        self.last.is_some()
+    }
+
+    /// The numbers of this peer, after the driver has stopped.
+    pub(super) fn report(&mut self) -> PeerReport {
+        self.training_over(self.status.steps);
+        let last = self.last.as_ref().or(self.epoch.as_ref());
+        let loss_of = |report: Option<&Report>| report.and_then(|report| finite(report.train_loss));
+        PeerReport {
+            id: self.ready.peer.clone(),
+            device: self.ready.device.clone(),
+            backend: self.ready.backend.clone(),
+            steps: last.map_or(0, |report| report.steps).max(self.status.steps),
+            epochs: last.map_or(0, |report| report.epoch).max(self.status.epoch),
+            train_loss: loss_of(self.epoch.as_ref()).or_else(|| loss_of(self.last.as_ref())),
+            test_loss: last.and_then(|report| finite(report.evaluation.loss)),
+            test_accuracy: last.and_then(|report| finite(report.evaluation.accuracy)),
+            // A peer that never spoke still has the base that all began with: equal, and worth nothing.
+            base_hash: self.last.as_ref().filter(|_| self.gossip).map(|report| report.base_hash.to_string()),
+            bytes_sent: self.status.bytes_sent,
+            bytes_received: self.status.bytes_received,
+            deltas_said: self.status.deltas_said,
+            deltas_heard: self.status.deltas_heard,
+            live_peers: self.status.live_peers,
+            deltas_refused: self.status.deltas_refused,
+            payload_bytes_said: self.status.payload_bytes_said,
+            steps_per_second: if self.trained_s > 0.0 {
+                (self.trained_steps as f64 / self.trained_s) as f32
+            } else {
+                0.0
+            },
+            ending: if self.last.is_some() { "finished".into() } else { "stopped".into() },
+            lives: 1,
+            ..PeerReport::default()
+        }
+    }
+}
+
+fn note(text: String) -> ChildEvent {
+    ChildEvent::Note(Note { text })
+}

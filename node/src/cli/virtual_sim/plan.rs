@@ -1,0 +1,168 @@
+//! From flags and a scenario file to plans: the scenario is the simulator's, the job under it is a job file's.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+
+use protocol::Config;
+use shaders::data::Dataset;
+use sim::virtual_swarm::scenario::{Expect, LearnerKind, Scenario};
+use sim::virtual_swarm::{Plan, ScenarioError, Task, validation, variants};
+
+use super::super::args::{SIM_PEERS_DEFAULT, SimArgs};
+use super::super::{engine, job as job_command};
+use crate::config::raw::RawTraining;
+use crate::config::{Data, Job, RawJob};
+use crate::error::{Error, Kind};
+
+/// Largest scenario file, bytes.
+const SCENARIO_BYTES_MAX: u64 = 256 * 1024;
+/// Evaluations of a run that is given in epochs.
+const EVALUATIONS_MAX: u32 = 50;
+
+/// All variants of a command, for any seed.
+pub(super) struct Plans {
+    name: String,
+    about: String,
+    seeds: u64,
+    variants: Vec<Variant>,
+    /// Data sets by source and whether for validation, loaded once.
+    datasets: Mutex<BTreeMap<(String, bool), Arc<Dataset>>>,
+}
+
+struct Variant {
+    name: String,
+    scenario: Scenario,
+    /// Flags over the variant's job.
+    job: RawJob,
+}
+
+impl Plans {
+    pub(super) fn new(args: &SimArgs) -> Result<Self, Error> {
+        let file = args.scenario.as_ref().and_then(|path| path.as_deref());
+        let (text, shown) = match file {
+            Some(path) => (read(path)?, path.display().to_string()),
+            None => (String::new(), "the flags".into()),
+        };
+        let fail = |error: &ScenarioError| {
+            Error::new(Kind::Input, format!("{shown}: {error}"))
+                .hint("sim/scenarios/ has examples; the keys are explained in docs/scenarios.md")
+        };
+        let folder = file.and_then(Path::parent);
+        let below = job_command::read(args.job.as_deref())?;
+        let mut found = Vec::new();
+        for (name, mut table, job) in variants(&text).map_err(|error| fail(&error))? {
+            if let Some(peers) = args.peers.or_else(|| file.is_none().then_some(SIM_PEERS_DEFAULT)) {
+                table.insert("peers".into(), i64::from(peers).into());
+            }
+            let scenario = Scenario::from_table(table).map_err(|error| fail(&error))?;
+            let mut job = RawJob::parse(&job.to_string(), &format!("{shown}, [job]"))?;
+            if let (Some(data), Some(folder)) = (&job.data.path, folder) {
+                job.data.path = Some(folder.join(data));
+            }
+            let mut flags = args.job_layer();
+            // As many shards as peers, unless somebody says otherwise.
+            flags.data.shards = None;
+            let mut job = flags.over(job).over(below.clone());
+            job.data.shards = job.data.shards.or(Some(scenario.peers.min(crate::config::job::SHARDS_MAX)));
+            job.swarm.key = None;
+            found.push(Variant { name, scenario, job });
+        }
+        let first = &found[0].scenario;
+        let (name, about, seeds) = (first.name.clone(), first.about.clone(), first.seeds.max(1));
+        let plans = Self { name, about, seeds, variants: found, datasets: Mutex::default() };
+        // Whatever is wrong with a variant is said before the first one runs.
+        for variant in 0..plans.variants.len() {
+            plans.plan(variant, 1)?;
+        }
+        Ok(plans)
+    }
+
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
+    pub(super) fn about(&self) -> &str {
+        &self.about
+    }
+
+    pub(super) fn seeds(&self) -> u64 {
+        self.seeds
+    }
+
+    pub(super) fn variants(&self) -> usize {
+        self.variants.len()
+    }
+
+    /// What must come out, of all variants; said once each.
+    pub(super) fn expectations(&self) -> Vec<Expect> {
+        let mut all: Vec<Expect> = Vec::new();
+        for expect in self.variants.iter().flat_map(|variant| &variant.scenario.expect) {
+            if !all.contains(expect) {
+                all.push(expect.clone());
+            }
+        }
+        all
+    }
+
+    /// One variant with one seed.
+    pub(super) fn plan(&self, variant: usize, seed: u64) -> Result<Plan, Error> {
+        let Variant { name, scenario, job } = &self.variants[variant];
+        let training = RawTraining { seed: Some(seed), ..job.training.clone() };
+        let job = Job::new(RawJob { training, ..job.clone() })?;
+        let mut scenario = scenario.clone();
+        let task = match scenario.learner {
+            LearnerKind::Quadratic => Task::Quadratic(scenario.quadratic),
+            LearnerKind::Train => {
+                let dataset = self.dataset(&job, scenario.validation)?;
+                if let Some(epochs) = job.epochs {
+                    scenario.steps = u64::from(epochs) * u64::from(job.steps_per_epoch(dataset.train.len()));
+                    scenario.evaluations = epochs.min(EVALUATIONS_MAX);
+                }
+                engine::task(&job, dataset)?
+            }
+        };
+        let config = Config { gossip: job.gossip(), trust: job.trust(), ..Config::default() };
+        let canonical = job.canonical().lines().map(str::to_owned).collect();
+        Ok(Plan {
+            variant: name.clone(),
+            scenario,
+            config,
+            codec: job.codec,
+            limits: job.limits(),
+            run: job.run_id(),
+            task,
+            job: canonical,
+        })
+    }
+
+    fn dataset(&self, job: &Job, for_validation: bool) -> Result<Arc<Dataset>, Error> {
+        let source = match &job.data {
+            Data::Embedded(name) => name.clone(),
+            Data::Folder(path) => path.display().to_string(),
+        };
+        let poisoned = || Error::new(Kind::Internal, "a thread of the simulator died");
+        let mut datasets = self.datasets.lock().map_err(|_| poisoned())?;
+        let key = (source, for_validation);
+        if let Some(known) = datasets.get(&key) {
+            return Ok(Arc::clone(known));
+        }
+        let whole = engine::load(&job.data)?;
+        let loaded = Arc::new(if for_validation { validation(&whole) } else { whole });
+        datasets.insert(key, Arc::clone(&loaded));
+        Ok(loaded)
+    }
+}
+
+fn read(path: &Path) -> Result<String, Error> {
+    let fail = |why: &dyn std::fmt::Display| {
+        Error::new(Kind::Input, format!("cannot read the scenario {}: {why}", path.display()))
+            .hint("sim/scenarios/ has examples")
+    };
+    let size = fs::metadata(path).map_err(|error| fail(&error))?.len();
+    if size > SCENARIO_BYTES_MAX {
+        return Err(fail(&format!("{size} bytes, a scenario has at most {SCENARIO_BYTES_MAX}")));
+    }
+    fs::read_to_string(path).map_err(|error| fail(&error))
+}

@@ -1,0 +1,13 @@
+//! From what was typed to what is meant.
+//!
+//! A job comes in layers, each a [`raw::RawJob`] in which everything may be missing: flags over the file over the embedded
+//! demo job (`demo.toml`: defaults are data). [`job::Job`] is the result: complete, checked, with one canonical form, whose
+//! hash is the name of the run.
+
+pub mod job;
+pub mod raw;
+mod template;
+
+pub use job::{Data, Job, Model, OptimizerKind};
+pub use raw::RawJob;
+pub use template::template;

@@ -1,0 +1,322 @@
+//! A job as it was typed: every value optional, every key known.
+
+use std::fs::{self, File};
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+
+use protocol::config::{Distance, PartnerRule, TriggerRule};
+use protocol::id::PeerId;
+use serde::Deserialize;
+
+use crate::error::{Error, Kind};
+
+/// Largest job file, bytes. A job is a page of text; anything larger is another file.
+pub const JOB_BYTES_MAX: u64 = 64 * 1024;
+/// The embedded demo job.
+const DEMO: &str = include_str!("demo.toml");
+/// An unknown key is likened to a known one up to this many edits.
+const TYPO_EDITS_MAX: usize = 3;
+
+macro_rules! layers {
+    ($($(#[$doc:meta])* $name:ident { $($(#[$field_doc:meta])* $field:ident: $type:ty,)* })*) => {$(
+        $(#[$doc])*
+        #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+        #[serde(deny_unknown_fields)]
+        pub struct $name { $($(#[$field_doc])* pub $field: Option<$type>,)* }
+
+        impl $name {
+            /// This layer where it says something, `below` elsewhere.
+            #[must_use]
+            pub fn over(self, below: Self) -> Self {
+                Self { $($field: self.$field.or(below.$field),)* }
+            }
+        }
+    )*};
+}
+
+layers! {
+    /// `[swarm]`
+    RawSwarm {
+        /// 64 hex digits; without it the job is open.
+        key: String,
+        /// For people.
+        name: String,
+    }
+    /// `[model]`
+    RawModel {
+        /// `mlp`
+        kind: String,
+        /// Widths of the hidden layers.
+        hidden: Vec<u32>,
+    }
+    /// `[data]`
+    RawData {
+        /// Name of an embedded set.
+        set: String,
+        /// A folder instead.
+        path: PathBuf,
+        /// `iid`, `dirichlet:ALPHA` or `classes:K`
+        split: String,
+        /// Into how many parts the training samples are split.
+        shards: u32,
+        /// Samples a step.
+        batch: u32,
+    }
+    /// `[optimizer]`
+    RawOptimizer {
+        /// `adam` or `sgd`
+        kind: String,
+        /// Step size.
+        learning_rate: f32,
+        /// Of sgd.
+        momentum: f32,
+        /// `constant` or `cosine`
+        schedule: String,
+        /// Samples of the swarm over which the rate rises.
+        warm_up_samples: u64,
+        /// Of cosine: samples of the swarm until the floor.
+        total_samples: u64,
+        /// Of cosine: share of the rate that is left then.
+        floor: f32,
+    }
+    /// `[gossip]`
+    RawGossip {
+        /// Name of a codec.
+        codec: String,
+        /// gain = w * live peers
+        gain: f32,
+        /// Optimizer steps between two deltas.
+        steps: u32,
+        /// Name of a partner rule.
+        partner: PartnerRule,
+        /// Of the rule `exponential`.
+        partner_alpha: f32,
+        /// Of the rule `exponential`.
+        partner_distance: Distance,
+        /// Of the rule `fixed`: who exchanges with whom, as pairs of ids.
+        partner_graph: Vec<(PeerId, PeerId)>,
+        /// Name of a trigger.
+        trigger: TriggerRule,
+        /// Of the trigger `drift`.
+        trigger_drift: f32,
+        /// Of the trigger `plateau`.
+        trigger_plateau: f32,
+        /// Of the trigger `adaptive`, for this machine.
+        link_bytes_per_second: f32,
+    }
+    /// `[trust]`
+    RawTrust {
+        /// Whether to suspect, vote and exclude.
+        enabled: bool,
+        /// First deltas of a peer that weigh little.
+        probation: u32,
+        /// Ids of the peers whose deltas count.
+        allow: Vec<PeerId>,
+    }
+    /// `[training]`
+    RawTraining {
+        /// Epochs to take; without it until stopped.
+        epochs: u32,
+        /// Of everything random.
+        seed: u64,
+    }
+}
+
+/// One layer of a job.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RawJob {
+    /// Who may join.
+    pub swarm: RawSwarm,
+    /// What is trained.
+    pub model: RawModel,
+    /// On what.
+    pub data: RawData,
+    /// How.
+    pub optimizer: RawOptimizer,
+    /// How progress is shared.
+    pub gossip: RawGossip,
+    /// Who is believed.
+    pub trust: RawTrust,
+    /// How far.
+    pub training: RawTraining,
+}
+
+impl RawJob {
+    /// The embedded demo job.
+    ///
+    /// # Errors
+    /// Never in a build whose tests pass.
+    pub fn demo() -> Result<Self, Error> {
+        Self::parse(DEMO, "the embedded demo job")
+    }
+
+    /// Reads a job file. A relative `data.path` is meant from the folder of the file.
+    ///
+    /// # Errors
+    /// A file that is missing, unreadable, too large or no job; the message shows the line.
+    pub fn read(path: &Path) -> Result<Self, Error> {
+        let shown = path.display();
+        let unreadable = |error: std::io::Error| {
+            let hint = match error.kind() {
+                std::io::ErrorKind::NotFound => "`starling job init` writes one",
+                _ => "is it a file, and may you read it?",
+            };
+            Error::new(Kind::Input, format!("cannot read the job file {shown}: {error}")).hint(hint)
+        };
+        let mut bytes = Vec::new();
+        File::open(path).and_then(|file| file.take(JOB_BYTES_MAX + 1).read_to_end(&mut bytes)).map_err(unreadable)?;
+        if bytes.len() as u64 > JOB_BYTES_MAX {
+            return Err(Error::new(
+                Kind::Input,
+                format!("{shown} is larger than a job may be ({JOB_BYTES_MAX} bytes)"),
+            ));
+        }
+        let text = String::from_utf8(bytes)
+            .map_err(|_| Error::new(Kind::Input, format!("the job file {shown} is no UTF-8 text")))?;
+        let mut job = Self::parse(&text, &shown.to_string())?;
+        if let (Some(data), Some(folder)) = (&job.data.path, path.parent()) {
+            job.data.path = Some(folder.join(data));
+        }
+        Ok(job)
+    }
+
+    /// Reads the text of a job. `origin` names it in messages.
+    ///
+    /// # Errors
+    /// What is no TOML, has an unknown key or a value of another type; the message shows line and column.
+    pub fn parse(text: &str, origin: &str) -> Result<Self, Error> {
+        toml::from_str(text).map_err(|error| {
+            let message = Error::new(Kind::Input, format!("{origin}: {}", error.to_string().trim_end()));
+            match suggestion(error.message()) {
+                Some(known) => message.hint(format!("did you mean `{known}`?")),
+                None => message.hint("`starling job init --stdout` prints a job with every key explained"),
+            }
+        })
+    }
+
+    /// This layer over `below`.
+    #[must_use]
+    pub fn over(self, below: Self) -> Self {
+        // A data source is named by one key or the other: the upper layer's choice hides both of the lower one.
+        let mut data_below = below.data;
+        if self.data.set.is_some() || self.data.path.is_some() {
+            (data_below.set, data_below.path) = (None, None);
+        }
+        // Step size and momentum belong to an optimizer: another kind does not inherit them.
+        let mut optimizer_below = below.optimizer;
+        if self.optimizer.kind.as_ref().is_some_and(|kind| Some(kind) != optimizer_below.kind.as_ref()) {
+            (optimizer_below.learning_rate, optimizer_below.momentum) = (None, None);
+        }
+        // As length and floor to a schedule.
+        if self.optimizer.schedule.as_ref().is_some_and(|schedule| Some(schedule) != optimizer_below.schedule.as_ref())
+        {
+            (optimizer_below.total_samples, optimizer_below.floor) = (None, None);
+        }
+        // And a gain to a codec.
+        let mut gossip_below = below.gossip;
+        if self.gossip.codec.as_ref().is_some_and(|codec| Some(codec) != gossip_below.codec.as_ref()) {
+            gossip_below.gain = None;
+        }
+        Self {
+            swarm: self.swarm.over(below.swarm),
+            model: self.model.over(below.model),
+            data: self.data.over(data_below),
+            optimizer: self.optimizer.over(optimizer_below),
+            gossip: self.gossip.over(gossip_below),
+            trust: self.trust.over(below.trust),
+            training: self.training.over(below.training),
+        }
+    }
+}
+
+/// Whether others than the owner may read the file, and it so gives away its key; the mode in octal.
+#[must_use]
+pub fn exposed_mode(path: &Path) -> Option<u32> {
+    use std::os::unix::fs::PermissionsExt as _;
+    let mode = fs::metadata(path).ok()?.permissions().mode() & 0o777;
+    (mode & 0o077 != 0).then_some(mode)
+}
+
+/// The known key that an unknown one was meant to be, from serde's message: "unknown field `a`, expected one of `b`, `c`".
+fn suggestion(message: &str) -> Option<String> {
+    let (what, known) = message.split_once(", expected ")?;
+    let typed = what.strip_prefix("unknown field `").or_else(|| what.strip_prefix("unknown variant `"))?;
+    let typed = typed.strip_suffix('`')?;
+    let known = known.split('`').skip(1).step_by(2);
+    known
+        .map(|key| (edits(typed, key), key))
+        .filter(|(edits, _)| *edits <= TYPO_EDITS_MAX)
+        .min()
+        .map(|(_, key)| key.to_owned())
+}
+
+/// Levenshtein distance.
+fn edits(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, x) in a.chars().enumerate() {
+        let mut diagonal = std::mem::replace(&mut row[0], i + 1);
+        for (j, &y) in b.iter().enumerate() {
+            let substituted = diagonal + usize::from(x != y);
+            diagonal = row[j + 1];
+            row[j + 1] = substituted.min(diagonal + 1).min(row[j] + 1);
+        }
+    }
+    row[b.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+    use super::*;
+
+    #[test]
+    fn a_typo_is_shown_with_its_line_and_the_key_that_was_meant() {
+        let error = RawJob::parse("[optimizer]\nkind = \"adam\"\nlerning_rate = 0.1\n", "job.toml").unwrap_err();
+        assert!(error.message.contains("line 3"), "{error}");
+        assert!(error.message.contains("lerning_rate = 0.1"), "{error}");
+        assert_eq!(error.hint.as_deref(), Some("did you mean `learning_rate`?"));
+    }
+
+    #[test]
+    fn broken_toml_is_shown_with_its_line() {
+        let error = RawJob::parse("[model]\nhidden = [64,\n", "job.toml").unwrap_err();
+        assert!(error.message.contains("line 2"), "{error}");
+        assert_eq!(error.kind, Kind::Input);
+    }
+
+    #[test]
+    fn a_missing_or_huge_file_is_an_input_error() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("job.toml");
+        assert!(RawJob::read(&path).unwrap_err().message.contains("cannot read"));
+        fs::write(&path, vec![b' '; JOB_BYTES_MAX as usize + 1]).unwrap();
+        assert!(RawJob::read(&path).unwrap_err().message.contains("larger"));
+        fs::write(&path, [0xff, 0xfe]).unwrap();
+        assert!(RawJob::read(&path).unwrap_err().message.contains("UTF-8"));
+    }
+
+    #[test]
+    fn another_optimizer_does_not_inherit_the_step_size() {
+        let below = RawJob::parse("[optimizer]\nkind = \"adam\"\nlearning_rate = 0.5", "a").unwrap();
+        let sgd = RawJob::parse("[optimizer]\nkind = \"sgd\"", "b").unwrap();
+        assert_eq!(sgd.over(below.clone()).optimizer.learning_rate, None);
+        let adam = RawJob::parse("[optimizer]\nkind = \"adam\"", "c").unwrap();
+        assert_eq!(adam.over(below).optimizer.learning_rate, Some(0.5));
+    }
+
+    #[test]
+    fn a_folder_hides_the_embedded_set() {
+        let path = RawJob::parse("[data]\npath = \"x\"", "a").unwrap();
+        let merged = path.over(RawJob::demo().unwrap());
+        assert_eq!((merged.data.set, merged.data.path), (None, Some("x".into())));
+    }
+
+    #[test]
+    fn edits_counts_insertions_deletions_and_substitutions() {
+        assert_eq!(edits("", "abc"), 3);
+        assert_eq!(edits("kitten", "sitting"), 3);
+        assert_eq!(edits("same", "same"), 0);
+    }
+}

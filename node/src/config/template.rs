@@ -1,0 +1,110 @@
+//! The job file that `starling job init` writes: every key, explained.
+
+use protocol::config::Distance;
+use protocol::trust::admission::SwarmKey;
+use protocol::{codec, partner, trigger};
+use shaders::optim::schedule;
+
+/// Names and what they mean, a comment line each.
+fn choices<'a>(all: impl Iterator<Item = (&'a str, &'a str)>) -> String {
+    all.map(|(name, about)| format!("#   {name:<20} {about}\n")).collect()
+}
+
+/// A commented job. Its values are those of the demo job (a test holds them together).
+#[must_use]
+pub fn template(name: &str, key: Option<SwarmKey>) -> String {
+    let key = match key {
+        Some(key) => {
+            let digits: String = key.iter().map(|byte| format!("{byte:02x}")).collect();
+            format!(
+                "# Who holds this key may join: this file is the invitation, so pass it on as you would pass on a password.\nkey = \"{digits}\""
+            )
+        }
+        None => "# No key: everyone may join.".to_owned(),
+    };
+    let codecs = choices(codec::ALL.iter().map(|codec| (codec.name(), codec.about())));
+    let partners = choices(partner::ALL.iter().map(|partner| (partner.name(), partner.about())));
+    let distances = choices(Distance::ALL.iter().map(|distance| (distance.name(), distance.about())));
+    let triggers = choices(trigger::ALL.iter().map(|trigger| (trigger.name(), trigger.about())));
+    let schedules = choices(schedule::ALL.iter().copied());
+    format!(
+        r#"# A starling job: what a swarm trains, and who may take part.
+#
+# Put this file on every machine and run there:   starling run --job job.toml
+# Peers of one LAN find each other. All values but training.epochs and data.path must be the same everywhere: peers of
+# different jobs do not meet. What is left out has the value shown here.
+
+[swarm]
+name = "{name}"
+{key}
+
+[model]
+kind = "mlp"
+# Widths of the hidden layers.
+hidden = [64, 64]
+
+[data]
+# An embedded set, or instead of it  path = "FOLDER"  with the four idx files of MNIST, each plain or as .gz:
+# train-images-idx3-ubyte, train-labels-idx1-ubyte, t10k-images-idx3-ubyte, t10k-labels-idx1-ubyte.
+set = "digits"
+# "iid": every shard looks like the whole. "dirichlet:ALPHA": the smaller ALPHA, the less alike they are. "classes:K": every
+# shard holds K classes only.
+split = "iid"
+# Into how many shards the training samples are split. A peer takes the one that its identity draws, or --shard I/N.
+shards = 4
+# Samples a step.
+batch = 16
+
+[optimizer]
+# "sgd" (with momentum = 0.9), or "adam" (faster where every peer sees the same kind of data, unsteady where not).
+kind = "sgd"
+# learning_rate = {rate}
+# How the rate changes while the swarm makes progress: samples are those of all peers together, so peers that join late or are
+# slow have the rate of the others.
+{schedules}schedule = "constant"
+# Over so many samples it rises from 0 first, whatever it does then.
+# warm_up_samples = 0
+# Of cosine: when it is down, and the share of the rate that is left then.
+# total_samples = 1000000
+# floor = {floor}
+
+[gossip]
+# How a peer says what it has learnt:
+{codecs}codec = "top_k_2bit"
+# Share of a delta that goes into the shared model, times the number of living peers. More is faster until it diverges.
+# gain = {gain}
+# Optimizer steps between two deltas.
+steps = 5
+# What decides that one is due:
+{triggers}trigger = "every_h"
+# trigger_drift = 0.01
+# trigger_plateau = 0.01
+# What the link of this machine carries; each machine has its own.
+# link_bytes_per_second = 1e7
+# With whom a peer compares notes:
+{partners}partner = "uniform"
+# partner_alpha = 1.0
+# What exponential calls near:
+{distances}# partner_distance = "loss"
+# Who meets whom with partner = "fixed", as pairs of ids of 64 hex digits.
+# partner_graph = [["ID", "ID"], ["ID", "ID"]]
+
+[trust]
+# Peers suspect whoever says what cannot be honest, vote, and take back what it said. All peers of a run must agree on that.
+# enabled = true
+# The first so many deltas of a peer weigh at most a tenth: whoever takes a new identity for every lie pays for it in deltas.
+# probation = 16
+# Only these peers' deltas count: ids of 64 hex digits. Without it everybody's who knows the key.
+# allow = ["ID", "ID"]
+
+[training]
+# Epochs that a peer takes; without it, it trains until it is stopped. Each machine may choose its own.
+# epochs = 30
+# Of the split and of the order of samples.
+seed = 1
+"#,
+        rate = super::OptimizerKind::Sgd { momentum: 0.9 }.learning_rate_default(),
+        floor = super::job::FLOOR_DEFAULT,
+        gain = codec::by_name("top_k_2bit").map_or(1.0, codec::Codec::gain_default),
+    )
+}

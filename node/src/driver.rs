@@ -1,0 +1,431 @@
+//! The loop that makes a [`Peer`] live: everything that happens becomes an [`Input`], everything it wants is done.
+//!
+//! ```text
+//! learner thread --Computed--+                     +--Compute--> learner thread
+//! control --------Finish-----+--> Peer::handle ----+--Send, Dial, Disconnect--> network
+//! timer queue ----Timer------+                     +--SetTimer--> timer queue
+//! network --------the rest---+                     +--Event--> whoever watches
+//! ```
+//!
+//! One task, no locks, no decisions. Results of the learner come first, so training never waits behind traffic; timers
+//! that are due come before messages, so a flood of messages cannot stop the clock. The loop itself never waits for a
+//! consumer: queues towards the network and the learner are bounded and refuse.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::time::Duration;
+
+use protocol::learner::{Computed, Learner, LearnerError};
+use protocol::time::{Span, Time};
+use protocol::trust::Identity;
+use protocol::trust::admission::{Credentials, SwarmKey};
+use protocol::wire::frame_bytes_max;
+use protocol::{Config, Event, Input, Output, Peer, Timer, View};
+use tokio::sync::mpsc::Receiver;
+use tokio::time::{Instant, Interval, MissedTickBehavior, sleep_until, timeout};
+use zeroize::Zeroizing;
+
+use crate::error::{Error, Kind};
+use crate::swarm::{Admission, Happening, Network};
+use crate::worker::Worker;
+
+/// Time between two [`Observation::View`]s.
+const VIEW_INTERVAL: Duration = Duration::from_millis(500);
+/// What a finish may take beyond the agreement itself: the command in hand, and the last evaluation.
+const FINISH_SLACK: Duration = Duration::from_secs(5);
+/// How long the learner may take to be built: shaders are compiled and data is loaded.
+const BUILD_MAX: Duration = Duration::from_secs(300);
+
+/// Builds the learner on the worker's own thread, where its device lives.
+pub type MakeLearner = Box<dyn FnOnce() -> Result<Box<dyn Learner>, LearnerError> + Send>;
+
+/// Everything a peer needs to run.
+pub struct PeerSetup {
+    /// How to gossip and how far to train.
+    pub config: Config,
+    /// What the run agrees on.
+    pub context: protocol::log::Context,
+    /// ed25519 seed of the peer's identity.
+    pub identity_seed: Zeroizing<[u8; 32]>,
+    /// Which life of the identity this is.
+    pub incarnation: u64,
+    /// For random choices.
+    pub seed: u64,
+    /// All zero for an open job.
+    pub swarm_key: SwarmKey,
+    /// Where to listen and whom to dial; `None` trains alone without a socket.
+    pub network: Option<NetworkSetup>,
+    /// See [`MakeLearner`].
+    pub learner: MakeLearner,
+}
+
+/// Where to listen and whom to dial.
+#[derive(Clone, Debug, Default)]
+pub struct NetworkSetup {
+    /// Multiaddresses to listen on.
+    pub listen: Vec<String>,
+    /// Multiaddresses to dial, with or without `/p2p/ID`; retried with back-off until the link is up.
+    pub peers: Vec<String>,
+    /// Whether to announce and discover on the LAN.
+    pub mdns: bool,
+}
+
+/// Bytes over links, frames with their length prefix.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Traffic {
+    /// Out.
+    pub bytes_sent: u64,
+    /// In.
+    pub bytes_received: u64,
+    /// Messages that were dropped because a link's queue was full.
+    pub messages_dropped: u64,
+}
+
+/// What the driver tells whoever watches.
+#[derive(Clone, Debug)]
+pub enum Observation {
+    /// The peer listens on these addresses (with `/p2p/ID`).
+    Listening(Vec<String>),
+    /// The peer reports.
+    Event(Event),
+    /// A link was refused by us or by them; both operators can act on the text.
+    LinkRefused {
+        /// Who, as far as known.
+        peer: String,
+        /// Why, in one line.
+        reason: String,
+    },
+    /// Twice a second: how it stands.
+    View(Box<View>, Traffic),
+}
+
+/// What may be asked of a running peer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Control {
+    /// Stop training, gossip on.
+    Rest,
+    /// Stop training, agree with the neighbours, evaluate, stop.
+    Finish,
+    /// Stop now.
+    Abort,
+}
+
+impl fmt::Debug for PeerSetup {
+    /// Without secrets.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PeerSetup")
+            .field("config", &self.config)
+            .field("network", &self.network)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Runs a peer until it has stopped. After [`Control::Finish`] that is [`Gossip::settle_max`] and a few seconds at
+/// most, after [`Control::Abort`] two seconds.
+///
+/// [`Gossip::settle_max`]: protocol::config::Gossip::settle_max
+///
+/// # Errors
+/// A port in use, a bad address, a device failure; [`Kind::Interrupted`] after [`Control::Abort`].
+pub async fn run(
+    setup: PeerSetup,
+    observe: &mut (dyn FnMut(Observation) + Send),
+    mut control: Receiver<Control>,
+) -> Result<(), Error> {
+    let identity = Identity::from_seed(&setup.identity_seed);
+    // The network first: a port in use is known at once, a learner takes its time.
+    let network = setup.network.as_ref().map(|network| open(&setup, network, &identity)).transpose()?;
+    let (finish_early, worker) = build(setup.learner, setup.context.parameters, &mut control).await?;
+    let settle_max = Duration::from_micros(setup.config.gossip.settle_max.0);
+    let peer = Peer::new(setup.config, setup.context, identity, setup.incarnation, setup.seed);
+    let mut driver = Driver {
+        clock: Clock(Instant::now()),
+        peer,
+        network,
+        worker,
+        timers: Timers::default(),
+        observe,
+        finish_max: settle_max + FINISH_SLACK,
+        finish_by: None,
+        end: None,
+    };
+    driver.handle(Input::Start);
+    if finish_early {
+        driver.finish();
+    }
+    let result = driver.live(&mut control).await;
+    driver.close().await;
+    result
+}
+
+fn open(setup: &PeerSetup, network: &NetworkSetup, identity: &Identity) -> Result<Network, Error> {
+    let context = &setup.context;
+    let credentials =
+        Credentials { us: identity.peer_id(), run: context.run, schema: context.schema, swarm_key: setup.swarm_key };
+    let admission = Admission {
+        credentials,
+        neighbours_max: setup.config.gossip.neighbours_max,
+        body_bytes_max: frame_bytes_max(context.codec.payload_bytes_max(context.parameters)),
+    };
+    Network::open(network, &setup.identity_seed, admission)
+}
+
+/// Builds the learner on its thread; a finish that is asked for meanwhile is kept.
+async fn build(
+    learner: MakeLearner,
+    parameters: usize,
+    control: &mut Receiver<Control>,
+) -> Result<(bool, Worker), Error> {
+    let mut finish_early = false;
+    let mut start = std::pin::pin!(timeout(BUILD_MAX, Worker::start(learner)));
+    let started = loop {
+        tokio::select! {
+            started = &mut start => break started,
+            Some(asked) = control.recv() => match asked {
+                Control::Rest => {}
+                Control::Finish => finish_early = true,
+                Control::Abort => return Err(interrupted()),
+            },
+        }
+    };
+    let late = || Error::new(Kind::Device, format_args!("the learner was not ready within {} s", BUILD_MAX.as_secs()));
+    let (worker, found) = started.map_err(|_| late())?.map_err(|error| learner_failed(&error))?;
+    if found != parameters {
+        let message = format!("the learner has {found} parameters, the run's model has {parameters}");
+        return Err(Error::new(Kind::Internal, message));
+    }
+    Ok((finish_early, worker))
+}
+
+/// A peer with everything it needs to live.
+struct Driver<'a> {
+    clock: Clock,
+    peer: Peer,
+    network: Option<Network>,
+    worker: Worker,
+    timers: Timers,
+    observe: &'a mut (dyn FnMut(Observation) + Send),
+    /// How long a finish may take.
+    finish_max: Duration,
+    /// When a finish that was asked for is over.
+    finish_by: Option<Instant>,
+    /// Why the loop is to end.
+    end: Option<Result<(), Error>>,
+}
+
+impl Driver<'_> {
+    /// The loop.
+    async fn live(&mut self, control: &mut Receiver<Control>) -> Result<(), Error> {
+        let mut views = view_interval();
+        loop {
+            self.fire_due_timers();
+            if let Some(end) = self.end.take() {
+                return end;
+            }
+            let due = self.timers.next_due().map(|time| self.clock.instant(time));
+            tokio::select! {
+                biased;
+                computed = self.worker.next() => self.on_computed(computed),
+                Some(asked) = control.recv() => self.on_control(asked),
+                () = sleep_to(self.finish_by) => self.end = Some(Err(self.never_settled())),
+                () = sleep_to(due) => {} // handled above
+                _ = views.tick() => self.view(),
+                happening = next_of(self.network.as_mut()) => self.on_network(happening),
+            }
+        }
+    }
+
+    fn on_computed(&mut self, computed: Option<(Computed, Span)>) {
+        match computed {
+            Some((result, took)) => self.handle(Input::Computed { result, took }),
+            None => self.fail(Error::new(Kind::Internal, "the learner's thread is gone")),
+        }
+    }
+
+    fn on_control(&mut self, asked: Control) {
+        match asked {
+            Control::Rest => self.handle(Input::Rest),
+            Control::Finish => self.finish(),
+            Control::Abort => self.fail(interrupted()),
+        }
+    }
+
+    fn on_network(&mut self, happening: Happening) {
+        match happening {
+            // The receipt lives until the input was handled: only then does the sender get its credit back.
+            Happening::Input(input, _receipt) => self.handle(input),
+            Happening::Observe(observation) => (self.observe)(observation),
+        }
+    }
+
+    fn finish(&mut self) {
+        if self.finish_by.is_none() {
+            self.finish_by = Some(Instant::now() + self.finish_max);
+            self.handle(Input::Finish);
+        }
+    }
+
+    fn fire_due_timers(&mut self) {
+        // Asked once: a timer that sets itself again for now must not keep the loop here.
+        let now = self.clock.now();
+        while let Some(timer) = self.timers.pop_due(now) {
+            self.handle(Input::Timer(timer));
+        }
+    }
+
+    /// Gives one input to the peer and does all that it wants.
+    fn handle(&mut self, input: Input) {
+        self.peer.handle(self.clock.now(), input);
+        while let Some(output) = self.peer.next_output() {
+            self.perform(output);
+        }
+    }
+
+    fn perform(&mut self, output: Output) {
+        match (output, self.network.as_mut()) {
+            (Output::Compute(command), _) => {
+                if let Err(full) = self.worker.send(command) {
+                    self.fail(Error::new(Kind::Internal, full));
+                }
+            }
+            (Output::SetTimer { at, timer }, _) => self.timers.set(at, timer),
+            (Output::Event(event), _) => self.event(event),
+            (Output::Audit(record), _) => {
+                tracing::debug!(index = record.index, what = ?record.what, who = ?record.who, seq = record.seq, count = record.count, reason = %record.reason, hash = ?record.hash, "audit");
+            }
+            (Output::Stopped, _) => drop(self.end.get_or_insert(Ok(()))),
+            (Output::Send { to, message }, Some(network)) => network.send(to, message),
+            (Output::Dial { peer, addresses }, Some(network)) => network.dial(peer, &addresses),
+            (Output::Disconnect { peer }, Some(network)) => network.disconnect(peer),
+            (Output::Send { .. } | Output::Dial { .. } | Output::Disconnect { .. }, None) => {}
+        }
+    }
+
+    fn event(&mut self, event: Event) {
+        if let Event::LearnerFailed(error) = &event {
+            self.fail(learner_failed(error));
+        }
+        if let Event::Excluded { origin, why, .. } = &event
+            && *origin == self.peer.origin()
+        {
+            let message = format!("the swarm has excluded this peer ({why})");
+            let hint = "its deltas looked like a lie to more than half of the others: check its data, its clock and its device";
+            self.fail(Error::new(Kind::Network, message).hint(hint));
+        }
+        if matches!(event, Event::Epoch(_)) {
+            // So that what is printed of the epoch has the bytes of its own time.
+            self.view();
+        }
+        (self.observe)(Observation::Event(event));
+    }
+
+    fn view(&mut self) {
+        let traffic = self.network.as_ref().map(Network::traffic).unwrap_or_default();
+        tracing::debug!(idle_s = self.worker.idle().as_secs_f64(), ?traffic, "the learner has waited for work");
+        (self.observe)(Observation::View(Box::new(self.peer.view()), traffic));
+    }
+
+    /// Ends the loop with an error; the first one counts, and it counts more than a regular end.
+    fn fail(&mut self, error: Error) {
+        if !matches!(self.end, Some(Err(_))) {
+            self.end = Some(Err(error));
+        }
+    }
+
+    fn never_settled(&self) -> Error {
+        let message = format!("the peer did not come to its end within {} s", self.finish_max.as_secs());
+        Error::new(Kind::Device, message).hint("the device may hang in its last command; the model was not evaluated")
+    }
+
+    /// Last words and the learner's end, at once; then the last view: what was sent in the end is counted.
+    async fn close(self) {
+        let Self { peer, mut network, worker, observe, .. } = self;
+        let closed = async {
+            if let Some(network) = &mut network {
+                network.close().await;
+            }
+        };
+        let ((), ended) = tokio::join!(closed, worker.stop());
+        if !ended {
+            tracing::warn!("the learner is still busy and is left behind");
+        }
+        let traffic = network.as_ref().map(Network::traffic).unwrap_or_default();
+        observe(Observation::View(Box::new(peer.view()), traffic));
+    }
+}
+
+/// Timers by time; those of one time in the order in which they were set.
+#[derive(Debug, Default)]
+struct Timers {
+    queue: BTreeMap<(Time, u64), Timer>,
+    set: u64,
+}
+
+impl Timers {
+    fn set(&mut self, at: Time, timer: Timer) {
+        self.set += 1;
+        self.queue.insert((at, self.set), timer);
+    }
+
+    fn next_due(&self) -> Option<Time> {
+        self.queue.first_key_value().map(|(&(at, _), _)| at)
+    }
+
+    fn pop_due(&mut self, now: Time) -> Option<Timer> {
+        let entry = self.queue.first_entry()?;
+        (entry.key().0 <= now).then(|| entry.remove())
+    }
+}
+
+/// The peer's time: microseconds since it was started, by a clock that nobody sets back.
+#[derive(Clone, Copy, Debug)]
+struct Clock(Instant);
+
+impl Clock {
+    fn now(self) -> Time {
+        Time(u64::try_from(self.0.elapsed().as_micros()).unwrap_or(u64::MAX))
+    }
+
+    fn instant(self, time: Time) -> Instant {
+        // A timer beyond the range of the clock is one that never fires: a year will do.
+        const FAR: Duration = Duration::from_secs(365 * 24 * 3600);
+        self.0 + Duration::from_micros(time.0).min(self.0.elapsed() + FAR)
+    }
+}
+
+fn view_interval() -> Interval {
+    let mut interval = tokio::time::interval(VIEW_INTERVAL);
+    interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    interval
+}
+
+/// Until `deadline`; for ever without one.
+async fn sleep_to(deadline: Option<Instant>) {
+    match deadline {
+        Some(deadline) => sleep_until(deadline).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// What happens next in the network; never, without one.
+async fn next_of(network: Option<&mut Network>) -> Happening {
+    match network {
+        Some(network) => network.next().await,
+        None => std::future::pending().await,
+    }
+}
+
+fn interrupted() -> Error {
+    Error::new(Kind::Interrupted, "stopped before the peer was done")
+}
+
+fn learner_failed(error: &LearnerError) -> Error {
+    match error {
+        LearnerError::Device(_) => Error::new(Kind::Device, error).hint("`--device cpu` trains without the device"),
+        LearnerError::NonFinite { .. } | LearnerError::Diverged => Error::new(Kind::Input, error),
+        LearnerError::Codec(_) | LearnerError::Shape { .. } => Error::new(Kind::Internal, error),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,9 @@
+//! The real peer and the `starling` binary: the only crate with tokio, libp2p, files and a terminal.
+
+pub mod cli;
+pub mod config;
+pub mod driver;
+pub mod error;
+pub mod store;
+pub mod swarm;
+pub mod worker;

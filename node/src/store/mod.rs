@@ -1,0 +1,3 @@
+//! What a peer keeps on disk.
+
+pub mod identity;

@@ -1,0 +1,253 @@
+//! One link: handshake, then messages both ways until something ends it.
+//!
+//! A link is a task of its own. It tells the driver's loop what happens through one bounded channel, in order:
+//! [`LinkEvent::Up`] once, messages, [`LinkEvent::Down`] once; or [`LinkEvent::NotAdmitted`] and nothing else. When
+//! that channel is full the reader waits, the window of [`super::frame`] runs dry, and the neighbour stops sending:
+//! back-pressure reaches exactly the one who caused it. The writer never holds up the reader, nor the driver either of
+//! them.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use libp2p::swarm::ConnectionId;
+use protocol::id::PeerId;
+use protocol::wire::{Message, WireError, decode_body, encode_frame};
+use tokio::sync::mpsc::Sender;
+use tokio::time::{Instant, timeout, timeout_at};
+
+use super::frame::{FrameError, Item, Meter, Metered, put_credit, read_item, window_bytes};
+use super::handshake::{Meeting, Verdict};
+use super::queue::{CreditBroken, Queue, Receipt, Stage};
+
+/// A write, or a wait for credit, that makes no progress for so long ends the link.
+const STALL_MAX: Duration = Duration::from_secs(10);
+/// How long a link that has said everything waits until the other side has read it.
+const LINGER_MAX: Duration = Duration::from_millis(300);
+/// Small messages are gathered up to here: below 16 KiB a write costs a third more (measured, TCP+Noise+Yamux).
+const WRITE_PIECE_BYTES: usize = 64 << 10;
+
+/// What a link tells.
+#[derive(Debug)]
+pub(crate) enum LinkEvent {
+    /// Admitted.
+    Up { peer: PeerId, connection: ConnectionId, queue: Arc<Queue> },
+    /// A message; the receipt is dropped when it was consumed.
+    Message { peer: PeerId, connection: ConnectionId, message: Message, receipt: Receipt },
+    /// Over.
+    Down { peer: PeerId, connection: ConnectionId, end: End },
+    /// It came to no link.
+    NotAdmitted { peer: PeerId, connection: ConnectionId, verdict: Verdict },
+}
+
+/// Why a link is over.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum End {
+    /// We have said everything and closed it, or dropped it.
+    #[error("closed by us")]
+    Ours,
+    /// The stream ended or broke.
+    #[error("{0}")]
+    Broken(io::Error),
+    /// The other side breaks the format.
+    #[error("malformed: {0}")]
+    Malformed(WireError),
+    /// The other side breaks the flow control.
+    #[error(transparent)]
+    Credit(#[from] CreditBroken),
+    /// The other side takes nothing.
+    #[error("it took nothing for {} s", STALL_MAX.as_secs())]
+    Stalled,
+}
+
+impl End {
+    /// Whether the neighbour broke a rule, rather than the network.
+    pub(crate) fn is_fault(&self) -> bool {
+        matches!(self, Self::Malformed(_) | Self::Credit(_))
+    }
+}
+
+impl From<FrameError> for End {
+    fn from(error: FrameError) -> Self {
+        match error {
+            FrameError::Io(error) => Self::Broken(error),
+            FrameError::Wire(error) => Self::Malformed(error),
+        }
+    }
+}
+
+/// What a link needs besides its stream.
+#[derive(Debug)]
+pub(crate) struct Link {
+    pub(crate) meeting: Meeting,
+    pub(crate) meter: Arc<Meter>,
+    pub(crate) events: Sender<LinkEvent>,
+    /// Largest frame body of this run.
+    pub(crate) body_bytes_max: usize,
+}
+
+impl Link {
+    /// Lives until the link is over. Errors in telling mean that nobody listens any more, and end it as well.
+    pub(crate) async fn run<S: AsyncRead + AsyncWrite + Unpin>(self, stream: S) {
+        let (peer, connection) = (self.meeting.them, self.meeting.connection);
+        let mut stream = Metered::new(stream, Arc::clone(&self.meter));
+        let verdict = self.meeting.hold(&mut stream).await;
+        if verdict != Verdict::Admitted {
+            let _ = self.events.send(LinkEvent::NotAdmitted { peer, connection, verdict }).await;
+            return;
+        }
+        let queue = Queue::new(window_bytes(self.body_bytes_max));
+        let up = LinkEvent::Up { peer, connection, queue: Arc::clone(&queue) };
+        if self.events.send(up).await.is_ok() {
+            let end = self.carry(stream, &queue).await;
+            self.meeting.places.release(peer, connection);
+            let _ = self.events.send(LinkEvent::Down { peer, connection, end }).await;
+        }
+        self.meeting.places.release(peer, connection);
+    }
+
+    async fn carry<S: AsyncRead + AsyncWrite + Unpin>(&self, stream: S, queue: &Arc<Queue>) -> End {
+        let (mut reader, writer) = stream.split();
+        let end = tokio::select! {
+            end = self.read(&mut reader, queue) => return end,
+            end = write(writer, queue) => end,
+            () = queue.aborted.notified() => return End::Ours,
+        };
+        if matches!(end, End::Ours) {
+            // Closing over unread bytes could overtake our last words.
+            let _ = timeout(LINGER_MAX, drain(&mut reader)).await;
+        }
+        end
+    }
+
+    async fn read<R: AsyncRead + Unpin>(&self, reader: &mut R, queue: &Arc<Queue>) -> End {
+        let mut body = Vec::new();
+        loop {
+            let message = match self.read_one(reader, queue, &mut body).await {
+                Ok(Some(message)) => message,
+                Ok(None) => continue,
+                Err(end) => return end,
+            };
+            if self.events.send(message).await.is_err() {
+                return End::Ours;
+            }
+        }
+    }
+
+    /// The next item: a message to tell, or credit that was taken in.
+    async fn read_one<R>(
+        &self,
+        reader: &mut R,
+        queue: &Arc<Queue>,
+        body: &mut Vec<u8>,
+    ) -> Result<Option<LinkEvent>, End>
+    where
+        R: AsyncRead + Unpin,
+    {
+        match read_item(reader, self.body_bytes_max, body).await? {
+            Item::Credit(bytes) => queue.granted(bytes).map(|()| None).map_err(End::Credit),
+            Item::Data(bytes) => {
+                let receipt = queue.received(bytes)?;
+                let message = decode_body(body).map_err(End::Malformed)?;
+                let (peer, connection) = (self.meeting.them, self.meeting.connection);
+                Ok(Some(LinkEvent::Message { peer, connection, message, receipt }))
+            }
+        }
+    }
+}
+
+/// Says what the queue holds, as far as credit goes, and returns credit.
+async fn write<W: AsyncWrite + Unpin>(mut writer: W, queue: &Queue) -> End {
+    let mut outgoing = Outgoing::default();
+    let mut stalled_at = None;
+    loop {
+        // Asked before the queue is emptied: what was put in before the end is said before the end.
+        let stage = queue.stage();
+        outgoing.gather(queue);
+        if !outgoing.ready.is_empty() {
+            if let Err(end) = write_all(&mut writer, &outgoing.ready).await {
+                return end;
+            }
+            outgoing.written();
+            stalled_at = None;
+            continue;
+        }
+        // Nothing that may be said: everything was, or the credit is used up.
+        let waits = !outgoing.next.is_empty();
+        if stage != Stage::Open && !waits {
+            return timeout(STALL_MAX, writer.close()).await.map_or(End::Stalled, |_| End::Ours);
+        }
+        stalled_at = waits.then(|| stalled_at.unwrap_or_else(|| Instant::now() + STALL_MAX));
+        match stalled_at {
+            None => queue.changed.notified().await,
+            Some(deadline) if timeout_at(deadline, queue.changed.notified()).await.is_err() => return End::Stalled,
+            Some(_) => {}
+        }
+    }
+}
+
+/// Bytes on their way out.
+#[derive(Debug, Default)]
+struct Outgoing {
+    /// Paid for with credit: to be written.
+    ready: Vec<u8>,
+    /// The next data item, when it waits for credit.
+    next: Vec<u8>,
+}
+
+impl Outgoing {
+    /// Moves as much from the queue to `ready` as credit and [`WRITE_PIECE_BYTES`] allow.
+    fn gather(&mut self, queue: &Queue) {
+        if let Some(bytes) = queue.take_owed() {
+            put_credit(bytes, &mut self.ready);
+        }
+        while self.ready.len() < WRITE_PIECE_BYTES {
+            if self.next.is_empty() {
+                let Some(message) = queue.pop() else { return };
+                if let Err(error) = encode_frame(&message, &mut self.next) {
+                    tracing::error!(%error, "a message of ours does not fit a frame and is not sent");
+                    continue;
+                }
+            }
+            if !queue.spend(self.next.len()) {
+                return;
+            }
+            self.ready.append(&mut self.next);
+        }
+    }
+
+    /// Gives the memory of a large frame back.
+    fn written(&mut self) {
+        self.ready.clear();
+        self.ready.shrink_to(2 * WRITE_PIECE_BYTES);
+        self.next.shrink_to(2 * WRITE_PIECE_BYTES);
+    }
+}
+
+/// Writes all, as long as some of it is taken every [`STALL_MAX`].
+async fn write_all<W: AsyncWrite + Unpin>(writer: &mut W, mut bytes: &[u8]) -> Result<(), End> {
+    while !bytes.is_empty() {
+        let piece = &bytes[..bytes.len().min(WRITE_PIECE_BYTES)];
+        match timeout(STALL_MAX, writer.write(piece)).await {
+            Err(_) => return Err(End::Stalled),
+            Ok(Ok(0)) => return Err(End::Broken(io::ErrorKind::WriteZero.into())),
+            Ok(Ok(written)) => bytes = &bytes[written..],
+            Ok(Err(error)) => return Err(End::Broken(error)),
+        }
+    }
+    match timeout(STALL_MAX, writer.flush()).await {
+        Err(_) => Err(End::Stalled),
+        Ok(flushed) => flushed.map_err(End::Broken),
+    }
+}
+
+/// Reads to the end and throws away.
+async fn drain<R: AsyncRead + Unpin>(reader: &mut R) -> io::Result<()> {
+    let mut scratch = [0; 4096];
+    while reader.read(&mut scratch).await? > 0 {}
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

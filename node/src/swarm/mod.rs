@@ -1,0 +1,468 @@
+//! The network: libp2p's events become [`Input`]s, [`Output`](protocol::Output)s become links, dials and messages, and
+//! nothing is decided here that the protocol could decide.
+//!
+//! ```text
+//! behaviour   TCP + Noise + Yamux; identify, ping, mDNS, limits            what libp2p gives
+//! port        one raw stream a connection                                 what we add to it
+//! handshake   same run, same model, proof of the swarm key                a stranger gets 1 KiB and 5 s
+//! places      bounded neighbours, one link a pair                         the smaller id decides
+//! link        reader and writer of an admitted stream                     a task each
+//! frame queue length words, credit, bounded queues                        a slow reader slows itself
+//! seeds       named addresses, dialled until they answer
+//! ```
+//!
+//! A connection is a link or on its way to be one: whatever is neither after 5 s is closed. The protocol
+//! hears [`Input::Connected`] once for each admitted link, [`Input::Disconnected`] once after it, messages in between.
+
+mod address;
+mod behaviour;
+mod frame;
+mod handshake;
+mod link;
+#[cfg(test)]
+mod pipe;
+mod places;
+mod port;
+mod queue;
+mod refusals;
+mod seeds;
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use futures::StreamExt as _;
+use libp2p::multiaddr::Protocol;
+use libp2p::swarm::dial_opts::{DialOpts, PeerCondition};
+use libp2p::swarm::{ConnectionId, DialError, SwarmEvent};
+use libp2p::{Multiaddr, PeerId as NetworkId, Swarm, mdns};
+use protocol::Input;
+use protocol::id::PeerId;
+use protocol::trust::admission::Credentials;
+use protocol::wire::{Message, Refusal};
+use tokio::sync::mpsc::{Receiver, Sender, channel};
+use tokio::task::JoinSet;
+use tokio::time::Interval;
+
+use self::behaviour::{Behaviour, BehaviourEvent};
+use self::frame::Meter;
+use self::handshake::{HANDSHAKE_MAX, Meeting, Verdict};
+use self::link::{End, Link, LinkEvent};
+use self::places::Places;
+use self::port::Opened;
+use self::queue::{Queue, Receipt};
+use self::refusals::Refusals;
+use self::seeds::Seeds;
+use crate::driver::{NetworkSetup, Observation, Traffic};
+use crate::error::Error;
+
+/// Messages of all links that wait for the driver; their bytes are bounded by each link's window.
+const INBOX_MESSAGES: usize = 256;
+/// How often due dials, late handshakes and new addresses are looked at.
+const TICK: Duration = Duration::from_millis(100);
+/// How long a stop waits for the last words to be said.
+const FLUSH_MAX: Duration = Duration::from_millis(500);
+
+/// Something for the driver.
+#[derive(Debug)]
+pub(crate) enum Happening {
+    /// For the protocol. The receipt is to be dropped when the input was handled: it returns credit to the sender.
+    Input(Input, Option<Receipt>),
+    /// For whoever watches.
+    Observe(Observation),
+}
+
+/// Who we are and what we admit.
+#[derive(Debug)]
+pub(crate) struct Admission {
+    pub(crate) credentials: Credentials,
+    /// Links at most.
+    pub(crate) neighbours_max: usize,
+    /// Largest frame body of this run.
+    pub(crate) body_bytes_max: usize,
+}
+
+/// All links of this peer.
+pub(crate) struct Network {
+    swarm: Swarm<Behaviour>,
+    admission: Admission,
+    places: Places,
+    links: BTreeMap<PeerId, Up>,
+    connections: BTreeMap<ConnectionId, Connection>,
+    /// Dials that the protocol asked for.
+    dials: BTreeMap<ConnectionId, PeerId>,
+    seeds: Seeds,
+    refusals: Refusals,
+    meter: Arc<Meter>,
+    events: Sender<LinkEvent>,
+    inbox: Receiver<LinkEvent>,
+    tasks: JoinSet<()>,
+    tick: Interval,
+    listening: BTreeSet<Multiaddr>,
+    listening_changed: bool,
+    happenings: VecDeque<Happening>,
+}
+
+/// An admitted link.
+struct Up {
+    connection: ConnectionId,
+    queue: Arc<Queue>,
+}
+
+/// A connection that libp2p has established.
+struct Connection {
+    peer: PeerId,
+    since: Instant,
+    /// Whether a task has its stream.
+    in_task: bool,
+}
+
+impl Network {
+    /// Listens, and will dial the named peers as soon as it is polled.
+    ///
+    /// # Errors
+    /// A bad address, a port in use.
+    pub(crate) fn open(setup: &NetworkSetup, seed: &[u8; 32], admission: Admission) -> Result<Self, Error> {
+        let mut swarm = behaviour::build(address::key_pair(seed)?, admission.neighbours_max, setup.mdns)?;
+        let listen = setup.listen.iter().map(|text| address::parse(text)).collect::<Result<Vec<_>, _>>()?;
+        // All before the first: our own sockets would be found, too.
+        listen.iter().try_for_each(address::check_free)?;
+        for address in listen {
+            swarm.listen_on(address.clone()).map_err(|error| address::cannot_listen(&address, error))?;
+        }
+        let seeds = setup.peers.iter().map(|text| address::parse(text)).collect::<Result<Vec<_>, _>>()?;
+        let (events, inbox) = channel(INBOX_MESSAGES);
+        let mut tick = tokio::time::interval(TICK);
+        tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        Ok(Self {
+            swarm,
+            places: Places::new(admission.credentials.us, admission.neighbours_max),
+            admission,
+            links: BTreeMap::new(),
+            connections: BTreeMap::new(),
+            dials: BTreeMap::new(),
+            seeds: Seeds::new(seeds, Instant::now()),
+            refusals: Refusals::default(),
+            meter: Arc::default(),
+            events,
+            inbox,
+            tasks: JoinSet::new(),
+            tick,
+            listening: BTreeSet::new(),
+            listening_changed: false,
+            happenings: VecDeque::new(),
+        })
+    }
+
+    /// What happens next. Cancel safe: what was taken from a channel is in `happenings` before the next wait.
+    pub(crate) async fn next(&mut self) -> Happening {
+        loop {
+            if let Some(happening) = self.happenings.pop_front() {
+                return happening;
+            }
+            self.step().await;
+        }
+    }
+
+    async fn step(&mut self) {
+        tokio::select! {
+            event = self.swarm.select_next_some() => self.on_swarm(event),
+            Some(event) = self.inbox.recv() => self.on_link(event),
+            _ = self.tick.tick() => self.on_tick(Instant::now()),
+        }
+    }
+
+    /// Queues a message; counts it when it is dropped because the link is gone or its queue full.
+    pub(crate) fn send(&mut self, to: PeerId, message: Message) {
+        if !self.links.get(&to).is_some_and(|up| up.queue.push(message)) {
+            self.meter.dropped.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Dials a peer, unless a link to it is up or under way.
+    pub(crate) fn dial(&mut self, peer: PeerId, addresses: &[String]) {
+        if self.links.contains_key(&peer) || self.connections.values().any(|connection| connection.peer == peer) {
+            return;
+        }
+        // Passed on by others, so bad ones are no news.
+        let addresses = addresses.iter().filter_map(|text| address::parse(text).ok());
+        let addresses: Vec<Multiaddr> = addresses.map(|address| address::split_peer(address).0).collect();
+        match self.try_dial(address::to_network(peer), addresses) {
+            Ok(connection) => drop(self.dials.insert(connection, peer)),
+            Err(error) => {
+                tracing::debug!(%peer, %error, "cannot dial");
+                self.input(Input::DialFailed { peer, refused: false });
+            }
+        }
+    }
+
+    /// Closes the link at once.
+    pub(crate) fn disconnect(&mut self, peer: PeerId) {
+        if let Some(up) = self.links.remove(&peer) {
+            up.queue.abort();
+            self.input(Input::Disconnected { peer });
+        }
+    }
+
+    /// Bytes so far.
+    pub(crate) fn traffic(&self) -> Traffic {
+        let read = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
+        Traffic {
+            bytes_sent: read(&self.meter.sent),
+            bytes_received: read(&self.meter.received),
+            messages_dropped: read(&self.meter.dropped),
+        }
+    }
+
+    /// Says what is queued, for at most [`FLUSH_MAX`], and closes all links.
+    pub(crate) async fn close(&mut self) {
+        for up in self.links.values() {
+            up.queue.finish();
+        }
+        let flushed = async {
+            while !self.links.is_empty() {
+                self.step().await;
+                self.happenings.clear();
+            }
+        };
+        if tokio::time::timeout(FLUSH_MAX, flushed).await.is_err() {
+            tracing::debug!(links = self.links.len(), "closed before everything was said");
+        }
+        self.tasks.abort_all();
+    }
+
+    fn on_swarm(&mut self, event: SwarmEvent<BehaviourEvent>) {
+        match event {
+            SwarmEvent::Behaviour(BehaviourEvent::Port(opened)) => self.on_stream(opened),
+            SwarmEvent::Behaviour(BehaviourEvent::Mdns(mdns::Event::Discovered(found))) => self.on_discovered(found),
+            SwarmEvent::ConnectionEstablished { peer_id, connection_id, .. } => {
+                self.on_connected(peer_id, connection_id)
+            }
+            SwarmEvent::ConnectionClosed { connection_id, .. } => self.on_closed(connection_id),
+            SwarmEvent::OutgoingConnectionError { connection_id, error, .. } => {
+                self.on_dial_error(connection_id, &error)
+            }
+            SwarmEvent::NewListenAddr { address, .. } => self.listening_changed |= self.listening.insert(address),
+            SwarmEvent::ExpiredListenAddr { address, .. } => self.listening_changed |= self.listening.remove(&address),
+            SwarmEvent::ListenerError { error, .. } => tracing::warn!(%error, "an incoming connection failed"),
+            SwarmEvent::ListenerClosed { addresses, reason: Err(error), .. } => {
+                tracing::warn!(?addresses, %error, "listens there no more");
+            }
+            _ => {}
+        }
+    }
+
+    fn on_connected(&mut self, id: NetworkId, connection: ConnectionId) {
+        let Some(peer) = address::from_network(&id) else {
+            self.close_connection(connection);
+            return;
+        };
+        let now = Instant::now();
+        self.dials.remove(&connection);
+        self.seeds.reached(connection, peer, now);
+        self.connections.insert(connection, Connection { peer, since: now, in_task: false });
+    }
+
+    /// A connection that never got its stream is gone; of the others their task tells.
+    fn on_closed(&mut self, connection: ConnectionId) {
+        if let Some(Connection { peer, in_task: false, .. }) = self.connections.remove(&connection) {
+            self.not_linked(peer, false);
+        }
+    }
+
+    fn on_stream(&mut self, Opened { connection, stream }: Opened) {
+        let Some(record) = self.connections.get_mut(&connection) else { return };
+        let them = record.peer;
+        match stream {
+            Ok(stream) => {
+                record.in_task = true;
+                let (credentials, places) = (self.admission.credentials, self.places.clone());
+                let link = Link {
+                    meeting: Meeting { credentials, them, connection, places },
+                    meter: Arc::clone(&self.meter),
+                    events: self.events.clone(),
+                    body_bytes_max: self.admission.body_bytes_max,
+                };
+                self.tasks.spawn(link.run(stream));
+            }
+            // mDNS finds whatever speaks libp2p on the LAN.
+            Err(error) => {
+                tracing::debug!(peer = %them, %error, "this is no peer of ours");
+                self.connections.remove(&connection);
+                self.close_connection(connection);
+                self.not_linked(them, true);
+            }
+        }
+    }
+
+    fn on_discovered(&mut self, found: Vec<(NetworkId, Multiaddr)>) {
+        let mut by_peer: BTreeMap<PeerId, Vec<String>> = BTreeMap::new();
+        for (id, address) in found {
+            if let Some(peer) = address::from_network(&id) {
+                by_peer.entry(peer).or_default().push(address::split_peer(address).0.to_string());
+            }
+        }
+        for (peer, addresses) in by_peer {
+            self.input(Input::Discovered { peer, addresses });
+        }
+    }
+
+    fn on_dial_error(&mut self, connection: ConnectionId, error: &DialError) {
+        match error {
+            DialError::LocalPeerId { address } => {
+                self.seeds.forget(connection);
+                if !self.listening.contains(&address::split_peer(address.clone()).0) {
+                    self.refused(&address.to_string(), &Refusal::Identity.to_string());
+                }
+            }
+            DialError::WrongPeerId { obtained, address } => {
+                self.refused(
+                    &address.to_string(),
+                    &format!("another peer than the one named answers there: {obtained}"),
+                );
+            }
+            _ => {}
+        }
+        if self.seeds.failed(connection, Instant::now()) {
+            tracing::warn!(%error, "a named peer cannot be reached; trying again");
+        }
+        if let Some(peer) = self.dials.remove(&connection) {
+            self.input(Input::DialFailed { peer, refused: false });
+        }
+    }
+
+    fn on_link(&mut self, event: LinkEvent) {
+        match event {
+            LinkEvent::Up { peer, connection, queue } => {
+                if let Some(old) = self.links.insert(peer, Up { connection, queue }) {
+                    old.queue.abort();
+                    self.input(Input::Disconnected { peer });
+                }
+                self.seeds.up(peer);
+                self.input(Input::Connected { peer });
+            }
+            LinkEvent::Message { peer, connection, message, receipt } => {
+                if self.is_up(peer, connection) {
+                    self.happenings.push_back(Happening::Input(Input::Message { from: peer, message }, Some(receipt)));
+                }
+            }
+            LinkEvent::Down { peer, connection, end } => self.on_down(peer, connection, &end),
+            LinkEvent::NotAdmitted { peer, connection, verdict } => {
+                self.close_connection(connection);
+                self.on_verdict(peer, &verdict);
+            }
+        }
+    }
+
+    fn on_down(&mut self, peer: PeerId, connection: ConnectionId, end: &End) {
+        tracing::debug!(%peer, %end, "a link is down");
+        if end.is_fault() && self.refusals.is_news(&peer.short(), "a fault", Instant::now()) {
+            tracing::warn!(peer = %peer.short(), %end, "a neighbour was dropped");
+        }
+        if self.is_up(peer, connection) {
+            self.links.remove(&peer);
+            self.input(Input::Disconnected { peer });
+            if end.is_fault() {
+                self.input(Input::DialFailed { peer, refused: true });
+            }
+        }
+        self.close_connection(connection);
+    }
+
+    fn on_verdict(&mut self, peer: PeerId, verdict: &Verdict) {
+        match verdict {
+            Verdict::Refused { refusal, by_us } => self.refused(&peer.short(), &handshake::words(*refusal, *by_us)),
+            Verdict::Failed(reason) => tracing::debug!(peer = %peer.short(), reason, "no link"),
+            Verdict::Admitted | Verdict::Duplicate => return,
+        }
+        self.not_linked(peer, verdict.is_lasting());
+    }
+
+    /// A connection came to nothing: worth a word to the protocol unless another one is, or may become, the link.
+    fn not_linked(&mut self, peer: PeerId, refused: bool) {
+        let hopeful = self.connections.values().any(|connection| connection.peer == peer);
+        if !self.links.contains_key(&peer) && (refused || !hopeful) {
+            self.input(Input::DialFailed { peer, refused });
+        }
+    }
+
+    fn refused(&mut self, peer: &str, reason: &str) {
+        if self.refusals.is_news(peer, reason, Instant::now()) {
+            tracing::warn!(peer, reason, "a link was refused");
+            let observation = Observation::LinkRefused { peer: peer.to_owned(), reason: reason.to_owned() };
+            self.happenings.push_back(Happening::Observe(observation));
+        }
+    }
+
+    fn on_tick(&mut self, now: Instant) {
+        while self.tasks.try_join_next().is_some() {}
+        if std::mem::take(&mut self.listening_changed) {
+            self.announce();
+        }
+        let is_late = |connection: &Connection| !connection.in_task && now - connection.since > HANDSHAKE_MAX;
+        let late = self.connections.iter().filter(|(_, connection)| is_late(connection)).map(|(&id, _)| id);
+        for connection in late.collect::<Vec<_>>() {
+            self.swarm.close_connection(connection);
+        }
+        self.dial_seeds(now);
+    }
+
+    fn announce(&mut self) {
+        let us = *self.swarm.local_peer_id();
+        let addresses = address::announced(&self.listening);
+        let with_id = addresses.iter().map(|address| address.clone().with(Protocol::P2p(us)).to_string());
+        self.happenings.push_back(Happening::Observe(Observation::Listening(with_id.collect())));
+        self.input(Input::Listening { addresses: addresses.iter().map(Multiaddr::to_string).collect() });
+    }
+
+    fn dial_seeds(&mut self, now: Instant) {
+        let Self { seeds, links, swarm, .. } = self;
+        for seed in seeds.due(now, |peer| links.contains_key(&peer)) {
+            match dial(swarm, seed.named, vec![seed.address.clone()]) {
+                Ok(connection) => seed.dialled(connection),
+                Err(error) => {
+                    tracing::debug!(address = %seed.address, %error, "not dialled now");
+                    seed.failed(now);
+                }
+            }
+        }
+    }
+
+    fn try_dial(&mut self, id: Option<NetworkId>, addresses: Vec<Multiaddr>) -> Result<ConnectionId, DialError> {
+        match id {
+            Some(id) if !addresses.is_empty() => dial(&mut self.swarm, Some(id), addresses),
+            _ => Err(DialError::NoAddresses),
+        }
+    }
+
+    fn close_connection(&mut self, connection: ConnectionId) {
+        self.connections.remove(&connection);
+        self.swarm.close_connection(connection);
+    }
+
+    fn is_up(&self, peer: PeerId, connection: ConnectionId) -> bool {
+        self.links.get(&peer).is_some_and(|up| up.connection == connection)
+    }
+
+    fn input(&mut self, input: Input) {
+        self.happenings.push_back(Happening::Input(input, None));
+    }
+}
+
+/// Dials `addresses`, or, when nobody was named, the first of them and whoever is there.
+fn dial(
+    swarm: &mut Swarm<Behaviour>,
+    id: Option<NetworkId>,
+    addresses: Vec<Multiaddr>,
+) -> Result<ConnectionId, DialError> {
+    let options = match (id, addresses.first()) {
+        (Some(id), _) => {
+            DialOpts::peer_id(id).condition(PeerCondition::DisconnectedAndNotDialing).addresses(addresses).build()
+        }
+        (None, Some(address)) => DialOpts::unknown_peer_id().address(address.clone()).build(),
+        (None, None) => return Err(DialError::NoAddresses),
+    };
+    let connection = options.connection_id();
+    swarm.dial(options).map(|()| connection)
+}

@@ -1,0 +1,293 @@
+//! What one link has still to say: bounded by count and bytes, with the credit of both directions beside it.
+//!
+//! The driver puts messages in and never waits; the link's writer takes them out as credit and the network allow. When
+//! the queue is full the new message is dropped and counted, which costs delay and no correctness: anti-entropy mends
+//! it. A heartbeat overtakes bulk, and of several only the last is kept, since it says all that the earlier ones said.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use protocol::wire::{LENGTH_BYTES, Message};
+use tokio::sync::Notify;
+
+/// Messages that wait for one neighbour.
+pub(crate) const LINK_QUEUE_MESSAGES: usize = 4096;
+/// Bytes of them, within a few; a single larger message is taken when nothing else waits.
+pub(crate) const LINK_QUEUE_BYTES: usize = 16 << 20;
+/// What a message without payload takes, about.
+const MESSAGE_BYTES: usize = 128;
+/// Credit goes back when this part of the window was consumed: often enough that the sender never runs dry, seldom
+/// enough that words are no traffic.
+const CREDIT_PARTS: usize = 4;
+
+/// How a link is to go on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stage {
+    /// Messages come and go.
+    Open,
+    /// No more messages are taken; those that wait are still said.
+    Finishing,
+    /// Over at once.
+    Aborted,
+}
+
+/// Shared by the driver (in), the link's writer (out), and its reader (credit).
+#[derive(Debug)]
+pub(crate) struct Queue {
+    inner: Mutex<Inner>,
+    /// Something for the writer has changed.
+    pub(crate) changed: Notify,
+    /// The stage has become [`Stage::Aborted`].
+    pub(crate) aborted: Notify,
+    window: usize,
+}
+
+#[derive(Debug)]
+struct Inner {
+    stage: Stage,
+    status: Option<Message>,
+    bulk: VecDeque<Message>,
+    bulk_bytes: usize,
+    /// What we may still send.
+    credit: usize,
+    /// Received from the other side and not yet consumed here.
+    unread: usize,
+    /// Consumed here and not yet told to the other side.
+    owed: usize,
+}
+
+/// The other side has sent more than it was allowed, or granted more than it could.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("it broke the credit of {window} bytes")]
+pub(crate) struct CreditBroken {
+    window: usize,
+}
+
+impl Queue {
+    pub(crate) fn new(window: usize) -> Arc<Self> {
+        let inner = Inner {
+            stage: Stage::Open,
+            status: None,
+            bulk: VecDeque::new(),
+            bulk_bytes: 0,
+            credit: window,
+            unread: 0,
+            owed: 0,
+        };
+        Arc::new(Self { inner: Mutex::new(inner), changed: Notify::new(), aborted: Notify::new(), window })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        // Plain data without invariants across fields that a panic could break halfway.
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Puts a message in; false when it was dropped.
+    pub(crate) fn push(&self, message: Message) -> bool {
+        let mut inner = self.lock();
+        if inner.stage != Stage::Open {
+            return false;
+        }
+        if matches!(message, Message::Status(_)) {
+            inner.status = Some(message);
+        } else {
+            let bytes = estimate_bytes(&message);
+            let too_many = inner.bulk.len() >= LINK_QUEUE_MESSAGES;
+            let too_large = inner.bulk_bytes > 0 && inner.bulk_bytes + bytes > LINK_QUEUE_BYTES;
+            if too_many || too_large {
+                return false;
+            }
+            inner.bulk_bytes += bytes;
+            inner.bulk.push_back(message);
+        }
+        drop(inner);
+        self.changed.notify_one();
+        true
+    }
+
+    /// The next message to say: a heartbeat first.
+    pub(crate) fn pop(&self) -> Option<Message> {
+        let mut inner = self.lock();
+        if let Some(status) = inner.status.take() {
+            return Some(status);
+        }
+        let message = inner.bulk.pop_front()?;
+        inner.bulk_bytes -= estimate_bytes(&message);
+        Some(message)
+    }
+
+    /// Takes `bytes` off the credit, if there is so much.
+    pub(crate) fn spend(&self, bytes: usize) -> bool {
+        let mut inner = self.lock();
+        let enough = inner.credit >= bytes;
+        if enough {
+            inner.credit -= bytes;
+        }
+        enough
+    }
+
+    /// The other side has consumed `bytes` of ours.
+    pub(crate) fn granted(&self, bytes: u32) -> Result<(), CreditBroken> {
+        let mut inner = self.lock();
+        let credit = inner.credit.saturating_add(bytes as usize);
+        if credit > self.window {
+            return Err(CreditBroken { window: self.window });
+        }
+        inner.credit = credit;
+        drop(inner);
+        self.changed.notify_one();
+        Ok(())
+    }
+
+    /// A data item with a body of `body_bytes` has arrived; the receipt is dropped when it was consumed.
+    pub(crate) fn received(self: &Arc<Self>, body_bytes: usize) -> Result<Receipt, CreditBroken> {
+        let bytes = body_bytes + LENGTH_BYTES;
+        let mut inner = self.lock();
+        if inner.unread + inner.owed + bytes > self.window {
+            return Err(CreditBroken { window: self.window });
+        }
+        inner.unread += bytes;
+        drop(inner);
+        Ok(Receipt { queue: Arc::clone(self), bytes })
+    }
+
+    /// Credit that is worth a word to the other side.
+    pub(crate) fn take_owed(&self) -> Option<u32> {
+        let mut inner = self.lock();
+        if inner.owed < self.window / CREDIT_PARTS {
+            return None;
+        }
+        u32::try_from(std::mem::take(&mut inner.owed)).ok()
+    }
+
+    pub(crate) fn stage(&self) -> Stage {
+        self.lock().stage
+    }
+
+    /// No more messages; those that wait are said, then the link is closed.
+    pub(crate) fn finish(&self) {
+        let mut inner = self.lock();
+        if inner.stage == Stage::Open {
+            inner.stage = Stage::Finishing;
+        }
+        drop(inner);
+        self.changed.notify_one();
+    }
+
+    /// The link is closed now.
+    pub(crate) fn abort(&self) {
+        self.lock().stage = Stage::Aborted;
+        self.changed.notify_one();
+        self.aborted.notify_one();
+    }
+}
+
+/// Holds bytes of the window until the message they carried was consumed.
+#[derive(Debug)]
+pub(crate) struct Receipt {
+    queue: Arc<Queue>,
+    bytes: usize,
+}
+
+impl Drop for Receipt {
+    fn drop(&mut self) {
+        let mut inner = self.queue.lock();
+        inner.unread -= self.bytes;
+        inner.owed += self.bytes;
+        let worth = inner.owed >= self.queue.window / CREDIT_PARTS;
+        drop(inner);
+        if worth {
+            self.queue.changed.notify_one();
+        }
+    }
+}
+
+/// Bytes of a message on the wire, near enough for a bound on memory.
+fn estimate_bytes(message: &Message) -> usize {
+    MESSAGE_BYTES
+        + match message {
+            Message::Delta(signed) => signed.payload.len() + MESSAGE_BYTES,
+            Message::SnapshotPart { bytes, .. } => bytes.len(),
+            Message::SnapshotHead(head) => (head.heads.len() + 8 * head.exclusions.len()) * MESSAGE_BYTES,
+            Message::Digest { heard, .. } => heard.len() * MESSAGE_BYTES,
+            Message::Offer(ranges) | Message::Want(ranges) => ranges.len() * MESSAGE_BYTES,
+            Message::Peers(records) => records.iter().flat_map(|r| &r.addresses).map(|a| MESSAGE_BYTES + a.len()).sum(),
+            _ => 0,
+        }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+    use super::*;
+    use protocol::id::Hash;
+    use protocol::wire::Status;
+
+    fn status(steps: u64) -> Message {
+        Message::Status(Status {
+            incarnation: 0,
+            steps,
+            steps_per_second: 0.0,
+            train_loss: 0.0,
+            heard: Hash::ZERO,
+            neighbours: Vec::new(),
+            finished: false,
+        })
+    }
+
+    fn part(bytes: usize) -> Message {
+        Message::SnapshotPart { base_hash: Hash::ZERO, offset: 0, bytes: vec![0; bytes] }
+    }
+
+    #[test]
+    fn a_heartbeat_overtakes_bulk_and_only_the_last_is_kept() {
+        let queue = Queue::new(1000);
+        assert!(queue.push(Message::SnapshotAsk) && queue.push(status(1)) && queue.push(status(2)));
+        assert_eq!(queue.pop(), Some(status(2)));
+        assert_eq!(queue.pop(), Some(Message::SnapshotAsk));
+        assert_eq!(queue.pop(), None);
+    }
+
+    #[test]
+    fn a_full_queue_drops_what_is_new_but_no_heartbeat() {
+        let queue = Queue::new(1000);
+        assert_eq!((0..LINK_QUEUE_MESSAGES + 9).filter(|_| !queue.push(Message::SnapshotAsk)).count(), 9);
+        assert!(queue.push(status(1)));
+
+        let queue = Queue::new(1000);
+        let pieces = LINK_QUEUE_BYTES / (1 << 20);
+        assert_eq!((0..2 * pieces).filter(|_| queue.push(part(1 << 20))).count(), pieces - 1);
+        while queue.pop().is_some() {}
+        assert!(queue.push(part(2 * LINK_QUEUE_BYTES)), "alone, a message of any size is taken");
+        assert!(!queue.push(Message::SnapshotAsk));
+    }
+
+    #[test]
+    fn credit_is_spent_and_comes_back_when_messages_are_consumed() {
+        let (sender, receiver) = (Queue::new(1000), Queue::new(1000));
+        assert!(sender.spend(400) && sender.spend(600) && !sender.spend(1));
+        let first = receiver.received(396).unwrap();
+        let second = receiver.received(596).unwrap();
+        assert!(receiver.received(1).is_err(), "more than the window");
+        assert_eq!(receiver.take_owed(), None, "nothing was consumed yet");
+        drop(first);
+        assert_eq!(receiver.take_owed(), Some(400));
+        sender.granted(400).unwrap();
+        assert!(sender.spend(400));
+        drop(second);
+        assert_eq!(receiver.take_owed(), Some(600));
+        assert!(sender.granted(1001).is_err(), "more than was ever sent");
+    }
+
+    #[test]
+    fn after_the_end_nothing_is_taken() {
+        let queue = Queue::new(1000);
+        assert!(queue.push(Message::Bye));
+        queue.finish();
+        assert!(!queue.push(Message::Bye));
+        assert_eq!((queue.stage(), queue.pop()), (Stage::Finishing, Some(Message::Bye)));
+        queue.abort();
+        queue.finish();
+        assert_eq!(queue.stage(), Stage::Aborted);
+    }
+}

@@ -1,0 +1,136 @@
+//! Addresses that the operator named: dialled at the start, and again whenever no link to them is up.
+//!
+//! They are the ways into a swarm, so unlike what the membership has learned they are never given up.
+
+use std::time::{Duration, Instant};
+
+use libp2p::swarm::ConnectionId;
+use libp2p::{Multiaddr, PeerId as NetworkId};
+use protocol::id::PeerId;
+
+use super::address::split_peer;
+
+/// Pause before the second dial; it doubles with each failure.
+const PAUSE_MIN: Duration = Duration::from_millis(200);
+/// Longest pause.
+const PAUSE_MAX: Duration = Duration::from_secs(10);
+
+/// An address that needs a longer pause than this is told of.
+const TELL_FROM: Duration = Duration::from_secs(3);
+
+/// One named address.
+#[derive(Debug)]
+pub(crate) struct Seed {
+    /// Without the peer id.
+    pub(crate) address: Multiaddr,
+    /// The peer id, when it was named too: then nobody else will do.
+    pub(crate) named: Option<NetworkId>,
+    /// Who was found there last.
+    found: Option<PeerId>,
+    dialling: Option<ConnectionId>,
+    pause: Duration,
+    due: Instant,
+}
+
+/// All of them.
+#[derive(Debug, Default)]
+pub(crate) struct Seeds(Vec<Seed>);
+
+impl Seeds {
+    pub(crate) fn new(addresses: impl IntoIterator<Item = Multiaddr>, now: Instant) -> Self {
+        let seed = |address| {
+            let (address, named) = split_peer(address);
+            Seed { address, named, found: None, dialling: None, pause: PAUSE_MIN, due: now }
+        };
+        Self(addresses.into_iter().map(seed).collect())
+    }
+
+    /// Seeds to dial now; each is to be answered by [`Seed::dialled`] or [`Seed::failed`].
+    pub(crate) fn due(&mut self, now: Instant, is_up: impl Fn(PeerId) -> bool) -> impl Iterator<Item = &mut Seed> {
+        self.0
+            .iter_mut()
+            .filter(move |seed| seed.dialling.is_none() && seed.due <= now && !seed.found.is_some_and(&is_up))
+    }
+
+    /// A dial has reached somebody; whether he becomes a neighbour shows soon.
+    pub(crate) fn reached(&mut self, connection: ConnectionId, peer: PeerId, now: Instant) {
+        for seed in self.by_connection(connection) {
+            seed.found = Some(peer);
+            seed.failed(now);
+        }
+    }
+
+    /// A dial has failed. Returns whether the operator should hear of it: once, when it has failed for some seconds.
+    /// Peers that are started together dial each other before they listen.
+    pub(crate) fn failed(&mut self, connection: ConnectionId, now: Instant) -> bool {
+        let mut is_news = false;
+        for seed in self.by_connection(connection) {
+            is_news |= seed.pause < TELL_FROM && 2 * seed.pause >= TELL_FROM;
+            seed.failed(now);
+        }
+        is_news
+    }
+
+    /// The peer has become a neighbour: when it is lost, it is dialled soon.
+    pub(crate) fn up(&mut self, peer: PeerId) {
+        for seed in self.0.iter_mut().filter(|seed| seed.found == Some(peer)) {
+            seed.pause = PAUSE_MIN;
+        }
+    }
+
+    /// This address is our own: it is not dialled again.
+    pub(crate) fn forget(&mut self, connection: ConnectionId) {
+        self.0.retain(|seed| seed.dialling != Some(connection));
+    }
+
+    fn by_connection(&mut self, connection: ConnectionId) -> impl Iterator<Item = &mut Seed> {
+        self.0.iter_mut().filter(move |seed| seed.dialling == Some(connection))
+    }
+}
+
+impl Seed {
+    /// A dial is under way.
+    pub(crate) fn dialled(&mut self, connection: ConnectionId) {
+        self.dialling = Some(connection);
+    }
+
+    /// It came to nothing so far: again after a pause.
+    pub(crate) fn failed(&mut self, now: Instant) {
+        self.dialling = None;
+        self.due = now + self.pause;
+        self.pause = (2 * self.pause).min(PAUSE_MAX);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_seed_is_dialled_with_growing_pauses_until_its_peer_is_up() {
+        let (start, peer) = (Instant::now(), PeerId([1; 32]));
+        let mut seeds = Seeds::new(["/ip4/192.0.2.7/tcp/1".parse().unwrap_or_else(|_| Multiaddr::empty())], start);
+        let (mut dials, mut told) = (Vec::new(), 0);
+        for millis in (0..60_000_u64).step_by(100) {
+            let now = start + Duration::from_millis(millis);
+            let connection = ConnectionId::new_unchecked(millis as usize);
+            for seed in seeds.due(now, |_| false) {
+                seed.dialled(connection);
+                dials.push(millis);
+            }
+            assert_eq!(seeds.due(now, |_| false).count(), 0, "one dial at a time");
+            told += usize::from(seeds.failed(connection, now));
+        }
+        assert_eq!(told, 1);
+        assert_eq!(dials[..5], [0, 200, 600, 1400, 3000]);
+        assert!(dials.windows(2).all(|pair| pair[1] - pair[0] <= 10_000));
+
+        let (now, connection) = (start + Duration::from_secs(90), ConnectionId::new_unchecked(0));
+        seeds.due(now, |_| false).for_each(|seed| seed.dialled(connection));
+        seeds.reached(connection, peer, now);
+        seeds.up(peer);
+        let later = now + Duration::from_secs(60);
+        assert_eq!(seeds.due(later, |up| up == peer).count(), 0, "its link is up");
+        assert_eq!(seeds.due(later, |_| false).count(), 1, "and lost again");
+    }
+}

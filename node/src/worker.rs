@@ -1,0 +1,247 @@
+//! One OS thread that owns the learner.
+//!
+//! ```text
+//! driver --(commands, bounded)--> thread: run(command, learner) --(result, time taken; bounded)--> driver
+//! ```
+//!
+//! A device lives on the thread that made it, and a training step may take a second: neither belongs on the async
+//! executor. The thread waits in one place only, its own empty queue, so a step that waits for the network is
+//! impossible by construction; the time spent there is counted ([`Worker::idle`]), because a learner that idles while
+//! there are steps to take is a fault of scheduling.
+
+use std::any::Any;
+use std::convert::Infallible;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver as Commands, SyncSender, TrySendError, sync_channel};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use protocol::learner::{self, Command, Computed, Learner, LearnerError};
+use protocol::time::Span;
+use tokio::sync::mpsc::{Receiver, Sender, channel};
+use tokio::sync::oneshot;
+
+use crate::driver::MakeLearner;
+
+/// Commands that may be under way at once. The peer bounds its own outstanding commands far below this; reaching it is
+/// a fault of ours, not load.
+pub const COMMANDS_MAX: usize = 256;
+/// How long a stop waits for the command in hand; then the thread is left behind and ends with the process.
+pub const STOP_MAX: Duration = Duration::from_millis(1500);
+
+/// Handle of the thread.
+#[derive(Debug)]
+pub struct Worker {
+    commands: SyncSender<Command>,
+    results: Receiver<(Computed, Span)>,
+    idle_micros: Arc<AtomicU64>,
+    thread: JoinHandle<()>,
+    /// Closed by the thread when it ends: nothing is ever sent.
+    ended: oneshot::Receiver<Infallible>,
+}
+
+/// The queue is full or the thread is gone: the caller broke the bound on outstanding commands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the learner's queue takes no more than {COMMANDS_MAX} commands")]
+pub struct QueueFull;
+
+impl Worker {
+    /// Starts the thread and builds the learner on it; returns its number of parameters.
+    ///
+    /// # Errors
+    /// What `make` says, or that the thread could not be started.
+    pub async fn start(make: MakeLearner) -> Result<(Self, usize), LearnerError> {
+        let (commands, queue) = sync_channel(COMMANDS_MAX);
+        let (reports, results) = channel(COMMANDS_MAX);
+        let (built, ready) = oneshot::channel();
+        let (alive, ended) = oneshot::channel();
+        let idle_micros = Arc::new(AtomicU64::new(0));
+        let idle = Arc::clone(&idle_micros);
+        let life = move || {
+            let _alive = alive;
+            yield_to_the_network();
+            match guard(make) {
+                Ok(learner) => {
+                    let parameters = learner.parameters();
+                    if built.send(Ok(parameters)).is_ok() {
+                        work(learner, &queue, &reports, &idle);
+                    }
+                }
+                Err(error) => drop(built.send(Err(error))),
+            }
+        };
+        let thread = std::thread::Builder::new().name("learner".to_owned()).spawn(life);
+        let thread = thread.map_err(|error| LearnerError::Device(format!("no thread for the learner: {error}")))?;
+        let gone = || Err(LearnerError::Device("the learner's thread ended before it was ready".to_owned()));
+        let parameters = ready.await.unwrap_or_else(|_| gone())?;
+        Ok((Self { commands, results, idle_micros, thread, ended }, parameters))
+    }
+
+    /// Puts a command in line; never waits.
+    ///
+    /// # Errors
+    /// [`QueueFull`].
+    pub fn send(&self, command: Command) -> Result<(), QueueFull> {
+        match self.commands.try_send(command) {
+            // A thread that is gone has closed its results: the driver learns of it there.
+            Ok(()) | Err(TrySendError::Disconnected(_)) => Ok(()),
+            Err(TrySendError::Full(_)) => Err(QueueFull),
+        }
+    }
+
+    /// The next result, in the order of the commands; `None` when the thread has ended. Cancel safe.
+    pub async fn next(&mut self) -> Option<(Computed, Span)> {
+        self.results.recv().await
+    }
+
+    /// How long the thread has waited for work so far.
+    #[must_use]
+    pub fn idle(&self) -> Span {
+        Span(self.idle_micros.load(Ordering::Relaxed))
+    }
+
+    /// Ends the thread after the command in hand, and waits for it at most [`STOP_MAX`]. Returns whether it has ended.
+    pub async fn stop(self) -> bool {
+        let Self { commands, results, thread, ended, .. } = self;
+        // The thread sees either when it looks for work or reports some.
+        drop(commands);
+        drop(results);
+        let ended = tokio::time::timeout(STOP_MAX, ended).await.is_ok();
+        if ended && thread.join().is_err() {
+            tracing::error!("the learner's thread panicked while it ended");
+        }
+        ended
+    }
+}
+
+/// Nice value of the learner's thread: it takes every cycle that nobody else wants, and a delta that arrives is read at
+/// once. On a machine with more peers than cores deltas otherwise wait for whole time slices of training, which makes them
+/// stale: measured with 8 peers on 2 cores, see docs/performance.md.
+#[cfg(target_os = "linux")]
+const LEARNER_NICE: i32 = 10;
+
+/// Lowers the priority of the calling thread below that of the network's.
+#[cfg(target_os = "linux")]
+fn yield_to_the_network() {
+    let thread = rustix::thread::gettid();
+    if let Err(error) = rustix::process::setpriority_process(Some(thread), LEARNER_NICE) {
+        tracing::debug!(%error, "the learner keeps the priority of the process");
+    }
+}
+
+/// Elsewhere the scheduler decides.
+#[cfg(not(target_os = "linux"))]
+fn yield_to_the_network() {}
+
+/// The thread's loop: ends when either channel is closed, or after a panic.
+fn work(
+    mut learner: Box<dyn Learner>,
+    queue: &Commands<Command>,
+    reports: &Sender<(Computed, Span)>,
+    idle: &AtomicU64,
+) {
+    loop {
+        let waiting = Instant::now();
+        let Ok(command) = queue.recv() else { return };
+        idle.fetch_add(micros(waiting.elapsed()), Ordering::Relaxed);
+
+        // A command that was queued behind a stop is not begun.
+        if reports.is_closed() {
+            return;
+        }
+        let begun = Instant::now();
+        let result = guard(|| Ok(learner::run(command, &mut *learner))).unwrap_or_else(Computed::Failed);
+        let failed = matches!(result, Computed::Failed(_));
+        let heard = reports.blocking_send((result, Span(micros(begun.elapsed())))).is_ok();
+        // After a failure the learner may be in pieces: nothing more is asked of it.
+        if failed || !heard {
+            return;
+        }
+    }
+}
+
+/// A panic (a driver that aborts, a bug) becomes an error that people can read, not a peer that hangs.
+fn guard<T>(run: impl FnOnce() -> Result<T, LearnerError>) -> Result<T, LearnerError> {
+    catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|panic| Err(LearnerError::Device(panic_text(panic.as_ref()))))
+}
+
+fn panic_text(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    format!("the learner panicked: {}", text.unwrap_or("without a message"))
+}
+
+fn micros(duration: Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+pub(crate) mod fake;
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+    use super::*;
+    use crate::worker::fake::Fake;
+    use protocol::learner::Weights;
+
+    async fn start(fake: Fake) -> Worker {
+        Worker::start(Box::new(move || Ok(Box::new(fake)))).await.unwrap().0
+    }
+
+    #[tokio::test]
+    async fn results_come_in_the_order_of_the_commands() {
+        let mut worker = start(Fake::new(8, 0)).await;
+        for steps in 1..=5 {
+            worker.send(Command::Train { steps, progress: 0 }).unwrap();
+            worker.send(Command::Evaluate { weights: Weights::Base }).unwrap();
+        }
+        for expected in 1..=5 {
+            let Some((Computed::Trained(trained), _)) = worker.next().await else { panic!("training comes first") };
+            assert_eq!(trained.steps, expected);
+            assert!(matches!(worker.next().await, Some((Computed::Evaluated { .. }, _))));
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        worker.send(Command::Train { steps: 1, progress: 0 }).unwrap();
+        worker.next().await.unwrap();
+        assert!(worker.idle() >= Span::from_millis(15), "waiting for work is counted: {:?}", worker.idle());
+        assert!(worker.stop().await);
+    }
+
+    #[tokio::test]
+    async fn a_panic_is_a_failed_command_and_the_end_of_the_thread() {
+        let mut worker = start(Fake { panics: true, ..Fake::new(8, 0) }).await;
+        worker.send(Command::Train { steps: 1, progress: 0 }).unwrap();
+        let Some((Computed::Failed(LearnerError::Device(text)), _)) = worker.next().await else { panic!("it fails") };
+        assert!(text.contains("panicked") && text.contains("on purpose"), "{text}");
+        assert_eq!(worker.next().await, None);
+        assert_eq!(worker.send(Command::Train { steps: 1, progress: 0 }), Ok(()), "nobody is there, and nobody hangs");
+        assert!(worker.stop().await);
+    }
+
+    #[tokio::test]
+    async fn a_learner_that_cannot_be_built_says_why() {
+        let failing = Worker::start(Box::new(|| Err(LearnerError::Device("no such device".to_owned())))).await;
+        assert_eq!(failing.unwrap_err(), LearnerError::Device("no such device".to_owned()));
+        let panicking = Worker::start(Box::new(|| panic!("driver lost"))).await;
+        assert!(panicking.unwrap_err().to_string().contains("driver lost"));
+    }
+
+    #[tokio::test]
+    async fn a_long_command_does_not_hold_up_the_exit() {
+        let worker = start(Fake { step: Duration::from_secs(60), ..Fake::new(8, 0) }).await;
+        worker.send(Command::Train { steps: 1, progress: 0 }).unwrap();
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        let begun = Instant::now();
+        assert!(!worker.stop().await, "it is left behind");
+        assert!(begun.elapsed() < STOP_MAX + Duration::from_secs(10), "far below the step, on a busy machine too");
+    }
+
+    #[tokio::test]
+    async fn the_queue_is_bounded() {
+        let worker = start(Fake { step: Duration::from_secs(20), ..Fake::new(8, 0) }).await;
+        let overflow = (0..COMMANDS_MAX + 2).find_map(|_| worker.send(Command::Train { steps: 1, progress: 0 }).err());
+        assert_eq!(overflow, Some(QueueFull));
+    }
+}

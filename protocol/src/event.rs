@@ -1,0 +1,298 @@
+//! What goes into a [`Peer`](crate::Peer) and what comes out: plain data.
+
+use crate::id::{Hash, Origin, PeerId};
+use crate::learner::{Command, Computed, Evaluation, LearnerError};
+use crate::log::Invalid;
+use crate::time::{Span, Time};
+use crate::trust::{Reason, audit};
+use crate::wire::Message;
+
+/// Something happened.
+#[derive(Clone, Debug)]
+pub enum Input {
+    /// Begin: the first input, once.
+    Start,
+    /// Addresses on which this peer can be reached; replaces what was said before.
+    Listening {
+        /// Multiaddresses in text, without the peer id.
+        addresses: Vec<String>,
+    },
+    /// A peer was found by mDNS or named by the user with its identity.
+    Discovered {
+        /// Who.
+        peer: PeerId,
+        /// Where.
+        addresses: Vec<String>,
+    },
+    /// An admitted link to a peer is up.
+    Connected {
+        /// Who is at its other end.
+        peer: PeerId,
+    },
+    /// The link is down.
+    Disconnected {
+        /// Who was at its other end.
+        peer: PeerId,
+    },
+    /// A dial that this peer asked for came to nothing, or the other side refused.
+    DialFailed {
+        /// Whom we tried to reach.
+        peer: PeerId,
+        /// Whether it refused us for a reason that will not pass (another run, wrong key): no retry soon.
+        refused: bool,
+    },
+    /// A message over an admitted link.
+    Message {
+        /// Its sender, proved by the channel.
+        from: PeerId,
+        /// What it said.
+        message: Message,
+    },
+    /// A timer that was asked for is due.
+    Timer(Timer),
+    /// The next command in line is done.
+    Computed {
+        /// Its result.
+        result: Computed,
+        /// How long the learner took.
+        took: Span,
+    },
+    /// Take no further steps, and gossip on.
+    Rest,
+    /// Take no further steps, come to agreement with the neighbours, evaluate, and stop.
+    Finish,
+}
+
+/// What the driver is to do.
+#[derive(Clone, Debug)]
+pub enum Output {
+    /// Send over the link; when its queue is full, drop the message: anti-entropy mends it.
+    Send {
+        /// To whom.
+        to: PeerId,
+        /// What.
+        message: Message,
+    },
+    /// Open a link.
+    Dial {
+        /// To whom.
+        peer: PeerId,
+        /// Where it may be.
+        addresses: Vec<String>,
+    },
+    /// Close the link.
+    Disconnect {
+        /// To whom.
+        peer: PeerId,
+    },
+    /// Give this to the learner, in order.
+    Compute(Command),
+    /// Say [`Input::Timer`] at this time.
+    SetTimer {
+        /// When.
+        at: Time,
+        /// What.
+        timer: Timer,
+    },
+    /// For people, logs and metrics.
+    Event(Event),
+    /// The next record of the audit log.
+    Audit(audit::Record),
+    /// The last output: the peer is done.
+    Stopped,
+}
+
+/// What a timer is for. Opaque to the driver.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Timer {
+    /// Nobody answered: begin alone.
+    JoinGrace,
+    /// Say how we are, look who is silent, dial who is missing.
+    Heartbeat,
+    /// Compare version vectors with one partner.
+    AntiEntropy,
+    /// Offer what neighbours may lack.
+    Offers,
+    /// A snapshot makes no progress.
+    Snapshot,
+    /// Agreement takes too long: stop all the same.
+    Settle,
+}
+
+/// What happened, in the words of the domain.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Event {
+    /// A neighbour is there.
+    NeighbourUp {
+        /// Who.
+        peer: PeerId,
+    },
+    /// A neighbour is gone.
+    NeighbourDown {
+        /// Who.
+        peer: PeerId,
+        /// Why, in a few words.
+        reason: &'static str,
+    },
+    /// Training begins: at once, or after catching up.
+    TrainingStarted {
+        /// Deltas already in the base.
+        deltas: u64,
+    },
+    /// A delta of our own was said.
+    DeltaSaid {
+        /// Its number.
+        seq: u64,
+        /// Steps in it.
+        steps: u32,
+        /// w.
+        weight: f32,
+        /// Bytes of the codec.
+        payload_bytes: usize,
+        /// ||theta - b|| / ||b|| before.
+        disagreement: f32,
+    },
+    /// A delta of another origin went into the base.
+    DeltaHeard {
+        /// Whose.
+        origin: Origin,
+        /// Its number.
+        seq: u64,
+    },
+    /// A delta was refused.
+    DeltaRefused {
+        /// Who passed it to us.
+        from: PeerId,
+        /// Whose it claims to be.
+        origin: Origin,
+        /// The number it claims.
+        seq: u64,
+        /// Why.
+        reason: Refused,
+    },
+    /// An origin is suspected: its deltas wait.
+    Held {
+        /// Whose.
+        origin: Origin,
+        /// The first that is held against it.
+        from_seq: u64,
+        /// Why.
+        reason: Reason,
+    },
+    /// The wait is over without a majority.
+    Released {
+        /// Whose deltas go in.
+        origin: Origin,
+    },
+    /// The swarm leaves out an origin. When it is ours, this peer stops.
+    Excluded {
+        /// Whose deltas.
+        origin: Origin,
+        /// The first that is left out.
+        from_seq: u64,
+        /// In a few words.
+        why: &'static str,
+        /// How many were taken out of our base.
+        retracted: usize,
+    },
+    /// An epoch is over and the model was evaluated.
+    Epoch(Report),
+    /// All epochs are over; gossip goes on, and so does training where it is to go on until told to rest.
+    TrainingDone {
+        /// Steps taken.
+        steps: u64,
+    },
+    /// A snapshot went out.
+    SnapshotServed {
+        /// To whom.
+        to: PeerId,
+        /// Bytes of the base.
+        bytes: u64,
+    },
+    /// A snapshot came in and replaced the base.
+    SnapshotRestored {
+        /// From whom.
+        from: PeerId,
+        /// Bytes of the base.
+        bytes: u64,
+        /// Deltas in it.
+        deltas: u64,
+        /// Who found the same base for the same deltas; `None` where nobody could say.
+        witness: Option<PeerId>,
+    },
+    /// Two histories met that neither log could unite; ours was the shorter one and yielded.
+    HistoryYielded {
+        /// Whose snapshot replaces ours.
+        from: PeerId,
+        /// Chains that are renounced.
+        origins: usize,
+        /// Share of the difference of the bases that is said again.
+        carry: f32,
+    },
+    /// A snapshot was given up.
+    SnapshotFailed {
+        /// From whom.
+        from: PeerId,
+        /// Why.
+        reason: &'static str,
+    },
+    /// Equal version vectors, unequal bases: one of the two computes wrongly. Must never happen.
+    BaseMismatch {
+        /// The other one.
+        peer: PeerId,
+        /// Our hash.
+        ours: Hash,
+        /// Its hash.
+        theirs: Hash,
+    },
+    /// The learner failed; this peer stops.
+    LearnerFailed(LearnerError),
+    /// The last evaluation, after agreement or its deadline.
+    Final(Report),
+}
+
+/// State of the model at a moment.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Report {
+    /// Epochs done.
+    pub epoch: u32,
+    /// Steps taken.
+    pub steps: u64,
+    /// Mean training loss of the epoch, nats a sample; NaN when no step was taken.
+    pub train_loss: f32,
+    /// On the test split.
+    pub evaluation: Evaluation,
+    /// Hash of the base that was evaluated.
+    pub base_hash: Hash,
+    /// Hash of the version vector of that base.
+    pub heard: Hash,
+}
+
+/// Why a delta was refused by this peer.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum Refused {
+    /// It is no delta of this run.
+    #[error(transparent)]
+    Invalid(#[from] Invalid),
+    /// Its predecessor is not the one we have.
+    #[error("not chained to the origin's delta before it")]
+    Chain,
+    /// Another delta of the same origin and number is known: the origin contradicts itself.
+    #[error("the origin said another delta with this number")]
+    Equivocation,
+    /// Too many deltas are waiting for a gap to close.
+    #[error("too far ahead: {limit} deltas wait already")]
+    Ahead {
+        /// The bound.
+        limit: usize,
+    },
+    /// The job names the peers that may speak.
+    #[error("its origin is not on the job's allow list")]
+    NotAllowed,
+    /// The swarm has excluded the origin from an earlier delta on.
+    #[error("the swarm has excluded its origin")]
+    Excluded,
+    /// Its own deltas, from an incarnation we know nothing of.
+    #[error("it claims to be ours")]
+    Ours,
+}

@@ -1,0 +1,297 @@
+//! The port between decisions and arithmetic: [`Peer`](crate::Peer) emits a [`Command`], whoever owns a [`Learner`] calls
+//! [`run`], and the result goes back in as an [`Input`](crate::Input). The node does so on a thread of its own, the
+//! simulator at once with a modelled cost. Commands run in the order they were given: the version vector at the moment
+//! a command was issued is the version vector of the base that it sees.
+
+use std::fmt::Debug;
+use std::sync::Arc;
+
+use crate::codec::{Codec, CodecError};
+use crate::fixed::Weight;
+use crate::log::Delta;
+
+/// Which weights to look at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Weights {
+    /// The shared base `b`: the same on every peer that has heard the same deltas.
+    Base,
+    /// The peer's own training weights `theta`.
+    Local,
+}
+
+/// Training weights `theta` (f32), base `b` (i32, units of 2^-24), optimizer state and data of one peer.
+///
+/// d is the number of parameters; `theta` starts equal to `b`.
+pub trait Learner: Send {
+    /// d.
+    fn parameters(&self) -> usize;
+
+    /// Takes `steps` optimizer steps on `theta`. `progress` is the number of samples that the whole swarm has trained on
+    /// before them, as far as this peer has heard: what a learning-rate schedule goes by, so that who joined late is on
+    /// the page of the others. It may fall, when the swarm takes out what somebody said.
+    ///
+    /// # Errors
+    /// [`LearnerError::Device`] when the device fails.
+    fn train(&mut self, steps: u32, progress: u64) -> Result<Trained, LearnerError>;
+
+    /// Encodes `e = theta - b` with `codec`, decodes the payload to `v`, and does `b += round(w * v)`,
+    /// `theta -= v - round(w * v)`: the residual shrinks by exactly `v`.
+    ///
+    /// # Errors
+    /// [`LearnerError::NonFinite`] when `theta` holds a NaN or an infinity (nothing changes then), or a device failure.
+    fn take_delta(&mut self, codec: &'static dyn Codec, weight: Weight) -> Result<TakenDelta, LearnerError>;
+
+    /// ||theta - b|| and ||b||; nothing changes. Not finite when a weight is not.
+    ///
+    /// # Errors
+    /// [`LearnerError::Device`] when the device fails.
+    fn measure(&mut self) -> Result<Measured, LearnerError>;
+
+    /// Adds another peer's delta: `b += round(w * v)`, `theta += round(w * v)`.
+    ///
+    /// # Errors
+    /// [`LearnerError::Codec`] for a payload that does not decode (nothing changes then), or a device failure.
+    fn apply(&mut self, codec: &'static dyn Codec, weight: Weight, payload: &[u8]) -> Result<(), LearnerError>;
+
+    /// Takes a delta back out, to the bit: `b -= round(w * v)`, `theta -= round(w * v)`. What the peer has not said stays.
+    ///
+    /// # Errors
+    /// As [`Learner::apply`].
+    fn retract(&mut self, codec: &'static dyn Codec, weight: Weight, payload: &[u8]) -> Result<(), LearnerError>;
+
+    /// Copy of `b`, length d.
+    ///
+    /// # Errors
+    /// [`LearnerError::Device`] when the device fails.
+    fn base(&mut self) -> Result<Vec<i32>, LearnerError>;
+
+    /// Replaces `b` and keeps the residual: `theta += (1 - carry) (base - b)`, `b = base`. Optimizer moments are zeroed.
+    /// With `carry` 0 the residual stays what it was; a share `carry` of what the old base had and the new one lacks is
+    /// added to it, to be said again.
+    ///
+    /// # Errors
+    /// [`LearnerError::Shape`] when `base` has another length than d.
+    fn restore(&mut self, base: &[i32], carry: f32) -> Result<(), LearnerError>;
+
+    /// Loss and accuracy on the test split.
+    ///
+    /// # Errors
+    /// [`LearnerError::Device`] when the device fails.
+    fn evaluate(&mut self, weights: Weights) -> Result<Evaluation, LearnerError>;
+}
+
+/// Result of [`Learner::train`].
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Trained {
+    /// Steps taken.
+    pub steps: u32,
+    /// Samples seen in them.
+    pub samples: u64,
+    /// Mean training loss over them, nats a sample.
+    pub mean_loss: f32,
+}
+
+/// Result of [`Learner::take_delta`].
+#[derive(Clone, Debug, PartialEq)]
+pub struct TakenDelta {
+    /// Bytes of the codec.
+    pub payload: Vec<u8>,
+    /// ||v||_2.
+    pub l2_norm: f32,
+    /// ||theta - b||_2 before anything was taken.
+    pub residual_norm: f32,
+    /// ||b||_2 before anything was added.
+    pub base_norm: f32,
+}
+
+/// Result of [`Learner::measure`].
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Measured {
+    /// ||theta - b||_2.
+    pub residual_norm: f32,
+    /// ||b||_2.
+    pub base_norm: f32,
+}
+
+impl Measured {
+    /// ||theta - b|| / ||b||: how far the peer is from what it has said and heard.
+    #[must_use]
+    pub fn drift(&self) -> f32 {
+        self.residual_norm / self.base_norm.max(f32::MIN_POSITIVE)
+    }
+}
+
+/// Result of [`Learner::evaluate`].
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Evaluation {
+    /// Mean cross-entropy, nats a sample.
+    pub loss: f32,
+    /// Share of samples whose most likely class is the right one, 0 to 1.
+    pub accuracy: f32,
+    /// Samples looked at.
+    pub samples: u64,
+}
+
+/// Why a command failed.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum LearnerError {
+    /// The device was lost, ran out of memory, or refused the work.
+    #[error("device: {0}")]
+    Device(String),
+    /// A payload did not decode.
+    #[error(transparent)]
+    Codec(#[from] CodecError),
+    /// A vector has another length than the model.
+    #[error("{found} parameters, the model has {expected}")]
+    Shape {
+        /// Elements given.
+        found: usize,
+        /// Elements of the model.
+        expected: usize,
+    },
+    /// A weight moved further than one delta may say.
+    #[error(
+        "a weight moved by more than 32.0 between two deltas: training has diverged (try a lower learning rate or gain)"
+    )]
+    Diverged,
+    /// Weights are NaN or infinite: training has diverged.
+    #[error(
+        "{count} of {parameters} weights are not finite: training has diverged (try a lower learning rate or gain)"
+    )]
+    NonFinite {
+        /// Weights that are NaN or infinite.
+        count: usize,
+        /// Weights in all.
+        parameters: usize,
+    },
+}
+
+/// Work for a learner.
+#[derive(Clone, Debug)]
+pub enum Command {
+    /// [`Learner::train`].
+    Train {
+        /// Optimizer steps.
+        steps: u32,
+        /// Samples of the whole swarm before them.
+        progress: u64,
+    },
+    /// [`Learner::take_delta`].
+    TakeDelta {
+        /// How to encode.
+        codec: &'static dyn Codec,
+        /// Share that goes into the base.
+        weight: Weight,
+    },
+    /// [`Learner::measure`].
+    Measure,
+    /// [`Learner::apply`] for each, in order.
+    Apply {
+        /// Deltas of other peers, validated.
+        deltas: Vec<Arc<Delta>>,
+    },
+    /// [`Learner::retract`] for each: the swarm has excluded them.
+    Retract {
+        /// Deltas that were applied.
+        deltas: Vec<Arc<Delta>>,
+    },
+    /// [`Learner::base`].
+    Base,
+    /// [`Learner::restore`], then [`Learner::apply`] for each of `replay`.
+    Restore {
+        /// The new base, length d.
+        base: Vec<i32>,
+        /// Deltas that this peer had and the base lacks, the peer's own among them.
+        replay: Vec<Arc<Delta>>,
+        /// Share of the difference of the bases that goes into the residual.
+        carry: f32,
+    },
+    /// [`Learner::evaluate`] and the hash of the base.
+    Evaluate {
+        /// What to look at.
+        weights: Weights,
+    },
+}
+
+/// What became of a [`Command`]; one for each, in order.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Computed {
+    /// Of [`Command::Train`].
+    Trained(Trained),
+    /// Of [`Command::TakeDelta`].
+    DeltaTaken(TakenDelta),
+    /// Of [`Command::Measure`].
+    Measured(Measured),
+    /// Of [`Command::Apply`].
+    Applied,
+    /// Of [`Command::Retract`].
+    Retracted,
+    /// Of [`Command::Base`].
+    Base(Vec<i32>),
+    /// Of [`Command::Restore`].
+    Restored,
+    /// Of [`Command::Evaluate`].
+    Evaluated {
+        /// Loss and accuracy.
+        evaluation: Evaluation,
+        /// [`base_hash`] of `b`.
+        base_hash: crate::id::Hash,
+    },
+    /// The command failed; the learner may not be used for training any more.
+    Failed(LearnerError),
+}
+
+/// Runs one command. The caller measures how long it takes.
+pub fn run(command: Command, learner: &mut dyn Learner) -> Computed {
+    try_run(command, learner).unwrap_or_else(Computed::Failed)
+}
+
+fn try_run(command: Command, learner: &mut dyn Learner) -> Result<Computed, LearnerError> {
+    Ok(match command {
+        Command::Train { steps, progress } => Computed::Trained(learner.train(steps, progress)?),
+        Command::TakeDelta { codec, weight } => Computed::DeltaTaken(learner.take_delta(codec, weight)?),
+        Command::Measure => Computed::Measured(learner.measure()?),
+        Command::Apply { deltas } => {
+            apply_all(&deltas, learner)?;
+            Computed::Applied
+        }
+        Command::Retract { deltas } => {
+            for delta in &deltas {
+                learner.retract(delta.codec(), delta.weight(), delta.payload())?;
+            }
+            Computed::Retracted
+        }
+        Command::Base => Computed::Base(learner.base()?),
+        Command::Restore { base, replay, carry } => {
+            learner.restore(&base, carry)?;
+            apply_all(&replay, learner)?;
+            Computed::Restored
+        }
+        Command::Evaluate { weights } => {
+            let evaluation = learner.evaluate(weights)?;
+            let base_hash = base_hash(&learner.base()?);
+            Computed::Evaluated { evaluation, base_hash }
+        }
+    })
+}
+
+fn apply_all(deltas: &[Arc<Delta>], learner: &mut dyn Learner) -> Result<(), LearnerError> {
+    for delta in deltas {
+        learner.apply(delta.codec(), delta.weight(), delta.payload())?;
+    }
+    Ok(())
+}
+
+/// blake3 of `b` as little-endian bytes.
+#[must_use]
+pub fn base_hash(base: &[i32]) -> crate::id::Hash {
+    let mut hasher = blake3::Hasher::new_derive_key("starling 1 base");
+    if cfg!(target_endian = "little") {
+        hasher.update(bytemuck::cast_slice(base));
+    } else {
+        for value in base {
+            hasher.update(&value.to_le_bytes());
+        }
+    }
+    crate::id::Hash(*hasher.finalize().as_bytes())
+}

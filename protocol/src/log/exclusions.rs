@@ -1,0 +1,137 @@
+//! What the swarm has agreed to leave out: per peer the first delta that does not count any more.
+//!
+//! An exclusion of `(peer, incarnation)` from `seq` on leaves out every delta of that life from `seq` on, and every delta of
+//! later lives: a liar that restarts is still a liar. The log forgets what is left out and its version vector goes back
+//! to `seq - 1`, so the version vector alone still names the base; the exclusions say which deltas can never come in again.
+//! Two exclusions of one peer unite to the earlier one, so uniting commutes and every order ends in the same exclusions.
+
+use std::collections::BTreeMap;
+
+use crate::id::{Hash, Origin, PeerId};
+use crate::log::VersionVector;
+
+/// Peer -> (incarnation, seq) of its first delta that is left out.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Exclusions(BTreeMap<PeerId, (u64, u64)>);
+
+impl Exclusions {
+    /// Whether that delta is left out.
+    #[must_use]
+    pub fn covers(&self, origin: Origin, seq: u64) -> bool {
+        self.0.get(&origin.peer).is_some_and(|&from| (origin.incarnation, seq) >= from)
+    }
+
+    /// Last number of `origin` that may count.
+    #[must_use]
+    pub fn last_allowed(&self, origin: Origin) -> u64 {
+        match self.0.get(&origin.peer) {
+            Some(&(incarnation, seq)) if origin.incarnation == incarnation => seq.saturating_sub(1),
+            Some(&(incarnation, _)) if origin.incarnation > incarnation => 0,
+            _ => u64::MAX,
+        }
+    }
+
+    /// Leaves out `about` from `seq` on. Returns whether that is more than before.
+    pub fn unite(&mut self, about: Origin, seq: u64) -> bool {
+        let new = (about.incarnation, seq);
+        let wider = self.0.get(&about.peer).is_none_or(|&old| new < old);
+        if wider {
+            self.0.insert(about.peer, new);
+        }
+        wider
+    }
+
+    /// Whether everything that `other` leaves out is left out here.
+    #[must_use]
+    pub fn include(&self, other: &Self) -> bool {
+        other.0.iter().all(|(peer, from)| self.0.get(peer).is_some_and(|ours| ours <= from))
+    }
+
+    /// Whether any delta of that peer is left out.
+    #[must_use]
+    pub fn names(&self, peer: PeerId) -> bool {
+        self.0.contains_key(&peer)
+    }
+
+    /// (life, first number that is left out), in order of peer.
+    pub fn iter(&self) -> impl Iterator<Item = (Origin, u64)> + '_ {
+        self.0.iter().map(|(&peer, &(incarnation, seq))| (Origin { peer, incarnation }, seq))
+    }
+
+    /// Number of peers that are left out.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether nothing is left out.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Name of the set `heard` under these exclusions; without any it is the name of the version vector.
+    #[must_use]
+    pub fn set_hash(&self, heard: &VersionVector) -> Hash {
+        if self.is_empty() {
+            return heard.hash();
+        }
+        let mut hasher = blake3::Hasher::new_derive_key("starling 2 set");
+        hasher.update(&heard.hash().0);
+        for (origin, seq) in self.iter() {
+            hasher.update(&origin.peer.0);
+            hasher.update(&origin.incarnation.to_le_bytes());
+            hasher.update(&seq.to_le_bytes());
+        }
+        Hash(*hasher.finalize().as_bytes())
+    }
+}
+
+impl FromIterator<(Origin, u64)> for Exclusions {
+    fn from_iter<I: IntoIterator<Item = (Origin, u64)>>(entries: I) -> Self {
+        let mut exclusions = Self::default();
+        for (origin, seq) in entries {
+            exclusions.unite(origin, seq);
+        }
+        exclusions
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn origin(peer: u8, incarnation: u64) -> Origin {
+        Origin { peer: PeerId([peer; 32]), incarnation }
+    }
+
+    #[test]
+    fn later_lives_are_left_out_and_earlier_ones_stay() {
+        let exclusions: Exclusions = [(origin(1, 5), 10)].into_iter().collect();
+        assert!(exclusions.covers(origin(1, 5), 10) && exclusions.covers(origin(1, 6), 1));
+        assert!(!exclusions.covers(origin(1, 5), 9) && !exclusions.covers(origin(1, 4), 99));
+        assert!(!exclusions.covers(origin(2, 9), 99));
+        let last = |incarnation| exclusions.last_allowed(origin(1, incarnation));
+        assert_eq!([last(4), last(5), last(6)], [u64::MAX, 9, 0]);
+        let heard = VersionVector::new();
+        assert_ne!(exclusions.set_hash(&heard), heard.hash());
+    }
+
+    proptest! {
+        #[test]
+        fn every_order_unites_to_the_same(entries in prop::collection::vec((0u8..3, 0u64..3, 1u64..5), 0..12), turn in 0usize..12) {
+            let mut other = entries.clone();
+            if !other.is_empty() {
+                let by = turn % other.len();
+                other.rotate_left(by);
+            }
+            let of = |list: &[(u8, u64, u64)]| -> Exclusions { list.iter().map(|&(p, i, s)| (origin(p, i), s)).collect() };
+            let (a, b) = (of(&entries), of(&other));
+            prop_assert_eq!(&a, &b);
+            prop_assert!(a.include(&b));
+            prop_assert!(entries.iter().all(|&(p, i, s)| a.covers(origin(p, i), s)));
+        }
+    }
+}

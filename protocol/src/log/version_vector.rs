@@ -1,0 +1,102 @@
+//! Which deltas a peer has: per origin the length of the prefix it has applied.
+
+use std::collections::BTreeMap;
+
+use bincode::{Decode, Encode};
+
+use crate::id::{Hash, Origin, PeerId};
+
+/// Origin -> highest sequence number of the gapless prefix; absent means 0. Equal version vectors name equal sets of
+/// deltas, hence bit-equal bases.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode)]
+pub struct VersionVector(BTreeMap<Origin, u64>);
+
+impl VersionVector {
+    /// Nothing heard yet.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self(BTreeMap::new())
+    }
+
+    /// Highest sequence number of `origin`, 0 when unknown.
+    #[must_use]
+    pub fn get(&self, origin: &Origin) -> u64 {
+        self.0.get(origin).copied().unwrap_or(0)
+    }
+
+    /// Sets the entry; 0 removes it, so that equal sets have one form.
+    pub fn set(&mut self, origin: Origin, seq: u64) {
+        if seq == 0 {
+            self.0.remove(&origin);
+        } else {
+            self.0.insert(origin, seq);
+        }
+    }
+
+    /// Raises the entry to `seq` when it is lower.
+    pub fn raise(&mut self, origin: Origin, seq: u64) {
+        if seq > self.get(&origin) {
+            self.set(origin, seq);
+        }
+    }
+
+    /// Entries in order of origin.
+    pub fn iter(&self) -> impl Iterator<Item = (Origin, u64)> + '_ {
+        self.0.iter().map(|(&origin, &seq)| (origin, seq))
+    }
+
+    /// Deltas of all lives of a peer.
+    #[must_use]
+    pub fn of_peer(&self, peer: PeerId) -> u64 {
+        let lives = Origin { peer, incarnation: 0 }..=Origin { peer, incarnation: u64::MAX };
+        self.0.range(lives).map(|(_, seq)| seq).fold(0, |sum, &seq| sum.saturating_add(seq))
+    }
+
+    /// Number of origins.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether nothing was heard.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Whether every entry of `other` is reached.
+    #[must_use]
+    pub fn covers(&self, other: &Self) -> bool {
+        other.iter().all(|(origin, seq)| self.get(&origin) >= seq)
+    }
+
+    /// Where `self` is ahead of `other`: (origin, first missing, last) in order of origin.
+    pub fn ahead_of<'a>(&'a self, other: &'a Self) -> impl Iterator<Item = (Origin, u64, u64)> + 'a {
+        self.iter().filter_map(|(origin, seq)| {
+            let theirs = other.get(&origin);
+            (seq > theirs).then_some((origin, theirs + 1, seq))
+        })
+    }
+
+    /// blake3 over the entries in order: the short name of the set.
+    #[must_use]
+    pub fn hash(&self) -> Hash {
+        let mut hasher = blake3::Hasher::new_derive_key("starling 1 version vector");
+        for (origin, seq) in self.iter() {
+            hasher.update(&origin.peer.0);
+            hasher.update(&origin.incarnation.to_le_bytes());
+            hasher.update(&seq.to_le_bytes());
+        }
+        Hash(*hasher.finalize().as_bytes())
+    }
+}
+
+impl FromIterator<(Origin, u64)> for VersionVector {
+    fn from_iter<I: IntoIterator<Item = (Origin, u64)>>(entries: I) -> Self {
+        let mut vector = Self::new();
+        for (origin, seq) in entries {
+            vector.set(origin, seq);
+        }
+        vector
+    }
+}

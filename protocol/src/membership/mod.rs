@@ -1,0 +1,364 @@
+//! Who is there: neighbours (links that are up), and members (peers heard of, whom we might dial).
+//!
+//! Addresses spread by peer exchange: a new neighbour names itself and whom it knows, and what is new is passed on at
+//! once, so a swarm whose peers were all given one address becomes a mesh within a few round trips. Nobody is special:
+//! once two peers know each other the first one may die.
+//!
+//! Of two peers that learn of each other the one with the smaller id dials first; the other waits [`DIAL_DEFER`], in case
+//! the first cannot (address translation, one-way firewalls). That gives one connection a pair almost always.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::id::{Origin, PeerId};
+use crate::log::{Exclusions, VersionVector};
+use crate::time::{Span, Time};
+use crate::wire::{ADDRESS_BYTES_MAX, ADDRESSES_MAX, PEER_RECORDS_MAX, PeerRecord, Status};
+
+/// Peers remembered, where nothing else is configured.
+pub const MEMBERS_MAX: usize = 4096;
+/// How long the peer with the larger id waits before it dials after all.
+pub const DIAL_DEFER: Span = Span::from_millis(1500);
+/// First pause after a dial that failed; doubles.
+const DIAL_PAUSE: Span = Span::from_millis(500);
+/// Longest pause between dials.
+const DIAL_PAUSE_MAX: Span = Span::from_secs(30);
+/// Pause after a refusal that will not pass by itself.
+const REFUSED_PAUSE: Span = Span::from_secs(300);
+/// Dials that fail in a row before a member is forgotten.
+const DIAL_FAILURES_MAX: u32 = 16;
+/// Members that are kept however often a dial fails: whoever forgets everybody stays alone for ever.
+const MEMBERS_KEPT: usize = 32;
+/// A peer whose deltas arrive by way of others counts as living for so long after the last one.
+pub const LIVE_WINDOW: Span = Span::from_secs(10);
+/// How long a delta that was sent counts as arrived although the neighbour's version vector does not show it.
+const IN_FLIGHT_MAX: Span = Span::from_secs(1);
+
+/// Weight of the newest round trip in the smoothed one. paper: RFC 6298.
+const ROUND_TRIP_SMOOTHING: f32 = 1.0 / 8.0;
+
+/// A link that is up.
+#[derive(Debug)]
+pub struct Neighbour {
+    /// When it last said anything.
+    pub last_heard: Time,
+    /// Its last announcement.
+    pub status: Option<Status>,
+    /// Its version vector as it last said itself; `None` before its first digest.
+    pub confirmed: Option<VersionVector>,
+    /// What it leaves out, as it last said.
+    pub excluded: Exclusions,
+    /// What it has as far as we can tell: what it said, what it passed to us, what we sent it.
+    pub known: VersionVector,
+    /// What we sent lately, so that a digest composed before it arrived does not make us send it again.
+    sent: BTreeMap<Origin, (u64, Time)>,
+    /// When it may be offered a snapshot again.
+    pub snapshot_offer_after: Time,
+    /// Time from a digest of ours to its answer, smoothed, seconds; NaN before the first answer. What it sends us ahead
+    /// of the answer is part of it: this is what an exchange costs, not what a ping does.
+    pub round_trip: f32,
+    /// Digests that wait for an answer, and when the last of them went out.
+    asked: (u32, Time),
+}
+
+impl Neighbour {
+    fn new(now: Time) -> Self {
+        Self {
+            last_heard: now,
+            status: None,
+            confirmed: None,
+            excluded: Exclusions::default(),
+            known: VersionVector::new(),
+            sent: BTreeMap::new(),
+            snapshot_offer_after: Time(0),
+            round_trip: f32::NAN,
+            asked: (0, now),
+        }
+    }
+
+    /// A digest goes out that is to be answered.
+    pub fn note_asked(&mut self, now: Time) {
+        self.asked = (self.asked.0.saturating_add(1), now);
+    }
+
+    /// It answered a digest. An answer that could belong to either of two digests measures nothing (Karn's rule).
+    pub fn note_answered(&mut self, now: Time) {
+        let (waiting, at) = std::mem::replace(&mut self.asked, (0, now));
+        if waiting == 1 {
+            let seconds = (now - at).as_secs_f64() as f32;
+            let old = self.round_trip;
+            self.round_trip = if old.is_nan() { seconds } else { old + ROUND_TRIP_SMOOTHING * (seconds - old) };
+        }
+    }
+
+    /// Notes that a delta goes out to it.
+    pub fn note_sent(&mut self, origin: Origin, seq: u64, now: Time) {
+        self.known.raise(origin, seq);
+        self.sent.insert(origin, (seq, now));
+    }
+
+    /// Takes its own word for what it has, plus what is still on its way.
+    pub fn confirm(&mut self, heard: VersionVector, now: Time) {
+        self.sent.retain(|_, (_, at)| now - *at < IN_FLIGHT_MAX);
+        self.known = heard.clone();
+        for (&origin, &(seq, _)) in &self.sent {
+            self.known.raise(origin, seq);
+        }
+        self.confirmed = Some(heard);
+    }
+
+    /// Whether it has `company` neighbours, or trains already.
+    #[must_use]
+    pub fn is_in_company(&self, company: usize) -> bool {
+        self.status.as_ref().is_some_and(|status| status.steps > 0 || status.neighbours.len() >= company)
+    }
+
+    /// Whether it announced a link to that peer, who then tells it everything itself.
+    #[must_use]
+    pub fn is_neighbour_of(&self, peer: PeerId) -> bool {
+        self.status.as_ref().is_some_and(|status| status.neighbours.contains(&short_key(peer)))
+    }
+}
+
+/// First 8 bytes of a key, for lists of neighbours: a collision costs one offer, nothing else.
+#[must_use]
+pub fn short_key(peer: PeerId) -> u64 {
+    let mut bytes = [0; 8];
+    bytes.copy_from_slice(&peer.0[..8]);
+    u64::from_le_bytes(bytes)
+}
+
+#[derive(Debug)]
+struct Member {
+    addresses: Vec<String>,
+    dial_after: Time,
+    failures: u32,
+    /// It refused us for a reason that will not pass by itself.
+    refused: bool,
+}
+
+/// The table of peers.
+#[derive(Debug)]
+pub struct Membership {
+    us: PeerId,
+    addresses: Vec<String>,
+    neighbours: BTreeMap<PeerId, Neighbour>,
+    members: BTreeMap<PeerId, Member>,
+    /// Last delta of each origin's peer, however it came.
+    spoke: BTreeMap<PeerId, Time>,
+    members_max: usize,
+    /// Peers that the swarm has excluded: never neighbours again.
+    banned: BTreeSet<PeerId>,
+}
+
+impl Membership {
+    /// A table that knows nobody, and will know up to `members_max`.
+    #[must_use]
+    pub fn new(us: PeerId, members_max: usize) -> Self {
+        Self {
+            us,
+            addresses: Vec::new(),
+            neighbours: BTreeMap::new(),
+            members: BTreeMap::new(),
+            spoke: BTreeMap::new(),
+            members_max,
+            banned: BTreeSet::new(),
+        }
+    }
+
+    /// Replaces our own addresses.
+    pub fn set_addresses(&mut self, addresses: Vec<String>) {
+        self.addresses = bounded(addresses);
+    }
+
+    /// The links that are up, in order of id.
+    pub fn neighbours(&self) -> impl Iterator<Item = (PeerId, &Neighbour)> + '_ {
+        self.neighbours.iter().map(|(&peer, neighbour)| (peer, neighbour))
+    }
+
+    /// Ids of the neighbours, ascending.
+    #[must_use]
+    pub fn neighbour_ids(&self) -> Vec<PeerId> {
+        self.neighbours.keys().copied().collect()
+    }
+
+    /// Number of links that are up.
+    #[must_use]
+    pub fn neighbour_count(&self) -> usize {
+        self.neighbours.len()
+    }
+
+    /// The link to `peer`, when it is up.
+    #[must_use]
+    pub fn neighbour(&self, peer: PeerId) -> Option<&Neighbour> {
+        self.neighbours.get(&peer)
+    }
+
+    /// As [`Self::neighbour`], to change it.
+    pub fn neighbour_mut(&mut self, peer: PeerId) -> Option<&mut Neighbour> {
+        self.neighbours.get_mut(&peer)
+    }
+
+    /// A link is up. Returns whether it is new.
+    pub fn connected(&mut self, peer: PeerId, now: Time) -> bool {
+        if let Some(member) = self.members.get_mut(&peer) {
+            member.failures = 0;
+        }
+        self.neighbours.insert(peer, Neighbour::new(now)).is_none()
+    }
+
+    /// A link is down. Returns whether it was up.
+    pub fn disconnected(&mut self, peer: PeerId, now: Time) -> bool {
+        // It does not live until it is heard of again.
+        self.spoke.remove(&peer);
+        if let Some(member) = self.members.get_mut(&peer) {
+            member.dial_after = now + DIAL_PAUSE;
+        }
+        self.neighbours.remove(&peer).is_some()
+    }
+
+    /// A delta of that peer went into the base.
+    pub fn spoke(&mut self, peer: PeerId, now: Time) {
+        if self.spoke.len() >= MEMBERS_MAX {
+            self.spoke.retain(|_, at| now - *at < LIVE_WINDOW);
+        }
+        if self.spoke.len() < MEMBERS_MAX && !self.banned.contains(&peer) {
+            self.spoke.insert(peer, now);
+        }
+    }
+
+    /// Has no more to do with that peer. Returns whether it is a neighbour: its link is to be closed.
+    pub fn ban(&mut self, peer: PeerId) -> bool {
+        self.banned.insert(peer);
+        self.spoke.remove(&peer);
+        self.members.remove(&peer);
+        self.neighbours.contains_key(&peer)
+    }
+
+    /// Whether that peer was excluded.
+    #[must_use]
+    pub fn is_banned(&self, peer: PeerId) -> bool {
+        self.banned.contains(&peer)
+    }
+
+    /// Whether that peer counts as living.
+    #[must_use]
+    pub fn lives(&self, peer: PeerId, now: Time) -> bool {
+        self.neighbours.contains_key(&peer) || self.spoke.get(&peer).is_some_and(|at| now - *at < LIVE_WINDOW)
+    }
+
+    /// Peers that live, we among them: neighbours, and those whose deltas came lately by way of others.
+    #[must_use]
+    pub fn live_peers(&self, now: Time) -> usize {
+        let beyond = self
+            .spoke
+            .iter()
+            .filter(|(peer, at)| **peer != self.us && !self.neighbours.contains_key(peer) && now - **at < LIVE_WINDOW);
+        1 + self.neighbours.len() + beyond.count()
+    }
+
+    /// Neighbours that have said nothing for longer than `silence_max`.
+    #[must_use]
+    pub fn silent(&self, now: Time, silence_max: Span) -> Vec<PeerId> {
+        let silent = |(_, neighbour): &(&PeerId, &Neighbour)| now - neighbour.last_heard > silence_max;
+        self.neighbours.iter().filter(silent).map(|(&peer, _)| peer).collect()
+    }
+
+    /// Takes note of where peers are. Returns the records that were new.
+    pub fn learn(&mut self, records: Vec<PeerRecord>, now: Time) -> Vec<PeerRecord> {
+        let mut news = Vec::new();
+        for record in records.into_iter().take(PEER_RECORDS_MAX) {
+            let addresses = bounded(record.addresses);
+            if record.peer == self.us || addresses.is_empty() || self.banned.contains(&record.peer) {
+                continue;
+            }
+            let full = self.members.len() >= self.members_max;
+            match self.members.get_mut(&record.peer) {
+                Some(member) if member.addresses == addresses => continue,
+                Some(member) => member.addresses.clone_from(&addresses),
+                None if full => continue,
+                None => {
+                    let dial_after = now + self.turn(record.peer);
+                    let member = Member { addresses: addresses.clone(), dial_after, failures: 0, refused: false };
+                    self.members.insert(record.peer, member);
+                }
+            }
+            news.push(PeerRecord { peer: record.peer, addresses });
+        }
+        news
+    }
+
+    /// The peer was found right now: it is worth a dial at once, whatever came of earlier ones.
+    pub fn found(&mut self, peer: PeerId, now: Time) {
+        let turn = self.turn(peer);
+        if let Some(member) = self.members.get_mut(&peer).filter(|member| !member.refused) {
+            member.failures = 0;
+            member.dial_after = member.dial_after.min(now + turn);
+        }
+    }
+
+    /// How long to leave the first dial to the other side.
+    fn turn(&self, peer: PeerId) -> Span {
+        if self.us < peer { Span(0) } else { DIAL_DEFER }
+    }
+
+    /// Whom to dial now, so that there are up to `target` neighbours. The peers returned are not returned again soon.
+    pub fn to_dial(&mut self, now: Time, target: usize) -> Vec<PeerRecord> {
+        let room = target.saturating_sub(self.neighbours.len());
+        let neighbours = &self.neighbours;
+        let due =
+            self.members.iter_mut().filter(|(peer, member)| member.dial_after <= now && !neighbours.contains_key(peer));
+        due.take(room)
+            .map(|(&peer, member)| {
+                member.dial_after = now + backoff(member.failures);
+                PeerRecord { peer, addresses: member.addresses.clone() }
+            })
+            .collect()
+    }
+
+    /// Neighbours that we can let go, so that there is always room for one who finds nobody else: those with more than
+    /// `target` neighbours of their own, when we have more than half as many again.
+    #[must_use]
+    pub fn surplus(&self, target: usize) -> Vec<PeerId> {
+        if self.neighbours.len() <= target + target / 2 {
+            return Vec::new();
+        }
+        let rich = |neighbour: &Neighbour| neighbour.status.as_ref().is_some_and(|s| s.neighbours.len() > target);
+        self.neighbours.iter().filter(|(_, neighbour)| rich(neighbour)).map(|(&peer, _)| peer).collect()
+    }
+
+    /// A dial came to nothing.
+    pub fn dial_failed(&mut self, peer: PeerId, refused: bool, now: Time) {
+        let Some(member) = self.members.get_mut(&peer) else {
+            return;
+        };
+        member.failures += 1;
+        member.refused = refused;
+        member.dial_after = now + if refused { REFUSED_PAUSE } else { backoff(member.failures) };
+        if member.failures > DIAL_FAILURES_MAX && self.members.len() > MEMBERS_KEPT {
+            self.members.remove(&peer);
+        }
+    }
+
+    /// Ourselves and whom we know, as many as one message takes.
+    #[must_use]
+    pub fn records(&self) -> Vec<PeerRecord> {
+        let ours =
+            (!self.addresses.is_empty()).then(|| PeerRecord { peer: self.us, addresses: self.addresses.clone() });
+        let linked = self.members.iter().filter(|(peer, _)| self.neighbours.contains_key(peer));
+        let others = linked.map(|(&peer, member)| PeerRecord { peer, addresses: member.addresses.clone() });
+        ours.into_iter().chain(others).take(PEER_RECORDS_MAX).collect()
+    }
+}
+
+fn backoff(failures: u32) -> Span {
+    Span(DIAL_PAUSE.0 << failures.min(6)).min(DIAL_PAUSE_MAX)
+}
+
+fn bounded(mut addresses: Vec<String>) -> Vec<String> {
+    addresses.retain(|address| !address.is_empty() && address.len() <= ADDRESS_BYTES_MAX);
+    addresses.truncate(ADDRESSES_MAX);
+    addresses
+}
+
+#[cfg(test)]
+mod tests;

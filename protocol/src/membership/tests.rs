@@ -1,0 +1,130 @@
+use super::*;
+
+fn peer(i: u8) -> PeerId {
+    PeerId([i; 32])
+}
+
+fn record(i: u8) -> PeerRecord {
+    PeerRecord { peer: peer(i), addresses: vec![format!("/ip4/127.0.0.1/tcp/{i}")] }
+}
+
+#[test]
+fn the_smaller_id_dials_at_once_and_the_larger_after_a_while() {
+    let mut table = Membership::new(peer(5), MEMBERS_MAX);
+    table.learn(vec![record(4), record(6), record(5)], Time(0));
+    let now: Vec<_> = table.to_dial(Time(0), 16).into_iter().map(|r| r.peer).collect();
+    assert_eq!(now, [peer(6)], "not ourselves, and not the one that dials us");
+    let later: Vec<_> = table.to_dial(Time(0) + DIAL_DEFER, 16).into_iter().map(|r| r.peer).collect();
+    assert!(later.contains(&peer(4)));
+}
+
+#[test]
+fn a_refusal_keeps_us_away_and_failures_end_in_oblivion() {
+    let mut table = Membership::new(peer(1), MEMBERS_MAX);
+    table.learn(vec![record(2)], Time(0));
+    table.dial_failed(peer(2), true, Time(0));
+    assert!(table.to_dial(Time(0) + Span::from_secs(60), 16).is_empty());
+    let fail =
+        |table: &mut Membership| (0..=DIAL_FAILURES_MAX).for_each(|_| table.dial_failed(peer(2), false, Time(0)));
+    fail(&mut table);
+    assert_eq!(table.to_dial(Time(u64::MAX), 16).len(), 1, "the only one that it knows is not forgotten");
+    table.learn((3..3 + MEMBERS_KEPT as u8).map(record).collect(), Time(0));
+    fail(&mut table);
+    assert!(!table.members.contains_key(&peer(2)), "one of many is");
+}
+
+#[test]
+fn who_has_more_neighbours_than_it_needs_lets_a_rich_one_go() {
+    let mut table = Membership::new(peer(200), MEMBERS_MAX);
+    let status = |neighbours: u64| Status {
+        incarnation: 1,
+        steps: 0,
+        steps_per_second: 0.0,
+        train_loss: 0.0,
+        heard: crate::id::Hash::ZERO,
+        neighbours: (0..neighbours).collect(),
+        finished: false,
+    };
+    for i in 1..=7 {
+        table.connected(peer(i), Time(0));
+        let neighbours = if i == 4 { 5 } else { 1 };
+        table.neighbour_mut(peer(i)).expect("it is up").status = Some(status(neighbours));
+        let expected = if table.neighbour_count() > 6 { vec![peer(4)] } else { vec![] };
+        assert_eq!(table.surplus(4), expected, "{i}");
+    }
+}
+
+#[test]
+fn the_neighbour_target_and_the_table_are_bounded() {
+    let mut table = Membership::new(PeerId([0; 32]), MEMBERS_MAX);
+    for i in 0..2 * MEMBERS_MAX as u32 {
+        let mut id = [1; 32];
+        id[..4].copy_from_slice(&i.to_be_bytes());
+        table.learn(vec![PeerRecord { peer: PeerId(id), addresses: vec!["/ip4/127.0.0.1/tcp/1".into()] }], Time(0));
+    }
+    assert_eq!(table.members.len(), MEMBERS_MAX);
+    assert_eq!(table.to_dial(Time(0), 3).len(), 3);
+}
+
+#[test]
+fn hostile_addresses_are_dropped() {
+    let mut table = Membership::new(peer(1), MEMBERS_MAX);
+    let long = "x".repeat(ADDRESS_BYTES_MAX + 1);
+    assert!(table.learn(vec![PeerRecord { peer: peer(2), addresses: vec![long, String::new()] }], Time(0)).is_empty());
+    let many = PeerRecord { peer: peer(2), addresses: (0..100).map(|i| format!("/a/{i}")).collect() };
+    assert_eq!(table.learn(vec![many], Time(0))[0].addresses.len(), ADDRESSES_MAX);
+}
+
+#[test]
+fn a_neighbour_that_left_is_not_alive_until_it_speaks_again() {
+    let mut table = Membership::new(peer(1), MEMBERS_MAX);
+    table.connected(peer(2), Time(0));
+    table.spoke(peer(2), Time(0));
+    table.spoke(peer(3), Time(0));
+    assert_eq!(table.live_peers(Time(0)), 3);
+    table.disconnected(peer(2), Time(1));
+    assert_eq!(table.live_peers(Time(1)), 2);
+    assert_eq!(table.live_peers(Time(1) + LIVE_WINDOW), 1, "and the other one has fallen silent");
+}
+
+#[test]
+fn what_was_just_sent_counts_as_known_for_a_moment() {
+    let origin = Origin { peer: peer(1), incarnation: 1 };
+    let mut neighbour = Neighbour::new(Time(0));
+    neighbour.note_sent(origin, 3, Time(0));
+    neighbour.confirm(VersionVector::new(), Time(1));
+    assert_eq!(neighbour.known.get(&origin), 3);
+    neighbour.confirm(VersionVector::new(), Time(1) + IN_FLIGHT_MAX);
+    assert_eq!(neighbour.known.get(&origin), 0);
+}
+
+#[test]
+fn a_peer_that_is_found_again_is_dialled_again_unless_it_refused() {
+    let mut table = Membership::new(peer(1), MEMBERS_MAX);
+    table.learn(vec![record(2), record(3)], Time(0));
+    (0..5).for_each(|_| table.dial_failed(peer(2), false, Time(0)));
+    table.dial_failed(peer(3), true, Time(0));
+    assert!(table.to_dial(Time(1), 16).is_empty());
+    table.found(peer(2), Time(1));
+    table.found(peer(3), Time(1));
+    let dialled: Vec<_> = table.to_dial(Time(1), 16).into_iter().map(|r| r.peer).collect();
+    assert_eq!(dialled, [peer(2)]);
+}
+
+#[test]
+fn round_trips_are_smoothed_and_ambiguous_ones_left_out() {
+    let mut neighbour = Neighbour::new(Time(0));
+    neighbour.note_answered(Time(5));
+    assert!(neighbour.round_trip.is_nan(), "an answer that nobody asked for");
+    neighbour.note_asked(Time(0));
+    neighbour.note_answered(Time(0) + Span::from_millis(100));
+    assert!((neighbour.round_trip - 0.1).abs() < 1e-6);
+    neighbour.note_asked(Time(0) + Span::from_secs(1));
+    neighbour.note_answered(Time(0) + Span::from_millis(1900));
+    assert!((neighbour.round_trip - 0.2).abs() < 1e-6, "{}", neighbour.round_trip);
+    // The first answer was lost, or is late: which digest does this one belong to?
+    neighbour.note_asked(Time(0) + Span::from_secs(2));
+    neighbour.note_asked(Time(0) + Span::from_secs(9));
+    neighbour.note_answered(Time(0) + Span::from_secs(9));
+    assert!((neighbour.round_trip - 0.2).abs() < 1e-6);
+}

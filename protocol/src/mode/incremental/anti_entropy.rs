@@ -1,0 +1,263 @@
+//! Anti-entropy: two peers compare version vectors, and each sends what the other lacks. Whatever was lost, dropped or
+//! cut off is mended by it, so nothing else has to be reliable.
+//!
+//! ```text
+//! A -> B  Digest(answer)     B -> A  deltas that A lacks, Digest     A -> B  deltas that B lacks
+//! ```
+
+use rand_chacha::rand_core::Rng as _;
+
+use super::REPLY_BYTES_MAX;
+use crate::config::Distance;
+use crate::event::{Event, Timer};
+use crate::id::{Hash, Origin, PeerId};
+use crate::log::{Exclusions, VersionVector};
+use crate::membership::Neighbour;
+use crate::partner::{self, Candidate, Choice};
+use crate::peer::Peer;
+use crate::wire::{Message, Range};
+
+/// All that a neighbour has, in its own words.
+#[derive(Debug)]
+pub(crate) struct Digest {
+    pub(crate) heard: VersionVector,
+    pub(crate) excluded: Exclusions,
+    pub(crate) spot: Option<(Origin, u64, Hash)>,
+    pub(crate) base_hash: Option<Hash>,
+}
+
+impl Peer {
+    /// The periodic exchange with one partner.
+    pub(crate) fn anti_entropy(&mut self) {
+        self.set_timer(self.now + self.config.gossip.anti_entropy, Timer::AntiEntropy);
+        let gossip = &self.config.gossip;
+        let choice = Choice {
+            us: self.origin.peer,
+            round: self.counters.exchanges_begun,
+            candidates: &self.candidates(),
+            alpha: gossip.partner_alpha,
+            graph: &gossip.partner_graph,
+        };
+        let chosen = partner::of(gossip.partner).choose(&choice, &mut self.rng);
+        self.counters.exchanges_begun += 1;
+        if let Some(partner) = chosen {
+            self.send_digest(partner, true);
+        }
+    }
+
+    /// The neighbours and how far away they are.
+    fn candidates(&self) -> Vec<Candidate> {
+        // A loss below zero is no cross-entropy: announced, it would make every honest peer infinitely far.
+        let loss = |neighbour: &Neighbour| {
+            let announced = neighbour.status.as_ref().map(|status| status.train_loss);
+            announced.filter(|loss| loss.is_finite() && *loss >= 0.0)
+        };
+        let best = self.members.neighbours().filter_map(|(_, neighbour)| loss(neighbour)).fold(f32::INFINITY, f32::min);
+        let distance = |neighbour: &Neighbour| match self.config.gossip.partner_distance {
+            Distance::Loss => loss(neighbour).map_or(f32::NAN, |loss| loss - best),
+            Distance::RoundTrip => neighbour.round_trip,
+        };
+        self.members.neighbours().map(|(peer, neighbour)| Candidate { peer, distance: distance(neighbour) }).collect()
+    }
+
+    /// Tells `to` what we have.
+    pub(crate) fn send_digest(&mut self, to: PeerId, answer: bool) {
+        let heard = self.log.heard().clone();
+        let base_hash = self.base_hash_at(self.log.set_hash());
+        let (excluded, spot) = (self.log.excluded().iter().collect(), self.log.spot(self.rng.next_u64()));
+        let now = self.now;
+        if let Some(neighbour) = self.members.neighbour_mut(to).filter(|_| answer) {
+            neighbour.note_asked(now);
+        }
+        self.send(to, Message::Digest { heard, excluded, spot, base_hash, answer });
+    }
+
+    /// Hash of our base at that set of deltas, when it was computed.
+    fn base_hash_at(&self, heard: Hash) -> Option<Hash> {
+        self.schedule.known_base.and_then(|(at, base_hash)| (at == heard).then_some(base_hash))
+    }
+
+    pub(crate) fn hear_digest(&mut self, from: PeerId, digest: Digest, answer: bool) {
+        self.compare_bases(from, &digest);
+        self.compare_spot(from, digest.spot);
+        self.join_target(&digest.heard);
+        let now = self.now;
+        for (origin, first, last) in digest.heard.ahead_of(self.log.heard()) {
+            self.guard.ledger.note_ahead(now, origin, first - 1, last);
+        }
+        self.compare_exclusions(from, &digest.excluded);
+        if let Some(neighbour) = self.members.neighbour_mut(from) {
+            neighbour.confirm(digest.heard, now);
+            neighbour.excluded = digest.excluded;
+            if !answer {
+                neighbour.note_answered(now);
+            }
+        }
+        self.send_missing(from);
+        if answer {
+            self.send_digest(from, false);
+        }
+        self.try_begin();
+        self.settle(false);
+    }
+
+    /// An origin that says one thing here and another there makes two sets of one name. Its neighbours never pass its deltas
+    /// on to each other, so nothing else would show it.
+    fn compare_spot(&mut self, from: PeerId, spot: Option<(Origin, u64, Hash)>) {
+        if let Some((origin, seq, hash)) = spot
+            && self.config.trust.enabled
+            && self.log.get(origin, seq).is_some_and(|ours| ours.hash() != hash)
+        {
+            self.send(from, Message::Want(vec![Range { origin, first: seq, last: seq }]));
+        }
+    }
+
+    /// The invariant of the whole design, watched in the open: equal sets, equal bits.
+    fn compare_bases(&mut self, from: PeerId, digest: &Digest) {
+        if digest.heard != *self.log.heard() || digest.excluded != *self.log.excluded() {
+            return;
+        }
+        if let (Some(theirs), Some(ours)) = (digest.base_hash, self.base_hash_at(self.log.set_hash()))
+            && ours != theirs
+        {
+            self.event(Event::BaseMismatch { peer: from, ours, theirs });
+        }
+    }
+
+    /// Sends `to` what it lacks, as far as one reply goes; offers a snapshot when the log is too short for that, or when
+    /// it has nothing at all and a snapshot is shorter.
+    fn send_missing(&mut self, to: PeerId) {
+        let Some(neighbour) = self.members.neighbour_mut(to) else {
+            return;
+        };
+        let mut known = neighbour.known.clone();
+        for (origin, last) in self.log.heard().iter() {
+            // What it leaves out it does not lack.
+            let allowed = neighbour.excluded.last_allowed(origin);
+            if known.get(&origin) >= allowed {
+                known.raise(origin, last);
+            }
+        }
+        let missing = self.log.missing(&known);
+        let newcomer = neighbour.confirmed.as_ref().is_some_and(VersionVector::is_empty);
+        if !missing.complete || (newcomer && missing.bytes > self.snapshot_bytes()) {
+            self.offer_snapshot(to);
+            return;
+        }
+        let mut reply = Vec::new();
+        let mut room = REPLY_BYTES_MAX;
+        let mut truncated = false;
+        'origins: for (origin, first, last) in self.log.heard().ahead_of(&known) {
+            for delta in self.log.range(Range { origin, first, last }) {
+                if room < delta.bytes() && !reply.is_empty() {
+                    truncated = true;
+                    break 'origins;
+                }
+                room = room.saturating_sub(delta.bytes());
+                reply.push(delta.clone());
+            }
+        }
+        self.send_deltas(to, reply);
+        if truncated {
+            // Its answer shows that these have arrived, and draws the next ones.
+            self.send_digest(to, true);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::codec::DenseF32;
+    use crate::config::{Config, Distance, PartnerRule};
+    use crate::event::{Input, Output, Timer};
+    use crate::id::{Hash, PeerId, RunId};
+    use crate::log::{Context, VersionVector};
+    use crate::peer::Peer;
+    use crate::schema::Schema;
+    use crate::time::{Span, Time};
+    use crate::trust::{Identity, Limits};
+    use crate::wire::{Message, Status};
+
+    const A: PeerId = PeerId([1; 32]);
+    const B: PeerId = PeerId([2; 32]);
+    const C: PeerId = PeerId([3; 32]);
+
+    /// Whom a peer with neighbours A, B and C asks in 50 rounds.
+    fn asked(distance: Distance, before: impl FnOnce(&mut Peer)) -> Vec<PeerId> {
+        let mut config = Config::default();
+        let gossip = &mut config.gossip;
+        (gossip.partner, gossip.partner_alpha, gossip.partner_distance) = (PartnerRule::Exponential, 1e3, distance);
+        let schema = Schema { tensors: Vec::new() }.hash();
+        let context = Context { run: RunId(Hash::ZERO), schema, parameters: 1, codec: &DenseF32, limits: Limits::OFF };
+        let mut peer = Peer::new(config, context, Identity::from_seed(&[1; 32]), 1, 1);
+        peer.handle(Time(0), Input::Start);
+        for neighbour in [A, B, C] {
+            peer.handle(Time(0), Input::Connected { peer: neighbour });
+        }
+        before(&mut peer);
+        while peer.next_output().is_some() {}
+        for _ in 0..50 {
+            peer.handle(Time(0), Input::Timer(Timer::AntiEntropy));
+        }
+        let mut asked: Vec<_> = std::iter::from_fn(|| peer.next_output())
+            .filter_map(|output| match output {
+                Output::Send { to, message: Message::Digest { answer: true, .. } } => Some(to),
+                _ => None,
+            })
+            .collect();
+        assert_eq!(asked.len(), 50);
+        asked.sort_unstable();
+        asked.dedup();
+        asked
+    }
+
+    fn announce(peer: &mut Peer, from: PeerId, train_loss: f32) {
+        let status = Status {
+            incarnation: 1,
+            steps: 0,
+            steps_per_second: 0.0,
+            train_loss,
+            heard: Hash::ZERO,
+            neighbours: Vec::new(),
+            finished: false,
+        };
+        peer.handle(Time(0), Input::Message { from, message: Message::Status(status) });
+    }
+
+    fn answer(peer: &mut Peer, from: PeerId, millis: u64) {
+        let message = Message::Digest {
+            heard: VersionVector::new(),
+            excluded: Vec::new(),
+            spot: None,
+            base_hash: None,
+            answer: false,
+        };
+        peer.handle(Time(0) + Span::from_millis(millis), Input::Message { from, message });
+    }
+
+    #[test]
+    fn near_is_who_announced_the_best_loss() {
+        let best = asked(Distance::Loss, |peer| {
+            announce(peer, A, 2.0);
+            announce(peer, B, 0.5);
+            announce(peer, C, 0.9);
+        });
+        assert_eq!(best, [B]);
+        let honest = asked(Distance::Loss, |peer| {
+            announce(peer, A, f32::NEG_INFINITY);
+            announce(peer, B, -1e30);
+            announce(peer, C, 0.9);
+            announce(peer, A, f32::NAN);
+        });
+        assert_eq!(honest, [A, B, C], "an impossible loss counts as the farthest known, which is all there is");
+    }
+
+    #[test]
+    fn near_is_who_answered_soonest() {
+        let soonest = asked(Distance::RoundTrip, |peer| {
+            answer(peer, C, 20);
+            answer(peer, A, 400);
+        });
+        assert_eq!(soonest, [C], "B has not answered at all");
+    }
+}

@@ -1,0 +1,229 @@
+//! Hearing a delta, by whatever path: check, log, apply, and see to it that others hear it too.
+//!
+//! An origin pushes to its own neighbours. Whoever is no neighbour of the origin is *offered* the delta (a few bytes) by
+//! those that have it, and asks for it when it lacks it: in a full mesh every payload crosses every link once.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::REPLY_BYTES_MAX;
+use crate::event::{Event, Refused, Timer};
+use crate::id::{Origin, PeerId};
+use crate::log::{Arrival, Delta, SignedDelta};
+use crate::peer::Peer;
+use crate::time::{Span, Time};
+use crate::wire::{Message, ORIGINS_MAX, RANGES_MAX, Range};
+
+/// Offers are gathered for so long.
+const OFFER_DELAY: Span = Span::from_millis(50);
+/// A range that was asked for is not asked for again, of anybody, for so long.
+const WANT_PATIENCE: Span = Span::from_millis(500);
+
+/// What is to be offered, and what was asked for.
+#[derive(Debug, Default)]
+pub(crate) struct Offers {
+    /// Deltas that went into our log since the last round of offers.
+    fresh: BTreeMap<Origin, (u64, u64)>,
+    timer_set: bool,
+    /// Up to which number a delta was asked for, and when.
+    wanted: BTreeMap<Origin, (u64, Time)>,
+}
+
+impl Peer {
+    pub(crate) fn hear_delta(&mut self, from: PeerId, signed: Arc<SignedDelta>) {
+        let (origin, seq) = (signed.header.origin, signed.header.seq);
+        if origin == self.origin && seq > self.log.heard().get(&origin) {
+            self.refuse(from, origin, seq, Refused::Ours);
+            return;
+        }
+        if seq <= self.log.first_retained(origin).saturating_sub(1) {
+            return; // In our base and out of our log: nothing to compare it with, nothing to do.
+        }
+        if self.log.excluded().covers(origin, seq) {
+            return; // The sender will hear of the exclusion with the next digest.
+        }
+        // A copy of what we have or hold costs no signature check.
+        let ours = self.log.get(origin, seq);
+        if ours.is_some_and(|ours| *ours.signed() == signed) {
+            self.note_known(from, origin, seq);
+            return;
+        }
+        if self.is_waiting(&signed) {
+            return;
+        }
+        if !self.is_allowed(origin.peer) {
+            self.refuse(from, origin, seq, Refused::NotAllowed);
+            return;
+        }
+        match Delta::check(&self.context, signed, &mut self.scratch) {
+            Ok(delta) => self.take(from, delta),
+            Err(invalid) => self.refuse(from, origin, seq, invalid.into()),
+        }
+    }
+
+    /// Takes a checked delta, decoded in `scratch`.
+    pub(super) fn take(&mut self, from: PeerId, delta: Delta) {
+        let (origin, seq) = (delta.origin(), delta.seq());
+        let Some(delta) = self.gate(delta) else {
+            self.note_known(from, origin, seq);
+            return;
+        };
+        match self.log.offer_one(delta.clone()) {
+            Arrival::Known => self.note_known(from, origin, seq),
+            Arrival::Ready(mut deltas) => {
+                self.note_known(from, origin, seq);
+                if let Some(account) = self.guard.account(from) {
+                    account.bytes_served += delta.payload().len() as u64;
+                }
+                self.take_waiting(origin, &mut deltas);
+                self.accept(deltas);
+                self.try_begin();
+                self.settle(false);
+            }
+            Arrival::Held(gap) => self.want(from, vec![gap]),
+            Arrival::Refused(reason) => {
+                self.refuse(from, origin, seq, reason);
+                // The delta under that number, or the one before it, that we have instead.
+                let rivals = [self.log.get(origin, seq), self.log.waiting(origin, seq), self.log.get(origin, seq - 1)];
+                let rival = rivals.into_iter().flatten().next().cloned();
+                if let Some(rival) = rival {
+                    self.accuse(&rival, &delta);
+                }
+            }
+        }
+    }
+
+    /// Deltas that waited for the one that is in the log now, each past the gate.
+    fn take_waiting(&mut self, origin: Origin, ready: &mut Vec<Delta>) {
+        while let Some(next) = self.log.take_waiting(origin) {
+            let parameters = self.context.parameters;
+            if next.codec().decode(next.payload(), parameters, next.weight(), &mut self.scratch).is_err() {
+                continue;
+            }
+            let Some(next) = self.gate(next) else { continue };
+            if let Arrival::Ready(more) = self.log.offer_one(next) {
+                ready.extend(more);
+            }
+        }
+    }
+
+    /// Deltas that are in the log now and go into the base.
+    pub(super) fn accept(&mut self, deltas: Vec<Delta>) {
+        for delta in &deltas {
+            let (origin, seq) = (delta.origin(), delta.seq());
+            self.members.spoke(origin.peer, self.now);
+            self.guard.note_accepted(delta);
+            self.event(Event::DeltaHeard { origin, seq });
+            self.offers.fresh.entry(origin).and_modify(|range| range.1 = seq).or_insert((seq, seq));
+        }
+        self.apply(deltas);
+        if !self.offers.timer_set {
+            self.offers.timer_set = true;
+            self.set_timer(self.now + OFFER_DELAY, Timer::Offers);
+        }
+    }
+
+    fn note_known(&mut self, from: PeerId, origin: Origin, seq: u64) {
+        if let Some(neighbour) = self.members.neighbour_mut(from)
+            && (neighbour.known.len() < ORIGINS_MAX || neighbour.known.get(&origin) > 0)
+        {
+            neighbour.known.raise(origin, seq);
+        }
+    }
+
+    fn refuse(&mut self, from: PeerId, origin: Origin, seq: u64, reason: Refused) {
+        self.counters.deltas_refused += 1;
+        self.audit_refusal(origin, seq, &reason);
+        self.event(Event::DeltaRefused { from, origin, seq, reason });
+    }
+
+    /// Offers what is fresh to every neighbour that may lack it.
+    pub(crate) fn send_offers(&mut self) {
+        self.offers.timer_set = false;
+        let fresh = std::mem::take(&mut self.offers.fresh);
+        let mut offers: Vec<(PeerId, Vec<Range>)> = Vec::new();
+        for (peer, neighbour) in self.members.neighbours() {
+            let lacks = fresh.iter().filter_map(|(&origin, &(first, last))| {
+                let hears_itself = origin.peer == peer || neighbour.is_neighbour_of(origin.peer);
+                let first = first.max(neighbour.known.get(&origin) + 1);
+                (!hears_itself && first <= last).then_some(Range { origin, first, last })
+            });
+            let ranges: Vec<_> = lacks.take(RANGES_MAX).collect();
+            if !ranges.is_empty() {
+                offers.push((peer, ranges));
+            }
+        }
+        for (peer, ranges) in offers {
+            self.send(peer, Message::Offer(ranges));
+        }
+    }
+
+    pub(crate) fn hear_offer(&mut self, from: PeerId, ranges: &[Range]) {
+        let mut wants = Vec::new();
+        for range in ranges.iter().take(RANGES_MAX).filter(|range| range.first <= range.last) {
+            self.note_known(from, range.origin, range.last);
+            let first = self.log.heard().get(&range.origin) + 1;
+            if range.last >= first && range.origin != self.origin {
+                wants.push(Range { first, ..*range });
+            }
+        }
+        self.want(from, wants);
+    }
+
+    /// Asks `from` for what was not asked for a moment ago. A newcomer does not ask: its empty digest has told the others
+    /// that it lacks everything, and they decide between log and snapshot.
+    fn want(&mut self, from: PeerId, ranges: Vec<Range>) {
+        if self.snapshots.is_taking() || self.log.heard().is_empty() {
+            return;
+        }
+        let now = self.now;
+        self.offers.wanted.retain(|_, (_, at)| now - *at < WANT_PATIENCE);
+        let mut wants = Vec::new();
+        for mut range in ranges {
+            if let Some(&(asked, _)) = self.offers.wanted.get(&range.origin) {
+                range.first = range.first.max(asked + 1);
+            }
+            if range.first <= range.last && self.offers.wanted.len() < ORIGINS_MAX {
+                self.offers.wanted.insert(range.origin, (range.last, now));
+                wants.push(range);
+            }
+        }
+        if !wants.is_empty() {
+            self.send(from, Message::Want(wants));
+        }
+    }
+
+    pub(crate) fn hear_want(&mut self, from: PeerId, ranges: &[Range]) {
+        let mut gone = false;
+        let mut reply = Vec::new();
+        let mut room = REPLY_BYTES_MAX;
+        for range in ranges.iter().take(RANGES_MAX).filter(|range| range.first <= range.last) {
+            gone |= range.first < self.log.first_retained(range.origin)
+                && range.first <= self.log.heard().get(&range.origin);
+            for delta in self.log.range(*range) {
+                if room < delta.bytes() && !reply.is_empty() {
+                    break;
+                }
+                room = room.saturating_sub(delta.bytes());
+                reply.push(delta.clone());
+            }
+        }
+        self.send_deltas(from, reply);
+        if gone {
+            self.offer_snapshot(from);
+        }
+    }
+
+    pub(super) fn send_deltas(&mut self, to: PeerId, deltas: Vec<Delta>) {
+        let now = self.now;
+        for delta in deltas {
+            self.send(to, Message::Delta(delta.signed().clone()));
+            if let Some(account) = self.guard.account(to) {
+                account.bytes_taken += delta.payload().len() as u64;
+            }
+            if let Some(neighbour) = self.members.neighbour_mut(to) {
+                neighbour.note_sent(delta.origin(), delta.seq(), now);
+            }
+        }
+    }
+}

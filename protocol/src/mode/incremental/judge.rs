@@ -1,0 +1,348 @@
+//! Judging: from suspicion to hold, vote, exclusion and retraction, or release (see [`crate::trust`]).
+//!
+//! ```text
+//! next delta of X ---- strikes enough? --no--> log, base
+//!                          | yes
+//!                        hold: X's deltas wait, our version of X stops; Vote to all, again every two seconds
+//!                          |-- more than half of the electorate agree on a number s:  Exclusion(X, s) to all
+//!                          |      log forgets X from s on, learner retracts, X is no neighbour any more
+//!                          '-- not within hold_max: release, what waited goes in
+//! two deltas of X that contradict each other ------> Exclusion at once, with the proof
+//! ```
+//!
+//! Who may vote: living peers of which at least one delta is in our base (and as many as probation asks for), not excluded,
+//! on the allow list if there is one. A record heard from others is measured against our own electorate, its voters need
+//! not live any more. Records that we do not carry (yet) come again with anti-entropy.
+//!
+//! A log that no longer holds all that is to be retracted cannot carry an exclusion out. The record is kept as pending, and
+//! a snapshot is taken from the first neighbour whose digest shows that it has it. Until then our version vector
+//! names exactly what is in our base.
+
+use crate::event::{Event, Output, Refused};
+use crate::id::{Origin, PeerId};
+use crate::log::{Delta, Exclusions, SignedDelta};
+use crate::peer::Peer;
+use crate::time::Span;
+use crate::trust::audit::{Act, Entry};
+use crate::trust::{Equivocation, Exclusion, RECORDS_MAX, Reason, Taken, TrustView, Vote};
+use crate::wire::Message;
+
+/// While a hold lasts its vote is said again this often, with what was seen since.
+const VOTE_AGAIN: Span = Span::from_secs(2);
+
+// Holding.
+impl Peer {
+    /// Lets a delta pass that is to go into the log; `None`: it waits. `self.scratch` holds it decoded.
+    pub(super) fn gate(&mut self, delta: Delta) -> Option<Delta> {
+        if !self.config.trust.enabled {
+            return Some(delta);
+        }
+        let (origin, seq) = (delta.origin(), delta.seq());
+        if !self.guard.holds.contains_key(&origin) {
+            let next = seq == self.log.heard().get(&origin) + 1 && !self.log.excluded().covers(origin, seq);
+            if !next || !self.is_suspect(&delta) {
+                return Some(delta);
+            }
+        }
+        let rival = match self.guard.holds.get_mut(&origin)?.wait(delta.clone()) {
+            Taken::Contradicts(rival) => rival,
+            Taken::Waits | Taken::Dropped => return None,
+        };
+        self.accuse(&rival, &delta);
+        None
+    }
+
+    /// Whether that delta waits already.
+    pub(super) fn is_waiting(&self, signed: &SignedDelta) -> bool {
+        self.guard.holds.get(&signed.header.origin).is_some_and(|hold| hold.has(signed))
+    }
+
+    /// Puts the origin on hold when its strikes are enough.
+    fn is_suspect(&mut self, delta: &Delta) -> bool {
+        let (now, header, origin) = (self.now, delta.header(), delta.origin());
+        self.guard.ledger.set_live(self.members.live_peers(now));
+        let config = &self.config.trust;
+        let guard = &self.guard;
+        let immune: Vec<Reason> = [Reason::Norm, Reason::Rate, Reason::Direction, Reason::Stale]
+            .into_iter()
+            .filter(|&reason| guard.is_immune(origin, reason, now))
+            .collect();
+        let judged = self.guard.ledger.judge(now, header, &self.scratch, config, |reason| immune.contains(&reason));
+        let Some((strikes, reason, first)) = judged else {
+            return false;
+        };
+        // Others' votes make us look closer, and no more than that.
+        let needed = config.strikes - u32::from(self.guard.votes_about(origin).next().is_some() && config.strikes > 1);
+        if strikes < needed {
+            return false;
+        }
+        let from_seq = self.first_lie(origin, first);
+        self.guard.hold(origin, reason, from_seq, now, now + self.config.trust.hold_max);
+        self.event(Event::Held { origin, from_seq, reason });
+        self.audit(Act::Hold, origin, header.seq, 0, format!("{reason:?}"));
+        true
+    }
+
+    /// Where the lies begin, as far as the log shows: deltas that came before anyone could be compared are looked at again.
+    fn first_lie(&mut self, origin: Origin, first_strike: u64) -> u64 {
+        let first = self.log.first_retained(origin);
+        let retained = self.log.range(crate::wire::Range { origin, first, last: first_strike });
+        let (ledger, config, now) = (&mut self.guard.ledger, &self.config.trust, self.now);
+        let lie = retained.map(Delta::header).find(|header| ledger.is_long(now, header, config)).map(|h| h.seq);
+        lie.unwrap_or(first_strike).min(first_strike).max(1)
+    }
+
+    fn release(&mut self, origin: Origin) {
+        let Some(hold) = self.guard.release(origin, self.now + self.config.trust.hold_pause) else {
+            return;
+        };
+        self.event(Event::Released { origin });
+        self.audit(Act::Release, origin, hold.from_seq, 0, format!("{:?}", hold.reason));
+        self.take_again(hold.into_waiting().collect());
+    }
+
+    fn take_again(&mut self, deltas: Vec<Delta>) {
+        for delta in deltas {
+            let decoded =
+                delta.codec().decode(delta.payload(), self.context.parameters, delta.weight(), &mut self.scratch);
+            if decoded.is_ok() {
+                let from = delta.origin().peer;
+                self.take(from, delta);
+            }
+        }
+    }
+
+    /// Once a heartbeat: rates, votes, the end of holds, the audit log.
+    pub(crate) fn judge(&mut self) {
+        if !self.config.trust.enabled {
+            return;
+        }
+        let now = self.now;
+        self.guard.tick(now, self.members.live_peers(now), self.config.trust.hold_max);
+        for record in self.guard.accepted_records(now) {
+            self.output(Output::Audit(record));
+        }
+        let held: Vec<Origin> = self.guard.holds.keys().copied().collect();
+        for origin in held {
+            let Some(hold) = self.guard.holds.get_mut(&origin) else { continue };
+            if hold.until <= now {
+                self.release(origin);
+            } else if hold.vote_again <= now {
+                hold.vote_again = now + VOTE_AGAIN;
+                let (window, reason) = ((hold.from_seq, hold.seen), hold.reason);
+                self.vote(origin, window, reason);
+            }
+        }
+    }
+}
+
+// Voting.
+impl Peer {
+    fn vote(&mut self, about: Origin, window: (u64, u64), reason: Reason) {
+        let at = self.guard.next_vote();
+        let vote = Vote::sign(&self.context, &self.identity, about, window, reason, at);
+        self.audit(Act::Vote, about, window.0, window.1 - window.0 + 1, format!("{reason:?}"));
+        self.guard.take_vote(vote.clone(), self.now);
+        self.say_to_all(None, &Message::Vote(vote));
+        self.count_votes(about);
+    }
+
+    pub(crate) fn hear_vote(&mut self, from: PeerId, vote: Vote) {
+        let heard_of = self.log.heard().get(&vote.about) > 0 || self.guard.holds.contains_key(&vote.about);
+        let known = heard_of && vote.about.peer != self.origin.peer;
+        if !self.config.trust.enabled
+            || !known
+            || vote.voter == self.origin.peer
+            || !self.may_vote(vote.voter)
+            || self.log.excluded().covers(vote.about, vote.from_seq)
+            || !self.guard.is_news(&vote, self.now)
+            || !vote.is_genuine(&self.context)
+        {
+            return;
+        }
+        let about = vote.about;
+        self.say_to_all(Some(from), &Message::Vote(vote.clone()));
+        self.guard.take_vote(vote, self.now);
+        self.count_votes(about);
+    }
+
+    fn count_votes(&mut self, about: Origin) {
+        let electorate = self.electorate();
+        let votes: Vec<&Vote> = self.guard.votes_about(about).filter(|vote| self.is_elector(vote.voter)).collect();
+        if let Some(record) = Exclusion::of_votes(about, &votes, electorate) {
+            self.exclude(None, record);
+        }
+    }
+
+    fn electorate(&self) -> usize {
+        self.guard.electorate(self.members.live_peers(self.now))
+    }
+
+    fn is_elector(&self, peer: PeerId) -> bool {
+        self.may_vote(peer) && (peer == self.origin.peer || self.members.lives(peer, self.now))
+    }
+
+    /// Whether that peer's signature counts: it has spoken, and is not excluded.
+    fn may_vote(&self, peer: PeerId) -> bool {
+        self.is_allowed(peer)
+            && !self.log.excluded().names(peer)
+            && self.log.heard().of_peer(peer) >= self.context.limits.probation.max(1)
+    }
+
+    /// Whether the job lets that peer speak.
+    pub(super) fn is_allowed(&self, peer: PeerId) -> bool {
+        let allow = &self.config.trust.allow;
+        allow.is_empty() || allow.contains(&peer)
+    }
+}
+
+// Excluding.
+impl Peer {
+    /// Two checked deltas of one origin: when they contradict each other, that is proof.
+    pub(super) fn accuse(&mut self, a: &Delta, b: &Delta) {
+        if !self.config.trust.enabled {
+            return;
+        }
+        if let Some(proof) = Equivocation::of(&self.context, a, b) {
+            self.audit(Act::Equivocation, proof.about(), proof.seq(), 2, "two deltas of one number".into());
+            self.exclude(None, Exclusion::of_proof(proof));
+        }
+    }
+
+    pub(crate) fn hear_exclusion(&mut self, from: PeerId, record: Exclusion) {
+        if !self.config.trust.enabled || !self.is_wider(&record) || !record.is_genuine(&self.context) {
+            return;
+        }
+        if self.is_carried(&record) {
+            self.exclude(Some(from), record);
+        }
+    }
+
+    fn is_carried(&self, record: &Exclusion) -> bool {
+        record.is_carried(self.electorate(), |voter| self.may_vote(voter))
+    }
+
+    fn is_wider(&self, record: &Exclusion) -> bool {
+        !self.log.excluded().covers(record.about, record.from_seq)
+            && self.guard.pending.get(&record.about.peer).is_none_or(|pending| {
+                (record.about.incarnation, record.from_seq) < (pending.about.incarnation, pending.from_seq)
+            })
+    }
+
+    /// Carries out a record that we agree with.
+    fn exclude(&mut self, from: Option<PeerId>, record: Exclusion) {
+        if !self.is_wider(&record) {
+            return;
+        }
+        let (about, from_seq) = (record.about, record.from_seq);
+        self.say_to_all(from, &Message::Exclusion(record.clone()));
+        self.audit(Act::Exclude, about, from_seq, 0, record.why().into());
+        if about.peer == self.origin.peer {
+            self.event(Event::Excluded { origin: about, from_seq, why: record.why(), retracted: 0 });
+            self.leave();
+            return;
+        }
+        // What the learner is given later is issued after the retraction, so both go to it in order.
+        self.flush_ready();
+        let Some(deltas) = self.log.exclude(about, from_seq) else {
+            self.guard.pending.insert(about.peer, record);
+            return;
+        };
+        let retracted = deltas.len();
+        if let Some(first) = deltas.first() {
+            self.audit(Act::Retract, about, first.seq(), retracted as u64, String::new());
+            self.issue_retract(deltas);
+        }
+        self.event(Event::Excluded { origin: about, from_seq, why: record.why(), retracted });
+        self.guard.records.insert(about.peer, record);
+        self.after_exclusion();
+    }
+
+    /// What follows from what the log leaves out now.
+    pub(super) fn after_exclusion(&mut self) {
+        self.snapshots.forget_served();
+        let excluded: Vec<(Origin, u64)> = self.log.excluded().iter().collect();
+        for (about, _) in excluded {
+            let peer = about.peer;
+            self.guard.pending.remove(&peer);
+            self.guard.drop_votes(peer);
+            let lives: Vec<Origin> = self.guard.holds.keys().copied().filter(|origin| origin.peer == peer).collect();
+            for origin in lives {
+                self.guard.ledger.forget(origin);
+                if let Some(hold) = self.guard.holds.remove(&origin) {
+                    // What comes before the exclusion belongs to the set.
+                    let allowed = self.log.excluded().last_allowed(origin);
+                    self.take_again(hold.into_waiting().filter(|delta| delta.seq() <= allowed).collect());
+                }
+            }
+            if self.members.ban(peer) {
+                self.output(Output::Disconnect { peer });
+                self.disconnected(peer, "the swarm has excluded it");
+            }
+        }
+        self.forget_join_targets();
+        self.try_begin();
+        self.settle(false);
+    }
+
+    /// Tells a neighbour what it does not leave out yet, and looks whether it could give us a base without what we cannot
+    /// retract ourselves.
+    pub(super) fn compare_exclusions(&mut self, from: PeerId, theirs: &Exclusions) {
+        if !self.config.trust.enabled {
+            return;
+        }
+        let news = self.guard.records.values().chain(self.guard.pending.values());
+        let news: Vec<Exclusion> =
+            news.filter(|r| !theirs.covers(r.about, r.from_seq)).take(RECORDS_MAX).cloned().collect();
+        for record in news {
+            self.send(from, Message::Exclusion(record));
+        }
+        let pending = &self.guard.pending;
+        if !pending.is_empty() && pending.values().all(|r| theirs.covers(r.about, r.from_seq)) {
+            self.ask_snapshot(from);
+        }
+    }
+
+    /// Whether a base that leaves these out may replace ours: a newcomer takes them with the base, on the same trust.
+    pub(super) fn takes_exclusions(&self, records: &[Exclusion]) -> bool {
+        if records.len() > RECORDS_MAX || (!self.config.trust.enabled && !records.is_empty()) {
+            return false;
+        }
+        let newcomer = self.log.heard().is_empty();
+        let believed = |record: &Exclusion| {
+            self.log.excluded().covers(record.about, record.from_seq)
+                || record.is_genuine(&self.context) && (newcomer || self.is_carried(record))
+        };
+        records.iter().all(|record| record.about.peer != self.origin.peer && believed(record))
+    }
+
+    pub(super) fn adopt_exclusions(&mut self, records: Vec<Exclusion>) {
+        for record in records {
+            self.guard.records.entry(record.about.peer).or_insert(record);
+        }
+        // A record of ours that the log has narrowed since stays beside its number in the log.
+        let excluded = self.log.excluded();
+        self.guard.records.retain(|_, record| excluded.covers(record.about, record.from_seq));
+        self.after_exclusion();
+    }
+}
+
+// Accounts.
+impl Peer {
+    /// Whom this peer trusts how far, and who gives what.
+    #[must_use]
+    pub fn trust_view(&self) -> TrustView {
+        self.guard.view()
+    }
+
+    pub(super) fn audit(&mut self, what: Act, who: Origin, seq: u64, count: u64, reason: String) {
+        if self.config.trust.enabled {
+            let record = self.guard.record(self.now, Entry { what, who, seq, count, reason });
+            self.output(Output::Audit(record));
+        }
+    }
+
+    pub(super) fn audit_refusal(&mut self, origin: Origin, seq: u64, reason: &Refused) {
+        self.audit(Act::Reject, origin, seq, 1, reason.to_string());
+    }
+}

@@ -1,0 +1,436 @@
+//! What the learner does next: a queue of commands that never runs dry while there are steps to take.
+//!
+//! Commands run in order, so the version vector when a command is issued is that of the base it will see. `ready` deltas
+//! (in the log, not yet given to the learner) are therefore flushed before any command that looks at the base.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use super::brake::Brake;
+use super::when::Watch;
+use crate::config::{Config, Training};
+use crate::event::{Event, Output, Report};
+use crate::fixed::Weight;
+use crate::id::Hash;
+use crate::learner::{Command, Computed, Evaluation, Trained, Weights};
+use crate::log::{Delta, Head, VersionVector};
+use crate::peer::Peer;
+use crate::time::{Span, Time};
+use crate::trust::Exclusion;
+
+/// Stretches of steps that are queued: one runs, one waits, so that the learner has work while a result travels.
+const TRAIN_QUEUED_MAX: usize = 2;
+/// Batches of heard deltas that are queued before more are gathered.
+const APPLY_QUEUED_MAX: usize = 2;
+/// Heard deltas gathered while the queue is busy; at this number they are queued all the same.
+const READY_MAX: usize = 1024;
+/// Wall time of a stretch of steps: deltas wait this long at most to be applied.
+const STRETCH: Span = Span::from_millis(25);
+/// Steps of a stretch before the speed is known.
+const STRETCH_FIRST: u32 = 1;
+/// Weight of the newest stretch in the running speed.
+const SPEED_SMOOTHING: f32 = 0.2;
+
+/// A command in the learner's queue, and what its result is for.
+#[derive(Debug)]
+pub(crate) enum Pending {
+    Train,
+    TakeDelta {
+        seq: u64,
+        heard: Hash,
+        weight: Weight,
+    },
+    Apply,
+    Retract,
+    /// For the trigger, asked so many steps after that delta of ours.
+    Measure {
+        since: u32,
+        deltas: u64,
+    },
+    /// Of a snapshot for others: the set of deltas in the base, our own still unsigned ones among them.
+    Base {
+        heard: VersionVector,
+        heads: Vec<Head>,
+        exclusions: Vec<Exclusion>,
+    },
+    /// For somebody who checks a snapshot.
+    Witness(Box<super::witness::Question>),
+    Restore,
+    Epoch {
+        epoch: u32,
+        steps: u64,
+        heard: Hash,
+    },
+    Final {
+        heard: Hash,
+    },
+}
+
+/// Progress of training, as issued and as done.
+#[derive(Debug)]
+pub(crate) struct Schedule {
+    training: Training,
+    /// Whether steps may be issued.
+    running: bool,
+    stopping: bool,
+    gossip: bool,
+    pending: VecDeque<Pending>,
+    ready: Vec<Delta>,
+    steps_issued: u64,
+    steps_done: u64,
+    /// Steps issued since the last delta, and the number at which the trigger is asked about the next one.
+    pub(super) since_delta: u32,
+    pub(super) delta_due: u32,
+    pub(super) watch: Watch,
+    pub(super) brake: Brake,
+    epochs_issued: u32,
+    epochs_done: u32,
+    pub(super) deltas_issued: u64,
+    /// Samples and steps done since the last signed delta.
+    pub(super) unsaid_samples: u64,
+    pub(super) unsaid_steps: u32,
+    /// Samples a step, lately.
+    samples_per_step: u64,
+    epoch_loss: LossMean,
+    recent_loss: f32,
+    steps_per_second: f32,
+    last_trained: Option<Time>,
+    /// Hash of the base at a set of deltas, the last that was computed.
+    pub(super) known_base: Option<(Hash, Hash)>,
+}
+
+/// Mean over steps.
+#[derive(Debug, Default, Clone, Copy)]
+struct LossMean {
+    sum: f64,
+    steps: u64,
+}
+
+impl LossMean {
+    fn add(&mut self, trained: &Trained) {
+        self.sum += f64::from(trained.mean_loss) * f64::from(trained.steps);
+        self.steps += u64::from(trained.steps);
+    }
+
+    fn take(&mut self) -> f32 {
+        let mean = self.sum / self.steps as f64;
+        *self = Self::default();
+        mean as f32
+    }
+}
+
+impl Schedule {
+    pub(crate) fn new(config: &Config) -> Self {
+        Self {
+            training: Training { steps_per_epoch: config.training.steps_per_epoch.max(1), ..config.training },
+            running: false,
+            stopping: false,
+            gossip: config.gossip.enabled,
+            pending: VecDeque::new(),
+            ready: Vec::new(),
+            steps_issued: 0,
+            steps_done: 0,
+            since_delta: 0,
+            delta_due: config.gossip.steps.max(1),
+            watch: Watch::default(),
+            brake: Brake::default(),
+            epochs_issued: 0,
+            epochs_done: 0,
+            deltas_issued: 0,
+            unsaid_samples: 0,
+            unsaid_steps: 0,
+            samples_per_step: 0,
+            epoch_loss: LossMean::default(),
+            recent_loss: f32::NAN,
+            steps_per_second: 0.0,
+            last_trained: None,
+            known_base: None,
+        }
+    }
+
+    pub(crate) fn steps_done(&self) -> u64 {
+        self.steps_done
+    }
+
+    pub(crate) fn epochs_done(&self) -> u32 {
+        self.epochs_done
+    }
+
+    pub(crate) fn recent_loss(&self) -> f32 {
+        self.recent_loss
+    }
+
+    pub(crate) fn steps_per_second(&self) -> f32 {
+        self.steps_per_second
+    }
+
+    /// Whether the epochs that were asked for are over.
+    pub(crate) fn is_finished(&self) -> bool {
+        self.training.epochs.is_some_and(|epochs| self.epochs_done >= epochs) || self.is_done()
+    }
+
+    /// Whether no step is to come and every delta is said.
+    pub(crate) fn is_done(&self) -> bool {
+        !self.more_steps() && self.pending.is_empty() && self.ready.is_empty() && !self.unsaid()
+    }
+
+    /// Whether steps were taken that no delta holds yet, although none is to come.
+    fn unsaid(&self) -> bool {
+        self.stopping && self.gossip && self.since_delta > 0
+    }
+
+    pub(super) fn run(&mut self) {
+        self.running = true;
+    }
+
+    fn more_steps(&self) -> bool {
+        let open = self.training.overtime || self.training.epochs.is_none_or(|epochs| self.epochs_issued < epochs);
+        open && !self.stopping
+    }
+
+    pub(super) fn delta_pending(&self) -> bool {
+        self.pending.iter().any(|pending| matches!(pending, Pending::TakeDelta { .. }))
+    }
+
+    pub(super) fn final_pending(&self) -> bool {
+        self.pending.iter().any(|pending| matches!(pending, Pending::Final { .. }))
+    }
+
+    fn queued(&self, kind: fn(&Pending) -> bool) -> usize {
+        self.pending.iter().filter(|pending| kind(pending)).count()
+    }
+
+    /// Steps of the next stretch: not past the next delta, nor the epoch's end, nor a moment of wall time.
+    fn stretch(&self, gossip: bool) -> u32 {
+        let to_epoch = u64::from(self.training.steps_per_epoch) * u64::from(self.epochs_issued + 1) - self.steps_issued;
+        let to_delta = if gossip { self.delta_due.saturating_sub(self.since_delta).max(1) } else { u32::MAX };
+        let in_time = (f64::from(self.steps_per_second) * STRETCH.as_secs_f64()) as u32;
+        let bound = in_time.max(STRETCH_FIRST).min(to_delta);
+        u32::try_from(to_epoch).unwrap_or(u32::MAX).min(bound)
+    }
+
+    fn trained(&mut self, trained: &Trained, now: Time) {
+        self.steps_done += u64::from(trained.steps);
+        self.unsaid_steps = self.unsaid_steps.saturating_add(trained.steps);
+        self.unsaid_samples += trained.samples;
+        self.samples_per_step = trained.samples / u64::from(trained.steps.max(1));
+        self.epoch_loss.add(trained);
+        self.recent_loss = trained.mean_loss;
+        if let Some(before) = self.last_trained.replace(now) {
+            // Wall time from result to result: evaluation and heard deltas slow a peer down too.
+            let seconds = (now - before).as_secs_f64().max(1e-6);
+            let speed = (f64::from(trained.steps) / seconds) as f32;
+            let old = self.steps_per_second;
+            self.steps_per_second = if old > 0.0 { old + SPEED_SMOOTHING * (speed - old) } else { speed };
+        }
+    }
+}
+
+impl Peer {
+    /// Fills the learner's queue.
+    pub(crate) fn pump(&mut self) {
+        if self.schedule.queued(|p| matches!(p, Pending::Apply)) < APPLY_QUEUED_MAX
+            || self.schedule.ready.len() >= READY_MAX
+        {
+            self.flush_ready();
+        }
+        self.restore_when_possible();
+        while self.schedule.running
+            && !self.snapshots.is_restoring()
+            && self.schedule.more_steps()
+            && self.schedule.queued(|p| matches!(p, Pending::Train)) < TRAIN_QUEUED_MAX
+        {
+            self.issue_stretch();
+        }
+        if self.schedule.unsaid() && !self.snapshots.is_restoring() {
+            self.issue_take_delta();
+        }
+    }
+
+    pub(super) fn issue(&mut self, command: Command, pending: Pending) {
+        self.schedule.pending.push_back(pending);
+        self.output(Output::Compute(command));
+    }
+
+    fn issue_stretch(&mut self) {
+        let gossip = self.config.gossip.enabled;
+        let steps = self.schedule.stretch(gossip);
+        let progress = self.progress();
+        self.schedule.steps_issued += u64::from(steps);
+        self.schedule.since_delta += steps;
+        self.issue(Command::Train { steps, progress }, Pending::Train);
+        if gossip && self.schedule.since_delta >= self.schedule.delta_due {
+            self.consider();
+        }
+        let epoch_end = u64::from(self.schedule.training.steps_per_epoch) * u64::from(self.schedule.epochs_issued + 1);
+        if self.schedule.steps_issued >= epoch_end {
+            self.schedule.epochs_issued += 1;
+            let last = !self.schedule.more_steps();
+            if last && gossip && self.schedule.since_delta > 0 {
+                self.issue_take_delta();
+            }
+            self.issue_evaluation();
+        }
+    }
+
+    /// Samples that the swarm has trained on: what the log holds, and our own that it does not hold yet, queued steps among
+    /// them.
+    fn progress(&self) -> u64 {
+        let queued = self.schedule.steps_issued - self.schedule.steps_done;
+        let own = self.schedule.unsaid_samples.saturating_add(queued.saturating_mul(self.schedule.samples_per_step));
+        self.log.samples().saturating_add(own)
+    }
+
+    pub(super) fn issue_take_delta(&mut self) {
+        self.flush_ready();
+        self.schedule.deltas_issued += 1;
+        let seq = self.schedule.deltas_issued;
+        let heard = self.log.set_hash();
+        let gain = self.schedule.brake.gain_of_next_delta(self.config.gossip.gain);
+        let wanted = Weight::for_swarm(gain, self.members.live_peers(self.now));
+        let weight = self.context.limits.weight(seq, wanted);
+        self.issue(Command::TakeDelta { codec: self.context.codec, weight }, Pending::TakeDelta { seq, heard, weight });
+        self.schedule.since_delta = 0;
+        self.schedule.watch.delta_issued();
+        self.schedule.delta_due = self.first_due();
+    }
+
+    /// No further steps: what is queued runs out, and what was not said yet is said (by the pump, once no snapshot is
+    /// about to replace the base).
+    pub(super) fn stop_training(&mut self) {
+        self.schedule.stopping = true;
+    }
+
+    fn weights_shown(&self) -> Weights {
+        if self.config.gossip.enabled { Weights::Base } else { Weights::Local }
+    }
+
+    fn issue_evaluation(&mut self) {
+        self.flush_ready();
+        let pending = Pending::Epoch {
+            epoch: self.schedule.epochs_issued,
+            steps: self.schedule.steps_issued,
+            heard: self.set_when_issued(),
+        };
+        let weights = self.weights_shown();
+        self.issue(Command::Evaluate { weights }, pending);
+    }
+
+    pub(super) fn issue_final(&mut self) {
+        self.flush_ready();
+        let heard = self.set_when_issued();
+        let weights = self.weights_shown();
+        self.issue(Command::Evaluate { weights }, Pending::Final { heard });
+    }
+
+    pub(super) fn issue_base(&mut self) {
+        self.flush_ready();
+        let exclusions = self.guard.records.values().cloned().collect();
+        let pending = Pending::Base { heard: self.heard_when_issued(), heads: self.log.heads(), exclusions };
+        self.issue(Command::Base, pending);
+    }
+
+    pub(super) fn issue_witness(&mut self, question: super::witness::Question) {
+        self.flush_ready();
+        self.issue(Command::Base, Pending::Witness(Box::new(question)));
+    }
+
+    pub(super) fn issue_restore(&mut self, base: Vec<i32>, replay: Vec<Delta>, carry: f32) {
+        self.flush_ready();
+        self.issue(Command::Restore { base, replay: shared(replay), carry }, Pending::Restore);
+    }
+
+    pub(super) fn issue_retract(&mut self, deltas: Vec<Delta>) {
+        self.issue(Command::Retract { deltas: shared(deltas) }, Pending::Retract);
+    }
+
+    /// Name of [`Self::heard_when_issued`] under what is left out.
+    fn set_when_issued(&self) -> Hash {
+        self.log.excluded().set_hash(&self.heard_when_issued())
+    }
+
+    /// The set of deltas in the base that a command issued now will see: the log, and our own deltas that the learner has
+    /// yet to take.
+    pub(super) fn heard_when_issued(&self) -> VersionVector {
+        let mut heard = self.log.heard().clone();
+        heard.raise(self.origin, self.schedule.deltas_issued);
+        heard
+    }
+
+    /// Our own chain is renounced: what we say from now on is said by a new one.
+    pub(super) fn begin_new_chain(&mut self) {
+        self.origin.incarnation += 1;
+        self.schedule.deltas_issued = 0;
+    }
+
+    /// Deltas that went into the log and are to be applied.
+    pub(super) fn apply(&mut self, deltas: Vec<Delta>) {
+        self.schedule.ready.extend(deltas);
+    }
+
+    pub(super) fn flush_ready(&mut self) {
+        if !self.schedule.ready.is_empty() {
+            let deltas = shared(std::mem::take(&mut self.schedule.ready));
+            self.issue(Command::Apply { deltas }, Pending::Apply);
+        }
+    }
+
+    /// Takes the result of the command at the head of the queue.
+    pub(crate) fn computed(&mut self, result: Computed, _took: Span) {
+        let Some(pending) = self.schedule.pending.pop_front() else {
+            return;
+        };
+        match (pending, result) {
+            (_, Computed::Failed(error)) => self.learner_failed(error),
+            (Pending::Train, Computed::Trained(trained)) => {
+                self.schedule.trained(&trained, self.now);
+                self.schedule.brake.trained(trained.mean_loss, trained.steps, self.config.gossip.steps);
+                self.watch_loss(&trained);
+            }
+            (Pending::TakeDelta { seq, heard, weight }, Computed::DeltaTaken(taken)) => {
+                self.say_delta(seq, heard, weight, taken);
+            }
+            (Pending::Measure { since, deltas }, Computed::Measured(measured)) => {
+                self.measured(since, deltas, measured)
+            }
+            (Pending::Apply, Computed::Applied) | (Pending::Retract, Computed::Retracted) => {}
+            (Pending::Base { heard, heads, exclusions }, Computed::Base(base)) => {
+                self.serve_snapshot(&heard, heads, exclusions, &base);
+            }
+            (Pending::Witness(question), Computed::Base(base)) => self.witness(*question, base),
+            (Pending::Restore, Computed::Restored) => self.restored(),
+            (Pending::Epoch { epoch, steps, heard }, Computed::Evaluated { evaluation, base_hash }) => {
+                self.epoch_over(epoch, steps, heard, evaluation, base_hash);
+            }
+            (Pending::Final { heard }, Computed::Evaluated { evaluation, base_hash }) => {
+                let report =
+                    self.report(self.schedule.epochs_done, self.schedule.steps_done, heard, evaluation, base_hash);
+                self.session_over(report);
+            }
+            (pending, result) => {
+                // Results come in the order of commands; anything else is a bug of the driver.
+                debug_assert!(false, "{pending:?} was answered by {result:?}");
+            }
+        }
+        self.note_training_done();
+        self.settle(false);
+    }
+
+    fn epoch_over(&mut self, epoch: u32, steps: u64, heard: Hash, evaluation: Evaluation, base_hash: Hash) {
+        self.schedule.epochs_done = epoch;
+        let report = self.report(epoch, steps, heard, evaluation, base_hash);
+        self.event(Event::Epoch(report));
+    }
+
+    fn report(&mut self, epoch: u32, steps: u64, heard: Hash, evaluation: Evaluation, base_hash: Hash) -> Report {
+        self.schedule.known_base = Some((heard, base_hash));
+        let recent = self.schedule.recent_loss;
+        let mean = self.schedule.epoch_loss.take();
+        let train_loss = if mean.is_nan() { recent } else { mean };
+        Report { epoch, steps, train_loss, evaluation, base_hash, heard }
+    }
+}
+
+fn shared(deltas: Vec<Delta>) -> Vec<Arc<Delta>> {
+    deltas.into_iter().map(Arc::new).collect()
+}

@@ -1,0 +1,379 @@
+//! [`Peer`]: the one call. Inputs are dispatched here; what is done about them stands in the rooms of [`crate::mode`].
+
+use std::collections::VecDeque;
+
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::{Rng as _, SeedableRng as _};
+
+use crate::codec::Decoded;
+use crate::config::Config;
+use crate::event::{Event, Input, Output, Timer};
+use crate::id::{Hash, Origin, PeerId};
+use crate::log::{Context, Exclusions, Head, Log, VersionVector};
+use crate::membership::{Membership, short_key};
+use crate::mode::incremental::{Digest, Offers, Schedule, Session, Snapshots, Witness};
+use crate::time::Time;
+use crate::trust::{Guard, Identity};
+use crate::wire::{Message, PeerRecord, Status};
+
+/// Most short keys in a heartbeat.
+const STATUS_NEIGHBOURS_MAX: usize = 64;
+
+/// Facts of a peer at a moment, for status lines.
+#[derive(Clone, Debug, PartialEq)]
+pub struct View {
+    /// Who.
+    pub peer: PeerId,
+    /// Optimizer steps taken.
+    pub steps: u64,
+    /// Epochs done.
+    pub epoch: u32,
+    /// Mean training loss of the last stretch of steps, nats a sample; NaN before the first.
+    pub train_loss: f32,
+    /// Steps a second lately.
+    pub steps_per_second: f32,
+    /// ||theta - b|| / ||b|| when the last delta was taken.
+    pub disagreement: f32,
+    /// Deltas of our own.
+    pub deltas_said: u64,
+    /// Deltas of others in our base, those of a snapshot among them.
+    pub deltas_heard: u64,
+    /// Deltas refused.
+    pub deltas_refused: u64,
+    /// Payload bytes of our own deltas, each counted once.
+    pub payload_bytes_said: u64,
+    /// Links that are up.
+    pub neighbours: usize,
+    /// Peers that count as living, we among them.
+    pub live_peers: usize,
+    /// Hash of the version vector.
+    pub heard: Hash,
+    /// Whether all neighbours announced the same version vector as ours.
+    pub agreed: bool,
+    /// Whether the epochs that were asked for are over.
+    pub finished: bool,
+    /// Whether no step is to come and every delta is said.
+    pub resting: bool,
+    /// Deltas in the log, bytes.
+    pub log_bytes: usize,
+}
+
+/// Counters for [`View`].
+#[derive(Debug, Default)]
+pub(crate) struct Counters {
+    pub(crate) deltas_refused: u64,
+    pub(crate) payload_bytes_said: u64,
+    pub(crate) disagreement: f32,
+    /// Anti-entropy exchanges begun: t of the partner rules.
+    pub(crate) exchanges_begun: u64,
+}
+
+/// One peer of a swarm, without I/O.
+#[derive(Debug)]
+pub struct Peer {
+    pub(crate) config: Config,
+    pub(crate) context: Context,
+    pub(crate) identity: Identity,
+    pub(crate) origin: Origin,
+    pub(crate) rng: ChaCha8Rng,
+    pub(crate) now: Time,
+    pub(crate) log: Log,
+    pub(crate) members: Membership,
+    pub(crate) schedule: Schedule,
+    pub(crate) offers: Offers,
+    pub(crate) snapshots: Snapshots,
+    pub(crate) witness: Witness,
+    pub(crate) session: Session,
+    pub(crate) counters: Counters,
+    pub(crate) guard: Guard,
+    /// Decoding space of the check of a delta, reused.
+    pub(crate) scratch: Decoded,
+    outputs: VecDeque<Output>,
+}
+
+impl Peer {
+    /// A peer that has done nothing yet. `incarnation`: see [`Origin`]. `seed` feeds its random choices.
+    #[must_use]
+    pub fn new(config: Config, context: Context, identity: Identity, incarnation: u64, seed: u64) -> Self {
+        let peer = identity.peer_id();
+        let origin = Origin { peer, incarnation };
+        // A stream of its own, so that what is drawn for partners does not hang on it.
+        let mut secret = ChaCha8Rng::seed_from_u64(seed);
+        secret.set_stream(1);
+        Self {
+            guard: Guard::new(&config.trust, &context, origin, secret.next_u64()),
+            log: Log::new(config.gossip.log_bytes_max),
+            members: Membership::new(peer, config.gossip.members_max),
+            schedule: Schedule::new(&config),
+            offers: Offers::default(),
+            snapshots: Snapshots::default(),
+            witness: Witness::default(),
+            session: Session::default(),
+            counters: Counters::default(),
+            scratch: Decoded::default(),
+            outputs: VecDeque::new(),
+            origin,
+            rng: ChaCha8Rng::seed_from_u64(seed),
+            now: Time(0),
+            config,
+            context,
+            identity,
+        }
+    }
+
+    /// Which chain of deltas is its own.
+    #[must_use]
+    pub fn origin(&self) -> Origin {
+        self.origin
+    }
+
+    /// Before the first input: it holds these deltas already, from the disk of an earlier life. The learner must hold the
+    /// base that belongs to them.
+    pub fn resume(&mut self, heads: &[Head]) {
+        self.log.adopt(heads, &Exclusions::default());
+    }
+
+    /// The head of every chain of that set of deltas, for [`Peer::resume`]; `None` when the log no longer reaches back.
+    #[must_use]
+    pub fn heads_at(&self, heard: &VersionVector) -> Option<Vec<Head>> {
+        heard.iter().map(|(origin, seq)| self.log.head_at(origin, seq)).collect()
+    }
+
+    /// Takes one input at time `now`; afterwards drain [`Peer::next_output`]. Time does not go backwards: an earlier
+    /// `now` counts as the latest one.
+    pub fn handle(&mut self, now: Time, input: Input) {
+        self.now = self.now.max(now);
+        if self.session.is_stopped() {
+            return;
+        }
+        match input {
+            Input::Start => self.start(),
+            Input::Listening { addresses } => {
+                self.members.set_addresses(addresses);
+                let records = self.members.records();
+                self.say_to_all(None, &Message::Peers(records));
+            }
+            Input::Discovered { peer, addresses } => {
+                self.members.found(peer, self.now);
+                self.learn_peers(None, vec![PeerRecord { peer, addresses }]);
+                self.dial_missing();
+            }
+            Input::Connected { peer } => self.connected(peer),
+            Input::Disconnected { peer } => self.disconnected(peer, "the link closed"),
+            Input::DialFailed { peer, refused } => self.members.dial_failed(peer, refused, self.now),
+            Input::Message { from, message } => self.hear(from, message),
+            Input::Timer(timer) => self.due(timer),
+            Input::Computed { result, took } => self.computed(result, took),
+            Input::Rest => self.rest(),
+            Input::Finish => self.finish(),
+        }
+        self.pump();
+    }
+
+    /// The next thing the driver is to do, in order.
+    pub fn next_output(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+
+    /// How it stands.
+    #[must_use]
+    pub fn view(&self) -> View {
+        View {
+            peer: self.origin.peer,
+            steps: self.schedule.steps_done(),
+            epoch: self.schedule.epochs_done(),
+            train_loss: self.schedule.recent_loss(),
+            steps_per_second: self.schedule.steps_per_second(),
+            disagreement: self.counters.disagreement,
+            deltas_said: self.log.heard().get(&self.origin),
+            deltas_heard: self.log.deltas() - self.log.heard().get(&self.origin),
+            deltas_refused: self.counters.deltas_refused,
+            payload_bytes_said: self.counters.payload_bytes_said,
+            neighbours: self.members.neighbour_count(),
+            live_peers: self.members.live_peers(self.now),
+            heard: self.log.set_hash(),
+            agreed: self.agreed(),
+            finished: self.schedule.is_finished(),
+            resting: self.schedule.is_done(),
+            log_bytes: self.log.bytes(),
+        }
+    }
+
+    fn start(&mut self) {
+        if !self.config.gossip.enabled {
+            self.begin_training();
+            return;
+        }
+        self.set_timer(self.now + self.config.gossip.join_grace, Timer::JoinGrace);
+        self.set_timer(self.now + self.config.gossip.heartbeat, Timer::Heartbeat);
+        self.set_timer(self.now + self.config.gossip.anti_entropy, Timer::AntiEntropy);
+        self.begin_joining();
+    }
+
+    fn due(&mut self, timer: Timer) {
+        match timer {
+            Timer::JoinGrace => self.try_begin(),
+            Timer::Heartbeat => self.heartbeat(),
+            Timer::AntiEntropy => self.anti_entropy(),
+            Timer::Offers => self.send_offers(),
+            Timer::Snapshot => self.snapshot_stalled(),
+            Timer::Settle => self.settle(true),
+        }
+    }
+
+    /// Once a second: say how we are, let go of who is silent, dial who is missing.
+    fn heartbeat(&mut self) {
+        self.set_timer(self.now + self.config.gossip.heartbeat, Timer::Heartbeat);
+        self.announce();
+        self.judge();
+        for peer in self.members.silent(self.now, self.config.gossip.silence_max) {
+            self.outputs.push_back(Output::Disconnect { peer });
+            self.disconnected(peer, "silent for too long");
+        }
+        self.let_go_of_surplus();
+        self.dial_missing();
+        self.try_begin();
+        self.settle(false);
+    }
+
+    /// One neighbour a heartbeat, at random among those that will not miss us.
+    fn let_go_of_surplus(&mut self) {
+        let surplus = self.members.surplus(self.config.gossip.neighbours_target);
+        // The bias of the remainder is below 2^-58 for 64 neighbours.
+        if let Some(&peer) = surplus.get((self.rng.next_u64() % surplus.len().max(1) as u64) as usize) {
+            self.outputs.push_back(Output::Disconnect { peer });
+            self.disconnected(peer, "we have more neighbours than we need");
+        }
+    }
+
+    /// Tells every neighbour how we are.
+    pub(crate) fn announce(&mut self) {
+        let status = self.status();
+        self.say_to_all(None, &Message::Status(status));
+    }
+
+    pub(crate) fn dial_missing(&mut self) {
+        for PeerRecord { peer, addresses } in self.members.to_dial(self.now, self.config.gossip.neighbours_target) {
+            self.outputs.push_back(Output::Dial { peer, addresses });
+        }
+    }
+
+    fn status(&self) -> Status {
+        let neighbours = self.members.neighbours().map(|(peer, _)| short_key(peer));
+        Status {
+            incarnation: self.origin.incarnation,
+            steps: self.schedule.steps_done(),
+            steps_per_second: self.schedule.steps_per_second(),
+            train_loss: self.schedule.recent_loss(),
+            heard: self.log.set_hash(),
+            neighbours: neighbours.take(STATUS_NEIGHBOURS_MAX).collect(),
+            finished: self.schedule.is_done(),
+        }
+    }
+
+    fn connected(&mut self, peer: PeerId) {
+        if peer == self.origin.peer {
+            return;
+        }
+        if self.members.is_banned(peer) {
+            // It may not know why.
+            if let Some(record) = self.guard.records.get(&peer).cloned() {
+                self.send(peer, Message::Exclusion(record));
+            }
+            self.output(Output::Disconnect { peer });
+            return;
+        }
+        if self.members.connected(peer, self.now) {
+            self.event(Event::NeighbourUp { peer });
+        }
+        let status = self.status();
+        self.send(peer, Message::Status(status));
+        self.send(peer, Message::Peers(self.members.records()));
+        self.send_digest(peer, true);
+    }
+
+    pub(crate) fn disconnected(&mut self, peer: PeerId, reason: &'static str) {
+        if self.members.disconnected(peer, self.now) {
+            self.event(Event::NeighbourDown { peer, reason });
+            self.snapshot_source_lost(peer);
+            self.try_begin();
+            self.settle(false);
+        }
+    }
+
+    /// Takes a message of an admitted neighbour. Whoever has no link is not listened to.
+    fn hear(&mut self, from: PeerId, message: Message) {
+        let now = self.now;
+        let Some(neighbour) = self.members.neighbour_mut(from) else {
+            return;
+        };
+        neighbour.last_heard = now;
+        if let Some(reason) = message.out_of_bounds() {
+            self.output(Output::Disconnect { peer: from });
+            self.disconnected(from, reason);
+            return;
+        }
+        match message {
+            Message::Status(status) => {
+                neighbour.status = Some(status);
+                self.try_begin();
+                self.settle(false);
+            }
+            Message::Digest { heard, excluded, spot, base_hash, answer } => {
+                let excluded = excluded.into_iter().collect();
+                self.hear_digest(from, Digest { heard, excluded, spot, base_hash }, answer);
+            }
+            Message::Delta(signed) => self.hear_delta(from, signed),
+            Message::Offer(ranges) => self.hear_offer(from, &ranges),
+            Message::Want(ranges) => self.hear_want(from, &ranges),
+            Message::Peers(records) => self.learn_peers(Some(from), records),
+            Message::SnapshotOffer { bytes } => self.hear_snapshot_offer(from, bytes),
+            Message::SnapshotAsk => self.hear_snapshot_ask(from),
+            Message::SnapshotHead(head) => self.hear_snapshot_head(from, head),
+            Message::SnapshotWant { base_hash, offset } => self.hear_snapshot_want(from, base_hash, offset),
+            Message::SnapshotPart { base_hash, offset, bytes } => {
+                self.hear_snapshot_part(from, base_hash, offset, &bytes);
+            }
+            Message::SnapshotCheck { base_hash, heads, excluded } => {
+                self.hear_snapshot_check(from, base_hash, &heads, &excluded.into_iter().collect());
+            }
+            Message::SnapshotChecked { base_hash, same } => self.hear_snapshot_checked(from, base_hash, same),
+            Message::Vote(vote) => self.hear_vote(from, vote),
+            Message::Exclusion(record) => self.hear_exclusion(from, record),
+            Message::Bye => self.disconnected(from, "it said goodbye"),
+        }
+    }
+
+    /// Peer exchange: remembers what is new, passes it on, and dials.
+    fn learn_peers(&mut self, from: Option<PeerId>, records: Vec<PeerRecord>) {
+        let news = self.members.learn(records, self.now);
+        if !news.is_empty() {
+            self.say_to_all(from, &Message::Peers(news));
+            self.dial_missing();
+        }
+    }
+
+    pub(crate) fn send(&mut self, to: PeerId, message: Message) {
+        self.outputs.push_back(Output::Send { to, message });
+    }
+
+    pub(crate) fn say_to_all(&mut self, except: Option<PeerId>, message: &Message) {
+        for to in self.members.neighbour_ids() {
+            if Some(to) != except {
+                self.send(to, message.clone());
+            }
+        }
+    }
+
+    pub(crate) fn set_timer(&mut self, at: Time, timer: Timer) {
+        self.outputs.push_back(Output::SetTimer { at, timer });
+    }
+
+    pub(crate) fn event(&mut self, event: Event) {
+        self.outputs.push_back(Output::Event(event));
+    }
+
+    pub(crate) fn output(&mut self, output: Output) {
+        self.outputs.push_back(output);
+    }
+}

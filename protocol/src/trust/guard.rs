@@ -1,0 +1,245 @@
+//! What a peer keeps about the trust it has in others: holds, votes, exclusions, accounts, and the end of its audit log.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use super::audit::{Act, Chain, Entry, Record, genesis};
+use super::suspicion::Ledger;
+use super::{Exclusion, Reason, Vote};
+use crate::config::Trust;
+use crate::id::{Origin, PeerId};
+use crate::log::{Context, Delta, HELD_BYTES_MAX, HELD_MAX};
+use crate::time::{Span, Time};
+
+/// Votes remembered.
+const VOTES_MAX: usize = 4096;
+/// Votes of one voter remembered.
+const VOTES_OF_ONE_MAX: usize = 32;
+/// A voter's word about one origin is taken, and passed on, this often at most.
+const VOTE_PAUSE: Span = Span::from_secs(1);
+/// The electorate is the largest number of living peers within so long: a swarm that was just cut in two does not let
+/// the smaller half decide for the larger.
+const ELECTORATE_MEMORY: Span = Span::from_secs(60);
+/// Peers with an account.
+const ACCOUNTS_MAX: usize = 4096;
+
+/// What a peer claims to have done, and what it has given. A free rider takes the model and gives nothing, or claims
+/// steps that its deltas do not show; what is done about it is the operator's business.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Account {
+    /// Deltas of it in our base.
+    pub deltas: u64,
+    /// Steps they claim.
+    pub steps: u64,
+    /// Samples they claim.
+    pub samples: u64,
+    /// Bytes of their payloads.
+    pub payload_bytes: u64,
+    /// Bytes of payloads, its own and others', that we had first from it.
+    pub bytes_served: u64,
+    /// Bytes of payloads that we sent to it.
+    pub bytes_taken: u64,
+}
+
+/// Facts for status lines and tests; see [`crate::Peer::trust_view`].
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct TrustView {
+    /// Per peer.
+    pub accounts: BTreeMap<PeerId, Account>,
+    /// Origins on hold, why, and how many of their deltas wait.
+    pub holds: Vec<(Origin, Reason, usize)>,
+    /// What is left out.
+    pub excluded: Vec<(Origin, u64)>,
+    /// What is to be left out as soon as a snapshot without it is here: our log is too short.
+    pub pending: Vec<(Origin, u64)>,
+    /// Votes that count today.
+    pub votes: usize,
+}
+
+/// One origin on hold.
+#[derive(Debug)]
+pub(crate) struct Hold {
+    pub(crate) until: Time,
+    pub(crate) reason: Reason,
+    /// The first delta that is held against it.
+    pub(crate) from_seq: u64,
+    /// The last that we have seen.
+    pub(crate) seen: u64,
+    pub(crate) vote_again: Time,
+    waiting: BTreeMap<u64, Delta>,
+    bytes: usize,
+}
+
+/// What became of a delta that was to wait.
+#[derive(Debug)]
+pub(crate) enum Taken {
+    Waits,
+    /// It is another one than this, under the same number.
+    Contradicts(Delta),
+    /// No room: anti-entropy brings it again.
+    Dropped,
+}
+
+impl Hold {
+    pub(crate) fn wait(&mut self, delta: Delta) -> Taken {
+        self.seen = self.seen.max(delta.seq());
+        if let Some(known) = self.waiting.get(&delta.seq()) {
+            return if known.hash() == delta.hash() { Taken::Waits } else { Taken::Contradicts(known.clone()) };
+        }
+        if self.waiting.len() >= HELD_MAX || self.bytes + delta.bytes() > HELD_BYTES_MAX {
+            return Taken::Dropped;
+        }
+        self.bytes += delta.bytes();
+        self.waiting.insert(delta.seq(), delta);
+        Taken::Waits
+    }
+
+    pub(crate) fn has(&self, delta: &crate::log::SignedDelta) -> bool {
+        self.waiting.get(&delta.header.seq).is_some_and(|waiting| **waiting.signed() == *delta)
+    }
+
+    pub(crate) fn into_waiting(self) -> impl Iterator<Item = Delta> {
+        self.waiting.into_values()
+    }
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct Guard {
+    pub(crate) ledger: Ledger,
+    pub(crate) holds: BTreeMap<Origin, Hold>,
+    /// Records of what is left out, by peer.
+    pub(crate) records: BTreeMap<PeerId, Exclusion>,
+    /// Records that we agree with and cannot carry out: the log no longer holds what is to be retracted.
+    pub(crate) pending: BTreeMap<PeerId, Exclusion>,
+    pub(crate) accounts: BTreeMap<PeerId, Account>,
+    immune: BTreeMap<(Origin, Reason), Time>,
+    votes: BTreeMap<(Origin, PeerId), (Vote, Time)>,
+    vote_counter: u64,
+    live: VecDeque<(Time, usize)>,
+    chain: Chain,
+    /// Accepted and not yet in an audit record: the last number, and how many.
+    accepted: BTreeMap<Origin, (u64, u64)>,
+}
+
+impl Guard {
+    pub(crate) fn new(config: &Trust, context: &Context, us: Origin, seed: u64) -> Self {
+        Self {
+            ledger: Ledger::new(seed, config.rate_max),
+            holds: BTreeMap::new(),
+            records: BTreeMap::new(),
+            pending: BTreeMap::new(),
+            accounts: BTreeMap::new(),
+            immune: BTreeMap::new(),
+            votes: BTreeMap::new(),
+            vote_counter: us.incarnation,
+            live: VecDeque::new(),
+            chain: Chain::new(genesis(context.run, us)),
+            accepted: BTreeMap::new(),
+        }
+    }
+
+    pub(crate) fn is_immune(&self, origin: Origin, reason: Reason, now: Time) -> bool {
+        self.immune.get(&(origin, reason)).is_some_and(|until| *until > now)
+    }
+
+    pub(crate) fn hold(&mut self, origin: Origin, reason: Reason, from_seq: u64, now: Time, until: Time) {
+        let hold =
+            Hold { until, reason, from_seq, seen: from_seq, vote_again: now, waiting: BTreeMap::new(), bytes: 0 };
+        self.holds.insert(origin, hold);
+    }
+
+    /// Ends a hold for want of a majority.
+    pub(crate) fn release(&mut self, origin: Origin, immune_until: Time) -> Option<Hold> {
+        let hold = self.holds.remove(&origin)?;
+        self.immune.insert((origin, hold.reason), immune_until);
+        self.ledger.forgive(origin);
+        Some(hold)
+    }
+
+    pub(crate) fn next_vote(&mut self) -> u64 {
+        self.vote_counter += 1;
+        self.vote_counter
+    }
+
+    /// Whether a vote says something that is worth a signature check.
+    pub(crate) fn is_news(&self, vote: &Vote, now: Time) -> bool {
+        if let Some((old, at)) = self.votes.get(&(vote.about, vote.voter)) {
+            return vote.at > old.at && now - *at >= VOTE_PAUSE;
+        }
+        let of_one = self.votes.keys().filter(|(_, voter)| *voter == vote.voter).count();
+        self.votes.len() < VOTES_MAX && of_one < VOTES_OF_ONE_MAX
+    }
+
+    pub(crate) fn take_vote(&mut self, vote: Vote, now: Time) {
+        self.votes.insert((vote.about, vote.voter), (vote, now));
+    }
+
+    /// The votes about an origin that count today.
+    pub(crate) fn votes_about(&self, about: Origin) -> impl Iterator<Item = &Vote> + '_ {
+        let voters = (about, PeerId([0; 32]))..=(about, PeerId([255; 32]));
+        self.votes.range(voters).map(|(_, (vote, _))| vote)
+    }
+
+    pub(crate) fn drop_votes(&mut self, peer: PeerId) {
+        self.votes.retain(|(about, voter), _| about.peer != peer && *voter != peer);
+    }
+
+    /// The number of living peers that a majority is measured against.
+    pub(crate) fn electorate(&self, live: usize) -> usize {
+        self.live.iter().map(|(_, live)| *live).max().unwrap_or(0).max(live)
+    }
+
+    /// Once a heartbeat.
+    pub(crate) fn tick(&mut self, now: Time, live: usize, vote_max: Span) {
+        self.ledger.tick(now);
+        self.live.push_back((now, live));
+        while self.live.front().is_some_and(|(at, _)| now - *at > ELECTORATE_MEMORY) {
+            self.live.pop_front();
+        }
+        self.votes.retain(|_, (_, at)| now - *at <= vote_max);
+        self.immune.retain(|_, until| *until > now);
+    }
+
+    pub(crate) fn account(&mut self, peer: PeerId) -> Option<&mut Account> {
+        if self.accounts.len() >= ACCOUNTS_MAX && !self.accounts.contains_key(&peer) {
+            return None;
+        }
+        Some(self.accounts.entry(peer).or_default())
+    }
+
+    pub(crate) fn note_accepted(&mut self, delta: &Delta) {
+        let header = delta.header();
+        let (last, count) = self.accepted.entry(header.origin).or_default();
+        *last = header.seq.max(*last);
+        *count += 1;
+        if let Some(account) = self.account(header.origin.peer) {
+            account.deltas += 1;
+            account.steps += u64::from(header.steps);
+            account.samples = account.samples.saturating_add(header.samples);
+            account.payload_bytes += delta.payload().len() as u64;
+        }
+    }
+
+    /// What was accepted since the last time.
+    pub(crate) fn accepted_records(&mut self, now: Time) -> Vec<Record> {
+        let accepted = std::mem::take(&mut self.accepted);
+        let entry = |(who, (seq, count))| Entry { what: Act::Accept, who, seq, count, reason: String::new() };
+        accepted.into_iter().map(|gathered| self.chain.append(now, entry(gathered))).collect()
+    }
+
+    pub(crate) fn record(&mut self, now: Time, entry: Entry) -> Record {
+        self.chain.append(now, entry)
+    }
+
+    pub(crate) fn view(&self) -> TrustView {
+        let hold = |(&origin, hold): (&Origin, &Hold)| (origin, hold.reason, hold.waiting.len());
+        let of = |records: &BTreeMap<PeerId, Exclusion>| records.values().map(|r| (r.about, r.from_seq)).collect();
+        TrustView {
+            accounts: self.accounts.clone(),
+            holds: self.holds.iter().map(hold).collect(),
+            excluded: of(&self.records),
+            pending: of(&self.pending),
+            votes: self.votes.len(),
+        }
+    }
+}

@@ -1,0 +1,125 @@
+//! Numbers that no honest peer ever says. They decode well, and would overflow a sum or fill a table.
+
+use super::Message;
+use super::message::{RANGES_MAX, Range};
+use crate::log::{Head, SAMPLES_MAX};
+use crate::trust::{Exclusion, RECORDS_MAX, Vote};
+
+/// Largest sequence number: a peer that says a million deltas a second gets there in nine years. With at most
+/// [`ORIGINS_MAX`] origins every sum of sequence numbers fits into 64 bits.
+pub const SEQ_MAX: u64 = (1 << 48) - 1;
+/// Most origins in a version vector or a snapshot: lives of peers that the swarm has ever heard.
+pub const ORIGINS_MAX: usize = 1 << 16;
+
+impl Message {
+    /// What in it is beyond every bound, if anything: whoever says that is broken or lies.
+    #[must_use]
+    pub fn out_of_bounds(&self) -> Option<&'static str> {
+        let fine = match self {
+            Self::Digest { heard, excluded, spot, .. } => {
+                heard.len() <= ORIGINS_MAX
+                    && heard.iter().all(|(_, seq)| is_seq(seq))
+                    && excluded.len() <= ORIGINS_MAX
+                    && excluded.iter().all(|&(_, seq)| is_seq(seq))
+                    && spot.as_ref().is_none_or(|&(_, seq, _)| is_seq(seq))
+            }
+            Self::Delta(signed) => is_seq(signed.header.seq),
+            Self::Offer(ranges) | Self::Want(ranges) => {
+                ranges.len() <= RANGES_MAX
+                    && ranges.iter().all(|range: &Range| is_seq(range.first) && is_seq(range.last))
+            }
+            Self::SnapshotHead(head) => {
+                are_heads(&head.heads) && head.exclusions.len() <= RECORDS_MAX && head.exclusions.iter().all(is_record)
+            }
+            Self::SnapshotCheck { heads, .. } => are_heads(heads),
+            Self::Vote(vote) => is_vote(vote),
+            Self::Exclusion(record) => is_record(record),
+            Self::Status(_)
+            | Self::Peers(_)
+            | Self::SnapshotOffer { .. }
+            | Self::SnapshotAsk
+            | Self::SnapshotWant { .. }
+            | Self::SnapshotPart { .. }
+            | Self::SnapshotChecked { .. }
+            | Self::Bye => true,
+        };
+        (!fine).then_some("it said a number that no honest peer says")
+    }
+}
+
+/// Sequence numbers begin at 1; a range or a digest may say 0 for nothing.
+fn is_seq(seq: u64) -> bool {
+    seq <= SEQ_MAX
+}
+
+fn are_heads(heads: &[Head]) -> bool {
+    heads.len() <= ORIGINS_MAX
+        && heads.iter().all(|head| head.seq >= 1 && is_seq(head.seq))
+        && heads.iter().all(|head| head.samples <= head.seq.saturating_mul(SAMPLES_MAX))
+        // Sorted and without repetition: one form for one set.
+        && heads.is_sorted_by(|a, b| a.origin < b.origin)
+}
+
+fn is_vote(vote: &Vote) -> bool {
+    is_seq(vote.from_seq) && is_seq(vote.seen)
+}
+
+fn is_record(record: &Exclusion) -> bool {
+    is_seq(record.from_seq)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::id::{Hash, Origin, PeerId};
+    use crate::log::VersionVector;
+    use crate::wire::SnapshotHead;
+
+    fn origin(i: u8) -> Origin {
+        Origin { peer: PeerId([i; 32]), incarnation: 1 }
+    }
+
+    fn head(heads: Vec<(Origin, u64, Hash)>) -> Message {
+        heads_with(heads, 1)
+    }
+
+    fn heads_with(heads: Vec<(Origin, u64, Hash)>, samples: u64) -> Message {
+        let heads = heads.into_iter().map(|(origin, seq, hash)| Head { origin, seq, hash, samples }).collect();
+        Message::SnapshotHead(SnapshotHead { base_hash: Hash::ZERO, parameters: 1, heads, exclusions: Vec::new() })
+    }
+
+    fn digest(seq: u64) -> Message {
+        let heard: VersionVector = [(origin(1), seq)].into_iter().collect();
+        Message::Digest { heard, excluded: Vec::new(), spot: None, base_hash: None, answer: false }
+    }
+
+    #[test]
+    fn what_honest_peers_say_passes() {
+        let good = [
+            digest(SEQ_MAX),
+            head(vec![(origin(1), 1, Hash::ZERO), (origin(2), SEQ_MAX, Hash::ZERO)]),
+            Message::Offer(vec![Range { origin: origin(1), first: 1, last: 9 }; RANGES_MAX]),
+            Message::Bye,
+        ];
+        assert!(good.iter().all(|message| message.out_of_bounds().is_none()));
+    }
+
+    #[test]
+    fn numbers_beyond_all_bounds_are_seen_wherever_they_stand() {
+        let huge = Range { origin: origin(1), first: 1, last: u64::MAX };
+        let twice = vec![(origin(1), 1, Hash::ZERO), (origin(1), 2, Hash::ZERO)];
+        let bad = [
+            digest(SEQ_MAX + 1),
+            head(vec![(origin(1), u64::MAX, Hash::ZERO)]),
+            head(vec![(origin(1), 0, Hash::ZERO)]),
+            head(twice),
+            heads_with(vec![(origin(1), 2, Hash::ZERO)], 2 * SAMPLES_MAX + 1),
+            Message::Offer(vec![huge]),
+            Message::Want(vec![huge]),
+            Message::Offer(vec![Range { last: 2, ..huge }; RANGES_MAX + 1]),
+        ];
+        for message in bad {
+            assert!(message.out_of_bounds().is_some(), "{message:?}");
+        }
+    }
+}

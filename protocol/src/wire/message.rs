@@ -1,0 +1,202 @@
+//! The messages themselves.
+
+use std::sync::Arc;
+
+use bincode::{Decode, Encode};
+
+use crate::id::{Hash, Origin, PeerId, RunId, SchemaHash};
+use crate::log::{Head, SignedDelta, VersionVector};
+use crate::trust::{Exclusion, Vote};
+
+/// Most addresses that are kept or passed on for one peer.
+pub(crate) const ADDRESSES_MAX: usize = 8;
+/// Longest address, bytes.
+pub(crate) const ADDRESS_BYTES_MAX: usize = 256;
+/// Most peers in one exchange.
+pub(crate) const PEER_RECORDS_MAX: usize = 64;
+/// Most ranges in one request.
+pub(crate) const RANGES_MAX: usize = 256;
+
+/// The handshake, before anything else on a link; see [`crate::trust::admission`].
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub enum Greeting {
+    /// First words of both sides.
+    Hello {
+        /// The run that the sender is part of.
+        run: RunId,
+        /// Shape of its model.
+        schema: SchemaHash,
+        /// Fresh randomness, so that a proof cannot be replayed.
+        nonce: [u8; 32],
+    },
+    /// Proof of the swarm key, bound to both identities and both nonces.
+    Proof([u8; 32]),
+    /// The sender has checked the other side's proof and takes the link.
+    Welcome,
+    /// No, and why; the link is closed after it.
+    Refuse(Refusal),
+}
+
+/// Why a link was refused, in words that both operators can act on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode, thiserror::Error)]
+pub enum Refusal {
+    /// Another job.
+    #[error("the peer runs another job (run {theirs:?}, ours is {ours:?}): give both the same job file")]
+    Run {
+        /// Run of the side that refuses.
+        ours: RunId,
+        /// Run of the side that is refused.
+        theirs: RunId,
+    },
+    /// Same job, other model.
+    #[error("the peer's model has another shape: give both the same data set and the same release")]
+    Schema,
+    /// The proof does not match.
+    #[error("wrong swarm key: give both the same job file")]
+    Key,
+    /// Another version of the wire format.
+    #[error("wire version {theirs}, the peer speaks {ours}: run the same release on both sides")]
+    Version {
+        /// Version of the side that refuses.
+        ours: u8,
+        /// Version of the side that is refused.
+        theirs: u8,
+    },
+    /// Every place is taken.
+    #[error("the peer has all the neighbours it takes ({0})")]
+    Full(u32),
+    /// The same identity twice.
+    #[error("both sides have the same identity: one key file runs twice, make a new one for this peer")]
+    Identity,
+    /// A malformed or late handshake.
+    #[error("the handshake was malformed or out of order")]
+    Malformed,
+}
+
+/// Everything that admitted peers say to each other.
+#[derive(Clone, Debug, PartialEq, Encode, Decode)]
+pub enum Message {
+    /// Heartbeat and announcement, every second.
+    Status(Status),
+    /// Anti-entropy: all that the sender has.
+    Digest {
+        /// Its version vector.
+        heard: VersionVector,
+        /// What it leaves out: the first number of every life that does not count.
+        excluded: Vec<(Origin, u64)>,
+        /// Last number and hash of one of its chains, drawn at random: whoever has another hash under that number asks for
+        /// the delta, which is proof against its origin.
+        spot: Option<(Origin, u64, Hash)>,
+        /// Hash of its base at that set, when it knows it.
+        base_hash: Option<Hash>,
+        /// Whether the receiver is to send its own digest back.
+        answer: bool,
+    },
+    /// One delta, of the sender or passed on.
+    Delta(Arc<SignedDelta>),
+    /// "I have these": an offer to a neighbour that may lack them.
+    Offer(Vec<Range>),
+    /// "Send me these": the answer to an offer, or to a gap.
+    Want(Vec<Range>),
+    /// Who else is in the swarm.
+    Peers(Vec<PeerRecord>),
+    /// "You lack more than my log holds, or more than a snapshot costs: ask me for a snapshot."
+    SnapshotOffer {
+        /// Size of the base, bytes.
+        bytes: u64,
+    },
+    /// "Begin, I will take it."
+    SnapshotAsk,
+    /// What the snapshot is.
+    SnapshotHead(SnapshotHead),
+    /// "Send the part at this offset of that snapshot."
+    SnapshotWant {
+        /// Its base hash.
+        base_hash: Hash,
+        /// Byte offset, a multiple of [`super::SNAPSHOT_PART_BYTES`].
+        offset: u64,
+    },
+    /// A part of the base: i32 little-endian.
+    SnapshotPart {
+        /// Its base hash.
+        base_hash: Hash,
+        /// Byte offset.
+        offset: u64,
+        /// At most [`super::SNAPSHOT_PART_BYTES`].
+        bytes: Vec<u8>,
+    },
+    /// "I leave": no need to wait for my heartbeat.
+    Bye,
+    /// "From here on I do not take what that origin says."
+    Vote(Vote),
+    /// "The swarm leaves out that origin, and here is why."
+    Exclusion(Exclusion),
+    /// "Do you have that base for these deltas?" The heads are those of a [`SnapshotHead`] of somebody else.
+    SnapshotCheck {
+        /// Hash of the base in question.
+        base_hash: Hash,
+        /// The set, as in [`SnapshotHead::heads`].
+        heads: Vec<Head>,
+        /// What is left out of it: the first number of every life that does not count.
+        excluded: Vec<(Origin, u64)>,
+    },
+    /// The answer.
+    SnapshotChecked {
+        /// Hash of the base in question.
+        base_hash: Hash,
+        /// Yes or no; `None`: the sender cannot say.
+        same: Option<bool>,
+    },
+}
+
+/// What a peer announces of itself.
+#[derive(Clone, Debug, PartialEq, Encode, Decode)]
+pub struct Status {
+    /// Which life of the peer this is.
+    pub incarnation: u64,
+    /// Optimizer steps so far.
+    pub steps: u64,
+    /// Optimizer steps a second, lately.
+    pub steps_per_second: f32,
+    /// Mean training loss, lately; NaN before the first step.
+    pub train_loss: f32,
+    /// Hash of its version vector.
+    pub heard: Hash,
+    /// First 8 bytes of each neighbour's key: who need not be told what they hear themselves. At most 64.
+    pub neighbours: Vec<u64>,
+    /// Whether it has taken all its steps.
+    pub finished: bool,
+}
+
+/// Where a peer can be reached.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct PeerRecord {
+    /// Who.
+    pub peer: PeerId,
+    /// Multiaddresses in text, at most 8 of at most 256 bytes.
+    pub addresses: Vec<String>,
+}
+
+/// Deltas `first..=last` of one origin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct Range {
+    /// Whose.
+    pub origin: Origin,
+    /// First sequence number.
+    pub first: u64,
+    /// Last sequence number, not below `first`.
+    pub last: u64,
+}
+
+/// Description of a snapshot: base `b` and the set of deltas in it.
+#[derive(Clone, Debug, PartialEq, Encode, Decode)]
+pub struct SnapshotHead {
+    /// Hash of `b`; also the snapshot's name.
+    pub base_hash: Hash,
+    /// d.
+    pub parameters: u64,
+    /// The end of every chain in it.
+    pub heads: Vec<Head>,
+    /// What is left out of it, at most [`crate::trust::RECORDS_MAX`].
+    pub exclusions: Vec<Exclusion>,
+}

@@ -1,0 +1,346 @@
+//! `Peer` driven by a small network in memory: virtual time, one seed. That it can be is what proves it free of I/O.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, missing_docs, unreachable_pub, reason = "a test fails by panicking")]
+
+mod learner;
+mod network;
+mod trust;
+
+use network::{Faults, Network, context};
+use proptest::prelude::*;
+use protocol::codec::{Codec, DenseF32, TopK2Bit};
+use protocol::config::{Gossip, PartnerRule, Training, TriggerRule};
+use protocol::id::PeerId;
+use protocol::learner::base_hash;
+use protocol::time::{Span, Time};
+use protocol::{Config, Event, Input};
+
+/// More than one chunk, and no multiple of one.
+const PARAMETERS: usize = 4096 + 321;
+const STEP: Span = Span::from_millis(2);
+
+fn config(company: usize, epochs: u32, codec: &dyn Codec) -> Config {
+    Config {
+        // Targets that differ by peer want a smaller gain than data that does not.
+        gossip: Gossip {
+            gain: codec.gain_default().min(2.0),
+            company,
+            steps: 2,
+            join_grace: Span::from_secs(3),
+            ..Gossip::default()
+        },
+        training: Training { steps_per_epoch: 100, epochs: Some(epochs), overtime: false },
+        ..Config::default()
+    }
+}
+
+fn swarm(peers: usize, config: Config, codec: &'static dyn Codec, faults: Faults, seed: u64) -> (Network, Vec<PeerId>) {
+    let mut network = Network::new(config, context(PARAMETERS, codec), faults, seed);
+    let ids = (0..peers).map(|index| network.start(index, peers, STEP)).collect();
+    (network, ids)
+}
+
+/// Lets everyone finish, and asserts what must hold then.
+fn settle(network: &mut Network) {
+    let deadline = network.now + Span::from_secs(120);
+    assert!(network.run(deadline, Network::all_done), "training ends");
+    // As the launcher does it: everybody rests, faults stop, all agree, and then they are told to finish.
+    network.faults = Faults::NONE;
+    let deadline = network.now + Span::from_secs(30);
+    assert!(network.run(deadline, agree), "all agree once nobody trains");
+    network.finish_all();
+    let deadline = network.now + Span::from_secs(30);
+    assert!(network.run(deadline, Network::all_stopped), "every peer stops");
+    check(network);
+}
+
+fn agree(network: &Network) -> bool {
+    let heard: Vec<_> = network.living().iter().map(|&id| network.peer(id).view().heard).collect();
+    heard.windows(2).all(|pair| pair[0] == pair[1])
+}
+
+fn check(network: &Network) {
+    let living = network.living();
+    for &id in &living {
+        let (peer, learner) = (network.peer(id), network.learner(id));
+        assert_eq!(peer.view().heard, network.peer(living[0]).view().heard, "one set of deltas");
+        assert_eq!(base_hash(&learner.base), base_hash(&network.learner(living[0]).base), "hence one base");
+        assert!(learner.unaccounted() < 1e-3, "emitted + residual = progress, off by {}", learner.unaccounted());
+        let mismatch = network.events(id).iter().find(|event| matches!(event, Event::BaseMismatch { .. }));
+        assert_eq!(mismatch, None);
+        let held = network.events(id).iter().find(|event| matches!(event, Event::Held { .. }));
+        assert_eq!(held, None, "no honest peer is held");
+    }
+}
+
+/// Mean squared distance of the base from the swarm's optimum, at the last evaluation.
+fn final_loss(network: &Network, id: PeerId) -> f32 {
+    let last = network.events(id).iter().rev().find_map(|event| match event {
+        Event::Final(report) => Some(report.evaluation.loss),
+        _ => None,
+    });
+    last.expect("a peer that stops evaluates")
+}
+
+#[test]
+fn a_swarm_agrees_to_the_bit_and_finds_the_mean() {
+    for codec in [&TopK2Bit as &'static dyn Codec, &DenseF32] {
+        let (mut network, ids) = swarm(8, config(7, 6, codec), codec, Faults::NONE, 1);
+        settle(&mut network);
+        // Peers pull apart by up to 0.35 a coordinate: alone they would end near 0.05.
+        assert!(final_loss(&network, ids[0]) < 0.01, "{}: {}", codec.name(), final_loss(&network, ids[0]));
+        for &id in &ids {
+            let view = network.peer(id).view();
+            assert_eq!(view.neighbours, 7, "peer exchange made a mesh");
+            assert_eq!((view.steps, view.epoch, view.deltas_refused), (600, 6, 0));
+            assert!(view.deltas_heard >= 7 * 250, "{view:?}");
+        }
+    }
+}
+
+#[test]
+fn in_a_mesh_every_payload_crosses_a_link_once() {
+    let (mut network, ids) = swarm(5, config(4, 5, &TopK2Bit), &TopK2Bit, Faults::NONE, 2);
+    settle(&mut network);
+    let said: u64 = ids.iter().map(|&id| network.peer(id).view().deltas_said).sum();
+    let sent = network.messages["delta"];
+    assert!(sent <= said * 4 + said / 10, "{said} deltas to 4 neighbours each, {sent} sent");
+}
+
+#[test]
+fn the_same_seed_gives_the_same_trace() {
+    let trace = |seed| {
+        let faults = Faults { jitter: Span::from_millis(20), loss_percent: 10, duplicate_percent: 5, ..Faults::NONE };
+        let (mut network, _) = swarm(4, config(3, 2, &TopK2Bit), &TopK2Bit, faults, seed);
+        settle(&mut network);
+        network.trace.finalize()
+    };
+    assert_eq!(trace(3), trace(3));
+    assert_ne!(trace(3), trace(4));
+}
+
+#[test]
+fn a_killed_peer_holds_nobody_up_and_comes_back_by_snapshot() {
+    let (mut network, ids) = swarm(4, config(3, 30, &TopK2Bit), &TopK2Bit, Faults::NONE, 5);
+    network.run(Time(0) + Span::from_secs(3), |_| false);
+    network.kill(ids[2]);
+    let before = network.peer(ids[0]).view().steps;
+    network.run(network.now + Span::from_secs(1), |_| false);
+    let gained = network.peer(ids[0]).view().steps - before;
+    assert!(gained >= 450, "500 steps fit a second, {gained} were taken");
+
+    let again = network.start(2, 4, STEP);
+    assert_eq!(again, ids[2], "the same identity, with nothing of its state");
+    network.run(network.now + Span::from_secs(2), |_| false);
+    let restored = |event: &Event| matches!(event, Event::SnapshotRestored { .. });
+    assert!(network.events(again).iter().any(restored), "it missed more than a snapshot costs: {:?}", network.messages);
+    settle(&mut network);
+}
+
+#[test]
+fn whoever_is_behind_the_log_takes_a_snapshot_and_loses_nothing() {
+    let mut config = config(3, 20, &TopK2Bit);
+    config.gossip.log_bytes_max = 100 << 10; // about 120 deltas, a quarter of a second
+    let (mut network, ids) = swarm(4, config, &TopK2Bit, Faults::NONE, 6);
+    network.run(Time(0) + Span::from_millis(500), |_| false);
+    // One peer is cut off and goes on alone; slow enough that its own deltas stay in its own log.
+    network.cut(&ids[3..], &ids[..3]);
+    network.run(network.now + Span::from_millis(150), |_| false);
+    network.heal();
+    settle(&mut network);
+}
+
+#[test]
+fn a_late_joiner_believes_a_snapshot_that_a_second_peer_confirms() {
+    let (mut network, _) = swarm(4, config(3, 40, &TopK2Bit), &TopK2Bit, Faults::NONE, 6);
+    network.run(Time(0) + Span::from_secs(5), |_| false);
+    let late = network.start(4, 5, STEP);
+    network.run(network.now + Span::from_secs(2), |_| false);
+    let confirmed = |event: &Event| matches!(event, Event::SnapshotRestored { witness: Some(_), .. });
+    let failed = |event: &Event| matches!(event, Event::SnapshotFailed { .. });
+    let events = network.events(late);
+    assert!(events.iter().any(confirmed) && !events.iter().any(failed), "{:?}", network.messages);
+    settle(&mut network);
+}
+
+#[test]
+fn whoever_joins_late_learns_how_far_the_swarm_is() {
+    let mut config = config(2, 30, &TopK2Bit);
+    config.gossip.log_bytes_max = 1 << 20; // about 1,200 deltas: what was before is in no log any more
+    let (mut network, ids) = swarm(3, config, &TopK2Bit, Faults::NONE, 9);
+    network.run(Time(0) + Span::from_secs(3), |_| false);
+    let late = network.start(3, 4, STEP);
+    network.run(network.now + Span::from_secs(2), |_| false);
+    let restored = network.events(late).iter().any(|event| matches!(event, Event::SnapshotRestored { .. }));
+    assert!(restored, "it begins with a snapshot");
+    let told: Vec<_> = ids.iter().chain([&late]).map(|&id| network.learner(id).told_progress).collect();
+    let taken: u64 = ids.iter().chain([&late]).map(|&id| network.peer(id).view().steps).sum();
+    assert!(taken > 4000, "one sample a step: {taken}");
+    // What is on its way, said or not yet.
+    assert!(told.iter().all(|&told| told.abs_diff(taken) < 100), "{told:?} of {taken}");
+    settle(&mut network);
+}
+
+#[test]
+fn a_partition_heals_and_both_sides_unite() {
+    let (mut network, ids) = swarm(6, config(5, 20, &TopK2Bit), &TopK2Bit, Faults::NONE, 7);
+    network.run(Time(0) + Span::from_millis(800), |_| false);
+    network.cut(&ids[..3], &ids[3..]);
+    network.run(network.now + Span::from_secs(2), |_| false);
+    assert_ne!(network.peer(ids[0]).view().heard, network.peer(ids[5]).view().heard);
+    assert_eq!(network.peer(ids[0]).view().live_peers, 3, "those beyond the cut are not counted");
+    network.heal();
+    settle(&mut network);
+    assert!(final_loss(&network, ids[0]) < 0.02, "{}", final_loss(&network, ids[0]));
+}
+
+#[test]
+fn a_silent_neighbour_is_let_go() {
+    let (mut network, ids) = swarm(2, config(1, 200, &TopK2Bit), &TopK2Bit, Faults::NONE, 8);
+    network.run(Time(0) + Span::from_secs(2), |_| false);
+    assert_eq!(network.peer(ids[0]).view().neighbours, 1);
+    network.faults.loss_percent = 100;
+    network.run(network.now + Span::from_secs(8), |_| false);
+    let down = network.events(ids[0]).iter().any(|event| matches!(event, Event::NeighbourDown { .. }));
+    assert!(down, "a cut that the transport does not notice");
+}
+
+#[test]
+fn alone_it_trains_and_its_base_follows_whole() {
+    let (mut network, ids) = swarm(1, config(1, 3, &TopK2Bit), &TopK2Bit, Faults::NONE, 9);
+    settle(&mut network);
+    let view = network.peer(ids[0]).view();
+    assert_eq!((view.steps, view.live_peers, view.deltas_heard), (300, 1, 0));
+    assert_eq!(view.deltas_said, 150);
+}
+
+#[test]
+fn without_gossip_nothing_is_said() {
+    let mut config = config(3, 3, &TopK2Bit);
+    config.gossip.enabled = false;
+    let (mut network, ids) = swarm(1, config, &TopK2Bit, Faults::NONE, 10);
+    settle(&mut network);
+    let view = network.peer(ids[0]).view();
+    assert_eq!((view.steps, view.deltas_said), (300, 0));
+    assert!(network.messages.is_empty());
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
+
+    /// Any interleaving, duplication, loss and restart ends in the same base.
+    #[test]
+    fn whatever_the_network_does_all_end_equal(
+        seed in any::<u64>(),
+        peers in 2usize..6,
+        loss_percent in 0u64..30,
+        duplicate_percent in 0u64..30,
+        jitter_millis in 0u64..200,
+        log_bytes in prop_oneof![Just(64usize << 20), (300usize << 10)..(600 << 10)],
+        kill in proptest::option::of((0usize..6, 200u64..3000, 0u64..2000)),
+    ) {
+        let faults = Faults { jitter: Span::from_millis(jitter_millis), loss_percent, duplicate_percent, ..Faults::NONE };
+        let mut config = config(peers - 1, 15, &TopK2Bit);
+        config.gossip.steps = 10;
+        config.gossip.log_bytes_max = log_bytes;
+        let (mut network, ids) = swarm(peers, config, &TopK2Bit, faults, seed);
+        if let Some((index, after_millis, away_millis)) = kill {
+            let index = index % peers;
+            network.run(Time(0) + Span::from_millis(after_millis), |_| false);
+            network.kill(ids[index]);
+            network.run(network.now + Span::from_millis(away_millis), |_| false);
+            network.start(index, peers, STEP);
+        }
+        let deadline = network.now + Span::from_secs(120);
+        prop_assert!(network.run(deadline, Network::all_done), "training ends");
+        settle(&mut network);
+    }
+}
+
+#[test]
+fn whoever_is_through_trains_on_until_told_to_rest() {
+    let mut config = config(2, 3, &TopK2Bit);
+    config.training.overtime = true;
+    let mut network = Network::new(config, context(PARAMETERS, &TopK2Bit), Faults::NONE, 11);
+    let ids: Vec<_> =
+        [2u64, 2, 8].iter().enumerate().map(|(i, &step)| network.start(i, 3, Span::from_millis(step))).collect();
+    let finished = |network: &Network| network.living().iter().all(|&id| network.peer(id).view().finished);
+    assert!(network.run(Time(0) + Span::from_secs(60), finished), "the slow one gets there");
+    assert!(network.peer(ids[0]).view().steps >= 900, "three times as fast, so three times as many steps and more");
+    assert!(!network.peer(ids[0]).view().resting);
+    ids.iter().for_each(|&id| network.input(id, Input::Rest));
+    let rests = |network: &Network| network.living().iter().all(|&id| network.peer(id).view().resting);
+    assert!(network.run(network.now + Span::from_secs(5), rests));
+    settle(&mut network);
+}
+
+/// Deltas said in a run of four peers under this trigger.
+fn said(trigger: TriggerRule, spread: f32, change: impl FnOnce(&mut Config)) -> u64 {
+    let mut config = config(3, 6, &DenseF32);
+    config.gossip.trigger = trigger;
+    change(&mut config);
+    let epochs = u64::from(config.training.epochs.expect("every run here has an end"));
+    let mut network = Network::new(config, context(PARAMETERS, &DenseF32), Faults::NONE, 12);
+    network.spread = spread;
+    let ids: Vec<_> = (0..4).map(|index| network.start(index, 4, STEP)).collect();
+    settle(&mut network);
+    assert!(final_loss(&network, ids[0]) < 0.01, "{trigger:?}: {}", final_loss(&network, ids[0]));
+    let steps: Vec<_> = ids.iter().map(|&id| network.peer(id).view().steps).collect();
+    assert_eq!(steps, [epochs * 100; 4], "no trigger holds a step back");
+    ids.iter().map(|&id| network.peer(id).view().deltas_said).sum()
+}
+
+#[test]
+fn by_drift_less_is_said_where_peers_agree() {
+    let always = said(TriggerRule::EveryH, 0.0, |_| ());
+    let agreeing = said(TriggerRule::Drift, 0.0, |_| ());
+    let quarrelling = said(TriggerRule::Drift, 2.0, |_| ());
+    assert!(always >= 4 * 290, "{always}: every second step");
+    assert!(agreeing < always / 3, "{agreeing} of {always}");
+    assert!(agreeing < quarrelling / 2, "{agreeing} against {quarrelling}");
+    let everything = said(TriggerRule::Drift, 0.0, |config| config.gossip.trigger_drift = 0.0);
+    assert!(everything > always / 3, "any drift is worth a delta: {everything} of {always}");
+}
+
+#[test]
+fn by_plateau_less_is_said_while_the_loss_falls() {
+    let always = said(TriggerRule::EveryH, 0.0, |_| ());
+    let plateau = said(TriggerRule::Plateau, 0.0, |_| ());
+    let never_falls = said(TriggerRule::Plateau, 0.0, |config| config.gossip.trigger_plateau = 0.99);
+    // The loss of the quadratic falls by 8 % every H = 2 steps until it is 0: mostly the latest moment makes it speak.
+    assert!(plateau < always / 4, "{plateau} of {always}");
+    assert!(plateau < never_falls / 2, "{plateau} against {never_falls}");
+    let short = said(TriggerRule::Plateau, 0.0, |config| config.gossip.trigger_steps_max = Some(4));
+    assert!(short > 2 * plateau, "{short} against {plateau}");
+}
+
+#[test]
+fn by_link_rate_as_much_is_said_as_it_carries() {
+    let run = |trigger, rate| {
+        said(trigger, 1.0, |config| {
+            config.gossip.link_bytes_per_second = rate;
+            config.training.epochs = Some(2);
+        })
+    };
+    let always = run(TriggerRule::EveryH, None);
+    assert_eq!(run(TriggerRule::Adaptive, None), always, "not known: as configured");
+    // 500 steps a second, three times 17.7 kB a delta: a tenth of the time at 20 MB/s is a delta every 14 steps.
+    let (slow, fast) = (run(TriggerRule::Adaptive, Some(2e7)), run(TriggerRule::Adaptive, Some(1e10)));
+    assert!(slow < always / 4 && fast > always * 3 / 2, "{slow}, {always}, {fast}");
+}
+
+#[test]
+fn every_partner_rule_mends_what_is_lost() {
+    for rule in protocol::partner::ALL {
+        let faults = Faults { loss_percent: 20, ..Faults::NONE };
+        let mut config = config(4, 6, &TopK2Bit);
+        config.gossip.partner = rule.rule();
+        // A graph in which everybody reaches everybody; each peer passes over itself.
+        config.gossip.partner_graph =
+            (1..=5).map(|i| protocol::trust::Identity::from_seed(&[i; 32]).peer_id()).collect();
+        let (mut network, _) = swarm(5, config, &TopK2Bit, faults, 13);
+        settle(&mut network);
+    }
+    assert_eq!(protocol::partner::ALL.len(), 5);
+    assert_eq!(protocol::partner::of(PartnerRule::default()).name(), "uniform");
+}

@@ -1,0 +1,125 @@
+//! A training step on each executor, beside its own matrix products by the `gemm` crate in the same run.
+//!
+//! `cargo bench -p shaders`
+
+#![allow(clippy::unwrap_used, missing_docs, reason = "a benchmark fails by panicking")]
+
+use std::hint::black_box;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use criterion::{Criterion, criterion_group, criterion_main};
+use protocol::learner::Learner as _;
+use shaders::data::{Dataset, Split};
+use shaders::engine::{DeviceChoice, open};
+use shaders::kernels::matmul::{Layout, matmul};
+use shaders::models::ModelSpec;
+use shaders::optim::OptimizerSpec;
+use shaders::optim::schedule::Schedule;
+use shaders::{LearnerSpec, TrainingLearner};
+
+/// Steps a call: what a peer asks of its learner at once.
+const STEPS: u32 = 10;
+
+struct Shape {
+    name: &'static str,
+    widths: &'static [usize],
+    batch: usize,
+}
+
+const SHAPES: [Shape; 2] = [
+    Shape { name: "64-64-64-10_batch_32", widths: &[64, 64, 64, 10], batch: 32 },
+    Shape { name: "784-128-10_batch_64", widths: &[784, 128, 10], batch: 64 },
+];
+
+fn dataset(features: usize) -> Arc<Dataset> {
+    let samples = 512usize;
+    let value = |i: usize| ((i * 31 % 97) as f32) / 97.0;
+    let split = Split {
+        features: (0..samples * features).map(value).collect(),
+        labels: (0..samples as u32).map(|i| i % 10).collect(),
+    };
+    Arc::new(Dataset { name: "bench".into(), shape: vec![features], classes: 10, train: split.clone(), test: split })
+}
+
+fn learner(shape: &Shape, device: &DeviceChoice) -> TrainingLearner {
+    let dataset = dataset(shape.widths[0]);
+    let hidden = shape.widths[1..shape.widths.len() - 1].iter().map(|&w| w as u32).collect();
+    let spec = LearnerSpec {
+        model: ModelSpec::Mlp { hidden },
+        optimizer: OptimizerSpec::Adam { learning_rate: 0.001 },
+        schedule: Schedule::default(),
+        batch: shape.batch,
+        init_seed: [1; 32],
+        order_seed: 1,
+        shard: (0..dataset.train.len() as u32).collect(),
+        dataset,
+    };
+    TrainingLearner::new(spec, open(device).unwrap()).unwrap()
+}
+
+/// The products of one step: forward, weight gradient, and input gradient of all layers but the first.
+fn products(shape: &Shape, buffers: &mut [Vec<f32>; 3]) {
+    let m = shape.batch;
+    let [a, b, c] = buffers;
+    for (i, pair) in shape.widths.windows(2).enumerate() {
+        let (k, n) = (pair[0], pair[1]);
+        matmul(Layout::NormalTransposed, [m, n, k], a, b, false, c);
+        matmul(Layout::TransposedNormal, [n, k, m], a, b, false, c);
+        if i > 0 {
+            matmul(Layout::Normal, [m, k, n], a, b, false, c);
+        }
+    }
+}
+
+fn scratch() -> [Vec<f32>; 3] {
+    [(); 3].map(|()| vec![0.5f32; 784 * 128])
+}
+
+fn best_of<T>(rounds: usize, mut run: impl FnMut() -> T) -> Duration {
+    let time = |_| {
+        let start = Instant::now();
+        black_box(run());
+        start.elapsed()
+    };
+    (0..rounds).map(time).min().unwrap()
+}
+
+fn steps(c: &mut Criterion) {
+    let mut ratios = Vec::new();
+    for shape in &SHAPES {
+        let mut group = c.benchmark_group(shape.name);
+        let mut buffers = scratch();
+        group.bench_function("gemm_products_of_10_steps", |b| {
+            b.iter(|| (0..STEPS).for_each(|_| products(shape, black_box(&mut buffers))));
+        });
+        let reference = best_of(200, || (0..STEPS).for_each(|_| products(shape, &mut buffers)));
+        for choice in [DeviceChoice::Cpu, DeviceChoice::Auto] {
+            let mut learner = learner(shape, &choice);
+            let info = learner.info().clone();
+            if choice == DeviceChoice::Auto && info.backend == "cpu" {
+                println!("no GPU adapter: the GPU executor is not measured");
+                continue;
+            }
+            group.bench_function(format!("10_steps_on_{}", info.backend), |b| {
+                b.iter(|| learner.train(STEPS, 0).unwrap())
+            });
+            let best = best_of(100, || learner.train(STEPS, 0).unwrap());
+            let ratio = best.as_secs_f64() / reference.as_secs_f64();
+            let rate = f64::from(STEPS) / best.as_secs_f64();
+            ratios.push(format!(
+                "{} on {}: {rate:.0} steps/s, {ratio:.1} times its gemm products",
+                shape.name, info.name
+            ));
+        }
+        group.finish();
+    }
+    println!("\n{}", ratios.join("\n"));
+}
+
+criterion_group! {
+    name = benches;
+    config = Criterion::default().warm_up_time(Duration::from_millis(500)).measurement_time(Duration::from_secs(2)).sample_size(20);
+    targets = steps
+}
+criterion_main!(benches);

@@ -1,0 +1,130 @@
+//! The idx format of the MNIST family (Y. LeCun): `0 0 type rank`, extents as u32 big-endian, then the values. Only type
+//! 0x08 (unsigned byte) is read. gzip is recognised by its first two bytes.
+
+use std::io::Read as _;
+
+use flate2::read::MultiGzDecoder;
+
+use super::DATA_BYTES_MAX;
+
+const UNSIGNED_BYTE: u8 = 0x08;
+const RANK_MAX: u8 = 4;
+const GZIP: [u8; 2] = [0x1f, 0x8b];
+
+/// Values and extents of a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Idx {
+    /// Outermost first; the first one counts the samples.
+    pub extents: Vec<usize>,
+    /// As many as the product of the extents.
+    pub values: Vec<u8>,
+}
+
+/// How many extents a file is to have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Dimensions {
+    /// Exactly so many.
+    Exactly(u8),
+    /// So many or more.
+    AtLeast(u8),
+}
+
+/// What is wrong with a file.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum IdxError {
+    /// The gzip stream is damaged.
+    #[error("the gzip stream is damaged or cut off: {0}")]
+    Gzip(String),
+    /// It does not begin like an idx file.
+    #[error("this is no idx file: it begins with {found:02x?} and not with 00 00 08")]
+    Magic {
+        /// Its first bytes.
+        found: Vec<u8>,
+    },
+    /// Another type of value.
+    #[error("values of type 0x{found:02x}; only unsigned bytes (0x08) are read")]
+    Type {
+        /// The third byte.
+        found: u8,
+    },
+    /// Another number of extents.
+    #[error("{found} dimensions, expected {expected}")]
+    Rank {
+        /// The fourth byte.
+        found: u8,
+        /// In words.
+        expected: String,
+    },
+    /// Shorter or longer than it says.
+    #[error(
+        "extents {extents:?} announce {expected} bytes of values, the file has {found}: it was cut off or is damaged"
+    )]
+    Length {
+        /// As announced.
+        extents: Vec<u32>,
+        /// Product of the extents.
+        expected: u64,
+        /// Bytes behind the header.
+        found: u64,
+    },
+    /// More than can be held.
+    #[error("{bytes} bytes unpacked, the limit is {limit}")]
+    TooLarge {
+        /// As announced or found.
+        bytes: u64,
+        /// [`DATA_BYTES_MAX`].
+        limit: u64,
+    },
+}
+
+/// Reads a file, unpacked where it is gzipped. Never allocates by what a header claims.
+///
+/// # Errors
+/// [`IdxError`].
+pub fn parse(bytes: Vec<u8>, dimensions: Dimensions) -> Result<Idx, IdxError> {
+    let mut bytes = if bytes.starts_with(&GZIP) { unzip(&bytes)? } else { bytes };
+    let header: [u8; 4] = match bytes.first_chunk() {
+        Some(header) if header[..2] == [0, 0] => *header,
+        _ => return Err(IdxError::Magic { found: bytes[..bytes.len().min(4)].to_vec() }),
+    };
+    let [.., kind, rank] = header;
+    if kind != UNSIGNED_BYTE {
+        return Err(IdxError::Type { found: kind });
+    }
+    check_rank(rank, dimensions)?;
+    let values_at = 4 + 4 * usize::from(rank);
+    let Some(extents) = bytes.get(4..values_at) else {
+        return Err(IdxError::Length { extents: Vec::new(), expected: values_at as u64, found: bytes.len() as u64 });
+    };
+    let extents: Vec<u32> = extents.as_chunks::<4>().0.iter().map(|bytes| u32::from_be_bytes(*bytes)).collect();
+    let expected = extents.iter().try_fold(1u64, |product, &extent| product.checked_mul(u64::from(extent)));
+    let expected = expected.unwrap_or(u64::MAX);
+    if expected > DATA_BYTES_MAX {
+        return Err(IdxError::TooLarge { bytes: expected, limit: DATA_BYTES_MAX });
+    }
+    let found = (bytes.len() - values_at) as u64;
+    if found != expected {
+        return Err(IdxError::Length { extents, expected, found });
+    }
+    bytes.drain(..values_at);
+    Ok(Idx { extents: extents.into_iter().map(|extent| extent as usize).collect(), values: bytes })
+}
+
+fn check_rank(rank: u8, dimensions: Dimensions) -> Result<(), IdxError> {
+    let (fits, expected) = match dimensions {
+        Dimensions::Exactly(n) => (rank == n, n.to_string()),
+        Dimensions::AtLeast(n) => ((n..=RANK_MAX).contains(&rank), format!("{n} to {RANK_MAX}")),
+    };
+    if fits { Ok(()) } else { Err(IdxError::Rank { found: rank, expected }) }
+}
+
+fn unzip(bytes: &[u8]) -> Result<Vec<u8>, IdxError> {
+    let mut out = Vec::new();
+    // One byte past the limit shows that there is more: a bomb costs no more than the limit.
+    let mut reader = MultiGzDecoder::new(bytes).take(DATA_BYTES_MAX + 1);
+    reader.read_to_end(&mut out).map_err(|error| IdxError::Gzip(error.to_string()))?;
+    if out.len() as u64 > DATA_BYTES_MAX {
+        return Err(IdxError::TooLarge { bytes: out.len() as u64, limit: DATA_BYTES_MAX });
+    }
+    Ok(out)
+}

@@ -1,0 +1,224 @@
+//! Who trains on what: the training samples in shards, one a peer.
+//!
+//! A shard follows from (rule, seed, number of shards) alone: every peer computes the same partition and takes its part.
+//! Every sample is in exactly one shard and no shard is empty.
+//!
+//! Add a rule: one file here, a variant of [`SplitRule`], one line in [`ALL`].
+
+mod classes;
+mod dirichlet;
+mod iid;
+
+use std::fmt;
+use std::str::FromStr;
+
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::{Rng as _, SeedableRng as _};
+
+/// Forms of the rules, as in a job file, and one line about each.
+pub const ALL: &[(&str, &str)] = &[
+    ("iid", "every shard is a random sample of the whole"),
+    ("dirichlet:ALPHA", "every class is spread over the shards by a Dirichlet draw; the smaller ALPHA, the less alike"),
+    ("classes:K", "every shard holds K classes only; the first shards the first K"),
+];
+
+/// Smallest alpha: below it one shard takes a whole class with certainty.
+pub const ALPHA_MIN: f64 = 0.001;
+/// Largest alpha: beyond it the split is IID.
+pub const ALPHA_MAX: f64 = 1_000_000.0;
+
+/// Most classes of a shard.
+pub const CLASSES_MAX: usize = 1 << 20;
+
+/// How to split.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum SplitRule {
+    /// See [`iid`].
+    Iid,
+    /// See [`dirichlet`].
+    Dirichlet {
+        /// Concentration.
+        alpha: f64,
+    },
+    /// See [`classes`].
+    Classes {
+        /// Classes of a shard.
+        per_shard: usize,
+    },
+}
+
+/// Why there is no such split.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum SplitError {
+    /// Not one of the forms.
+    #[error("{text:?} is no split; there is: iid, dirichlet:ALPHA, classes:K")]
+    Unknown {
+        /// As given.
+        text: String,
+    },
+    /// Alpha is out of range.
+    #[error("dirichlet:{text}: ALPHA is a number from {ALPHA_MIN} to {ALPHA_MAX}")]
+    Alpha {
+        /// As given.
+        text: String,
+    },
+    /// No number of classes.
+    #[error("classes:{text}: K is a whole number from 1 to {CLASSES_MAX}")]
+    Classes {
+        /// As given.
+        text: String,
+    },
+    /// Fewer samples than shards.
+    #[error("{samples} training samples cannot fill {shards} shards")]
+    TooFew {
+        /// Training samples.
+        samples: usize,
+        /// Shards.
+        shards: usize,
+    },
+}
+
+impl FromStr for SplitRule {
+    type Err = SplitError;
+
+    fn from_str(text: &str) -> Result<Self, SplitError> {
+        if text == "iid" {
+            return Ok(Self::Iid);
+        }
+        if let Some(classes) = text.strip_prefix("classes:") {
+            return match classes.parse() {
+                Ok(per_shard) if (1..=CLASSES_MAX).contains(&per_shard) => Ok(Self::Classes { per_shard }),
+                _ => Err(SplitError::Classes { text: classes.into() }),
+            };
+        }
+        let Some(alpha) = text.strip_prefix("dirichlet:") else {
+            return Err(SplitError::Unknown { text: text.into() });
+        };
+        match alpha.parse::<f64>() {
+            Ok(value) if (ALPHA_MIN..=ALPHA_MAX).contains(&value) => Ok(Self::Dirichlet { alpha: value }),
+            _ => Err(SplitError::Alpha { text: alpha.into() }),
+        }
+    }
+}
+
+impl fmt::Display for SplitRule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Iid => f.write_str("iid"),
+            Self::Dirichlet { alpha } => write!(f, "dirichlet:{alpha}"),
+            Self::Classes { per_shard } => write!(f, "classes:{per_shard}"),
+        }
+    }
+}
+
+impl SplitRule {
+    /// The shards of these training labels: for each one its samples, ascending.
+    ///
+    /// # Errors
+    /// [`SplitError::TooFew`].
+    pub fn shards(&self, labels: &[u32], shards: usize, seed: u64) -> Result<Vec<Vec<u32>>, SplitError> {
+        if shards == 0 || labels.len() < shards {
+            return Err(SplitError::TooFew { samples: labels.len(), shards });
+        }
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        let mut parts = match self {
+            Self::Iid => iid::shards(labels.len(), shards, &mut rng),
+            Self::Dirichlet { alpha } => dirichlet::shards(labels, shards, *alpha, &mut rng),
+            Self::Classes { per_shard } => classes::shards(labels, shards, *per_shard, &mut rng),
+        };
+        fill_empty(&mut parts);
+        parts.iter_mut().for_each(|part| part.sort_unstable());
+        Ok(parts)
+    }
+}
+
+/// Gives every empty shard a sample of the largest one.
+fn fill_empty(parts: &mut [Vec<u32>]) {
+    while let Some(empty) = parts.iter().position(Vec::is_empty) {
+        let Some(largest) = (0..parts.len()).max_by_key(|&i| parts[i].len()) else { return };
+        let Some(sample) = parts[largest].pop() else { return };
+        parts[empty].push(sample);
+    }
+}
+
+/// Fisher-Yates. The bias of the remainder is below 2^-40 for any set that fits in memory.
+pub(crate) fn shuffle(values: &mut [u32], rng: &mut ChaCha8Rng) {
+    for i in (1..values.len()).rev() {
+        values.swap(i, (rng.next_u64() % (i as u64 + 1)) as usize);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn text_forms_lead_back_and_others_are_refused() {
+        for text in ["iid", "dirichlet:0.1", "dirichlet:100", "classes:5"] {
+            assert_eq!(text.parse::<SplitRule>().unwrap().to_string(), text);
+        }
+        assert!(matches!("random".parse::<SplitRule>(), Err(SplitError::Unknown { .. })));
+        for alpha in ["0", "-1", "NaN", "inf", "x", ""] {
+            assert!(
+                matches!(format!("dirichlet:{alpha}").parse::<SplitRule>(), Err(SplitError::Alpha { .. })),
+                "{alpha}"
+            );
+        }
+    }
+
+    #[test]
+    fn shards_of_classes_hold_their_classes_only() {
+        let labels: Vec<u32> = (0..1000).map(|i| i % 10).collect();
+        let rule = SplitRule::Classes { per_shard: 5 };
+        for (i, shard) in rule.shards(&labels, 8, 1).unwrap().iter().enumerate() {
+            assert_eq!(shard.len(), 125);
+            assert!(shard.iter().all(|&s| (labels[s as usize] < 5) == (i < 4)), "shard {i}");
+        }
+        let narrow = SplitRule::Classes { per_shard: 1 }.shards(&labels, 3, 1).unwrap();
+        assert_eq!(narrow.iter().map(Vec::len).sum::<usize>(), 1000, "more blocks than shards");
+        for text in ["0", "-1", "x", ""] {
+            assert!(matches!(format!("classes:{text}").parse::<SplitRule>(), Err(SplitError::Classes { .. })));
+        }
+    }
+
+    #[test]
+    fn a_small_alpha_makes_shards_unlike() {
+        let labels: Vec<u32> = (0..2000).map(|i| i % 10).collect();
+        let classes_seen = |rule: SplitRule| {
+            let shards = rule.shards(&labels, 8, 1).unwrap();
+            let seen = |shard: &Vec<u32>| {
+                (0..10).filter(|c| shard.iter().filter(|&&i| labels[i as usize] == *c).count() >= 10).count()
+            };
+            shards.iter().map(seen).sum::<usize>() as f64 / 8.0
+        };
+        assert!(classes_seen(SplitRule::Iid) > 9.5);
+        assert!(classes_seen(SplitRule::Dirichlet { alpha: 0.1 }) < 5.0);
+        assert!(classes_seen(SplitRule::Dirichlet { alpha: 100.0 }) > 9.0);
+    }
+
+    proptest! {
+        #[test]
+        fn every_split_is_a_partition(
+            samples in 1usize..600, shards in 1usize..20, classes in 1u32..12, seed in any::<u64>(), alpha in 0.001f64..100.0,
+        ) {
+            let labels: Vec<u32> = (0..samples as u32).map(|i| i % classes).collect();
+            for rule in [SplitRule::Iid, SplitRule::Dirichlet { alpha }, SplitRule::Classes { per_shard: 1 + seed as usize % 7 }] {
+                let parts = rule.shards(&labels, shards, seed);
+                if samples < shards {
+                    prop_assert!(parts.is_err());
+                    continue;
+                }
+                let parts = parts.unwrap();
+                prop_assert_eq!(parts.len(), shards);
+                prop_assert!(parts.iter().all(|part| !part.is_empty()));
+                let mut all: Vec<u32> = parts.concat();
+                all.sort_unstable();
+                prop_assert_eq!(all, (0..samples as u32).collect::<Vec<_>>());
+                prop_assert_eq!(rule.shards(&labels, shards, seed).unwrap(), parts, "same seed, same split");
+            }
+        }
+    }
+}

@@ -1,0 +1,76 @@
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::io::Write as _;
+
+use proptest::prelude::*;
+
+use super::idx::{Dimensions, IdxError, parse};
+use super::*;
+
+fn idx_bytes(extents: &[u32], values: &[u8]) -> Vec<u8> {
+    let mut bytes = vec![0, 0, 8, extents.len() as u8];
+    extents.iter().for_each(|extent| bytes.extend_from_slice(&extent.to_be_bytes()));
+    bytes.extend_from_slice(values);
+    bytes
+}
+
+#[test]
+fn every_embedded_set_opens_and_is_sound() {
+    for set in ALL {
+        let data = embedded(set.name).unwrap();
+        for split in [&data.train, &data.test] {
+            assert_eq!(split.features.len(), split.len() * data.features());
+            assert!(split.features.iter().all(|value| (0.0..=1.0).contains(value)));
+            assert!(split.labels.iter().all(|&label| (label as usize) < data.classes));
+            assert!((0..data.classes as u32).all(|class| split.labels.contains(&class)), "every class is there");
+        }
+    }
+}
+
+#[test]
+fn digits_are_what_the_notice_says() {
+    let digits = embedded("digits").unwrap();
+    assert_eq!((digits.train.len(), digits.test.len(), digits.classes), (1437, 360, 10));
+    assert_eq!(digits.shape, [8, 8]);
+    assert!(matches!(embedded("digit"), Err(DataError::Unknown { .. })));
+}
+
+#[test]
+fn each_kind_of_damage_has_its_error() {
+    let at_least_2 = Dimensions::AtLeast(2);
+    let good = idx_bytes(&[2, 3], &[1, 2, 3, 4, 5, 6]);
+    assert_eq!(parse(good.clone(), at_least_2).unwrap().extents, [2, 3]);
+    assert!(matches!(parse(good[..good.len() - 1].to_vec(), at_least_2), Err(IdxError::Length { .. })));
+    assert!(matches!(parse([&good[..], &[0]].concat(), at_least_2), Err(IdxError::Length { .. })));
+    assert!(matches!(parse(good[..7].to_vec(), at_least_2), Err(IdxError::Length { .. })));
+    assert!(matches!(parse(b"\x89PNG".to_vec(), at_least_2), Err(IdxError::Magic { .. })));
+    assert!(matches!(parse(vec![], at_least_2), Err(IdxError::Magic { .. })));
+    assert!(matches!(parse(vec![0, 0, 13, 2], at_least_2), Err(IdxError::Type { found: 13 })));
+    assert!(matches!(parse(good, Dimensions::Exactly(1)), Err(IdxError::Rank { found: 2, .. })));
+    let claim = idx_bytes(&[u32::MAX, u32::MAX, u32::MAX], &[]);
+    assert!(matches!(parse(claim, at_least_2), Err(IdxError::TooLarge { .. })));
+}
+
+#[test]
+fn gzip_is_read_and_its_damage_found() {
+    let good = idx_bytes(&[4], &[1, 2, 3, 4]);
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+    encoder.write_all(&good).unwrap();
+    let zipped = encoder.finish().unwrap();
+    assert_eq!(parse(zipped.clone(), Dimensions::Exactly(1)), parse(good, Dimensions::Exactly(1)));
+    let cut = zipped[..zipped.len() - 9].to_vec();
+    assert!(matches!(parse(cut, Dimensions::Exactly(1)), Err(IdxError::Gzip(_))));
+}
+
+proptest! {
+    #[test]
+    fn random_bytes_are_refused_or_consistent(mut bytes in prop::collection::vec(any::<u8>(), 0..200), header in any::<bool>()) {
+        if header && bytes.len() >= 4 {
+            bytes[..3].copy_from_slice(&[0, 0, 8]);
+            bytes[3] %= 5;
+        }
+        if let Ok(idx) = parse(bytes, Dimensions::AtLeast(1)) {
+            prop_assert_eq!(idx.values.len(), idx.extents.iter().product::<usize>());
+        }
+    }
+}

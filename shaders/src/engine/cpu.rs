@@ -1,0 +1,89 @@
+//! The CPU executor: runs the twins, one after the other, in the calling thread.
+
+use super::{Buffer, DeviceInfo, Dispatch, Executor, ExecutorError, Prepared, Recording};
+use crate::kernels::{ARGUMENTS_MAX, Access, Argument, WORDS};
+
+/// See the module.
+#[derive(Debug)]
+pub struct CpuExecutor {
+    info: DeviceInfo,
+    buffers: Vec<Vec<u32>>,
+    recordings: Vec<Recording>,
+}
+
+impl CpuExecutor {
+    /// An executor without buffers. `note` says why it was chosen, where the user did not ask for it.
+    #[must_use]
+    pub fn new(note: Option<String>) -> Self {
+        let info = DeviceInfo { name: "CPU".into(), backend: "cpu".into(), note };
+        Self { info, buffers: Vec::new(), recordings: Vec::new() }
+    }
+
+    fn dispatch(buffers: &mut [Vec<u32>], dispatch: &Dispatch) {
+        // The arguments are taken out of the table for the time of the call: no buffer is there twice.
+        let mut taken: [Vec<u32>; ARGUMENTS_MAX] = Default::default();
+        for (place, buffer) in taken.iter_mut().zip(&dispatch.arguments) {
+            *place = std::mem::take(&mut buffers[buffer.0]);
+        }
+        let access = dispatch.kernel.access();
+        let mut arguments: Vec<Argument<'_>> = taken
+            .iter_mut()
+            .zip(access)
+            .map(|(words, access)| match access {
+                Access::Read => Argument::Read(words),
+                Access::Write => Argument::Write(words),
+            })
+            .collect();
+        dispatch.kernel.twin(&mut arguments, &dispatch.words);
+        drop(arguments);
+        for (place, buffer) in taken.iter_mut().zip(&dispatch.arguments) {
+            buffers[buffer.0] = std::mem::take(place);
+        }
+    }
+}
+
+impl Executor for CpuExecutor {
+    fn info(&self) -> &DeviceInfo {
+        &self.info
+    }
+
+    fn allocate(&mut self, words: usize) -> Result<Buffer, ExecutorError> {
+        let mut buffer = Vec::new();
+        buffer.try_reserve_exact(words).map_err(|_| ExecutorError(format!("no memory for {} MiB", words >> 18)))?;
+        buffer.resize(words, 0);
+        self.buffers.push(buffer);
+        Ok(Buffer(self.buffers.len() - 1))
+    }
+
+    fn write(&mut self, buffer: Buffer, offset: usize, words: &[u32]) -> Result<(), ExecutorError> {
+        self.buffers[buffer.0][offset..offset + words.len()].copy_from_slice(words);
+        Ok(())
+    }
+
+    fn read(&mut self, buffer: Buffer, words: usize, out: &mut Vec<u32>) -> Result<(), ExecutorError> {
+        out.clear();
+        out.extend_from_slice(&self.buffers[buffer.0][..words]);
+        Ok(())
+    }
+
+    fn prepare(&mut self, recording: Recording) -> Result<Prepared, ExecutorError> {
+        self.recordings.push(recording);
+        Ok(Prepared(self.recordings.len() - 1))
+    }
+
+    fn set_words(&mut self, prepared: Prepared, index: usize, words: &[u32]) -> Result<(), ExecutorError> {
+        let mut all = [0; WORDS];
+        all[..words.len()].copy_from_slice(words);
+        self.recordings[prepared.0].dispatches[index].words = all;
+        Ok(())
+    }
+
+    fn run(&mut self, prepared: Prepared, times: u32) -> Result<(), ExecutorError> {
+        for _ in 0..times {
+            for dispatch in &self.recordings[prepared.0].dispatches {
+                Self::dispatch(&mut self.buffers, dispatch);
+            }
+        }
+        Ok(())
+    }
+}

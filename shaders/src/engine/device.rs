@@ -1,0 +1,125 @@
+//! Choosing what to train on.
+
+use std::str::FromStr;
+
+use super::cpu::CpuExecutor;
+use super::{Executor, ExecutorError};
+
+/// What the user asked for.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub enum DeviceChoice {
+    /// The best GPU; without one a software Vulkan driver; without that the CPU executor.
+    #[default]
+    Auto,
+    /// The CPU executor.
+    Cpu,
+    /// The first adapter whose name holds this, in any case.
+    Named(String),
+}
+
+impl FromStr for DeviceChoice {
+    type Err = std::convert::Infallible;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Ok(match text {
+            "auto" => Self::Auto,
+            "cpu" => Self::Cpu,
+            name => Self::Named(name.to_owned()),
+        })
+    }
+}
+
+/// What an executor runs on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeviceInfo {
+    /// As the driver names it.
+    pub name: String,
+    /// `vulkan`, `metal`, `dx12` or `cpu`.
+    pub backend: String,
+    /// What the user should know: that there is no GPU back end, and how to get one.
+    pub note: Option<String>,
+}
+
+/// Why there is no executor.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum DeviceError {
+    /// No adapter of that name.
+    #[error("no device is named {name:?}; there is: {found}")]
+    NotFound {
+        /// As asked for.
+        name: String,
+        /// What there is.
+        found: String,
+    },
+    /// The adapter gave no device.
+    #[error(transparent)]
+    Failed(#[from] ExecutorError),
+}
+
+/// How to get a GPU back end where there is none.
+const NO_ADAPTER: &str = "training on the CPU: no Vulkan, Metal or DirectX 12 driver was found. For a GPU install its vendor's \
+    driver; for software Vulkan on Debian or Ubuntu: apt-get install mesa-vulkan-drivers libvulkan1";
+
+/// The adapters that there are, best first.
+#[must_use]
+pub fn adapters() -> Vec<DeviceInfo> {
+    #[cfg(feature = "gpu")]
+    return super::gpu::adapters();
+    #[cfg(not(feature = "gpu"))]
+    Vec::new()
+}
+
+/// Opens the device that was asked for.
+///
+/// # Errors
+/// [`DeviceError::NotFound`] for a name that no adapter has. `Auto` falls back to the CPU and says so in
+/// [`DeviceInfo::note`].
+pub fn open(choice: &DeviceChoice) -> Result<Box<dyn Executor>, DeviceError> {
+    match choice {
+        DeviceChoice::Cpu => Ok(Box::new(CpuExecutor::new(None))),
+        DeviceChoice::Auto => Ok(open_best()),
+        DeviceChoice::Named(name) => open_named(name),
+    }
+}
+
+#[cfg(feature = "gpu")]
+fn open_best() -> Box<dyn Executor> {
+    match super::gpu::GpuExecutor::open(None) {
+        Ok(Some(executor)) => Box::new(executor),
+        Ok(None) => Box::new(CpuExecutor::new(Some(NO_ADAPTER.into()))),
+        Err(error) => Box::new(CpuExecutor::new(Some(format!("training on the CPU: the GPU does not open ({error})")))),
+    }
+}
+
+#[cfg(not(feature = "gpu"))]
+fn open_best() -> Box<dyn Executor> {
+    Box::new(CpuExecutor::new(Some(NO_ADAPTER.into())))
+}
+
+fn open_named(name: &str) -> Result<Box<dyn Executor>, DeviceError> {
+    #[cfg(feature = "gpu")]
+    if let Some(executor) = super::gpu::GpuExecutor::open(Some(name))? {
+        return Ok(Box::new(executor));
+    }
+    let mut found: Vec<String> =
+        adapters().into_iter().map(|info| format!("{:?} ({})", info.name, info.backend)).collect();
+    found.push("\"cpu\"".into());
+    Err(DeviceError::NotFound { name: name.into(), found: found.join(", ") })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_that_nobody_has_is_an_error_that_lists_what_there_is() {
+        let error = open(&DeviceChoice::Named("voodoo2".into())).err().map(|error| error.to_string());
+        assert!(error.is_some_and(|text| text.contains("voodoo2") && text.contains("\"cpu\"")));
+    }
+
+    #[test]
+    fn auto_always_opens_something() {
+        assert!(open(&DeviceChoice::Auto).is_ok());
+        assert_eq!(open(&DeviceChoice::Cpu).map(|e| e.info().backend.clone()), Ok("cpu".into()));
+    }
+}

@@ -1,0 +1,109 @@
+//! Running kernels: a step is a [`Recording`], plain data, that an [`Executor`] prepares once and replays.
+//!
+//! [`cpu::CpuExecutor`] runs the twins, [`gpu::GpuExecutor`] (feature `gpu`) the WGSL. Both own their buffers, vectors of
+//! 32-bit words, and hand out numbers for them. Writes, runs and reads happen in the order they are asked for.
+
+pub mod cpu;
+mod device;
+#[cfg(feature = "gpu")]
+pub mod gpu;
+
+pub use device::{DeviceChoice, DeviceError, DeviceInfo, adapters, open};
+
+use crate::kernels::{Kernel, WORDS};
+
+/// Number of a buffer of an executor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Buffer(pub(crate) usize);
+
+/// Number of a prepared recording of an executor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Prepared(pub(crate) usize);
+
+/// One kernel over some buffers.
+#[derive(Clone, Debug)]
+pub struct Dispatch {
+    /// What to run.
+    pub kernel: &'static dyn Kernel,
+    /// Its arguments, in order; no buffer twice.
+    pub arguments: Vec<Buffer>,
+    /// Its words.
+    pub words: [u32; WORDS],
+}
+
+impl Dispatch {
+    /// A dispatch; missing words are 0.
+    ///
+    /// # Panics
+    /// When the arguments are not as many as the kernel takes, or one of them appears twice: a bug of the caller.
+    #[must_use]
+    pub fn new(kernel: &'static dyn Kernel, arguments: &[Buffer], words: &[u32]) -> Self {
+        assert_eq!(arguments.len(), kernel.access().len(), "arguments of {}", kernel.name());
+        let twice = (1..arguments.len()).any(|i| arguments[..i].contains(&arguments[i]));
+        assert!(!twice, "{} takes a buffer once", kernel.name());
+        let mut all = [0; WORDS];
+        all[..words.len()].copy_from_slice(words);
+        Self { kernel, arguments: arguments.to_vec(), words: all }
+    }
+}
+
+/// Kernels in order: what comes later sees what came before.
+#[derive(Clone, Debug, Default)]
+pub struct Recording {
+    /// In order.
+    pub dispatches: Vec<Dispatch>,
+}
+
+impl Recording {
+    /// Appends a dispatch; see [`Dispatch::new`].
+    pub fn push(&mut self, kernel: &'static dyn Kernel, arguments: &[Buffer], words: &[u32]) {
+        self.dispatches.push(Dispatch::new(kernel, arguments, words));
+    }
+}
+
+/// The device failed: lost, out of memory, or it refused the work.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct ExecutorError(pub String);
+
+/// See the module.
+pub trait Executor: Send {
+    /// What it runs on.
+    fn info(&self) -> &DeviceInfo;
+
+    /// A new buffer of that many words, all zero.
+    ///
+    /// # Errors
+    /// When the device has no room for it, or no binding is that large.
+    fn allocate(&mut self, words: usize) -> Result<Buffer, ExecutorError>;
+
+    /// Overwrites the buffer from `offset` words on.
+    ///
+    /// # Errors
+    /// When the device fails.
+    fn write(&mut self, buffer: Buffer, offset: usize, words: &[u32]) -> Result<(), ExecutorError>;
+
+    /// Reads the first `words` words of the buffer into `out` (overwritten), after everything asked for before.
+    ///
+    /// # Errors
+    /// When the device fails or does not answer in time.
+    fn read(&mut self, buffer: Buffer, words: usize, out: &mut Vec<u32>) -> Result<(), ExecutorError>;
+
+    /// Compiles and binds a recording.
+    ///
+    /// # Errors
+    /// When the device refuses a kernel.
+    fn prepare(&mut self, recording: Recording) -> Result<Prepared, ExecutorError>;
+
+    /// Replaces the words of dispatch `index` of a prepared recording, for later runs.
+    ///
+    /// # Errors
+    /// When the device fails.
+    fn set_words(&mut self, prepared: Prepared, index: usize, words: &[u32]) -> Result<(), ExecutorError>;
+
+    /// Runs a prepared recording `times` times.
+    ///
+    /// # Errors
+    /// When the device fails.
+    fn run(&mut self, prepared: Prepared, times: u32) -> Result<(), ExecutorError>;
+}

@@ -1,0 +1,21 @@
+#import words
+
+@group(0) @binding(0) var<storage, read_write> state: array<u32>;
+@group(0) @binding(1) var<storage, read> rows: array<u32>;
+@group(0) @binding(2) var<uniform> words: Words;
+
+@compute @workgroup_size(1)
+fn main() {
+    var loss = 0.0;
+    var correct = 0u;
+    for (var m = 0u; m < words.a.x; m++) {
+        loss += bitcast<f32>(rows[2u * m]);
+        correct += rows[2u * m + 1u];
+    }
+    state[0] += 1u;
+    state[1] += 1u;
+    state[2] = bitcast<u32>(bitcast<f32>(state[2]) + loss);
+    state[3] += correct;
+    state[4] = bitcast<u32>(bitcast<f32>(state[4]) * bitcast<f32>(words.a.y));
+    state[5] = bitcast<u32>(bitcast<f32>(state[5]) * bitcast<f32>(words.a.z));
+}

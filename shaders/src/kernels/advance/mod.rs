@@ -1,0 +1,52 @@
+//! The bookkeeping between two steps, in one invocation so that sums have one order.
+//!
+//! ```text
+//! loss_sum += sum_m rows[m].loss      correct += sum_m rows[m].correct      batch += 1      b1^t *= b1      b2^t *= b2
+//! ```
+//!
+//! Arguments: state, rows [M, 2]. Words: M, then as floats b1, b2. The words of `state` are the constants below.
+
+mod cpu;
+
+use super::{Access, Argument, Grid, Kernel, WORDS};
+
+/// Word of `state`: steps since the host last looked.
+pub const STATE_STEPS: usize = 0;
+/// Word of `state`: number of the batch within the uploaded order.
+pub const STATE_BATCH: usize = 1;
+/// Word of `state`: sum of the losses since the host last looked, f32.
+pub const STATE_LOSS: usize = 2;
+/// Word of `state`: correct predictions since then.
+pub const STATE_CORRECT: usize = 3;
+/// Word of `state`: b1^t, f32.
+pub const STATE_POWER_1: usize = 4;
+/// Word of `state`: b2^t, f32.
+pub const STATE_POWER_2: usize = 5;
+/// Words of `state`.
+pub const STATE_WORDS: usize = 8;
+
+/// See the module.
+#[derive(Clone, Copy, Debug)]
+pub struct Advance;
+
+impl Kernel for Advance {
+    fn name(&self) -> &'static str {
+        "advance"
+    }
+
+    fn wgsl(&self) -> &'static str {
+        include_str!("kernel.wgsl")
+    }
+
+    fn access(&self) -> &'static [Access] {
+        &[Access::Write, Access::Read]
+    }
+
+    fn grid(&self, _words: &[u32; WORDS]) -> Grid {
+        Grid { invocations: [1, 1], workgroup: [1, 1] }
+    }
+
+    fn twin(&self, arguments: &mut [Argument<'_>], words: &[u32; WORDS]) {
+        cpu::run(arguments, words);
+    }
+}

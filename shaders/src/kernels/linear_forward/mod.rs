@@ -1,0 +1,41 @@
+//! Y = X W^T + b, with an optional ReLU.
+//!
+//! ```text
+//! y[m, n] = act( sum_k x[m, k] w[n, k] + b[n] )          act = identity or max(0, .)
+//! ```
+//!
+//! Arguments: x [M, K], parameters (flat; at `offset` w [N, K] row by row, then b [N]), y [M, N].
+//! Words: M, N, K, relu (0 or 1), offset.
+//!
+//! On the GPU an invocation makes 4 x 4 outputs from registers, without workgroup memory: on software Vulkan every load
+//! is paid lane by lane, so the number of loads is the cost, and a 4 x 4 block takes 8 loads for 16 multiply-adds.
+
+mod cpu;
+
+use super::{Access, Argument, Grid, Kernel, WORDS};
+
+/// See the module.
+#[derive(Clone, Copy, Debug)]
+pub struct LinearForward;
+
+impl Kernel for LinearForward {
+    fn name(&self) -> &'static str {
+        "linear_forward"
+    }
+
+    fn wgsl(&self) -> &'static str {
+        include_str!("kernel.wgsl")
+    }
+
+    fn access(&self) -> &'static [Access] {
+        &[Access::Read, Access::Read, Access::Write]
+    }
+
+    fn grid(&self, words: &[u32; WORDS]) -> Grid {
+        Grid { invocations: [words[1].div_ceil(4), words[0].div_ceil(4)], workgroup: [8, 4] }
+    }
+
+    fn twin(&self, arguments: &mut [Argument<'_>], words: &[u32; WORDS]) {
+        cpu::run(arguments, words);
+    }
+}

@@ -1,0 +1,164 @@
+//! The kernels: what runs on the device, and the same in plain Rust.
+//!
+//! A kernel is a folder: `kernel.wgsl` (what the GPU runs), `cpu.rs` (its twin: oracle, and what runs where there is no
+//! GPU) and `mod.rs` (formula, shapes, bindings, sizes). Both see the same arguments: slices of buffers, and a few words.
+//! Numbers are f32, indices u32, the base i32; a buffer is a vector of 32-bit words.
+//!
+//! Add a kernel: one folder and one line in [`ALL`]. The tests loop over [`ALL`].
+
+pub mod adam;
+pub mod advance;
+pub mod gather;
+pub mod linear_backward_input;
+pub mod linear_backward_weight;
+pub mod linear_forward;
+pub mod matmul;
+pub mod relu_backward;
+pub mod residual;
+pub mod scatter_add;
+pub mod sgd;
+pub mod softmax_cross_entropy;
+
+use std::fmt::Debug;
+
+/// Every kernel.
+pub const ALL: &[&dyn Kernel] = &[
+    &gather::Gather,
+    &linear_forward::LinearForward,
+    &linear_backward_input::LinearBackwardInput,
+    &linear_backward_weight::LinearBackwardWeight,
+    &relu_backward::ReluBackward,
+    &softmax_cross_entropy::SoftmaxCrossEntropy,
+    &adam::Adam,
+    &sgd::Sgd,
+    &advance::Advance,
+    &scatter_add::ScatterAdd,
+    &residual::Residual,
+];
+
+/// Most arguments of a kernel: WebGPU grants eight storage buffers a stage, and the words take a uniform.
+pub const ARGUMENTS_MAX: usize = 8;
+/// Words of a dispatch: one uniform of 32 bytes.
+pub const WORDS: usize = 8;
+/// Workgroups along x before a grid folds into y.
+pub const GROUPS_X_MAX: u32 = 32_768;
+
+/// Whether a kernel reads an argument only.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// Read only.
+    Read,
+    /// Read and written.
+    Write,
+}
+
+/// See the module.
+pub trait Kernel: Sync + Debug {
+    /// Its folder.
+    fn name(&self) -> &'static str;
+
+    /// WGSL with `#import` lines; entry point `main`, arguments at bindings 0.., words in a uniform behind them.
+    fn wgsl(&self) -> &'static str;
+
+    /// Access to each argument, in order.
+    fn access(&self) -> &'static [Access];
+
+    /// Invocations along x and y that cover these words' shapes, and the workgroup's extent in the WGSL.
+    fn grid(&self, words: &[u32; WORDS]) -> Grid;
+
+    /// The same on the CPU.
+    fn twin(&self, arguments: &mut [Argument<'_>], words: &[u32; WORDS]);
+}
+
+/// How many invocations a dispatch takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Grid {
+    /// Invocations.
+    pub invocations: [u32; 2],
+    /// Extent of a workgroup.
+    pub workgroup: [u32; 2],
+}
+
+impl Grid {
+    /// One invocation an element, in workgroups of 64.
+    #[must_use]
+    pub fn elements(n: u32) -> Self {
+        Self { invocations: [n, 1], workgroup: [64, 1] }
+    }
+
+    /// Workgroups along x, y, z. A long row folds into z-slices of `GROUPS_X_MAX` along y when y is free.
+    #[must_use]
+    pub fn groups(&self) -> [u32; 3] {
+        let x = self.invocations[0].div_ceil(self.workgroup[0]).max(1);
+        let y = self.invocations[1].div_ceil(self.workgroup[1]).max(1);
+        if x > GROUPS_X_MAX && y == 1 { [GROUPS_X_MAX, x.div_ceil(GROUPS_X_MAX), 1] } else { [x, y, 1] }
+    }
+}
+
+/// One argument of a twin: the words of a buffer's slice.
+#[derive(Debug)]
+pub enum Argument<'a> {
+    /// Of an [`Access::Read`].
+    Read(&'a [u32]),
+    /// Of an [`Access::Write`].
+    Write(&'a mut [u32]),
+}
+
+impl Argument<'_> {
+    /// The words as f32.
+    #[must_use]
+    pub fn f32(&self) -> &[f32] {
+        bytemuck::cast_slice(self.words())
+    }
+
+    /// The words as they are.
+    #[must_use]
+    pub fn words(&self) -> &[u32] {
+        match self {
+            Self::Read(words) => words,
+            Self::Write(words) => words,
+        }
+    }
+
+    /// The words as i32.
+    #[must_use]
+    pub fn i32(&self) -> &[i32] {
+        bytemuck::cast_slice(self.words())
+    }
+
+    /// The words as f32, to write.
+    ///
+    /// # Panics
+    /// When the argument is read only: a bug of the kernel.
+    pub fn f32_mut(&mut self) -> &mut [f32] {
+        bytemuck::cast_slice_mut(self.words_mut())
+    }
+
+    /// The words as i32, to write.
+    ///
+    /// # Panics
+    /// When the argument is read only: a bug of the kernel.
+    pub fn i32_mut(&mut self) -> &mut [i32] {
+        bytemuck::cast_slice_mut(self.words_mut())
+    }
+
+    /// The words, to write.
+    ///
+    /// # Panics
+    /// When the argument is read only: a bug of the kernel.
+    pub fn words_mut(&mut self) -> &mut [u32] {
+        match self {
+            Self::Write(words) => words,
+            Self::Read(_) => panic!("a kernel writes to an argument that it declared read only"),
+        }
+    }
+}
+
+/// A float as a word of a dispatch.
+#[must_use]
+pub fn word(value: f32) -> u32 {
+    value.to_bits()
+}
+
+#[cfg(test)]
+pub(crate) mod tests;

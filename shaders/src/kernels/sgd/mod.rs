@@ -1,0 +1,37 @@
+//! Stochastic gradient descent with momentum (Polyak; the form of Sutskever et al. 2013 without Nesterov).
+//!
+//! ```text
+//! m = momentum * m + g          theta -= rate * m
+//! ```
+//!
+//! Arguments: theta, gradient, m (all [d]). Words: d, then as floats rate, momentum.
+
+mod cpu;
+
+use super::{Access, Argument, Grid, Kernel, WORDS};
+
+/// See the module.
+#[derive(Clone, Copy, Debug)]
+pub struct Sgd;
+
+impl Kernel for Sgd {
+    fn name(&self) -> &'static str {
+        "sgd"
+    }
+
+    fn wgsl(&self) -> &'static str {
+        include_str!("kernel.wgsl")
+    }
+
+    fn access(&self) -> &'static [Access] {
+        &[Access::Write, Access::Read, Access::Write]
+    }
+
+    fn grid(&self, words: &[u32; WORDS]) -> Grid {
+        Grid::elements(words[0])
+    }
+
+    fn twin(&self, arguments: &mut [Argument<'_>], words: &[u32; WORDS]) {
+        cpu::run(arguments, words);
+    }
+}

@@ -1,0 +1,434 @@
+//! `protocol::learner::Learner` on top of an executor: a model, an optimizer, and a shard of a data set.
+//!
+//! The data set lies on the device. A step is one recording (gather, forward, backward, optimizer, `advance`) that is
+//! replayed; between the steps of one call the host says nothing and reads nothing.
+
+use std::sync::Arc;
+
+use protocol::codec::{Codec, CodecError, Decoded};
+use protocol::fixed::{Weight, to_f32};
+use protocol::learner::{Evaluation, Learner, LearnerError, Measured, TakenDelta, Trained, Weights};
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::SeedableRng as _;
+
+use crate::data::Dataset;
+use crate::data::split::shuffle;
+use crate::engine::{Buffer, DeviceInfo, Executor, ExecutorError, Prepared, Recording};
+use crate::kernels::advance::{Advance, STATE_LOSS, STATE_POWER_1, STATE_WORDS};
+use crate::kernels::gather::Gather;
+use crate::kernels::residual::Residual;
+use crate::kernels::scatter_add::ScatterAdd;
+use crate::kernels::word;
+use crate::models::ModelSpec;
+use crate::models::mlp::{Mlp, Workspace};
+use crate::optim::schedule::Schedule;
+use crate::optim::{Optimizer, OptimizerSpec};
+
+/// Steps whose batches are uploaded at once.
+const ORDER_STEPS_MAX: usize = 256;
+/// Rows of a batch of the test split.
+const EVALUATION_ROWS_MAX: usize = 1024;
+
+/// What to train, and on what.
+#[derive(Clone, Debug)]
+pub struct LearnerSpec {
+    /// The model.
+    pub model: ModelSpec,
+    /// The optimizer.
+    pub optimizer: OptimizerSpec,
+    /// How its learning rate changes.
+    pub schedule: Schedule,
+    /// Samples a step.
+    pub batch: usize,
+    /// Of the initial weights: the same for every peer of a run.
+    pub init_seed: [u8; 32],
+    /// Of the order of samples: the peer's own.
+    pub order_seed: u64,
+    /// The peer's samples: indices into the training split.
+    pub shard: Vec<u32>,
+    /// The data set.
+    pub dataset: Arc<Dataset>,
+}
+
+/// See the module.
+pub struct TrainingLearner {
+    executor: Box<dyn Executor>,
+    model: Mlp,
+    optimizer: Optimizer,
+    schedule: Schedule,
+    /// Share of the learning rate that `step` was last given.
+    share: f32,
+    dataset: Arc<Dataset>,
+    batches: Batches,
+    buffers: DeviceState,
+    batch: usize,
+    step: Step,
+    evaluation: EvaluationPass,
+    residual: Prepared,
+    scatter: Option<Scatter>,
+    decoded: Decoded,
+    words: Vec<u32>,
+}
+
+impl std::fmt::Debug for TrainingLearner {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("TrainingLearner").field("device", self.executor.info()).finish_non_exhaustive()
+    }
+}
+
+/// Buffers that live as long as the learner.
+#[derive(Debug)]
+struct DeviceState {
+    theta: Buffer,
+    base: Buffer,
+    /// theta - b, when it was last asked for.
+    unsaid: Buffer,
+    state: Buffer,
+    order: Buffer,
+}
+
+/// One optimizer step.
+#[derive(Clone, Copy, Debug)]
+struct Step {
+    pass: Prepared,
+    /// Number of the optimizer's dispatch in it.
+    optimizer: usize,
+}
+
+/// The evaluation of some weights on some rows.
+#[derive(Debug)]
+struct EvaluationPass {
+    weights: Buffer,
+    workspace: Workspace,
+    pass: Prepared,
+}
+
+/// The upload of a delta.
+#[derive(Debug)]
+struct Scatter {
+    entries: Buffer,
+    capacity: usize,
+    pass: Prepared,
+}
+
+/// The shard in an order that is drawn anew each time it has been gone through.
+#[derive(Debug)]
+struct Batches {
+    shard: Vec<u32>,
+    next: usize,
+    rng: ChaCha8Rng,
+}
+
+impl Batches {
+    fn new(shard: Vec<u32>, seed: u64) -> Self {
+        Self { next: shard.len(), shard, rng: ChaCha8Rng::seed_from_u64(seed) }
+    }
+
+    /// Appends the next `n` samples; a batch may reach into the next round.
+    fn take(&mut self, n: usize, out: &mut Vec<u32>) {
+        for _ in 0..n {
+            if self.next == self.shard.len() {
+                shuffle(&mut self.shard, &mut self.rng);
+                self.next = 0;
+            }
+            out.push(self.shard[self.next]);
+            self.next += 1;
+        }
+    }
+}
+
+impl From<ExecutorError> for LearnerError {
+    fn from(error: ExecutorError) -> Self {
+        Self::Device(error.0)
+    }
+}
+
+impl TrainingLearner {
+    /// A learner at the run's initial weights.
+    ///
+    /// # Errors
+    /// [`LearnerError::Device`] when the device has no room for it or refuses a kernel.
+    pub fn new(spec: LearnerSpec, mut executor: Box<dyn Executor>) -> Result<Self, LearnerError> {
+        let LearnerSpec { model, optimizer, schedule, batch, init_seed, order_seed, shard, dataset } = spec;
+        let model = model.build(dataset.features(), dataset.classes);
+        let d = model.parameters();
+        let on = executor.as_mut();
+        let base = model.initial_base(init_seed);
+        let theta: Vec<f32> = base.iter().map(|&fixed| to_f32(fixed)).collect();
+        let buffers = DeviceState {
+            theta: upload(on, bytemuck::cast_slice(&theta))?,
+            base: upload(on, bytemuck::cast_slice(&base))?,
+            unsaid: on.allocate(d)?,
+            state: on.allocate(STATE_WORDS)?,
+            order: on.allocate(ORDER_STEPS_MAX * batch)?,
+        };
+        let optimizer = optimizer.build(on, d)?;
+        let workspace = model.workspace(on, batch, true)?;
+        let step = record_step(on, &model, &optimizer, &dataset, &buffers, &workspace)?;
+        let evaluation = EvaluationPass::new(on, &model, &dataset)?;
+        let mut residual = Recording::default();
+        residual.push(&Residual, &[buffers.theta, buffers.base, buffers.unsaid], &[d as u32]);
+        let residual = on.prepare(residual)?;
+        let mut learner = Self {
+            executor,
+            model,
+            optimizer,
+            schedule,
+            share: 1.0,
+            dataset,
+            batches: Batches::new(shard, order_seed),
+            buffers,
+            batch,
+            step,
+            evaluation,
+            residual,
+            scatter: None,
+            decoded: Decoded::default(),
+            words: Vec::new(),
+        };
+        learner.reset_optimizer()?;
+        Ok(learner)
+    }
+
+    /// What it trains on.
+    #[must_use]
+    pub fn info(&self) -> &DeviceInfo {
+        self.executor.info()
+    }
+
+    /// Moments zero, and the powers of their decay rates at the first step.
+    fn reset_optimizer(&mut self) -> Result<(), LearnerError> {
+        self.optimizer.reset(self.executor.as_mut())?;
+        let betas = self.optimizer.betas();
+        self.executor.write(self.buffers.state, STATE_POWER_1, &[word(betas.0), word(betas.1)])?;
+        Ok(())
+    }
+
+    /// Up to [`ORDER_STEPS_MAX`] steps; the sum of their samples' losses.
+    fn train_some(&mut self, steps: usize) -> Result<f64, LearnerError> {
+        self.words.clear();
+        self.batches.take(steps * self.batch, &mut self.words);
+        self.executor.write(self.buffers.order, 0, &self.words)?;
+        self.executor.write(self.buffers.state, 0, &[0; STATE_POWER_1])?;
+        self.executor.run(self.step.pass, steps as u32)?;
+        self.executor.read(self.buffers.state, STATE_WORDS, &mut self.words)?;
+        Ok(f64::from(f32::from_bits(self.words[STATE_LOSS])))
+    }
+
+    /// Sets the learning rate for steps around that progress of the swarm.
+    fn set_rate(&mut self, progress: u64) -> Result<(), LearnerError> {
+        let share = self.schedule.share(progress);
+        if share != self.share {
+            self.executor.set_words(self.step.pass, self.step.optimizer, &self.optimizer.words(share))?;
+            self.share = share;
+        }
+        Ok(())
+    }
+
+    /// theta - b.
+    fn read_residual(&mut self) -> Result<Vec<f32>, LearnerError> {
+        self.executor.run(self.residual, 1)?;
+        self.executor.read(self.buffers.unsaid, self.model.parameters(), &mut self.words)?;
+        Ok(bytemuck::cast_slice(&self.words).to_vec())
+    }
+
+    /// Adds what is in `decoded` to the base; `theta` follows, less v when the delta is our own.
+    fn add_decoded(&mut self, own: bool) -> Result<(), LearnerError> {
+        let dense = self.decoded.is_dense();
+        self.words.clear();
+        for (i, value, add) in self.decoded.iter() {
+            if !dense {
+                self.words.push(i as u32);
+            }
+            self.words.extend([add as u32, if own { word(value) } else { 0 }]);
+        }
+        if self.words.is_empty() {
+            return Ok(());
+        }
+        let Scatter { entries, pass, .. } = *self.scatter_for(self.words.len())?;
+        self.executor.write(entries, 0, &self.words)?;
+        self.executor.set_words(pass, 0, &[self.decoded.values.len() as u32, u32::from(dense)])?;
+        self.executor.run(pass, 1)?;
+        Ok(())
+    }
+
+    /// A place for that many words of entries. All deltas of a run are of one size, so one is made once.
+    fn scatter_for(&mut self, words: usize) -> Result<&Scatter, LearnerError> {
+        let scatter = match self.scatter.take().filter(|scatter| scatter.capacity >= words) {
+            Some(scatter) => scatter,
+            None => {
+                let entries = self.executor.allocate(words)?;
+                let mut recording = Recording::default();
+                recording.push(&ScatterAdd, &[self.buffers.base, self.buffers.theta, entries], &[]);
+                Scatter { entries, capacity: words, pass: self.executor.prepare(recording)? }
+            }
+        };
+        Ok(self.scatter.insert(scatter))
+    }
+
+    fn check_length(&self, found: usize) -> Result<(), LearnerError> {
+        let expected = self.model.parameters();
+        if found == expected { Ok(()) } else { Err(LearnerError::Shape { found, expected }) }
+    }
+}
+
+impl EvaluationPass {
+    fn new(on: &mut dyn Executor, model: &Mlp, dataset: &Dataset) -> Result<Self, LearnerError> {
+        let weights = on.allocate(model.parameters())?;
+        let rows = dataset.test.len().min(EVALUATION_ROWS_MAX);
+        let workspace = model.workspace(on, rows, false)?;
+        let mut recording = Recording::default();
+        model.forward(&mut recording, weights, &workspace);
+        let pass = on.prepare(recording)?;
+        Ok(Self { weights, workspace, pass })
+    }
+}
+
+/// One optimizer step, from the choice of the batch to the bookkeeping.
+fn record_step(
+    on: &mut dyn Executor,
+    model: &Mlp,
+    optimizer: &Optimizer,
+    dataset: &Dataset,
+    buffers: &DeviceState,
+    workspace: &Workspace,
+) -> Result<Step, LearnerError> {
+    let DeviceState { theta, state, order, .. } = *buffers;
+    let features = upload(on, bytemuck::cast_slice(&dataset.train.features))?;
+    let labels = upload(on, &dataset.train.labels)?;
+    let gradient = on.allocate(model.parameters())?;
+    let mut step = Recording::default();
+    let rows = workspace.rows as u32;
+    let sources = [features, labels, order, state, workspace.x, workspace.labels];
+    step.push(&Gather, &sources, &[rows, dataset.features() as u32]);
+    model.forward(&mut step, theta, workspace);
+    model.backward(&mut step, theta, gradient, workspace);
+    let position = step.dispatches.len();
+    optimizer.step(&mut step, theta, gradient, state);
+    let betas = optimizer.betas();
+    step.push(&Advance, &[state, workspace.results], &[rows, word(betas.0), word(betas.1)]);
+    Ok(Step { pass: on.prepare(step)?, optimizer: position })
+}
+
+fn upload(on: &mut dyn Executor, words: &[u32]) -> Result<Buffer, ExecutorError> {
+    let buffer = on.allocate(words.len())?;
+    on.write(buffer, 0, words)?;
+    Ok(buffer)
+}
+
+fn norm(values: impl Iterator<Item = f32>) -> f32 {
+    values.map(|value| f64::from(value) * f64::from(value)).sum::<f64>().sqrt() as f32
+}
+
+impl Learner for TrainingLearner {
+    fn parameters(&self) -> usize {
+        self.model.parameters()
+    }
+
+    fn train(&mut self, steps: u32, mut progress: u64) -> Result<Trained, LearnerError> {
+        let batch = self.batch as u64;
+        let mut loss = 0.0;
+        let mut left = steps as usize;
+        while left > 0 {
+            let until_look = usize::try_from(self.schedule.next_look(progress) / batch).unwrap_or(usize::MAX);
+            let now = left.min(ORDER_STEPS_MAX).min(until_look.max(1));
+            let samples = now as u64 * batch;
+            // The middle of what is done at one rate.
+            self.set_rate(progress.saturating_add(samples / 2))?;
+            loss += self.train_some(now)?;
+            progress = progress.saturating_add(samples);
+            left -= now;
+        }
+        let samples = u64::from(steps) * self.batch as u64;
+        Ok(Trained { steps, samples, mean_loss: (loss / samples.max(1) as f64) as f32 })
+    }
+
+    fn take_delta(&mut self, codec: &'static dyn Codec, weight: Weight) -> Result<TakenDelta, LearnerError> {
+        let residual = self.read_residual()?;
+        let count = residual.iter().filter(|value| !value.is_finite()).count();
+        if count > 0 {
+            return Err(LearnerError::NonFinite { count, parameters: residual.len() });
+        }
+        let base_norm = norm(self.base()?.into_iter().map(to_f32));
+        let mut payload = Vec::new();
+        codec.encode(&residual, &mut payload);
+        codec.decode(&payload, residual.len(), weight, &mut self.decoded).map_err(|error| match error {
+            CodecError::Contribution { .. } => LearnerError::Diverged,
+            error => error.into(),
+        })?;
+        let l2_norm = self.decoded.l2_norm();
+        self.add_decoded(true)?;
+        Ok(TakenDelta { payload, l2_norm, residual_norm: norm(residual.into_iter()), base_norm })
+    }
+
+    fn measure(&mut self) -> Result<Measured, LearnerError> {
+        let residual_norm = norm(self.read_residual()?.into_iter());
+        let base_norm = norm(self.base()?.into_iter().map(to_f32));
+        Ok(Measured { residual_norm, base_norm })
+    }
+
+    fn apply(&mut self, codec: &'static dyn Codec, weight: Weight, payload: &[u8]) -> Result<(), LearnerError> {
+        codec.decode(payload, self.model.parameters(), weight, &mut self.decoded)?;
+        self.add_decoded(false)
+    }
+
+    fn retract(&mut self, codec: &'static dyn Codec, weight: Weight, payload: &[u8]) -> Result<(), LearnerError> {
+        codec.decode(payload, self.model.parameters(), weight, &mut self.decoded)?;
+        // |add| is at most 2^29: its negative is as exact.
+        self.decoded.adds.iter_mut().for_each(|add| *add = -*add);
+        self.add_decoded(false)
+    }
+
+    fn base(&mut self) -> Result<Vec<i32>, LearnerError> {
+        self.executor.read(self.buffers.base, self.model.parameters(), &mut self.words)?;
+        Ok(bytemuck::cast_slice(&self.words).to_vec())
+    }
+
+    fn restore(&mut self, base: &[i32], carry: f32) -> Result<(), LearnerError> {
+        self.check_length(base.len())?;
+        let unsaid = self.read_residual()?;
+        let old = if carry == 0.0 { base.to_vec() } else { self.base()? };
+        let theta: Vec<f32> = base
+            .iter()
+            .zip(unsaid)
+            .zip(old)
+            .map(|((&new, unsaid), old)| to_f32(new) + unsaid + carry * to_f32(old.wrapping_sub(new)))
+            .collect();
+        self.executor.write(self.buffers.base, 0, bytemuck::cast_slice(base))?;
+        self.executor.write(self.buffers.theta, 0, bytemuck::cast_slice(&theta))?;
+        self.reset_optimizer()
+    }
+
+    fn evaluate(&mut self, weights: Weights) -> Result<Evaluation, LearnerError> {
+        let d = self.model.parameters();
+        let source = match weights {
+            Weights::Base => self.buffers.base,
+            Weights::Local => self.buffers.theta,
+        };
+        self.executor.read(source, d, &mut self.words)?;
+        if weights == Weights::Base {
+            self.words.iter_mut().for_each(|fixed| *fixed = word(to_f32(*fixed as i32)));
+        }
+        self.executor.write(self.evaluation.weights, 0, &self.words)?;
+        let dataset = Arc::clone(&self.dataset);
+        let (rows, features) = (self.evaluation.workspace.rows, dataset.features());
+        let (mut loss, mut correct) = (0.0f64, 0u64);
+        for (pixels, labels) in dataset.test.features.chunks(rows * features).zip(dataset.test.labels.chunks(rows)) {
+            // The last batch may be short; what the rows behind it say is not looked at.
+            self.executor.write(self.evaluation.workspace.x, 0, bytemuck::cast_slice(pixels))?;
+            self.executor.write(self.evaluation.workspace.labels, 0, labels)?;
+            self.executor.run(self.evaluation.pass, 1)?;
+            self.executor.read(self.evaluation.workspace.results, 2 * labels.len(), &mut self.words)?;
+            for row in self.words.as_chunks::<2>().0 {
+                loss += f64::from(f32::from_bits(row[0]));
+                correct += u64::from(row[1]);
+            }
+        }
+        let samples = dataset.test.len() as u64;
+        let share = |value: f64| (value / samples.max(1) as f64) as f32;
+        Ok(Evaluation { loss: share(loss), accuracy: share(correct as f64), samples })
+    }
+}
+
+#[cfg(test)]
+mod tests;

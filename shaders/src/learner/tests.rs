@@ -1,0 +1,257 @@
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use protocol::codec::{ALL, DenseF32, TopK2Bit};
+
+use super::*;
+use crate::data::embedded;
+use crate::data::split::SplitRule;
+use crate::engine::cpu::CpuExecutor;
+use crate::optim::schedule::Curve;
+
+fn spec(optimizer: OptimizerSpec) -> LearnerSpec {
+    let dataset = Arc::new(embedded("digits").unwrap());
+    let shard = SplitRule::Iid.shards(&dataset.train.labels, 1, 1).unwrap().remove(0);
+    LearnerSpec {
+        model: ModelSpec::Mlp { hidden: vec![64, 64] },
+        optimizer,
+        schedule: Schedule::default(),
+        batch: 32,
+        init_seed: [1; 32],
+        order_seed: 2,
+        shard,
+        dataset,
+    }
+}
+
+const ADAM: OptimizerSpec = OptimizerSpec::Adam { learning_rate: 0.003 };
+
+fn on_cpu(optimizer: OptimizerSpec) -> TrainingLearner {
+    TrainingLearner::new(spec(optimizer), Box::new(CpuExecutor::new(None))).unwrap()
+}
+
+/// A learner on the first adapter; `None`, loudly, when there is none.
+#[cfg(feature = "gpu")]
+fn on_gpu(optimizer: OptimizerSpec) -> Option<TrainingLearner> {
+    let executor = crate::kernels::tests::gpu()?;
+    Some(TrainingLearner::new(spec(optimizer), Box::new(executor)).unwrap())
+}
+
+fn theta(learner: &mut TrainingLearner) -> Vec<f32> {
+    let d = learner.parameters();
+    learner.executor.read(learner.buffers.theta, d, &mut learner.words).unwrap();
+    bytemuck::cast_slice(&learner.words).to_vec()
+}
+
+#[test]
+fn digits_are_learnt_by_every_optimizer() {
+    for optimizer in [ADAM, OptimizerSpec::Sgd { learning_rate: 0.1, momentum: 0.9 }] {
+        let mut learner = on_cpu(optimizer);
+        let before = learner.evaluate(Weights::Local).unwrap();
+        assert!(before.accuracy < 0.3 && before.samples == 360, "{before:?}");
+        let first = learner.train(1, 0).unwrap().mean_loss;
+        assert!((first - 10f32.ln()).abs() < 1.0, "{first}");
+        learner.train(1000, 0).unwrap();
+        let after = learner.evaluate(Weights::Local).unwrap();
+        assert!(after.accuracy > 0.95, "{optimizer:?}: {after:?}");
+        assert!(learner.evaluate(Weights::Base).unwrap().accuracy < 0.3, "nothing was said yet");
+    }
+}
+
+#[test]
+fn a_delta_shrinks_the_residual_by_what_it_says() {
+    for codec in ALL {
+        for weight in [Weight::ONE, Weight::HALF] {
+            let mut learner = on_cpu(ADAM);
+            learner.train(20, 0).unwrap();
+            let before = learner.read_residual().unwrap();
+            let taken = learner.take_delta(*codec, weight).unwrap();
+            let mut decoded = Decoded::default();
+            codec.decode(&taken.payload, before.len(), weight, &mut decoded).unwrap();
+            let after = learner.read_residual().unwrap();
+            let mut expected = before.clone();
+            decoded.iter().for_each(|(i, value, _)| expected[i] -= value);
+            let worst = after.iter().zip(&expected).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+            assert!(worst < 2e-7, "{}: {worst}", codec.name());
+            assert_eq!(taken.l2_norm.to_bits(), decoded.l2_norm().to_bits());
+            assert!((taken.residual_norm - norm(before.into_iter())).abs() < 1e-6);
+        }
+    }
+}
+
+#[test]
+fn a_heard_delta_moves_base_and_weights_alike() {
+    let (mut sender, mut receiver) = (on_cpu(ADAM), on_cpu(ADAM));
+    sender.train(20, 0).unwrap();
+    receiver.train(7, 0).unwrap();
+    let unsaid = receiver.read_residual().unwrap();
+    let taken = sender.take_delta(&TopK2Bit, Weight::HALF).unwrap();
+    receiver.apply(&TopK2Bit, Weight::HALF, &taken.payload).unwrap();
+    assert_eq!(sender.base().unwrap(), receiver.base().unwrap());
+    let after = receiver.read_residual().unwrap();
+    assert!(unsaid.iter().zip(&after).all(|(a, b)| (a - b).abs() < 1e-6), "its own residual stays");
+}
+
+#[test]
+fn a_restored_base_keeps_the_residual_and_zeroes_the_moments() {
+    let mut learner = on_cpu(ADAM);
+    learner.train(20, 0).unwrap();
+    let unsaid = learner.read_residual().unwrap();
+    let base: Vec<i32> = learner.base().unwrap().iter().map(|b| b + (1 << 20)).collect();
+    learner.restore(&base, 0.0).unwrap();
+    assert_eq!(learner.base().unwrap(), base);
+    let after = learner.read_residual().unwrap();
+    assert!(unsaid.iter().zip(&after).all(|(a, b)| (a - b).abs() < 1e-6));
+    let wrong = learner.restore(&base[1..], 0.0);
+    assert!(matches!(wrong, Err(LearnerError::Shape { .. })));
+}
+
+/// Weights after some steps by a schedule, from a progress of the swarm on.
+fn scheduled(schedule: Schedule, optimizer: OptimizerSpec, progress: u64, steps: u32) -> Vec<f32> {
+    let spec = LearnerSpec { schedule, ..spec(optimizer) };
+    let mut learner = TrainingLearner::new(spec, Box::new(CpuExecutor::new(None))).unwrap();
+    learner.train(steps, progress).unwrap();
+    theta(&mut learner)
+}
+
+#[test]
+fn the_rate_follows_the_progress_of_the_swarm_whoever_made_it() {
+    let schedule = Schedule { warm_up_samples: 1000, curve: Curve::Cosine { total_samples: 9000, floor: 0.25 } };
+    let unscheduled = |optimizer, steps| scheduled(Schedule::default(), optimizer, 0, steps);
+    for adam in [true, false] {
+        let optimizer = |learning_rate| match adam {
+            true => OptimizerSpec::Adam { learning_rate },
+            false => OptimizerSpec::Sgd { learning_rate, momentum: 0.9 },
+        };
+        let full = optimizer(0.004);
+        // A peer whose first step falls into the middle of the warm-up, to its top, or behind the end of the fall: 32
+        // samples are taken at the rate of their middle.
+        assert_eq!(scheduled(schedule, full, 484, 1), unscheduled(optimizer(0.002), 1));
+        assert_eq!(scheduled(schedule, full, 984, 1), unscheduled(full, 1));
+        assert_eq!(scheduled(schedule, full, 90_000, 7), unscheduled(optimizer(0.001), 7));
+        // One long stretch is as good as many short ones: the rate changes inside of it.
+        let spec = LearnerSpec { schedule, ..spec(full) };
+        let mut steps = TrainingLearner::new(spec, Box::new(CpuExecutor::new(None))).unwrap();
+        for step in 0..40 {
+            steps.train(1, step * 32).unwrap();
+        }
+        let at_once = scheduled(schedule, full, 0, 40);
+        let worst = theta(&mut steps).iter().zip(&at_once).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+        assert!(worst < 1e-3, "{worst}");
+        assert_ne!(at_once, unscheduled(full, 40));
+    }
+}
+
+#[cfg(feature = "gpu")]
+#[test]
+fn the_gpu_keeps_the_schedule_too() {
+    let schedule = Schedule { warm_up_samples: 600, curve: Curve::Cosine { total_samples: 1200, floor: 0.0 } };
+    let Some(executor) = crate::kernels::tests::gpu() else { return };
+    let spec = LearnerSpec { schedule, ..spec(ADAM) };
+    let mut gpu = TrainingLearner::new(spec, Box::new(executor)).unwrap();
+    gpu.train(30, 0).unwrap();
+    let cpu = scheduled(schedule, ADAM, 0, 30);
+    let worst = theta(&mut gpu).iter().zip(&cpu).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+    assert!(worst < 1e-4, "{worst}");
+    let before = theta(&mut gpu);
+    gpu.train(5, 5000).unwrap();
+    assert_eq!(theta(&mut gpu), before, "at the floor of 0 nothing moves");
+}
+
+#[test]
+fn what_diverged_is_not_said() {
+    let mut learner = on_cpu(OptimizerSpec::Sgd { learning_rate: 1e20, momentum: 0.0 });
+    learner.train(30, 0).unwrap();
+    let base = learner.base().unwrap();
+    assert!(matches!(learner.take_delta(&DenseF32, Weight::HALF), Err(LearnerError::NonFinite { .. })));
+    assert_eq!(learner.base().unwrap(), base);
+
+    let mut learner = on_cpu(OptimizerSpec::Sgd { learning_rate: 1e4, momentum: 0.0 });
+    learner.train(1, 0).unwrap();
+    assert!(matches!(learner.take_delta(&DenseF32, Weight::ONE), Err(LearnerError::Diverged)));
+}
+
+#[test]
+fn every_peer_of_a_run_starts_from_the_same_bits() {
+    let (mut a, mut b) = (on_cpu(ADAM), on_cpu(ADAM));
+    assert_eq!(a.base().unwrap(), b.base().unwrap());
+    // Bits that other releases and machines start from: a change here splits every run.
+    let hash = protocol::learner::base_hash(&a.base().unwrap());
+    assert_eq!(
+        hash,
+        protocol::learner::base_hash(&ModelSpec::Mlp { hidden: vec![64, 64] }.build(64, 10).initial_base([1; 32]))
+    );
+}
+
+#[test]
+fn a_batch_larger_than_the_shard_goes_round() {
+    let mut small = spec(ADAM);
+    small.shard = vec![3, 1, 4];
+    let mut learner = TrainingLearner::new(small, Box::new(CpuExecutor::new(None))).unwrap();
+    assert_eq!(learner.train(3, 0).unwrap().samples, 96);
+    let mut drawn = Vec::new();
+    Batches::new(vec![3, 1, 4], 5).take(6, &mut drawn);
+    let mut first: Vec<_> = drawn[..3].to_vec();
+    first.sort_unstable();
+    assert_eq!(first, [1, 3, 4], "every sample once a round");
+}
+
+#[cfg(feature = "gpu")]
+#[test]
+fn the_gpu_trains_as_the_cpu_does() {
+    let Some(mut gpu) = on_gpu(ADAM) else { return };
+    let mut cpu = on_cpu(ADAM);
+    let losses = (gpu.train(20, 0).unwrap().mean_loss, cpu.train(20, 0).unwrap().mean_loss);
+    assert!((losses.0 - losses.1).abs() < 1e-4, "{losses:?}");
+    let worst = theta(&mut gpu).iter().zip(theta(&mut cpu)).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+    assert!(worst < 1e-4, "after 20 steps: {worst}");
+    let shown = (gpu.evaluate(Weights::Local).unwrap(), cpu.evaluate(Weights::Local).unwrap());
+    assert!((shown.0.loss - shown.1.loss).abs() < 1e-3, "{shown:?}");
+}
+
+#[cfg(feature = "gpu")]
+#[test]
+fn the_base_is_bit_equal_on_gpu_and_cpu() {
+    let Some(mut gpu) = on_gpu(ADAM) else { return };
+    let mut cpu = on_cpu(ADAM);
+    for codec in ALL {
+        for _ in 0..3 {
+            gpu.train(5, 0).unwrap();
+            cpu.train(3, 0).unwrap();
+            let said = gpu.take_delta(*codec, Weight::HALF).unwrap();
+            cpu.apply(*codec, Weight::HALF, &said.payload).unwrap();
+            let said = cpu.take_delta(*codec, Weight::HALF).unwrap();
+            gpu.apply(*codec, Weight::HALF, &said.payload).unwrap();
+            assert_eq!(gpu.base().unwrap(), cpu.base().unwrap(), "{}", codec.name());
+        }
+    }
+}
+
+#[test]
+fn a_retracted_delta_leaves_no_trace_in_the_base() {
+    let (mut sender, mut receiver) = (on_cpu(ADAM), on_cpu(ADAM));
+    for codec in ALL {
+        sender.train(20, 0).unwrap();
+        receiver.train(7, 0).unwrap();
+        let (base, unsaid) = (receiver.base().unwrap(), receiver.read_residual().unwrap());
+        let taken = sender.take_delta(*codec, Weight::HALF).unwrap();
+        receiver.apply(*codec, Weight::HALF, &taken.payload).unwrap();
+        assert_ne!(receiver.base().unwrap(), base);
+        receiver.retract(*codec, Weight::HALF, &taken.payload).unwrap();
+        assert_eq!(receiver.base().unwrap(), base, "{}", codec.name());
+        let after = receiver.read_residual().unwrap();
+        assert!(unsaid.iter().zip(&after).all(|(a, b)| (a - b).abs() < 1e-6), "its own residual stays");
+    }
+}
+
+#[test]
+fn a_measurement_is_what_the_next_delta_finds_and_changes_nothing() {
+    let mut learner = on_cpu(ADAM);
+    assert_eq!(learner.measure().unwrap().residual_norm, 0.0, "theta starts equal to b");
+    learner.train(20, 0).unwrap();
+    let before = theta(&mut learner);
+    let measured = learner.measure().unwrap();
+    assert_eq!(theta(&mut learner), before);
+    let taken = learner.take_delta(&TopK2Bit, Weight::HALF).unwrap();
+    assert_eq!((measured.residual_norm, measured.base_norm), (taken.residual_norm, taken.base_norm));
+    assert!(measured.drift() > 0.0);
+}

@@ -1,0 +1,105 @@
+//! Optimizers: one dispatch over the flat parameter buffer, state on the device.
+//!
+//! Add an optimizer: one file here, a variant of [`OptimizerSpec`], one line in [`ALL`].
+
+mod adam;
+pub mod schedule;
+mod sgd;
+
+use serde::{Deserialize, Serialize};
+
+use crate::engine::{Buffer, Executor, ExecutorError, Recording};
+use crate::kernels::adam::Adam;
+use crate::kernels::sgd::Sgd;
+
+/// Names of the optimizers, as in a job file, and one line about each.
+pub const ALL: &[(&str, &str)] =
+    &[("adam", "adaptive moments, beta 0.9 and 0.999"), ("sgd", "stochastic gradient descent with momentum")];
+
+/// An optimizer as a job describes it.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum OptimizerSpec {
+    /// See `kernels::adam`.
+    Adam {
+        /// Step size.
+        learning_rate: f32,
+    },
+    /// See `kernels::sgd`.
+    Sgd {
+        /// Step size.
+        learning_rate: f32,
+        /// Share of the velocity that is kept, 0 to below 1.
+        momentum: f32,
+    },
+}
+
+/// Decay rates of the running moments; 0 where there are none. `advance` keeps their powers.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Betas(pub f32, pub f32);
+
+/// An optimizer with its state on a device.
+#[derive(Clone, Debug)]
+pub struct Optimizer {
+    spec: OptimizerSpec,
+    parameters: usize,
+    /// Moments, each [d].
+    moments: Vec<Buffer>,
+}
+
+impl OptimizerSpec {
+    /// Makes its state for `parameters` parameters.
+    ///
+    /// # Errors
+    /// When the device has no room.
+    pub fn build(self, executor: &mut dyn Executor, parameters: usize) -> Result<Optimizer, ExecutorError> {
+        let count = match self {
+            Self::Adam { .. } => adam::MOMENTS,
+            Self::Sgd { .. } => sgd::MOMENTS,
+        };
+        let moments = (0..count).map(|_| executor.allocate(parameters)).collect::<Result<_, _>>()?;
+        Ok(Optimizer { spec: self, parameters, moments })
+    }
+}
+
+impl Optimizer {
+    /// See [`Betas`].
+    #[must_use]
+    pub fn betas(&self) -> Betas {
+        match self.spec {
+            OptimizerSpec::Adam { .. } => adam::BETAS,
+            OptimizerSpec::Sgd { .. } => Betas(0.0, 0.0),
+        }
+    }
+
+    /// Appends one step: one dispatch, whose words are [`Optimizer::words`] of 1.
+    pub fn step(&self, recording: &mut Recording, theta: Buffer, gradient: Buffer, state: Buffer) {
+        let words = self.words(1.0);
+        match self.spec {
+            OptimizerSpec::Adam { .. } => {
+                recording.push(&Adam, &[theta, gradient, self.moments[0], self.moments[1], state], &words);
+            }
+            OptimizerSpec::Sgd { .. } => recording.push(&Sgd, &[theta, gradient, self.moments[0]], &words),
+        }
+    }
+
+    /// Words of its dispatch at that share of the learning rate.
+    #[must_use]
+    pub fn words(&self, share: f32) -> Vec<u32> {
+        match self.spec {
+            OptimizerSpec::Adam { learning_rate } => adam::words(self.parameters, share * learning_rate).to_vec(),
+            OptimizerSpec::Sgd { learning_rate, momentum } => {
+                sgd::words(self.parameters, share * learning_rate, momentum).to_vec()
+            }
+        }
+    }
+
+    /// Zeroes its moments.
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub fn reset(&self, executor: &mut dyn Executor) -> Result<(), ExecutorError> {
+        let zero = vec![0; self.parameters];
+        self.moments.iter().try_for_each(|moment| executor.write(*moment, 0, &zero))
+    }
+}

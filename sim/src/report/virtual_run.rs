@@ -1,0 +1,402 @@
+//! The numbers of virtual swarms: one [`VirtualRun`] a seed and variant, a [`VirtualReport`] over all of them.
+//!
+//! The keys are an interface: they are added to, never renamed.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::virtual_swarm::checks::Violation;
+use crate::virtual_swarm::scenario::Expect;
+
+/// What came of one seed of one variant.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct VirtualRun {
+    /// Name of the scenario.
+    pub scenario: String,
+    /// Name of the variant; empty where there is one only.
+    pub variant: String,
+    /// The seed.
+    pub seed: u64,
+    /// Of every input of every peer, hex: equal hashes, equal runs.
+    pub trace_hash: String,
+    /// Inputs that peers handled.
+    pub events: u64,
+    /// Virtual time at the end, seconds.
+    pub virtual_s: f64,
+    /// d.
+    pub parameters: usize,
+    /// Whether all honest peers had heard the same in the end.
+    pub agreed: bool,
+    /// How long after the last step that was, seconds.
+    pub agreed_after_s: Option<f64>,
+    /// The same in rounds of anti-entropy.
+    pub agreed_after_rounds: Option<f64>,
+    /// Whether all honest peers hold one base.
+    pub base_hashes_equal: bool,
+    /// Mean over the honest peers, 0 to 1.
+    pub accuracy_mean: Option<f64>,
+    /// The worst honest peer.
+    pub accuracy_worst: Option<f64>,
+    /// Nats a sample.
+    pub loss_mean: Option<f64>,
+    /// The worst honest peer.
+    pub loss_worst: Option<f64>,
+    /// Frames of every kind, mean over the peers.
+    pub bytes_sent_mean: f64,
+    /// The same, received.
+    pub bytes_received_mean: f64,
+    /// Codec bytes of own deltas, mean over the peers.
+    pub bytes_said_mean: f64,
+    /// What averaging f32 gradients every step would have sent.
+    pub dense_bytes_per_peer: u64,
+    /// `dense_bytes_per_peer / bytes_sent_mean`
+    pub bytes_ratio: Option<f64>,
+    /// `dense_bytes_per_peer / bytes_said_mean`
+    pub said_ratio: Option<f64>,
+    /// Steps a peer had taken when the mean test loss first was at the scenario's target.
+    pub steps_to_target: Option<u64>,
+    /// Honest peers that some honest peer had on hold for a while.
+    pub honest_held: u32,
+    /// Honest peers that were excluded.
+    pub honest_excluded: u32,
+    /// Liars that were excluded.
+    pub liars_excluded: u32,
+    /// Over time.
+    pub curve: Vec<Point>,
+    /// Who joined, caught up, refused what.
+    pub moments: Vec<Moment>,
+    /// Moments beyond those that are kept.
+    pub moments_left_out: u64,
+    /// What must not happen and did; the first few.
+    pub violations: Vec<Violation>,
+    /// How many there were.
+    pub violation_count: u64,
+    /// Whether it was stopped before its end.
+    pub interrupted: bool,
+    /// The job in its canonical form.
+    pub job: Vec<String>,
+    /// In the order of their numbers.
+    pub peers: Vec<VirtualPeer>,
+}
+
+/// One virtual peer in the end.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct VirtualPeer {
+    /// Its number.
+    pub index: u32,
+    /// Public key, hex.
+    pub id: String,
+    /// Whether it says what it has learnt.
+    pub honest: bool,
+    /// Whether it was there in the end.
+    pub alive: bool,
+    /// How often it was started.
+    pub lives: u32,
+    /// In its last life.
+    pub steps: u64,
+    /// Nats a sample.
+    pub test_loss: Option<f32>,
+    /// 0 to 1.
+    pub test_accuracy: Option<f32>,
+    /// blake3 of the base, hex.
+    pub base_hash: Option<String>,
+    /// Frames, out.
+    pub bytes_sent: u64,
+    /// Frames, in.
+    pub bytes_received: u64,
+    /// Codec bytes of its own deltas.
+    pub payload_bytes_said: u64,
+    /// Deltas of its own, over all its lives.
+    pub deltas_said: u64,
+    /// Deltas of others in its base.
+    pub deltas_heard: u64,
+    /// Deltas it refused.
+    pub deltas_refused: u64,
+    /// Snapshots it took.
+    pub snapshots_taken: u32,
+    /// Links in the end.
+    pub neighbours: u32,
+    /// Deltas it retained in the end, bytes.
+    pub log_bytes: u64,
+}
+
+/// The swarm at a moment.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Point {
+    /// Virtual time, seconds.
+    pub at_s: f64,
+    /// Steps of a peer, mean.
+    pub steps: u64,
+    /// Nats a sample, on its own data.
+    pub train_loss: f64,
+    /// On the test split.
+    pub loss_mean: f64,
+    /// The worst peer.
+    pub loss_worst: f64,
+    /// 0 to 1.
+    pub accuracy_mean: f64,
+    /// The worst peer.
+    pub accuracy_worst: f64,
+    /// `||theta - b|| / ||b||` when deltas are taken, mean.
+    pub disagreement: f64,
+    /// Sent so far, mean over the peers.
+    pub bytes_sent_mean: f64,
+}
+
+/// Something that happened to a peer.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Moment {
+    /// Virtual time, seconds.
+    pub at_s: f64,
+    /// Number of the peer.
+    pub peer: u32,
+    /// In words.
+    pub what: String,
+}
+
+/// Names of the numbers that scenarios may set bounds on and summaries show.
+pub const METRICS: &[&str] = &[
+    "accuracy_mean",
+    "accuracy_worst",
+    "loss_mean",
+    "loss_worst",
+    "bytes_sent_mean",
+    "bytes_received_mean",
+    "bytes_said_mean",
+    "bytes_ratio",
+    "said_ratio",
+    "agreed",
+    "agreed_after_s",
+    "agreed_after_rounds",
+    "base_hashes_equal",
+    "steps_to_target",
+    "violations",
+    "honest_held",
+    "honest_excluded",
+    "liars_excluded",
+    "virtual_s",
+    "events",
+];
+
+impl VirtualRun {
+    /// Fills in what follows from the peers.
+    pub fn derive(&mut self) {
+        let honest = || self.peers.iter().filter(|peer| peer.honest && peer.alive);
+        let accuracy = || honest().filter_map(|peer| peer.test_accuracy).map(f64::from);
+        let loss = || honest().filter_map(|peer| peer.test_loss).map(f64::from);
+        let worst_accuracy = accuracy().reduce(f64::min);
+        let worst_loss = loss().reduce(f64::max);
+        let (mean_accuracy, mean_loss) = (mean(accuracy()), mean(loss()));
+        let mut hashes = honest().map(|peer| peer.base_hash.as_deref());
+        let first = hashes.next().flatten();
+        self.base_hashes_equal = first.is_some() && hashes.all(|hash| hash == first);
+        let of = |bytes: fn(&VirtualPeer) -> u64| mean(self.peers.iter().map(|peer| bytes(peer) as f64)).unwrap_or(0.0);
+        let sent = of(|peer| peer.bytes_sent);
+        let received = of(|peer| peer.bytes_received);
+        let said = of(|peer| peer.payload_bytes_said);
+        (self.accuracy_mean, self.accuracy_worst) = (mean_accuracy, worst_accuracy);
+        (self.loss_mean, self.loss_worst) = (mean_loss, worst_loss);
+        (self.bytes_sent_mean, self.bytes_received_mean, self.bytes_said_mean) = (sent, received, said);
+        let ratio = |bytes: f64| (bytes > 0.0).then(|| self.dense_bytes_per_peer as f64 / bytes);
+        (self.bytes_ratio, self.said_ratio) = (ratio(sent), ratio(said));
+    }
+
+    /// The number of that name, see [`METRICS`]; `None` where the run has none.
+    #[must_use]
+    pub fn metric(&self, name: &str) -> Option<f64> {
+        let truth = |holds: bool| Some(f64::from(u8::from(holds)));
+        match name {
+            "accuracy_mean" => self.accuracy_mean,
+            "accuracy_worst" => self.accuracy_worst,
+            "loss_mean" => self.loss_mean,
+            "loss_worst" => self.loss_worst,
+            "bytes_sent_mean" => Some(self.bytes_sent_mean),
+            "bytes_received_mean" => Some(self.bytes_received_mean),
+            "bytes_said_mean" => Some(self.bytes_said_mean),
+            "bytes_ratio" => self.bytes_ratio,
+            "said_ratio" => self.said_ratio,
+            "agreed" => truth(self.agreed),
+            "agreed_after_s" => self.agreed_after_s,
+            "agreed_after_rounds" => self.agreed_after_rounds,
+            "base_hashes_equal" => truth(self.base_hashes_equal),
+            "steps_to_target" => self.steps_to_target.map(|steps| steps as f64),
+            "violations" => Some(self.violation_count as f64),
+            "honest_held" => Some(f64::from(self.honest_held)),
+            "honest_excluded" => Some(f64::from(self.honest_excluded)),
+            "liars_excluded" => Some(f64::from(self.liars_excluded)),
+            "virtual_s" => Some(self.virtual_s),
+            "events" => Some(self.events as f64),
+            _ => None,
+        }
+    }
+}
+
+fn mean(values: impl Iterator<Item = f64>) -> Option<f64> {
+    let (count, sum) = values.fold((0u32, 0.0), |(count, sum), value| (count + 1, sum + value));
+    (count > 0).then(|| sum / f64::from(count))
+}
+
+/// A number over the seeds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Spread {
+    /// Mean.
+    pub mean: f64,
+    /// Smallest.
+    pub min: f64,
+    /// Largest.
+    pub max: f64,
+    /// Seeds that have it.
+    pub seeds: u32,
+}
+
+impl Spread {
+    fn of(values: &[f64]) -> Option<Self> {
+        let seeds = u32::try_from(values.len()).unwrap_or(u32::MAX);
+        let mean = mean(values.iter().copied())?;
+        let min = values.iter().copied().fold(f64::INFINITY, f64::min);
+        let max = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        Some(Self { mean, min, max, seeds })
+    }
+}
+
+/// One variant over all seeds.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct VariantSummary {
+    /// Its name.
+    pub variant: String,
+    /// By [`METRICS`].
+    pub metrics: BTreeMap<String, Spread>,
+}
+
+/// An expectation of the scenario, and what came of it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Verdict {
+    /// What was expected.
+    pub expect: Expect,
+    /// Of which variant.
+    pub variant: String,
+    /// What was found; null where no seed has the number.
+    pub found: Option<Spread>,
+    /// Whether it holds.
+    pub holds: bool,
+}
+
+/// All runs of a command.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct VirtualReport {
+    /// Name of the scenario.
+    pub scenario: String,
+    /// Its sentence.
+    pub about: String,
+    /// Wall time of it all, seconds.
+    pub wall_s: f64,
+    /// One a variant and seed.
+    pub runs: Vec<VirtualRun>,
+    /// One a variant.
+    pub summary: Vec<VariantSummary>,
+    /// One an expectation and variant.
+    pub verdicts: Vec<Verdict>,
+    /// Whether every expectation holds and nothing was violated.
+    pub holds: bool,
+    /// Whether it was stopped before its end.
+    pub interrupted: bool,
+}
+
+impl VirtualReport {
+    /// Fills in summary and verdicts.
+    pub fn derive(&mut self, expectations: &[Expect]) {
+        let mut names: Vec<String> = Vec::new();
+        for run in &self.runs {
+            if !names.contains(&run.variant) {
+                names.push(run.variant.clone());
+            }
+        }
+        self.summary = names.iter().map(|name| self.summarize(name)).collect();
+        self.verdicts = expectations.iter().flat_map(|expect| self.judge(expect, &names)).collect();
+        let clean = self.runs.iter().all(|run| run.violation_count == 0);
+        self.holds = clean && self.verdicts.iter().all(|verdict| verdict.holds);
+    }
+
+    fn of_variant<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a VirtualRun> + 'a {
+        self.runs.iter().filter(move |run| run.variant == name)
+    }
+
+    fn summarize(&self, name: &str) -> VariantSummary {
+        let spread = |metric: &&str| {
+            let values: Vec<f64> = self.of_variant(name).filter_map(|run| run.metric(metric)).collect();
+            Spread::of(&values).map(|spread| ((*metric).to_owned(), spread))
+        };
+        VariantSummary { variant: name.into(), metrics: METRICS.iter().filter_map(spread).collect() }
+    }
+
+    fn judge(&self, expect: &Expect, names: &[String]) -> Vec<Verdict> {
+        let reference = expect.relative_to.as_ref().or(expect.ratio_to.as_ref());
+        let about: Vec<&String> = match &expect.variant {
+            Some(name) => names.iter().filter(|other| *other == name).collect(),
+            None => names.iter().filter(|name| Some(*name) != reference).collect(),
+        };
+        let value = |run: &VirtualRun| -> Option<f64> {
+            let found = run.metric(&expect.metric)?;
+            let Some(reference) = reference else { return Some(found) };
+            let other = self.of_variant(reference).find(|other| other.seed == run.seed)?.metric(&expect.metric)?;
+            Some(if expect.ratio_to.is_some() { found / other } else { found - other })
+        };
+        about
+            .into_iter()
+            .map(|name| {
+                let runs = self.of_variant(name).count();
+                let values: Vec<f64> = self.of_variant(name).filter_map(value).collect();
+                let found = Spread::of(&values).filter(|_| values.len() == runs);
+                let holds = found.is_some_and(|spread| {
+                    let (low, high) =
+                        if expect.every_seed { (spread.min, spread.max) } else { (spread.mean, spread.mean) };
+                    expect.at_least.is_none_or(|bound| low >= bound) && expect.at_most.is_none_or(|bound| high <= bound)
+                });
+                Verdict { expect: expect.clone(), variant: name.clone(), found, holds }
+            })
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn run(variant: &str, seed: u64, accuracy: f64) -> VirtualRun {
+        VirtualRun { variant: variant.into(), seed, accuracy_mean: Some(accuracy), ..VirtualRun::default() }
+    }
+
+    fn expect(text: &str) -> Expect {
+        toml::from_str(text).expect("an expectation")
+    }
+
+    #[test]
+    fn expectations_are_judged_seed_by_seed() {
+        let runs = vec![run("clean", 0, 0.9), run("clean", 1, 0.8), run("hurt", 0, 0.89), run("hurt", 1, 0.77)];
+        let report = |text: &str| {
+            let mut report = VirtualReport { runs: runs.clone(), ..VirtualReport::default() };
+            report.derive(&[expect(text)]);
+            report
+        };
+        let relative = "metric = \"accuracy_mean\"\nrelative_to = \"clean\"\nat_least = -0.025";
+        assert!(report(relative).holds, "-0.01 and -0.03: -0.02 on average");
+        assert!(!report(&format!("{relative}\nevery_seed = true")).holds, "-0.03 is below");
+        assert!(report("metric = \"accuracy_mean\"\nvariant = \"clean\"\nat_least = 0.8\nevery_seed = true").holds);
+        assert!(!report("metric = \"steps_to_target\"\nat_most = 1.0").holds, "no seed has it");
+        assert!(!report("metric = \"nonsense\"\nat_most = 1.0").holds);
+    }
+
+    #[test]
+    fn a_violation_spoils_the_report() {
+        let mut report = VirtualReport { runs: vec![run("", 0, 1.0)], ..VirtualReport::default() };
+        report.derive(&[]);
+        assert!(report.holds);
+        report.runs[0].violation_count = 1;
+        report.derive(&[]);
+        assert!(!report.holds);
+    }
+}

@@ -1,0 +1,359 @@
+//! A scenario file: a swarm, a network, what goes wrong, and what must come out.
+//!
+//! ```toml
+//! name = "partition"
+//! about = "two halves with different classes, cut for a while"
+//! peers = 8
+//! learner = "train"            # the job's model on the CPU; or "quadratic"
+//! steps = 2000                 # optimizer steps of every peer
+//! [job.data]                   # a job file under [job]
+//! split = "dirichlet:0.1"
+//! [network]
+//! latency_ms = 5
+//! [[faults]]
+//! at_s = 10
+//! action = "cut"
+//! peers = [0, 1, 2, 3]
+//! for_s = 6
+//! [[variants]]                 # each one laid over what stands above
+//! name = "uncut"
+//! faults = []
+//! [[expect]]
+//! metric = "accuracy_mean"
+//! at_least = -0.01
+//! relative_to = "uncut"
+//! ```
+//!
+//! Times are seconds of virtual time; shares and chances are 0 to 1.
+
+use std::fmt::Display;
+
+use serde::{Deserialize, Serialize};
+
+use super::attackers::AttackerSpec;
+use super::faults::{Chaos, Churn, FaultSpec};
+use super::network::NetworkSpec;
+
+/// Most peers of a virtual swarm.
+pub const PEERS_MAX: u32 = 100_000;
+/// Most seeds of one command.
+pub const SEEDS_MAX: u64 = 1_000_000;
+
+/// What a scenario file says, one variant laid over it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Scenario {
+    /// For people and reports.
+    pub name: String,
+    /// One sentence.
+    pub about: String,
+    /// How many there are from the beginning.
+    pub peers: u32,
+    /// Seeds that are run where the command names none: 1, 2, ...
+    pub seeds: u64,
+    /// What a peer computes.
+    pub learner: LearnerKind,
+    /// The quadratic learner's numbers.
+    pub quadratic: QuadraticSpec,
+    /// Optimizer steps of a peer of speed 1; a faster one takes more in the same time.
+    pub steps: u64,
+    /// Evaluations over the whole run.
+    pub evaluations: u32,
+    /// Virtual time of an optimizer step, milliseconds.
+    pub step_ms: f64,
+    /// Sigma of the log-normal distribution of speeds; 0: all are equally fast.
+    pub speed_sigma: f64,
+    /// Every peer's clock is off by up to this much, seconds.
+    pub clock_skew_s: f64,
+    /// Share of the peers that cannot be dialled, but dial (address translation).
+    pub unreachable_share: f64,
+    /// Neighbours a peer dials up to; 0: as the job has it.
+    pub neighbours: usize,
+    /// Peers that one peer remembers; 0: as the protocol has it.
+    pub members: usize,
+    /// Bytes of deltas that a peer retains; 0: as the protocol has it.
+    pub log_bytes: usize,
+    /// Evaluate on a tenth of the training data instead of the test split: for the choice of settings.
+    pub validation: bool,
+    /// Seconds that the last agreement may take.
+    pub agree_s: f64,
+    /// Peers of the first moment that come one after the other over so many seconds.
+    pub arrive_over_s: f64,
+    /// The network.
+    pub network: NetworkSpec,
+    /// What goes wrong, and when.
+    pub faults: Vec<FaultSpec>,
+    /// Peers that come and go.
+    pub churn: Option<Churn>,
+    /// Faults at random.
+    pub chaos: Option<Chaos>,
+    /// Peers that lie.
+    pub attackers: Vec<AttackerSpec>,
+    /// Whether honest peers suspect, vote and exclude.
+    pub trust: bool,
+    /// Test loss, nats a sample, at which steps are counted.
+    pub target_loss: Option<f64>,
+    /// What must come out.
+    pub expect: Vec<Expect>,
+}
+
+impl Default for Scenario {
+    fn default() -> Self {
+        Self {
+            name: "default".into(),
+            about: String::new(),
+            peers: 8,
+            seeds: 1,
+            learner: LearnerKind::Train,
+            quadratic: QuadraticSpec::default(),
+            steps: 1000,
+            evaluations: 20,
+            step_ms: 10.0,
+            speed_sigma: 0.0,
+            clock_skew_s: 0.0,
+            unreachable_share: 0.0,
+            neighbours: 0,
+            members: 0,
+            log_bytes: 0,
+            validation: false,
+            agree_s: 60.0,
+            arrive_over_s: 0.0,
+            network: NetworkSpec::default(),
+            faults: Vec::new(),
+            churn: None,
+            chaos: None,
+            attackers: Vec::new(),
+            trust: true,
+            target_loss: None,
+            expect: Vec::new(),
+        }
+    }
+}
+
+/// What a peer computes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LearnerKind {
+    /// The job's model, on the CPU executor.
+    Train,
+    /// A quadratic with a known optimum.
+    Quadratic,
+}
+
+/// Numbers of the quadratic learner; see [`super::quadratic`].
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct QuadraticSpec {
+    /// d.
+    pub parameters: usize,
+    /// How far the peers' own optima lie apart.
+    pub spread: f32,
+    /// Standard deviation of the gradient's noise.
+    pub noise: f32,
+    /// Learning rate.
+    pub learning_rate: f32,
+}
+
+impl Default for QuadraticSpec {
+    fn default() -> Self {
+        Self { parameters: 512, spread: 0.3, noise: 0.1, learning_rate: 0.02 }
+    }
+}
+
+/// A bound on a number of the report.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Expect {
+    /// Which number; see [`crate::report::VirtualRun::metric`].
+    pub metric: String,
+    /// Of which variant; every one when left out.
+    #[serde(default)]
+    pub variant: Option<String>,
+    /// Subtract that of this variant first, seed by seed.
+    #[serde(default)]
+    pub relative_to: Option<String>,
+    /// Divide by that of this variant first, seed by seed.
+    #[serde(default)]
+    pub ratio_to: Option<String>,
+    /// Lower bound.
+    #[serde(default)]
+    pub at_least: Option<f64>,
+    /// Upper bound.
+    #[serde(default)]
+    pub at_most: Option<f64>,
+    /// Whether every seed must hold it, and not only the mean over the seeds.
+    #[serde(default)]
+    pub every_seed: bool,
+}
+
+/// Why a scenario cannot be run.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum ScenarioError {
+    /// No TOML, an unknown key, a value of another type.
+    #[error("{0}")]
+    Toml(String),
+    /// A value out of range.
+    #[error("{key} = {value}: {why}")]
+    Value {
+        /// Which.
+        key: String,
+        /// As given.
+        value: String,
+        /// Limit and remedy.
+        why: String,
+    },
+}
+
+fn wrong(key: &str, value: &dyn Display, why: impl Into<String>) -> ScenarioError {
+    ScenarioError::Value { key: key.into(), value: value.to_string(), why: why.into() }
+}
+
+/// The variants of a scenario file: for each its name, the scenario's table without `job`, and the job's table.
+///
+/// # Errors
+/// What is no TOML, or has variants without a name.
+pub fn variants(text: &str) -> Result<Vec<(String, toml::Table, toml::Table)>, ScenarioError> {
+    let mut base: toml::Table = toml::from_str(text).map_err(|error| ScenarioError::Toml(error.to_string()))?;
+    let listed = match base.remove("variants") {
+        None => Vec::new(),
+        Some(toml::Value::Array(list)) => list,
+        Some(_) => return Err(wrong("variants", &"a value", "must be [[variants]] tables")),
+    };
+    if listed.is_empty() {
+        let job = take_job(&mut base)?;
+        return Ok(vec![(String::new(), base, job)]);
+    }
+    let mut found: Vec<(String, toml::Table, toml::Table)> = Vec::new();
+    for variant in listed {
+        let toml::Value::Table(mut over) = variant else {
+            return Err(wrong("variants", &"a value", "must be [[variants]] tables"));
+        };
+        let Some(toml::Value::String(name)) = over.remove("name") else {
+            return Err(wrong("variants.name", &"(missing)", "every variant needs one"));
+        };
+        if found.iter().any(|(other, ..)| *other == name) {
+            return Err(wrong("variants.name", &name, "is there twice"));
+        }
+        let mut table = base.clone();
+        lay_over(&mut table, over);
+        let job = take_job(&mut table)?;
+        found.push((name, table, job));
+    }
+    Ok(found)
+}
+
+fn take_job(table: &mut toml::Table) -> Result<toml::Table, ScenarioError> {
+    match table.remove("job") {
+        None => Ok(toml::Table::new()),
+        Some(toml::Value::Table(job)) => Ok(job),
+        Some(_) => Err(wrong("job", &"a value", "must be a table: [job.data], [job.gossip] ...")),
+    }
+}
+
+/// Tables are merged, everything else is replaced.
+fn lay_over(below: &mut toml::Table, over: toml::Table) {
+    for (key, value) in over {
+        match (below.get_mut(&key), value) {
+            (Some(toml::Value::Table(below)), toml::Value::Table(over)) => lay_over(below, over),
+            (_, value) => {
+                below.insert(key, value);
+            }
+        }
+    }
+}
+
+impl Scenario {
+    /// Reads and checks one variant.
+    ///
+    /// # Errors
+    /// The first key that is unknown or out of range.
+    pub fn from_table(table: toml::Table) -> Result<Self, ScenarioError> {
+        let scenario: Self = table.try_into().map_err(|e: toml::de::Error| ScenarioError::Toml(e.to_string()))?;
+        scenario.check()?;
+        Ok(scenario)
+    }
+
+    /// Checks the ranges.
+    ///
+    /// # Errors
+    /// The first value out of range.
+    pub fn check(&self) -> Result<(), ScenarioError> {
+        if !(1..=PEERS_MAX).contains(&self.peers) {
+            return Err(wrong("peers", &self.peers, format!("must be from 1 to {PEERS_MAX}")));
+        }
+        if self.steps == 0 || self.evaluations == 0 || u64::from(self.evaluations) > self.steps {
+            return Err(wrong("evaluations", &self.evaluations, "must be from 1 to steps"));
+        }
+        let seconds = [
+            ("step_ms", self.step_ms, 0.001),
+            ("agree_s", self.agree_s, 0.0),
+            ("clock_skew_s", self.clock_skew_s, 0.0),
+            ("arrive_over_s", self.arrive_over_s, 0.0),
+            ("speed_sigma", self.speed_sigma, 0.0),
+        ];
+        for (key, value, low) in seconds {
+            if !(low..=1e6).contains(&value) {
+                return Err(wrong(key, &value, format!("must be from {low} to 1000000")));
+            }
+        }
+        if self.quadratic.parameters == 0 || self.quadratic.parameters > 1 << 24 {
+            return Err(wrong("quadratic.parameters", &self.quadratic.parameters, "must be from 1 to 16777216"));
+        }
+        if !(0.0..=1.0).contains(&self.unreachable_share) {
+            return Err(wrong("unreachable_share", &self.unreachable_share, "must be from 0 to 1"));
+        }
+        let (mut lying, all) = (0u32, self.peers);
+        for attacker in &self.attackers {
+            lying = lying.saturating_add(attacker.count);
+        }
+        if lying >= all && lying > 0 {
+            return Err(wrong("attackers.count", &lying, format!("of {all} peers at least one must be honest")));
+        }
+        self.network.check().map_err(|(key, why)| wrong(&format!("network.{key}"), &"", why))?;
+        for fault in &self.faults {
+            if let Some(peer) = fault.peers.iter().find(|&&peer| peer >= all) {
+                return Err(wrong("faults.peers", &peer, format!("peers are numbered from 0 to {}", all - 1)));
+            }
+        }
+        Ok(())
+    }
+
+    /// Optimizer steps between two evaluations.
+    #[must_use]
+    pub fn steps_per_evaluation(&self) -> u32 {
+        u32::try_from(self.steps / u64::from(self.evaluations)).unwrap_or(u32::MAX).max(1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+    use super::*;
+
+    #[test]
+    fn a_variant_is_laid_over_the_rest() {
+        let text = "peers = 4\n[job.gossip]\ngain = 2.0\nsteps = 5\n[network]\nlatency_ms = 5\n\
+                    [[variants]]\nname = \"a\"\n[[variants]]\nname = \"b\"\npeers = 9\njob.gossip.gain = 3.0\n";
+        let found = variants(text).unwrap();
+        assert_eq!(found.iter().map(|(name, ..)| name.as_str()).collect::<Vec<_>>(), ["a", "b"]);
+        let scenario = |i: usize| Scenario::from_table(found[i].1.clone()).unwrap();
+        assert_eq!((scenario(0).peers, scenario(1).peers), (4, 9));
+        assert_eq!(found[1].2["gossip"]["gain"].as_float(), Some(3.0));
+        assert_eq!(found[1].2["gossip"]["steps"].as_integer(), Some(5), "what it does not say stays");
+    }
+
+    #[test]
+    fn what_is_out_of_place_is_named() {
+        let error = |text: &str| {
+            variants(text).and_then(|mut found| Scenario::from_table(found.remove(0).1)).unwrap_err().to_string()
+        };
+        assert!(error("pears = 3").contains("pears"), "{}", error("pears = 3"));
+        assert!(error("peers = 0").contains("from 1 to"));
+        assert!(
+            error("peers = 2\n[[faults]]\nat_s = 1\naction = \"kill\"\npeers = [2]").contains("numbered from 0 to 1")
+        );
+        assert!(error("[[variants]]\npeers = 3").contains("needs one"));
+        assert!(error("peers = 2\n[[attackers]]\nkind = \"nan\"\ncount = 2").contains("honest"));
+        assert!(error("[network]\nloss = 2.0").contains("network.loss"));
+    }
+}

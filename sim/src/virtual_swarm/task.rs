@@ -1,0 +1,108 @@
+//! What virtual peers compute: the job's model on its data, or the quadratic.
+
+use std::sync::Arc;
+
+use protocol::learner::{Learner, LearnerError};
+use protocol::schema::{Schema, Tensor};
+use shaders::data::Dataset;
+use shaders::engine::cpu::CpuExecutor;
+use shaders::models::ModelSpec;
+use shaders::optim::OptimizerSpec;
+use shaders::optim::schedule::Schedule;
+use shaders::{LearnerSpec, TrainingLearner};
+
+use super::quadratic::Quadratic;
+use super::scenario::QuadraticSpec;
+
+/// Share of the training data that is evaluated on where a scenario asks for validation: one in so many.
+const VALIDATION_ONE_IN: usize = 10;
+
+/// See the module.
+#[derive(Clone, Debug)]
+pub enum Task {
+    /// See [`super::quadratic`].
+    Quadratic(QuadraticSpec),
+    /// Training on the CPU executor.
+    Train {
+        /// The model.
+        model: ModelSpec,
+        /// The optimizer.
+        optimizer: OptimizerSpec,
+        /// How its learning rate changes.
+        schedule: Schedule,
+        /// Samples a step.
+        batch: usize,
+        /// Of the initial weights.
+        init_seed: [u8; 32],
+        /// For every shard its samples.
+        shards: Arc<Vec<Vec<u32>>>,
+        /// For every shard the seed of its order.
+        order_seeds: Arc<Vec<u64>>,
+        /// The data.
+        dataset: Arc<Dataset>,
+    },
+}
+
+impl Task {
+    /// Names and shapes of the parameters.
+    #[must_use]
+    pub fn schema(&self) -> Schema {
+        match self {
+            Self::Quadratic(spec) => {
+                Schema { tensors: vec![Tensor { name: "w".into(), shape: vec![spec.parameters as u32] }] }
+            }
+            Self::Train { model, dataset, .. } => model.schema(dataset.features(), dataset.classes),
+        }
+    }
+
+    /// The learner of peer `index` of `peers`, in a life that `seed` tells apart from others.
+    pub(super) fn learner(&self, index: u32, peers: u32, seed: u64) -> Result<Mind, LearnerError> {
+        Ok(match self {
+            Self::Quadratic(spec) => Mind::Quadratic(Box::new(Quadratic::new(spec, index, peers, seed))),
+            Self::Train { model, optimizer, schedule, batch, init_seed, shards, order_seeds, dataset } => {
+                let shard = index as usize % shards.len();
+                let spec = LearnerSpec {
+                    model: model.clone(),
+                    optimizer: *optimizer,
+                    schedule: *schedule,
+                    batch: *batch,
+                    init_seed: *init_seed,
+                    order_seed: order_seeds[shard] ^ seed,
+                    shard: shards[shard].clone(),
+                    dataset: Arc::clone(dataset),
+                };
+                Mind::Train(Box::new(TrainingLearner::new(spec, Box::new(CpuExecutor::new(None)))?))
+            }
+        })
+    }
+}
+
+/// A learner of either kind.
+#[derive(Debug)]
+pub(super) enum Mind {
+    Quadratic(Box<Quadratic>),
+    Train(Box<TrainingLearner>),
+}
+
+impl Mind {
+    pub(super) fn learner(&mut self) -> &mut dyn Learner {
+        match self {
+            Self::Quadratic(learner) => learner.as_mut(),
+            Self::Train(learner) => learner.as_mut(),
+        }
+    }
+}
+
+/// The data set with a fixed tenth of its training split as the test split: settings are chosen on it, never on the test
+/// data themselves.
+#[must_use]
+pub fn validation(dataset: &Dataset) -> Dataset {
+    let features = dataset.features();
+    let mut out = Dataset { train: Default::default(), test: Default::default(), ..dataset.clone() };
+    for (i, (row, label)) in dataset.train.features.chunks(features).zip(&dataset.train.labels).enumerate() {
+        let split = if i % VALIDATION_ONE_IN == 0 { &mut out.test } else { &mut out.train };
+        split.features.extend_from_slice(row);
+        split.labels.push(*label);
+    }
+    out
+}

@@ -1,0 +1,157 @@
+//! What users get wrong: an error that names the thing and the remedy, the documented exit code, and no panic.
+
+use std::fs;
+use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+use std::time::Duration;
+
+use harness::cli::{self, Finished};
+use harness::data::{idx, write_stripes};
+
+const DEADLINE: Duration = Duration::from_secs(30);
+
+fn starling(home: &Path, arguments: &[&str]) -> Finished {
+    cli::run(home, arguments, DEADLINE)
+}
+
+#[test]
+fn flags() {
+    let home = tempfile::tempdir().unwrap();
+    let run = |arguments: &[&str]| starling(home.path(), arguments);
+    run(&["sim", "--nonsense"]).assert_fails(2, &["--nonsense"]);
+    run(&["sim", "--peers", "0"]).assert_fails(2, &["--peers", "1..=100000"]);
+    run(&["sim", "--peers", "257"]).assert_fails(2, &["--peers", "256"]);
+    run(&["sim", "--epochs", "0"]).assert_fails(2, &["epochs"]);
+    run(&["sim", "--steps", "0"]).assert_fails(2, &["steps"]);
+    run(&["sim", "--lr", "-1"]).assert_fails(2, &["learning"]);
+    run(&["sim", "--lr", "NaN"]).assert_fails(2, &["learning"]);
+    run(&["sim", "--gain", "100"]).assert_fails(2, &["gain"]);
+    run(&["sim", "--batch", "0"]).assert_fails(2, &["batch"]);
+    run(&["sim", "--codec", "zip"]).assert_fails(2, &["zip", "top_k_2bit"]);
+    run(&["sim", "--optimizer", "lion"]).assert_fails(2, &["lion", "adam"]);
+    run(&["sim", "--split", "dirichlet:0"]).assert_fails(2, &["dirichlet"]);
+    run(&["sim", "--kill", "9@1"]).assert_fails(2, &["9"]);
+    run(&["run"]).assert_fails(2, &["--open", "--job"]);
+    run(&["run", "--open", "--listen", "localhost:4001"]).assert_fails(2, &["localhost:4001"]);
+}
+
+#[test]
+fn a_device_that_is_not_there() {
+    let home = tempfile::tempdir().unwrap();
+    starling(home.path(), &["sim", "--device", "voodoo2"]).assert_fails(5, &["voodoo2"]);
+}
+
+#[test]
+fn job_files() {
+    let home = tempfile::tempdir().unwrap();
+    let job = home.path().join("job.toml");
+    let name = job.to_str().unwrap();
+    let run = || starling(home.path(), &["run", "--job", name]);
+    run().assert_fails(3, &["job.toml"]);
+    fs::write(&job, "[model]\nkind = \"mlp\"\nhidden = [64,\n").unwrap();
+    run().assert_fails(3, &["job.toml", "line"]);
+    fs::write(&job, "[model]\nhiden = [64]\n").unwrap();
+    run().assert_fails(3, &["hiden", "hidden"]);
+    fs::write(&job, "[optimizer]\nlearning_rate = -3.0\n").unwrap();
+    run().assert_fails(3, &["learning_rate"]);
+    fs::write(&job, "[swarm]\nkey = \"abc\"\n").unwrap();
+    run().assert_fails(3, &["key", "64"]);
+    fs::write(&job, [0xff, 0xfe, 0x00]).unwrap();
+    run().assert_fails(3, &["job.toml"]);
+    fs::write(&job, vec![b'#'; 10 << 20]).unwrap();
+    run().assert_fails(3, &["job.toml"]);
+}
+
+#[test]
+fn job_init_writes_an_invitation_and_never_overwrites() {
+    let home = tempfile::tempdir().unwrap();
+    let job = home.path().join("job.toml");
+    let name = job.to_str().unwrap();
+    starling(home.path(), &["job", "init", name]).assert_succeeds();
+    assert_eq!(fs::metadata(&job).unwrap().permissions().mode() & 0o777, 0o600);
+    let first = fs::read_to_string(&job).unwrap();
+    assert!(first.contains("key = \""));
+    starling(home.path(), &["job", "check", name]).assert_succeeds();
+    let shown = starling(home.path(), &["job", "show", name]);
+    shown.assert_succeeds();
+    starling(home.path(), &["job", "init", name]).assert_fails(3, &["job.toml"]);
+    assert_eq!(fs::read_to_string(&job).unwrap(), first);
+
+    let other = home.path().join("other.toml");
+    starling(home.path(), &["job", "init", other.to_str().unwrap()]).assert_succeeds();
+    assert_ne!(fs::read_to_string(&other).unwrap(), first, "every swarm has a key of its own");
+}
+
+#[test]
+fn data_folders() {
+    let home = tempfile::tempdir().unwrap();
+    let folder = home.path().join("set");
+    let path = folder.to_str().unwrap();
+    let run = || starling(home.path(), &["sim", "--device", "cpu", "--data", path]);
+    run().assert_fails(3, &["set"]);
+    fs::create_dir(&folder).unwrap();
+    run().assert_fails(3, &["train-images"]);
+
+    let reset = || write_stripes(&folder, 120);
+    let images = folder.join("train-images-idx3-ubyte");
+    let labels = folder.join("train-labels-idx1-ubyte");
+    reset();
+    let whole = fs::read(&images).unwrap();
+    fs::write(&images, &whole[..whole.len() - 5]).unwrap();
+    run().assert_fails(3, &["train-images-idx3-ubyte"]);
+    fs::write(&images, b"not an idx file at all").unwrap();
+    run().assert_fails(3, &["train-images-idx3-ubyte"]);
+    fs::write(&images, idx(&[u32::MAX, u32::MAX, u32::MAX], &[1, 2, 3])).unwrap();
+    run().assert_fails(3, &["train-images-idx3-ubyte"]);
+    fs::write(&images, b"").unwrap();
+    run().assert_fails(3, &["train-images-idx3-ubyte"]);
+    reset();
+    fs::write(&labels, idx(&[119], &[0; 119])).unwrap();
+    run().assert_fails(3, &["119", "120"]);
+    reset();
+    fs::write(folder.join("t10k-labels-idx1-ubyte"), idx(&[30], &[200; 30])).unwrap();
+    run().assert_fails(3, &["t10k-labels-idx1-ubyte", "200"]);
+}
+
+#[test]
+fn a_report_that_cannot_be_written() {
+    let home = tempfile::tempdir().unwrap();
+    // Far more epochs than the deadline allows: it must be found before the training.
+    for command in [&["sim"][..], &["run", "--no-gossip"]] {
+        let arguments = [command, &["--device", "cpu", "--epochs", "1000000", "--json", "/proc/report.json"]].concat();
+        starling(home.path(), &arguments).assert_fails(3, &["--json", "/proc/report.json"]);
+    }
+}
+
+#[test]
+fn a_port_in_use() {
+    let home = tempfile::tempdir().unwrap();
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = format!("/ip4/127.0.0.1/tcp/{}", taken.local_addr().unwrap().port());
+    let arguments = ["run", "--open", "--no-mdns", "--device", "cpu", "--listen", &address];
+    starling(home.path(), &arguments).assert_fails(4, &[&address]);
+}
+
+#[test]
+fn identity_keys() {
+    let home = tempfile::tempdir().unwrap();
+    let key = home.path().join("identity.key");
+    let name = key.to_str().unwrap();
+    let run = || {
+        let network = ["--no-mdns", "--listen", "/ip4/127.0.0.1/tcp/0"];
+        let arguments =
+            [&["run", "--open", "--device", "cpu", "--epochs", "1", "--identity", name], &network[..]].concat();
+        starling(home.path(), &arguments)
+    };
+    run().assert_succeeds();
+    assert_eq!(fs::metadata(&key).unwrap().permissions().mode() & 0o777, 0o600);
+    fs::set_permissions(&key, fs::Permissions::from_mode(0o644)).unwrap();
+    run().assert_fails(3, &["identity.key", "chmod 600"]);
+    fs::set_permissions(&key, fs::Permissions::from_mode(0o600)).unwrap();
+    fs::write(&key, "not a key").unwrap();
+    run().assert_fails(3, &["identity.key"]);
+    fs::remove_file(&key).unwrap();
+    fs::create_dir(&key).unwrap();
+    run().assert_fails(3, &["identity.key"]);
+}

@@ -1,0 +1,61 @@
+//! Peers that die, and peers that come back with nothing.
+
+use std::time::Duration;
+
+use harness::swarm::{assert_good, sim};
+
+/// Enough that the training lasts longer than the faults take: what is due after its end does not happen.
+const EPOCHS: &str = "1000";
+
+#[test]
+fn the_others_go_on_when_one_is_killed() {
+    let arguments = ["--device", "cpu", "--epochs", EPOCHS, "--kill", "2@1.5"];
+    let (report, _) = sim(&arguments, Duration::from_secs(120));
+    assert_good(&report, 3, 0.93);
+    assert_eq!(report.peers[2].ending, "killed");
+    let living = [0, 1, 3].map(|i| &report.peers[i]);
+    assert!(living.iter().all(|peer| peer.epochs >= EPOCHS.parse().unwrap()), "nobody waited, everybody finished");
+}
+
+#[test]
+fn a_killed_peer_comes_back_from_nothing_by_snapshot() {
+    let arguments = ["--device", "cpu", "--epochs", EPOCHS, "--kill", "2@1.5", "--restart", "2@3"];
+    let (report, _) = sim(&arguments, Duration::from_secs(180));
+    assert_good(&report, 4, 0.93);
+    assert_eq!(report.peers[2].lives, 2);
+    assert!(report.peers[2].caught_up_deltas.is_some_and(|deltas| deltas > 0), "{report:#?}");
+}
+
+#[test]
+fn the_first_peer_may_die_too() {
+    let arguments = ["--device", "cpu", "--epochs", EPOCHS, "--kill", "0@1.5"];
+    let (report, _) = sim(&arguments, Duration::from_secs(120));
+    assert_good(&report, 3, 0.93);
+}
+
+#[test]
+fn a_swarm_that_was_killed_whole_comes_back_as_one() {
+    let mut arguments = vec!["--device", "cpu", "--peers", "3", "--epochs", EPOCHS];
+    for (kill, restart) in [("0@1.5", "0@2"), ("1@1.5", "1@2"), ("2@1.5", "2@2")] {
+        arguments.extend(["--kill", kill, "--restart", restart]);
+    }
+    let (report, _) = sim(&arguments, Duration::from_secs(180));
+    assert_good(&report, 3, 0.93);
+    assert!(report.peers.iter().all(|peer| peer.lives == 2), "{report:#?}");
+}
+
+#[test]
+fn a_swarm_that_was_killed_for_good_ends_as_asked() {
+    let mut arguments = vec!["--device", "cpu", "--peers", "2", "--epochs", EPOCHS];
+    arguments.extend(["--kill", "0@1.5", "--kill", "1@1.5"]);
+    let (report, finished) = sim(&arguments, Duration::from_secs(60));
+    assert!(report.peers.iter().all(|peer| peer.ending == "killed") && !report.base_hashes_equal, "{report:#?}");
+    assert!(finished.stdout.contains("unknown: no peer got to its end"), "{}", finished.stdout);
+}
+
+#[test]
+fn peers_without_gossip_are_not_compared() {
+    let (report, finished) = sim(&["--device", "cpu", "--no-gossip", "--epochs", "5"], Duration::from_secs(60));
+    assert!(report.peers.iter().all(|peer| peer.finished() && peer.base_hash.is_none()), "{report:#?}");
+    assert!(finished.stdout.contains("they did not gossip"), "{}", finished.stdout);
+}

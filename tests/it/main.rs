@@ -1,0 +1,12 @@
+//! The integration suite: few end-to-end tests that prove the wiring. What a lower level can show is tested there.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, missing_docs, reason = "a test fails by panicking")]
+
+mod arrows;
+mod bad_input;
+mod faults;
+mod lan;
+mod main_job;
+mod orphans;
+mod stalled;
+mod virtual_sim;

@@ -1,0 +1,54 @@
+//! `starling sim`, as the README's first command runs it.
+
+use std::time::Duration;
+
+use harness::swarm::{assert_good, sim};
+
+#[test]
+fn four_processes_train_one_model_on_the_cpu() {
+    let (report, finished) = sim(&["--device", "cpu"], Duration::from_secs(120));
+    assert_good(&report, 4, 0.96);
+    assert!(report.peers.iter().all(|peer| peer.backend == "cpu"));
+    assert!(report.peers.iter().all(|peer| peer.deltas_said > 0 && peer.deltas_heard >= 3 * 10));
+    assert!(report.bytes_ratio.unwrap() > 10.0, "{report:#?}");
+    // Not a terminal: one plain line a peer and epoch, no escape codes.
+    assert!(!finished.stdout.contains('\u{1b}') && !finished.stderr.contains('\u{1b}'));
+    let epochs = report.peers.iter().map(|peer| peer.epochs as usize).min().unwrap();
+    assert!(finished.stdout.lines().filter(|line| line.contains(" epoch ")).count() >= 4 * epochs);
+}
+
+#[test]
+fn and_on_whatever_device_there_is() {
+    let (report, _) = sim(&["--epochs", "12"], Duration::from_secs(180));
+    assert_good(&report, 4, 0.80);
+}
+
+#[test]
+fn sgd_and_the_dense_codec_train_too() {
+    // Long enough that whichever process starts first has not gone half the way alone: 20 epochs take a twentieth of a
+    // second, and ended anywhere from 88 to 98 %.
+    let arguments =
+        ["--device", "cpu", "--optimizer", "sgd", "--codec", "dense_f32", "--peers", "2", "--epochs", "100"];
+    let (report, _) = sim(&arguments, Duration::from_secs(120));
+    assert_good(&report, 2, 0.93);
+}
+
+#[test]
+fn gossip_earns_its_keep_where_data_differ() {
+    let arguments = ["--device", "cpu", "--split", "dirichlet:0.1", "--peers", "8", "--baseline"];
+    let (report, finished) = sim(&arguments, Duration::from_secs(240));
+    assert_good(&report, 8, 0.93);
+    let alone = report.no_gossip_test_accuracy_mean.unwrap();
+    assert!(alone < 0.75, "{alone}");
+    assert!(finished.stdout.contains("gossip"), "{}", finished.stdout);
+}
+
+#[test]
+fn own_data_are_trained_on() {
+    let data = tempfile::tempdir().unwrap();
+    harness::data::write_stripes(data.path(), 240);
+    let path = data.path().to_str().unwrap();
+    let arguments = ["--device", "cpu", "--data", path, "--peers", "3", "--model", "16", "--epochs", "20"];
+    let (report, _) = sim(&arguments, Duration::from_secs(60));
+    assert_good(&report, 3, 0.99);
+}

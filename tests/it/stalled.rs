@@ -1,0 +1,42 @@
+//! Readers that stop reading: a pager, a terminal under ctrl-s, a full pipe.
+
+use std::time::{Duration, Instant};
+
+use harness::cli;
+use harness::swarm::read;
+use nix::sys::signal::Signal;
+
+#[test]
+fn a_peer_trains_on_and_keeps_its_last_word_for_the_reader() {
+    let home = tempfile::tempdir().unwrap();
+    let report = home.path().join("report.json");
+    let network = ["run", "--open", "--no-mdns", "--listen", "/ip4/127.0.0.1/tcp/0", "--device", "cpu"];
+    // Several times what a pipe holds, on both.
+    let task = ["--epochs", "2000", "--log", "debug", "--json", report.to_str().unwrap()];
+    let mut peer = cli::start_unread(cli::command(home.path(), &[&network[..], &task[..]].concat()));
+    let until = Instant::now() + Duration::from_secs(120);
+    while !std::fs::read(&report).is_ok_and(|bytes| bytes.ends_with(b"}\n")) {
+        assert!(Instant::now() < until, "the training waits for the reader");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    let said = peer.read();
+    assert!(said.lines().last().unwrap().starts_with("finished: 2000 epochs"), "{said}");
+    assert!(peer.wait(Duration::from_secs(10)).success());
+    assert_eq!(read(&report).peers[0].epochs, 2000);
+}
+
+#[test]
+fn a_simulation_ends_when_it_is_told_to() {
+    let home = tempfile::tempdir().unwrap();
+    // Epochs of a few steps: much to say.
+    let arguments = ["sim", "--device", "cpu", "--peers", "3", "--batch", "256", "--epochs", "1000000"];
+    let mut sim = cli::start_unread(cli::command(home.path(), &arguments));
+    std::thread::sleep(Duration::from_secs(4));
+    sim.signal(Signal::SIGTERM);
+    // Two seconds for the children, one for the reader, and a margin for a busy machine.
+    let status = sim.wait(Duration::from_secs(6));
+    assert_eq!(status.code(), Some(130));
+    // 64 KiB less what a line leaves free in every page.
+    let held = sim.read().len();
+    assert!(held >= 56 * 1024, "the pipe was not full: {held} bytes");
+}

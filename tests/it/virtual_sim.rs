@@ -1,0 +1,84 @@
+//! `starling sim --virtual`: one seed is one trace, expectations decide the exit code, a page and a report come out.
+
+use std::path::Path;
+use std::time::Duration;
+
+use harness::cli::{Finished, run};
+use sim::report::VirtualReport;
+
+const SCENARIO: &str = r#"
+name = "small"
+about = "six peers and a quadratic, with a cut"
+peers = 6
+learner = "quadratic"
+steps = 200
+evaluations = 4
+seeds = 2
+[quadratic]
+parameters = 64
+[network]
+loss = 0.05
+jitter_ms = 20
+[[faults]]
+at_s = 0.5
+action = "cut"
+peers = [0, 1]
+for_s = 0.5
+[[expect]]
+metric = "violations"
+at_most = 0
+every_seed = true
+[[expect]]
+metric = "base_hashes_equal"
+at_least = 1
+every_seed = true
+"#;
+
+fn sim(home: &Path, scenario: &str, arguments: &[&str]) -> Finished {
+    let file = home.join("scenario.toml");
+    std::fs::write(&file, scenario).unwrap();
+    let mut all = vec!["sim", "--virtual", file.to_str().unwrap()];
+    all.extend(arguments);
+    run(home, &all, Duration::from_secs(120))
+}
+
+fn report(home: &Path, name: &str) -> VirtualReport {
+    serde_json::from_slice(&std::fs::read(home.join(name)).unwrap()).unwrap()
+}
+
+#[test]
+fn the_same_seed_is_the_same_trace_and_another_is_not() {
+    let home = tempfile::tempdir().unwrap();
+    let (a, b, page) = (home.path().join("a.json"), home.path().join("b.json"), home.path().join("page.html"));
+    let flags = ["--json", a.to_str().unwrap(), "--html", page.to_str().unwrap()];
+    sim(home.path(), SCENARIO, &flags).assert_succeeds();
+    sim(home.path(), SCENARIO, &["--json", b.to_str().unwrap()]).assert_succeeds();
+    let (a, b) = (report(home.path(), "a.json"), report(home.path(), "b.json"));
+    let traces = |report: &VirtualReport| report.runs.iter().map(|run| run.trace_hash.clone()).collect::<Vec<_>>();
+    assert_eq!(traces(&a), traces(&b));
+    assert_eq!(a.runs.len(), 2);
+    assert_ne!(a.runs[0].trace_hash, a.runs[1].trace_hash);
+    let page = std::fs::read_to_string(page).unwrap();
+    assert!(page.contains("<svg") && !page.contains("src=\"http"), "one file, nothing fetched");
+    let paths = [home.path().join("a.json"), home.path().join("b.json")];
+    let compare = ["sim", "compare", paths[0].to_str().unwrap(), paths[1].to_str().unwrap()];
+    run(home.path(), &compare, Duration::from_secs(30)).assert_succeeds();
+}
+
+#[test]
+fn an_expectation_that_does_not_hold_is_a_failure() {
+    let home = tempfile::tempdir().unwrap();
+    let scenario = format!("{SCENARIO}\n[[expect]]\nmetric = \"loss_mean\"\nat_most = -1\n");
+    let finished = sim(home.path(), &scenario, &["--seeds", "1..2"]);
+    finished.assert_fails(1, &["1 of 3 expectations do not hold"]);
+    assert!(finished.stdout.contains("DOES NOT HOLD"), "{}", finished.stdout);
+}
+
+#[test]
+fn a_scenario_that_cannot_be_run_is_named() {
+    let home = tempfile::tempdir().unwrap();
+    sim(home.path(), "peers = 0\n", &[]).assert_fails(3, &["peers"]);
+    sim(home.path(), "peeers = 4\n", &[]).assert_fails(3, &["peeers"]);
+    sim(home.path(), "[[faults]]\nat_s = 1\naction = \"explode\"\n", &[]).assert_fails(3, &["explode"]);
+    sim(home.path(), "[job.gossip]\ngain = 99\n", &[]).assert_fails(3, &["gain"]);
+}

@@ -1,0 +1,9 @@
+//! Harness of the integration suite: runs the real `starling` binary with a deadline on everything.
+//!
+//! Every process that a test starts is ended by its id when the test ends, however it ends. Network tests use loopback, or
+//! namespaces that they make themselves.
+
+pub mod cli;
+pub mod data;
+pub mod netns;
+pub mod swarm;

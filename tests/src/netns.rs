@@ -1,0 +1,98 @@
+//! Two hosts on one cable: network namespaces on a bridge, removed when dropped. Needs root.
+
+use std::path::Path;
+use std::process::Command;
+
+/// Whether namespaces can be made here; says loudly when not.
+#[must_use]
+pub fn available() -> bool {
+    let root = nix::unistd::geteuid().is_root();
+    let works = root && ip(&["netns", "list"]).is_ok();
+    if !works {
+        eprintln!("SKIPPED: network namespaces need root and the `ip` tool");
+    }
+    works
+}
+
+/// Some hosts on one bridge.
+#[derive(Debug)]
+pub struct Lan {
+    name: String,
+    hosts: u8,
+    bridge_space: String,
+}
+
+impl Lan {
+    /// `hosts` namespaces with addresses 10.78.X.1, .2 ..., on a bridge that lies in a namespace of its own: nothing
+    /// appears in the host's network.
+    ///
+    /// # Panics
+    /// When they cannot be made.
+    #[must_use]
+    pub fn new(hosts: u8) -> Self {
+        let id = std::process::id() % 10_000;
+        let name = format!("slt{id}");
+        let lan = Self { bridge_space: format!("{name}br"), name, hosts };
+        lan.build().unwrap_or_else(|error| panic!("network namespaces: {error}"));
+        lan
+    }
+
+    fn build(&self) -> Result<(), String> {
+        let bridge = &self.bridge_space;
+        let subnet = std::process::id() % 250;
+        ip(&["netns", "add", bridge])?;
+        ip(&["-n", bridge, "link", "add", "br0", "type", "bridge"])?;
+        ip(&["-n", bridge, "link", "set", "br0", "up"])?;
+        for i in 1..=self.hosts {
+            let host = self.host(i);
+            let port = format!("p{i}");
+            ip(&["netns", "add", &host])?;
+            ip(&["-n", bridge, "link", "add", &port, "type", "veth", "peer", "name", "eth0", "netns", &host])?;
+            ip(&["-n", bridge, "link", "set", &port, "master", "br0", "up"])?;
+            ip(&["-n", &host, "addr", "add", &format!("10.78.{subnet}.{i}/24"), "dev", "eth0"])?;
+            ip(&["-n", &host, "link", "set", "lo", "up"])?;
+            ip(&["-n", &host, "link", "set", "eth0", "up"])?;
+            ip(&["-n", &host, "route", "add", "default", "dev", "eth0"])?;
+        }
+        Ok(())
+    }
+
+    fn host(&self, i: u8) -> String {
+        format!("{}h{i}", self.name)
+    }
+
+    /// A command that runs on host `i` (from 1), with a home of its own.
+    #[must_use]
+    pub fn starling(&self, i: u8, home: &Path, arguments: &[&str]) -> Command {
+        let mut command = Command::new("ip");
+        command.args(["netns", "exec", &self.host(i)]).arg(crate::cli::binary()).args(arguments);
+        command.env("HOME", home).env("XDG_DATA_HOME", home.join("data")).env("NO_COLOR", "1");
+        command
+    }
+
+    /// Pulls the cable of host `i`, or plugs it in again.
+    ///
+    /// # Panics
+    /// When the link cannot be set.
+    pub fn plug(&self, i: u8, up: bool) {
+        let state = if up { "up" } else { "down" };
+        ip(&["-n", &self.bridge_space, "link", "set", &format!("p{i}"), state]).expect("the link is there");
+    }
+}
+
+impl Drop for Lan {
+    fn drop(&mut self) {
+        for i in 1..=self.hosts {
+            let _ = ip(&["netns", "del", &self.host(i)]);
+        }
+        let _ = ip(&["netns", "del", &self.bridge_space]);
+    }
+}
+
+fn ip(arguments: &[&str]) -> Result<(), String> {
+    let output = Command::new("ip").args(arguments).output().map_err(|error| format!("ip: {error}"))?;
+    if output.status.success() {
+        return Ok(());
+    }
+    Err(format!("ip {}: {}", arguments.join(" "), String::from_utf8_lossy(&output.stderr).trim()))
+}
