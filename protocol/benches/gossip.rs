@@ -46,6 +46,7 @@ fn signed(context: &Context, payload: Vec<u8>, seq: u64, previous: Hash, l2_norm
         heard: Hash::ZERO,
         steps: 10,
         samples: 320,
+        round: 0,
         weight: Weight::HALF.raw(),
         codec: context.codec.wire_id(),
         l2_norm,

@@ -20,6 +20,11 @@ pub struct Config {
 /// When to talk, with whom, how loud. The first part belongs to the job, so it is the same for every peer of a run.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Gossip {
+    /// How progress is shared.
+    pub mode: Mode,
+    /// Of the mode `full_sync`: whoever has not said its delta of a round so long after we have said ours is evicted from the
+    /// round. guess: ten heartbeats, so that a pause of a few seconds costs a wait and not a place.
+    pub round_deadline: Span,
     /// Whether to gossip at all; a peer that does not trains alone and evaluates `theta`.
     pub enabled: bool,
     /// How deltas are said; the codec itself is part of [`Context`](crate::log::Context).
@@ -76,6 +81,8 @@ pub struct Gossip {
 impl Default for Gossip {
     fn default() -> Self {
         Self {
+            mode: Mode::Incremental,
+            round_deadline: Span::from_secs(10),
             enabled: true,
             gain: 4.0,
             steps: 10,
@@ -99,6 +106,44 @@ impl Default for Gossip {
             neighbours_max: 64,
             members_max: MEMBERS_MAX,
             log_bytes_max: 64 << 20,
+        }
+    }
+}
+
+/// How progress is shared; what each does stands in [`crate::mode`]'s folder of that name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Mode {
+    /// The delta log: nobody waits for anybody.
+    #[default]
+    Incremental,
+    /// Rounds with a barrier, on the same log.
+    FullSync,
+    /// Exchanges between two peers, on two replicas an edge.
+    Pairwise,
+}
+
+impl Mode {
+    /// Every mode.
+    pub const ALL: &[Self] = &[Self::Incremental, Self::FullSync, Self::Pairwise];
+
+    /// Name in job files.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Incremental => "incremental",
+            Self::FullSync => "full_sync",
+            Self::Pairwise => "pairwise",
+        }
+    }
+
+    /// One line for the docs.
+    #[must_use]
+    pub const fn about(self) -> &'static str {
+        match self {
+            Self::Incremental => "every peer hears every delta, nobody waits; the model is equal to the bit",
+            Self::FullSync => "rounds: everybody waits for everybody's delta, up to a deadline",
+            Self::Pairwise => "two peers at a time meet half-way; traffic does not grow with the swarm",
         }
     }
 }

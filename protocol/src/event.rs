@@ -117,6 +117,8 @@ pub enum Timer {
     Snapshot,
     /// Agreement takes too long: stop all the same.
     Settle,
+    /// A round takes too long: go on without whoever is missing.
+    Round,
 }
 
 /// What happened, in the words of the domain.
@@ -194,6 +196,13 @@ pub enum Event {
         why: &'static str,
         /// How many were taken out of our base.
         retracted: usize,
+    },
+    /// Mode `full_sync`: a round goes on without that peer, and the next ones do until it has caught up.
+    RoundEvicted {
+        /// Whose delta was missing at the deadline.
+        peer: PeerId,
+        /// Of which round.
+        round: u64,
     },
     /// An epoch is over and the model was evaluated.
     Epoch(Report),

@@ -11,6 +11,7 @@ use crate::event::{Event, Input, Output, Timer};
 use crate::id::{Hash, Origin, PeerId};
 use crate::log::{Context, Exclusions, Head, Log, VersionVector};
 use crate::membership::{Membership, short_key};
+use crate::mode::full_sync::Rounds;
 use crate::mode::incremental::{Digest, Offers, Schedule, Session, Snapshots, Witness};
 use crate::time::Time;
 use crate::trust::{Guard, Identity};
@@ -80,6 +81,7 @@ pub struct Peer {
     pub(crate) log: Log,
     pub(crate) members: Membership,
     pub(crate) schedule: Schedule,
+    pub(crate) rounds: Rounds,
     pub(crate) offers: Offers,
     pub(crate) snapshots: Snapshots,
     pub(crate) witness: Witness,
@@ -105,6 +107,7 @@ impl Peer {
             log: Log::new(config.gossip.log_bytes_max),
             members: Membership::new(peer, config.gossip.members_max),
             schedule: Schedule::new(&config),
+            rounds: Rounds::default(),
             offers: Offers::default(),
             snapshots: Snapshots::default(),
             witness: Witness::default(),
@@ -193,8 +196,8 @@ impl Peer {
             live_peers: self.members.live_peers(self.now),
             heard: self.log.set_hash(),
             agreed: self.agreed(),
-            finished: self.schedule.is_finished(),
-            resting: self.schedule.is_done(),
+            finished: self.is_finished(),
+            resting: self.is_done(),
             log_bytes: self.log.bytes(),
         }
     }
@@ -218,6 +221,7 @@ impl Peer {
             Timer::Offers => self.send_offers(),
             Timer::Snapshot => self.snapshot_stalled(),
             Timer::Settle => self.settle(true),
+            Timer::Round => self.round_overdue(),
         }
     }
 
@@ -246,6 +250,16 @@ impl Peer {
         }
     }
 
+    /// Whether no step is to come and every delta is said.
+    pub(crate) fn is_done(&self) -> bool {
+        self.schedule.is_done() && !self.rounds.evaluation_due()
+    }
+
+    /// Whether the epochs that were asked for are over.
+    pub(crate) fn is_finished(&self) -> bool {
+        self.schedule.epochs_are_over() || self.is_done()
+    }
+
     /// Tells every neighbour how we are.
     pub(crate) fn announce(&mut self) {
         let status = self.status();
@@ -267,7 +281,8 @@ impl Peer {
             train_loss: self.schedule.recent_loss(),
             heard: self.log.set_hash(),
             neighbours: neighbours.take(STATUS_NEIGHBOURS_MAX).collect(),
-            finished: self.schedule.is_done(),
+            finished: self.is_done(),
+            round: self.rounds.said(),
         }
     }
 

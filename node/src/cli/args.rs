@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use protocol::codec;
+use protocol::config::Mode;
 use sim::processes::{Action, Fault};
 
 use crate::config::RawJob;
@@ -158,6 +159,9 @@ pub struct SimArgs {
     /// iid, dirichlet:ALPHA (the smaller ALPHA, the less alike the data), or classes:K (K classes a peer)
     #[arg(long, value_name = "SPLIT")]
     pub split: Option<String>,
+    /// How progress is shared: incremental, full_sync, or pairwise
+    #[arg(long, value_name = "NAME", value_parser = mode)]
+    pub mode: Option<Mode>,
     /// How deltas are said.
     #[arg(long, value_name = "NAME", help = codec_help())]
     pub codec: Option<String>,
@@ -298,6 +302,12 @@ fn codec_help() -> String {
     format!("How deltas are said: {}", names.join(", "))
 }
 
+fn mode(text: &str) -> Result<Mode, String> {
+    let known: Vec<_> = Mode::ALL.iter().map(|mode| mode.name()).collect();
+    let found = Mode::ALL.iter().find(|mode| mode.name() == text);
+    found.copied().ok_or_else(|| format!("no such mode; one of {}", known.join(", ")))
+}
+
 /// `I` or `I/N`
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Shard {
@@ -386,7 +396,13 @@ impl SimArgs {
                 ..RawData::default()
             },
             optimizer: RawOptimizer { kind: self.optimizer.clone(), learning_rate: self.lr, ..RawOptimizer::default() },
-            gossip: RawGossip { codec: self.codec.clone(), gain: self.gain, steps: self.steps, ..RawGossip::default() },
+            gossip: RawGossip {
+                mode: self.mode,
+                codec: self.codec.clone(),
+                gain: self.gain,
+                steps: self.steps,
+                ..RawGossip::default()
+            },
             training: RawTraining { epochs: self.epochs, seed: self.seed },
             ..RawJob::default()
         }

@@ -5,6 +5,7 @@ use std::io::{self, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
+use protocol::config::Mode;
 use protocol::trust::admission::SwarmKey;
 use protocol::{partner, trigger};
 use shaders::optim::schedule::Curve;
@@ -123,15 +124,22 @@ pub(super) fn to_toml(job: &Job, key: Option<SwarmKey>) -> String {
     let link = job.link_bytes_per_second.map_or_else(String::new, |rate| format!("link_bytes_per_second = {rate:?}\n"));
     let edges: Vec<_> = job.partner_graph.iter().map(|(a, b)| format!("[\"{a}\", \"{b}\"]")).collect();
     let graph = if edges.is_empty() { String::new() } else { format!("partner_graph = [{}]\n", edges.join(", ")) };
+    let deadline = match job.mode {
+        Mode::FullSync => format!("round_deadline_s = {:?}\n", job.round_deadline.as_secs_f64()),
+        Mode::Incremental | Mode::Pairwise => String::new(),
+    };
+    let allow: Vec<_> = job.trust_allow.iter().map(|peer| format!("\"{peer}\"")).collect();
+    let allow = if allow.is_empty() { String::new() } else { format!("allow = [{}]\n", allow.join(", ")) };
     let epochs = job.epochs.map_or_else(|| "# epochs: until stopped\n".into(), |epochs| format!("epochs = {epochs}\n"));
     format!(
         "[swarm]\nname = {name}\n{key}\n[model]\nkind = \"mlp\"\nhidden = [{hidden}]\n\n\
          [data]\n{source}\nsplit = \"{split}\"\nshards = {shards}\nbatch = {batch}\n\n\
          [optimizer]\nkind = \"{optimizer}\"\nlearning_rate = {rate:?}\n{momentum}\
          schedule = \"{schedule}\"\nwarm_up_samples = {warm_up}\n{length}\n\
-         [gossip]\ncodec = \"{codec}\"\ngain = {gain:?}\nsteps = {steps}\n\
+         [gossip]\nmode = \"{mode}\"\n{deadline}codec = \"{codec}\"\ngain = {gain:?}\nsteps = {steps}\n\
          trigger = \"{trigger}\"\ntrigger_drift = {drift:?}\ntrigger_plateau = {plateau:?}\n{link}\
          partner = \"{partner}\"\npartner_alpha = {alpha:?}\npartner_distance = \"{distance}\"\n{graph}\n\
+         [trust]\nenabled = {trust}\nprobation = {probation}\n{allow}\n\
          [training]\n{epochs}seed = {seed}\n",
         name = quoted(&job.name),
         hidden = list(hidden),
@@ -142,6 +150,9 @@ pub(super) fn to_toml(job: &Job, key: Option<SwarmKey>) -> String {
         rate = job.learning_rate,
         schedule = job.schedule.curve.name(),
         warm_up = job.schedule.warm_up_samples,
+        mode = job.mode.name(),
+        trust = job.trust_enabled,
+        probation = job.trust_probation,
         codec = job.codec.name(),
         gain = job.gain,
         steps = job.gossip_steps,
@@ -181,6 +192,9 @@ mod tests {
             "[data]\nsplit = \"dirichlet:0.1\"\n[training]\nepochs = 3\nseed = 9",
             "[gossip]\npartner = \"exponential\"\npartner_alpha = 0.3\npartner_distance = \"round_trip\"",
             "[gossip]\ntrigger = \"adaptive\"\ntrigger_drift = 0.2\ntrigger_plateau = 1e-9\nlink_bytes_per_second = 1e7",
+            "[gossip]\nmode = \"full_sync\"\nround_deadline_s = 2.5",
+            "[trust]\nenabled = false\nprobation = 3",
+            &format!("[trust]\nallow = [\"{}\"]", "0c".repeat(32)),
             &format!(
                 "[gossip]\npartner = \"fixed\"\npartner_graph = [[\"{}\", \"{}\"]]",
                 "0a".repeat(32),

@@ -90,6 +90,9 @@ impl Translator {
                 "BASE MISMATCH with {}: the same deltas, another model. One of the two computes wrongly",
                 peer.short()
             ))),
+            Event::RoundEvicted { peer, round } => {
+                tell(note(format!("round {round} goes on without {}: its delta is overdue", peer.short())))
+            }
             Event::Held { origin, reason, .. } if self.talkative => {
                 tell(note(format!("deltas of {} wait: it is suspected ({reason:?})", origin.peer.short())));
             }

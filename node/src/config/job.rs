@@ -9,8 +9,9 @@ use std::fmt::{self, Write as _};
 use std::path::PathBuf;
 
 use protocol::codec::{self, Codec};
-use protocol::config::{Distance, Gossip, PartnerRule, TriggerRule, Trust};
+use protocol::config::{Distance, Gossip, Mode, PartnerRule, TriggerRule, Trust};
 use protocol::id::{Hash, PeerId, RunId, parse_hex};
+use protocol::time::Span;
 use protocol::trust::Limits;
 use protocol::trust::admission::SwarmKey;
 use protocol::{partner, trigger};
@@ -49,6 +50,8 @@ pub const NAME_CHARS_MAX: usize = 64;
 const PROBATION_DEFAULT: u32 = 16;
 /// Longest probation, deltas.
 pub const PROBATION_MAX: u32 = 1_000_000;
+/// Longest wait of a round, seconds: an hour.
+pub const ROUND_DEADLINE_S_MAX: f32 = 3600.0;
 /// Most peers on an allow list.
 pub const ALLOW_MAX: usize = 4096;
 /// Most epochs.
@@ -77,6 +80,10 @@ pub struct Job {
     pub learning_rate: f32,
     /// How that changes with the progress of the swarm.
     pub schedule: Schedule,
+    /// How progress is shared.
+    pub mode: Mode,
+    /// Of the mode `full_sync`: how long a round waits for a peer.
+    pub round_deadline: Span,
     /// How deltas are said.
     pub codec: &'static dyn Codec,
     /// w * live peers.
@@ -169,6 +176,7 @@ impl Job {
         let optimizer = optimizer(raw.optimizer.kind.as_deref(), raw.optimizer.momentum)?;
         let codec = codec_named(&raw.gossip.codec.unwrap_or_default())?;
         let default = Gossip::default();
+        let mode = raw.gossip.mode.unwrap_or_default();
         let partner = raw.gossip.partner.unwrap_or_default();
         Ok(Self {
             name: name(raw.swarm.name.unwrap_or_default())?,
@@ -185,7 +193,9 @@ impl Job {
             )?,
             optimizer,
             schedule: schedule(&raw.optimizer)?,
-            gain: positive("gossip.gain", raw.gossip.gain.unwrap_or_else(|| codec.gain_default()), GAIN_MAX)?,
+            mode,
+            round_deadline: round_deadline(mode, raw.gossip.round_deadline_s)?,
+            gain: positive("gossip.gain", raw.gossip.gain.unwrap_or_else(|| gain_default(mode, codec)), GAIN_MAX)?,
             codec,
             gossip_steps: within("gossip.steps", raw.gossip.steps.unwrap_or(1), 1, GOSSIP_STEPS_MAX)?,
             partner_graph: graph(partner, raw.gossip.partner_graph.unwrap_or_default())?,
@@ -215,7 +225,7 @@ impl Job {
             trust_enabled: raw.trust.enabled.unwrap_or(true),
             trust_probation: within(
                 "trust.probation",
-                raw.trust.probation.unwrap_or(PROBATION_DEFAULT),
+                raw.trust.probation.unwrap_or_else(|| probation_default(mode)),
                 0,
                 PROBATION_MAX,
             )?,
@@ -274,6 +284,13 @@ impl Job {
             line("optimizer.total_samples", &total_samples);
             line("optimizer.floor", &Bits(floor));
         }
+        // As above: the default mode is not named.
+        if self.mode != Mode::default() {
+            line("gossip.mode", &self.mode.name());
+        }
+        if self.mode == Mode::FullSync {
+            line("gossip.round_deadline_us", &self.round_deadline.0);
+        }
         line("gossip.codec", &self.codec.name());
         line("gossip.gain", &Bits(self.gain));
         line("gossip.steps", &self.gossip_steps);
@@ -299,6 +316,8 @@ impl Job {
     #[must_use]
     pub fn gossip(&self) -> Gossip {
         Gossip {
+            mode: self.mode,
+            round_deadline: self.round_deadline,
             gain: self.gain,
             steps: self.gossip_steps,
             partner: self.partner,
@@ -412,6 +431,7 @@ fn flag(key: &str) -> Option<&'static str> {
         "data.batch" => "--batch",
         "optimizer.kind" => "--optimizer",
         "optimizer.learning_rate" => "--lr",
+        "gossip.mode" => "--mode",
         "gossip.codec" => "--codec",
         "gossip.gain" => "--gain",
         "gossip.steps" => "--steps",
@@ -593,6 +613,33 @@ fn cosine(raw: &RawOptimizer, warm_up_samples: u64) -> Result<Curve, Error> {
         return Err(invalid("optimizer.floor", &floor.to_string(), "must be from 0 to 1"));
     }
     Ok(Curve::Cosine { total_samples, floor })
+}
+
+/// In rounds every delta was taken at the same weights, so their mean is the one step that averaging would take: nothing is
+/// gained by more.
+fn gain_default(mode: Mode, codec: &dyn Codec) -> f32 {
+    match mode {
+        Mode::Incremental => codec.gain_default(),
+        Mode::FullSync | Mode::Pairwise => 1.0,
+    }
+}
+
+/// In the other modes a round that weighs a tenth is no average, and an exchange has no weight at all.
+fn probation_default(mode: Mode) -> u32 {
+    match mode {
+        Mode::Incremental => PROBATION_DEFAULT,
+        Mode::FullSync | Mode::Pairwise => 0,
+    }
+}
+
+fn round_deadline(mode: Mode, seconds: Option<f32>) -> Result<Span, Error> {
+    let Some(seconds) = seconds else { return Ok(Gossip::default().round_deadline) };
+    if mode != Mode::FullSync {
+        return Err(invalid("gossip.round_deadline_s", &seconds.to_string(), "belongs to mode = \"full_sync\"")
+            .hint("remove it, or use mode = \"full_sync\""));
+    }
+    let seconds = positive("gossip.round_deadline_s", seconds, ROUND_DEADLINE_S_MAX)?;
+    Ok(Span((f64::from(seconds) * 1e6).ceil() as u64))
 }
 
 fn codec_named(name: &str) -> Result<&'static dyn Codec, Error> {

@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
-use protocol::config::{Distance, PartnerRule, TriggerRule};
+use protocol::config::{Distance, Mode, PartnerRule, TriggerRule};
 use protocol::id::PeerId;
 use serde::Deserialize;
 
@@ -81,6 +81,10 @@ layers! {
     }
     /// `[gossip]`
     RawGossip {
+        /// Name of a mode.
+        mode: Mode,
+        /// Of the mode `full_sync`, seconds.
+        round_deadline_s: f32,
         /// Name of a codec.
         codec: String,
         /// gain = w * live peers

@@ -1,6 +1,6 @@
 //! The job file that `starling job init` writes: every key, explained.
 
-use protocol::config::Distance;
+use protocol::config::{Distance, Gossip, Mode};
 use protocol::trust::admission::SwarmKey;
 use protocol::{codec, partner, trigger};
 use shaders::optim::schedule;
@@ -24,6 +24,7 @@ pub fn template(name: &str, key: Option<SwarmKey>) -> String {
     };
     let codecs = choices(codec::ALL.iter().map(|codec| (codec.name(), codec.about())));
     let partners = choices(partner::ALL.iter().map(|partner| (partner.name(), partner.about())));
+    let modes = choices(Mode::ALL.iter().map(|mode| (mode.name(), mode.about())));
     let distances = choices(Distance::ALL.iter().map(|distance| (distance.name(), distance.about())));
     let triggers = choices(trigger::ALL.iter().map(|trigger| (trigger.name(), trigger.about())));
     let schedules = choices(schedule::ALL.iter().copied());
@@ -69,6 +70,10 @@ kind = "sgd"
 # floor = {floor}
 
 [gossip]
+# How progress is shared:
+{modes}mode = "incremental"
+# Of full_sync: a peer whose delta is missing for so long is left out of the round.
+# round_deadline_s = {deadline}
 # How a peer says what it has learnt:
 {codecs}codec = "top_k_2bit"
 # Share of a delta that goes into the shared model, times the number of living peers. More is faster until it diverges.
@@ -103,6 +108,7 @@ steps = 5
 # Of the split and of the order of samples.
 seed = 1
 "#,
+        deadline = Gossip::default().round_deadline.as_secs_f64(),
         rate = super::OptimizerKind::Sgd { momentum: 0.9 }.learning_rate_default(),
         floor = super::job::FLOOR_DEFAULT,
         gain = codec::by_name("top_k_2bit").map_or(1.0, codec::Codec::gain_default),

@@ -232,6 +232,7 @@ mod tests {
             heard: Hash::ZERO,
             neighbours: Vec::new(),
             finished: false,
+            round: 0,
         })
     }
 

@@ -30,6 +30,8 @@ pub struct Header {
     pub steps: u32,
     /// Samples in those steps.
     pub samples: u64,
+    /// Of the mode `full_sync`: the round that it belongs to, from 1; 0 in other modes.
+    pub round: u64,
     /// w in units of 2^-16.
     pub weight: u32,
     /// Wire id of the codec.

@@ -25,6 +25,7 @@ fn header(identity: &Identity, seq: u64, previous: Hash) -> Header {
         heard: Hash::ZERO,
         steps: 10,
         samples: 320,
+        round: 0,
         weight: 32768,
         codec: DenseF32.wire_id(),
         l2_norm: 0.0,

@@ -44,6 +44,7 @@ fn who_has_more_neighbours_than_it_needs_lets_a_rich_one_go() {
         heard: crate::id::Hash::ZERO,
         neighbours: (0..neighbours).collect(),
         finished: false,
+        round: 0,
     };
     for i in 1..=7 {
         table.connected(peer(i), Time(0));

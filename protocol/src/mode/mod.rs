@@ -1,3 +1,5 @@
-//! How progress is shared: one folder a mode. `incremental`, the delta log, is the default and so far the only one.
+//! How progress is shared: one room a mode. `incremental`, the delta log, is the default; `full_sync` puts rounds with a
+//! barrier on the same log. Their names and the job key are [`crate::config::Mode`].
 
+pub(crate) mod full_sync;
 pub(crate) mod incremental;

@@ -23,7 +23,8 @@ impl Message {
                     && excluded.iter().all(|&(_, seq)| is_seq(seq))
                     && spot.as_ref().is_none_or(|&(_, seq, _)| is_seq(seq))
             }
-            Self::Delta(signed) => is_seq(signed.header.seq),
+            Self::Delta(signed) => is_seq(signed.header.seq) && is_seq(signed.header.round),
+            Self::Status(status) => is_seq(status.round),
             Self::Offer(ranges) | Self::Want(ranges) => {
                 ranges.len() <= RANGES_MAX
                     && ranges.iter().all(|range: &Range| is_seq(range.first) && is_seq(range.last))
@@ -34,8 +35,7 @@ impl Message {
             Self::SnapshotCheck { heads, .. } => are_heads(heads),
             Self::Vote(vote) => is_vote(vote),
             Self::Exclusion(record) => is_record(record),
-            Self::Status(_)
-            | Self::Peers(_)
+            Self::Peers(_)
             | Self::SnapshotOffer { .. }
             | Self::SnapshotAsk
             | Self::SnapshotWant { .. }

@@ -166,6 +166,8 @@ pub struct Status {
     pub neighbours: Vec<u64>,
     /// Whether it has taken all its steps.
     pub finished: bool,
+    /// Of the mode `full_sync`: the last round of which it has said a delta; 0: none yet.
+    pub round: u64,
 }
 
 /// Where a peer can be reached.

@@ -220,6 +220,7 @@ mod tests {
             heard: Hash::ZERO,
             neighbours: Vec::new(),
             finished: false,
+            round: 0,
         };
         peer.handle(Time(0), Input::Message { from, message: Message::Status(status) });
     }

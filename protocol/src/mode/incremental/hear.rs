@@ -48,7 +48,7 @@ impl Peer {
             self.note_known(from, origin, seq);
             return;
         }
-        if self.is_waiting(&signed) {
+        if self.is_waiting(&signed) || self.rounds.holds(&signed) {
             return;
         }
         if !self.is_allowed(origin.peer) {
@@ -64,7 +64,7 @@ impl Peer {
     /// Takes a checked delta, decoded in `scratch`.
     pub(super) fn take(&mut self, from: PeerId, delta: Delta) {
         let (origin, seq) = (delta.origin(), delta.seq());
-        let Some(delta) = self.gate(delta) else {
+        let Some(delta) = self.in_time(delta).and_then(|delta| self.gate(delta)) else {
             self.note_known(from, origin, seq);
             return;
         };
@@ -100,7 +100,7 @@ impl Peer {
             if next.codec().decode(next.payload(), parameters, next.weight(), &mut self.scratch).is_err() {
                 continue;
             }
-            let Some(next) = self.gate(next) else { continue };
+            let Some(next) = self.in_time(next).and_then(|next| self.gate(next)) else { continue };
             if let Arrival::Ready(more) = self.log.offer_one(next) {
                 ready.extend(more);
             }
@@ -113,6 +113,7 @@ impl Peer {
             let (origin, seq) = (delta.origin(), delta.seq());
             self.members.spoke(origin.peer, self.now);
             self.guard.note_accepted(delta);
+            self.rounds.note(origin.peer, delta.header().round);
             self.event(Event::DeltaHeard { origin, seq });
             self.offers.fresh.entry(origin).and_modify(|range| range.1 = seq).or_insert((seq, seq));
         }

@@ -101,7 +101,7 @@ impl Peer {
         self.take_again(hold.into_waiting().collect());
     }
 
-    fn take_again(&mut self, deltas: Vec<Delta>) {
+    pub(crate) fn take_again(&mut self, deltas: Vec<Delta>) {
         for delta in deltas {
             let decoded =
                 delta.codec().decode(delta.payload(), self.context.parameters, delta.weight(), &mut self.scratch);

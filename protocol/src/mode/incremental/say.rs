@@ -10,7 +10,7 @@ use crate::wire::Message;
 
 impl Peer {
     /// The learner took a delta out of the residual: it is in our base already, now it goes to the others.
-    pub(super) fn say_delta(&mut self, seq: u64, heard: Hash, weight: Weight, taken: TakenDelta) {
+    pub(super) fn say_delta(&mut self, seq: u64, heard: Hash, weight: Weight, round: u64, taken: TakenDelta) {
         let payload_bytes = taken.payload.len();
         let header = Header {
             origin: self.origin,
@@ -19,6 +19,7 @@ impl Peer {
             heard,
             steps: std::mem::take(&mut self.schedule.unsaid_steps),
             samples: std::mem::take(&mut self.schedule.unsaid_samples),
+            round,
             weight: weight.raw(),
             codec: self.context.codec.wire_id(),
             l2_norm: taken.l2_norm,

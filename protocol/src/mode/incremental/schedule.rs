@@ -39,6 +39,7 @@ pub(crate) enum Pending {
         seq: u64,
         heard: Hash,
         weight: Weight,
+        round: u64,
     },
     Apply,
     Retract,
@@ -164,9 +165,9 @@ impl Schedule {
         self.steps_per_second
     }
 
-    /// Whether the epochs that were asked for are over.
-    pub(crate) fn is_finished(&self) -> bool {
-        self.training.epochs.is_some_and(|epochs| self.epochs_done >= epochs) || self.is_done()
+    /// Whether as many epochs as were asked for are over.
+    pub(crate) fn epochs_are_over(&self) -> bool {
+        self.training.epochs.is_some_and(|epochs| self.epochs_done >= epochs)
     }
 
     /// Whether no step is to come and every delta is said.
@@ -188,7 +189,7 @@ impl Schedule {
         open && !self.stopping
     }
 
-    pub(super) fn delta_pending(&self) -> bool {
+    pub(crate) fn delta_pending(&self) -> bool {
         self.pending.iter().any(|pending| matches!(pending, Pending::TakeDelta { .. }))
     }
 
@@ -229,6 +230,7 @@ impl Schedule {
 impl Peer {
     /// Fills the learner's queue.
     pub(crate) fn pump(&mut self) {
+        self.move_rounds();
         if self.schedule.queued(|p| matches!(p, Pending::Apply)) < APPLY_QUEUED_MAX
             || self.schedule.ready.len() >= READY_MAX
         {
@@ -236,6 +238,7 @@ impl Peer {
         }
         self.restore_when_possible();
         while self.schedule.running
+            && !self.rounds.is_open()
             && !self.snapshots.is_restoring()
             && self.schedule.more_steps()
             && self.schedule.queued(|p| matches!(p, Pending::Train)) < TRAIN_QUEUED_MAX
@@ -269,7 +272,11 @@ impl Peer {
             if last && gossip && self.schedule.since_delta > 0 {
                 self.issue_take_delta();
             }
-            self.issue_evaluation();
+            if self.rounds.is_open() {
+                self.rounds.evaluate_at_close();
+            } else {
+                self.issue_evaluation();
+            }
         }
     }
 
@@ -286,10 +293,16 @@ impl Peer {
         self.schedule.deltas_issued += 1;
         let seq = self.schedule.deltas_issued;
         let heard = self.log.set_hash();
-        let gain = self.schedule.brake.gain_of_next_delta(self.config.gossip.gain);
-        let wanted = Weight::for_swarm(gain, self.members.live_peers(self.now));
+        let wanted = if self.in_rounds() {
+            Weight::for_swarm(self.config.gossip.gain, 1 + self.round_members().len())
+        } else {
+            let gain = self.schedule.brake.gain_of_next_delta(self.config.gossip.gain);
+            Weight::for_swarm(gain, self.members.live_peers(self.now))
+        };
         let weight = self.context.limits.weight(seq, wanted);
-        self.issue(Command::TakeDelta { codec: self.context.codec, weight }, Pending::TakeDelta { seq, heard, weight });
+        let round = self.open_round();
+        let pending = Pending::TakeDelta { seq, heard, weight, round };
+        self.issue(Command::TakeDelta { codec: self.context.codec, weight }, pending);
         self.schedule.since_delta = 0;
         self.schedule.watch.delta_issued();
         self.schedule.delta_due = self.first_due();
@@ -305,7 +318,7 @@ impl Peer {
         if self.config.gossip.enabled { Weights::Base } else { Weights::Local }
     }
 
-    fn issue_evaluation(&mut self) {
+    pub(crate) fn issue_evaluation(&mut self) {
         self.flush_ready();
         let pending = Pending::Epoch {
             epoch: self.schedule.epochs_issued,
@@ -368,7 +381,7 @@ impl Peer {
         self.schedule.ready.extend(deltas);
     }
 
-    pub(super) fn flush_ready(&mut self) {
+    pub(crate) fn flush_ready(&mut self) {
         if !self.schedule.ready.is_empty() {
             let deltas = shared(std::mem::take(&mut self.schedule.ready));
             self.issue(Command::Apply { deltas }, Pending::Apply);
@@ -387,8 +400,8 @@ impl Peer {
                 self.schedule.brake.trained(trained.mean_loss, trained.steps, self.config.gossip.steps);
                 self.watch_loss(&trained);
             }
-            (Pending::TakeDelta { seq, heard, weight }, Computed::DeltaTaken(taken)) => {
-                self.say_delta(seq, heard, weight, taken);
+            (Pending::TakeDelta { seq, heard, weight, round }, Computed::DeltaTaken(taken)) => {
+                self.say_delta(seq, heard, weight, round, taken);
             }
             (Pending::Measure { since, deltas }, Computed::Measured(measured)) => {
                 self.measured(since, deltas, measured)

@@ -99,16 +99,17 @@ impl Peer {
 
     pub(crate) fn begin_training(&mut self) {
         self.event(Event::TrainingStarted { deltas: self.log.deltas() });
+        self.begin_rounds();
         self.schedule.run();
         self.announce();
     }
 
     pub(super) fn note_training_done(&mut self) {
-        if !self.session.training_done && self.schedule.is_finished() {
+        if !self.session.training_done && self.is_finished() {
             self.session.training_done = true;
             self.event(Event::TrainingDone { steps: self.schedule.steps_done() });
         }
-        if !self.session.resting && self.schedule.is_done() {
+        if !self.session.resting && self.is_done() {
             self.session.resting = true;
             // Not at the next heartbeat: whoever settles now is to know that the last of our deltas is said.
             self.announce();
@@ -142,7 +143,7 @@ impl Peer {
         if self.schedule.final_pending() || self.session.stopped {
             return;
         }
-        let settled = self.schedule.is_done() && (!self.config.gossip.enabled || self.is_settled());
+        let settled = self.is_done() && (!self.config.gossip.enabled || self.is_settled());
         if settled || self.now >= until {
             self.issue_final();
             return;

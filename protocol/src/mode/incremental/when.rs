@@ -71,6 +71,11 @@ impl Peer {
     }
 
     fn verdict(&self) -> Verdict {
+        if self.in_rounds() {
+            // All take equal steps: a round is one step of the swarm, at whatever speed.
+            let more = self.config.gossip.steps.max(1).saturating_sub(self.schedule.since_delta);
+            return if more == 0 { Verdict::Say } else { Verdict::Wait(more) };
+        }
         let statuses = self.members.neighbours().filter_map(|(_, neighbour)| neighbour.status.as_ref());
         let speeds: Vec<f32> =
             statuses.filter(|status| !status.finished).map(|status| status.steps_per_second).collect();

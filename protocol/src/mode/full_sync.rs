@@ -1,0 +1,209 @@
+//! Full-scale synchronization: rounds with a barrier, on the delta log.
+//!
+//! ```text
+//! round r    H steps, then v = theta - b is said with w = gain / members and the number r
+//!            wait until the delta of round r of every member is in the log
+//!            b += sum_j round(w v_j);  theta likewise;  r += 1
+//! ```
+//!
+//! With H = 1, a dense codec and gain 1 the sum is the mean of the members' steps: data-parallel SGD with the batches of all
+//! (each peer's momentum is linear in its own gradients, so the mean of the momenta is the momentum of the mean). That makes
+//! this mode the oracle for the others, see `tests/it/oracle.rs`. The bits of `b` do not hang on who was a member where:
+//! whatever is in the log goes into the base, as everywhere.
+//!
+//! Members of a round: neighbours that train (they were there when we began, or have said a round since), and peers beyond
+//! them whose deltas come by way of others. Not those that are done, gone, on hold, or evicted: whose delta is missing
+//! [`Gossip::round_deadline`](crate::config::Gossip::round_deadline) after ours was said is named and not waited for, until
+//! it says a delta of a round that is not older than the last one.
+//!
+//! A delta that comes before ours of the same round has been said waits ([`Rounds::early`]): applied at once it would change
+//! the weights in the middle of our round. It is not in the log meanwhile, so our version vector does not claim it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::config::Mode;
+use crate::event::{Event, Timer};
+use crate::id::{Origin, PeerId};
+use crate::log::{Delta, SignedDelta};
+use crate::peer::Peer;
+use crate::time::Time;
+
+/// Deltas of rounds to come that wait here; what is beyond comes again with anti-entropy.
+const EARLY_MAX: usize = 1024;
+/// And their bytes.
+const EARLY_BYTES_MAX: usize = 256 << 20;
+
+/// Where this peer stands in its rounds. Idle in other modes.
+#[derive(Debug, Default)]
+pub(crate) struct Rounds {
+    /// The round whose steps are taken, or whose deltas are awaited; 0 before the first.
+    round: u64,
+    /// Since when our delta of this round is on its way: until the round closes.
+    open_until: Option<Time>,
+    /// The newest round of each peer of which a delta is in our log.
+    heard: BTreeMap<PeerId, u64>,
+    /// Who was there when we began, and is waited for before it has said anything.
+    company: BTreeSet<PeerId>,
+    evicted: BTreeSet<PeerId>,
+    early: BTreeMap<(Origin, u64), Delta>,
+    early_bytes: usize,
+    /// An epoch ended with this round: the base is looked at when it is whole.
+    evaluation_due: bool,
+}
+
+impl Rounds {
+    /// Whether deltas of others are awaited, and no step is to be taken.
+    pub(crate) fn is_open(&self) -> bool {
+        self.open_until.is_some()
+    }
+
+    /// The last round that we have said a delta of.
+    pub(crate) fn said(&self) -> u64 {
+        if self.is_open() { self.round } else { self.round.saturating_sub(1) }
+    }
+
+    pub(crate) fn evaluation_due(&self) -> bool {
+        self.evaluation_due
+    }
+
+    /// Has the epoch's evaluation wait for the end of the round.
+    pub(crate) fn evaluate_at_close(&mut self) {
+        self.evaluation_due = true;
+    }
+
+    /// Whether that delta waits already.
+    pub(crate) fn holds(&self, signed: &SignedDelta) -> bool {
+        let key = (signed.header.origin, signed.header.seq);
+        self.early.get(&key).is_some_and(|delta| **delta.signed() == *signed)
+    }
+
+    /// Whether a delta of that round would change the weights in the middle of ours.
+    fn is_early(&self, round: u64) -> bool {
+        round > self.said()
+    }
+
+    fn hold(&mut self, delta: Delta) {
+        if self.early.len() < EARLY_MAX && self.early_bytes + delta.bytes() <= EARLY_BYTES_MAX {
+            self.early_bytes += delta.bytes();
+            if let Some(before) = self.early.insert((delta.origin(), delta.seq()), delta) {
+                self.early_bytes -= before.bytes();
+            }
+        }
+    }
+
+    /// What waited and is early no more, in chain order.
+    fn take_due(&mut self) -> Vec<Delta> {
+        let said = self.said();
+        let due = self.early.extract_if(.., |_, delta| delta.header().round <= said);
+        let due: Vec<Delta> = due.map(|(_, delta)| delta).collect();
+        self.early_bytes -= due.iter().map(Delta::bytes).sum::<usize>();
+        due
+    }
+
+    /// A delta of that peer is in the log.
+    pub(crate) fn note(&mut self, peer: PeerId, round: u64) {
+        let newest = self.heard.entry(peer).or_insert(0);
+        *newest = round.max(*newest);
+        // A peer that paused is back when it is at most one round late; a slow one never is.
+        if round + 1 >= self.round {
+            self.evicted.remove(&peer);
+        }
+    }
+}
+
+impl Peer {
+    pub(crate) fn in_rounds(&self) -> bool {
+        self.config.gossip.mode == Mode::FullSync && self.config.gossip.enabled
+    }
+
+    /// Training begins: with the first round, or with the one that the others come to next.
+    pub(crate) fn begin_rounds(&mut self) {
+        if !self.in_rounds() {
+            return;
+        }
+        let announced = self.members.neighbours().filter_map(|(_, neighbour)| neighbour.status.as_ref());
+        let newest = announced.map(|status| status.round).chain(self.rounds.heard.values().copied()).max();
+        self.rounds.round = newest.unwrap_or(0).saturating_add(1);
+        self.rounds.company = self.members.neighbour_ids().into_iter().collect();
+    }
+
+    /// Our delta of this round was issued: from now on those of the others are taken. Returns its number.
+    pub(crate) fn open_round(&mut self) -> u64 {
+        if !self.in_rounds() {
+            return 0;
+        }
+        let until = self.now + self.config.gossip.round_deadline;
+        self.rounds.open_until = Some(until);
+        self.set_timer(until, Timer::Round);
+        self.rounds.round
+    }
+
+    /// Lets a delta pass that does not disturb our round; `None`: it waits.
+    pub(crate) fn in_time(&mut self, delta: Delta) -> Option<Delta> {
+        if self.in_rounds() && self.rounds.is_early(delta.header().round) {
+            self.rounds.hold(delta);
+            return None;
+        }
+        Some(delta)
+    }
+
+    /// Peers whose deltas make a round whole, we not among them.
+    pub(crate) fn round_members(&self) -> Vec<PeerId> {
+        let rounds = &self.rounds;
+        let held: BTreeSet<PeerId> = self.guard.holds.keys().map(|origin| origin.peer).collect();
+        let wanted = |peer: &PeerId| !rounds.evicted.contains(peer) && !held.contains(peer);
+        let near = self.members.neighbours().filter(|(peer, neighbour)| {
+            let status = neighbour.status.as_ref();
+            let trains = rounds.company.contains(peer)
+                || rounds.heard.contains_key(peer)
+                || status.is_some_and(|status| status.round > 0);
+            trains && !status.is_some_and(|status| status.finished)
+        });
+        let far = rounds.heard.keys().filter(|peer| {
+            **peer != self.origin.peer
+                && self.members.neighbour(**peer).is_none()
+                && self.members.lives(**peer, self.now)
+        });
+        near.map(|(peer, _)| peer).chain(far.copied()).filter(wanted).collect()
+    }
+
+    /// Takes what waited for our own delta, and closes the round when every member's is in.
+    pub(crate) fn move_rounds(&mut self) {
+        if !self.in_rounds() {
+            return;
+        }
+        if self.rounds.is_open() {
+            let due = self.rounds.take_due();
+            self.take_again(due);
+        }
+        if !self.rounds.is_open() || self.schedule.delta_pending() {
+            return;
+        }
+        let members = self.round_members();
+        let heard = |peer: &PeerId| self.rounds.heard.get(peer).copied().unwrap_or(0);
+        // Who was away finds the others some rounds on, and goes on with theirs.
+        let reached = members.iter().map(heard).min().unwrap_or(self.rounds.round);
+        if reached >= self.rounds.round {
+            self.rounds.open_until = None;
+            self.rounds.round = reached.max(self.rounds.round + 1);
+            self.flush_ready();
+            if std::mem::take(&mut self.rounds.evaluation_due) {
+                self.issue_evaluation();
+            }
+        }
+    }
+
+    /// The round takes too long.
+    pub(crate) fn round_overdue(&mut self) {
+        if self.rounds.open_until.is_none_or(|until| self.now < until) {
+            return;
+        }
+        let round = self.rounds.round;
+        let late = |peer: &PeerId| self.rounds.heard.get(peer).is_none_or(|&heard| heard < round);
+        let late: Vec<PeerId> = self.round_members().into_iter().filter(late).collect();
+        for peer in late {
+            self.rounds.evicted.insert(peer);
+            self.event(Event::RoundEvicted { peer, round });
+        }
+    }
+}
