@@ -57,6 +57,8 @@ pub struct View {
     pub resting: bool,
     /// Deltas in the log, bytes.
     pub log_bytes: usize,
+    /// Of the mode `full_sync`: the last round said.
+    pub round: u64,
 }
 
 /// Counters for [`View`].
@@ -199,6 +201,7 @@ impl Peer {
             finished: self.is_finished(),
             resting: self.is_done(),
             log_bytes: self.log.bytes(),
+            round: self.rounds.said(),
         }
     }
 

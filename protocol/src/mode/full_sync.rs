@@ -24,7 +24,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::config::Mode;
 use crate::event::{Event, Timer};
 use crate::id::{Origin, PeerId};
-use crate::log::{Delta, SignedDelta};
+use crate::log::{Delta, SignedDelta, VersionVector};
 use crate::peer::Peer;
 use crate::time::Time;
 
@@ -40,7 +40,7 @@ pub(crate) struct Rounds {
     round: u64,
     /// Since when our delta of this round is on its way: until the round closes.
     open_until: Option<Time>,
-    /// The newest round of each peer of which a delta is in our log.
+    /// The round of the newest delta of each peer in our log.
     heard: BTreeMap<PeerId, u64>,
     /// Who was there when we began, and is waited for before it has said anything.
     company: BTreeSet<PeerId>,
@@ -77,11 +77,6 @@ impl Rounds {
         self.early.get(&key).is_some_and(|delta| **delta.signed() == *signed)
     }
 
-    /// Whether a delta of that round would change the weights in the middle of ours.
-    fn is_early(&self, round: u64) -> bool {
-        round > self.said()
-    }
-
     fn hold(&mut self, delta: Delta) {
         if self.early.len() < EARLY_MAX && self.early_bytes + delta.bytes() <= EARLY_BYTES_MAX {
             self.early_bytes += delta.bytes();
@@ -91,10 +86,9 @@ impl Rounds {
         }
     }
 
-    /// What waited and is early no more, in chain order.
-    fn take_due(&mut self) -> Vec<Delta> {
-        let said = self.said();
-        let due = self.early.extract_if(.., |_, delta| delta.header().round <= said);
+    /// What waited and is of a round up to `last`, in chain order.
+    fn take_due(&mut self, last: u64) -> Vec<Delta> {
+        let due = self.early.extract_if(.., |_, delta| delta.header().round <= last);
         let due: Vec<Delta> = due.map(|(_, delta)| delta).collect();
         self.early_bytes -= due.iter().map(Delta::bytes).sum::<usize>();
         due
@@ -102,8 +96,7 @@ impl Rounds {
 
     /// A delta of that peer is in the log.
     pub(crate) fn note(&mut self, peer: PeerId, round: u64) {
-        let newest = self.heard.entry(peer).or_insert(0);
-        *newest = round.max(*newest);
+        self.heard.insert(peer, round);
         // A peer that paused is back when it is at most one round late; a slow one never is.
         if round + 1 >= self.round {
             self.evicted.remove(&peer);
@@ -116,14 +109,12 @@ impl Peer {
         self.config.gossip.mode == Mode::FullSync && self.config.gossip.enabled
     }
 
-    /// Training begins: with the first round, or with the one that the others come to next.
+    /// Training begins: with the first round, or with the one that the others are in.
     pub(crate) fn begin_rounds(&mut self) {
         if !self.in_rounds() {
             return;
         }
-        let announced = self.members.neighbours().filter_map(|(_, neighbour)| neighbour.status.as_ref());
-        let newest = announced.map(|status| status.round).chain(self.rounds.heard.values().copied()).max();
-        self.rounds.round = newest.unwrap_or(0).saturating_add(1);
+        self.rounds.round = self.newest_round().max(1);
         self.rounds.company = self.members.neighbour_ids().into_iter().collect();
     }
 
@@ -140,11 +131,49 @@ impl Peer {
 
     /// Lets a delta pass that does not disturb our round; `None`: it waits.
     pub(crate) fn in_time(&mut self, delta: Delta) -> Option<Delta> {
-        if self.in_rounds() && self.rounds.is_early(delta.header().round) {
+        if self.in_rounds() && delta.header().round > self.last_round_taken() {
             self.rounds.hold(delta);
             return None;
         }
         Some(delta)
+    }
+
+    /// The newest round that anybody is known to have said a delta of.
+    fn newest_round(&self) -> u64 {
+        let announced = self.members.neighbours().filter_map(|(_, neighbour)| neighbour.status.as_ref());
+        announced.map(|status| status.round).chain(self.rounds.heard.values().copied()).max().unwrap_or(0)
+    }
+
+    /// The newest round whose deltas may go into the base now; any, while no step is disturbed by it.
+    fn last_round_taken(&self) -> u64 {
+        if self.session.is_joining() {
+            // We are about to take part in the newest one, from where the others have begun it.
+            self.newest_round().saturating_sub(1)
+        } else if self.schedule.is_running() || self.rounds.is_open() {
+            self.rounds.said()
+        } else {
+            u64::MAX
+        }
+    }
+
+    /// Whether that peer has said its delta of this round, or skipped it: the next one in its chain is of a later round.
+    fn is_in(&self, peer: &PeerId) -> bool {
+        let first = Origin { peer: *peer, incarnation: 0 };
+        let waits = self.rounds.early.range((first, 0)..).next();
+        let skipped =
+            waits.is_some_and(|(&(origin, seq), _)| origin.peer == *peer && seq == self.log.heard().get(&origin) + 1);
+        skipped || self.rounds.heard.get(peer).is_some_and(|&round| round >= self.rounds.round)
+    }
+
+    /// All that we have, what waits for our own round among it.
+    pub(crate) fn heard_and_waiting(&self) -> VersionVector {
+        let mut all = self.log.heard().clone();
+        for &(origin, seq) in self.rounds.early.keys() {
+            if seq == all.get(&origin) + 1 {
+                all.raise(origin, seq);
+            }
+        }
+        all
     }
 
     /// Peers whose deltas make a round whole, we not among them.
@@ -172,25 +201,38 @@ impl Peer {
         if !self.in_rounds() {
             return;
         }
-        if self.rounds.is_open() {
-            let due = self.rounds.take_due();
-            self.take_again(due);
-        }
+        let due = self.rounds.take_due(self.last_round_taken());
+        self.take_again(due);
         if !self.rounds.is_open() || self.schedule.delta_pending() {
             return;
         }
         let members = self.round_members();
-        let heard = |peer: &PeerId| self.rounds.heard.get(peer).copied().unwrap_or(0);
-        // Who was away finds the others some rounds on, and goes on with theirs.
-        let reached = members.iter().map(heard).min().unwrap_or(self.rounds.round);
-        if reached >= self.rounds.round {
-            self.rounds.open_until = None;
-            self.rounds.round = reached.max(self.rounds.round + 1);
-            self.flush_ready();
-            if std::mem::take(&mut self.rounds.evaluation_due) {
-                self.issue_evaluation();
-            }
+        if members.iter().all(|peer| self.is_in(peer)) {
+            // Who was away finds the others more than a round on, and goes on with theirs.
+            let next = self.rounds.round + 1;
+            let theirs = self.usual_round(&members);
+            self.close_round(if theirs > next { theirs } else { next });
         }
+    }
+
+    fn close_round(&mut self, next: u64) {
+        self.rounds.open_until = None;
+        self.rounds.round = next;
+        self.flush_ready();
+        if std::mem::take(&mut self.rounds.evaluation_due) {
+            self.issue_evaluation();
+        }
+    }
+
+    /// The lower median of the rounds that the members and we have said last: a minority cannot name one that nobody is in.
+    fn usual_round(&self, members: &[PeerId]) -> u64 {
+        let announced = |peer: &PeerId| {
+            let status = self.members.neighbour(*peer).and_then(|neighbour| neighbour.status.as_ref());
+            status.map_or(0, |status| status.round).max(self.rounds.heard.get(peer).copied().unwrap_or(0))
+        };
+        let mut said: Vec<u64> = members.iter().map(announced).chain([self.rounds.said()]).collect();
+        said.sort_unstable();
+        said[(said.len() - 1) / 2]
     }
 
     /// The round takes too long.
@@ -199,9 +241,14 @@ impl Peer {
             return;
         }
         let round = self.rounds.round;
-        let late = |peer: &PeerId| self.rounds.heard.get(peer).is_none_or(|&heard| heard < round);
-        let late: Vec<PeerId> = self.round_members().into_iter().filter(late).collect();
-        for peer in late {
+        let members = self.round_members();
+        let usual = self.usual_round(&members);
+        if usual + 1 < round {
+            // We ran ahead alone, cut off from the others: back to where they are.
+            self.close_round(usual + 1);
+            return;
+        }
+        for peer in members.into_iter().filter(|peer| !self.is_in(peer)).collect::<Vec<_>>() {
             self.rounds.evicted.insert(peer);
             self.event(Event::RoundEvicted { peer, round });
         }

@@ -19,9 +19,9 @@ pub enum Lie {
 pub struct Quadratic {
     pub theta: Vec<f32>,
     pub base: Vec<i32>,
-    target: Vec<f32>,
+    pub target: Vec<f32>,
     optimum: Vec<f32>,
-    rate: f32,
+    pub rate: f32,
     /// Sum of all that the optimizer did, and of all that was said of it: emitted + residual = progress.
     pub progress: Vec<f64>,
     pub emitted: Vec<f64>,
@@ -38,7 +38,7 @@ impl Quadratic {
         let spread = spread * (index as f32 - (peers as f32 - 1.0) / 2.0);
         let optimum: Vec<f32> = (0..parameters).map(|i| ((i * 37 % 101) as f32 - 50.0) / 50.0).collect();
         let target = optimum.iter().enumerate().map(|(i, o)| o + 0.1 * spread * if i % 2 == 0 { 1.0 } else { -1.0 });
-        let base: Vec<i32> = (0..parameters).map(|i| from_f32((i % 7) as f32 / 100.0)).collect();
+        let base: Vec<i32> = (0..parameters).map(|i| from_f32(Self::start(i))).collect();
         Self {
             theta: base.iter().map(|&b| to_f32(b)).collect(),
             target: target.collect(),
@@ -52,6 +52,11 @@ impl Quadratic {
             noise: index as u64 + 1,
             base,
         }
+    }
+
+    /// Initial value of parameter `i`.
+    pub fn start(i: usize) -> f32 {
+        (i % 7) as f32 / 100.0
     }
 
     /// Mean squared distance of the base from the optimum.

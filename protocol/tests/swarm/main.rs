@@ -4,6 +4,7 @@
 
 mod learner;
 mod network;
+mod rounds;
 mod trust;
 
 use network::{Faults, Network, context};

@@ -235,6 +235,10 @@ impl Network {
         &self.nodes[&id].learner
     }
 
+    pub fn learner_mut(&mut self, id: PeerId) -> &mut Quadratic {
+        &mut self.nodes.get_mut(&id).expect("it was started").learner
+    }
+
     pub fn events(&self, id: PeerId) -> &[Event] {
         &self.nodes[&id].events
     }

@@ -184,6 +184,11 @@ impl Schedule {
         self.running = true;
     }
 
+    /// Whether steps are taken, or will be.
+    pub(crate) fn is_running(&self) -> bool {
+        self.running && self.more_steps()
+    }
+
     fn more_steps(&self) -> bool {
         let open = self.training.overtime || self.training.epochs.is_none_or(|epochs| self.epochs_issued < epochs);
         open && !self.stopping

@@ -44,6 +44,10 @@ impl Session {
         self.stopped
     }
 
+    pub(crate) fn is_joining(&self) -> bool {
+        self.joining.is_some()
+    }
+
     pub(super) fn is_finishing(&self) -> bool {
         self.settling_until.is_some()
     }
@@ -90,7 +94,7 @@ impl Peer {
         // Company that waits for company of its own would be left behind: on a busy machine by a whole run.
         let ready = self.members.neighbours().filter(|(_, neighbour)| neighbour.is_in_company(wanted)).count();
         let enough = (joining.in_company && ready >= wanted) || self.now >= joining.grace_until;
-        let caught_up = self.log.heard().covers(&joining.target) && !self.snapshots.is_taking();
+        let caught_up = self.heard_and_waiting().covers(&joining.target) && !self.snapshots.is_taking();
         if (enough && caught_up) || self.now >= joining.begin_at_latest {
             self.session.joining = None;
             self.begin_training();

@@ -71,7 +71,9 @@ struct Seen {
 #[derive(Clone, Copy, Debug, Default)]
 struct Medians {
     origins: usize,
-    /// Whether most origins have said enough to be compared with closely.
+    /// Whether most origins have said enough for their lengths to be what is usual.
+    usual: bool,
+    /// And are enough of them for one to be compared with closely.
     settled: bool,
     norm: f32,
     weighted: f32,
@@ -241,13 +243,15 @@ impl Ledger {
         }
         // What was said in the past and arrives today is compared with what was usual then: norms shrink as training goes on.
         // Only what most of the swarm has said was usual: a few loud ones that spoke first were not.
-        let before = self.medians.filter(|(_, old)| old.settled).map_or((0.0, 0.0), |(at, old)| {
+        let before = self.medians.filter(|(_, old)| old.usual).map_or((0.0, 0.0), |(at, old)| {
             let kept = (-(now - at).as_secs_f64() / USUAL_MEMORY.as_secs_f64()).exp() as f32;
             (kept * old.norm, kept * old.weighted)
         });
+        let usual = 2 * settled > norms.len().max(self.live);
         let medians = Medians {
             origins: norms.len(),
-            settled: settled >= COMPANY_MIN && 2 * settled > norms.len().max(self.live),
+            usual,
+            settled: usual && settled >= COMPANY_MIN,
             norm: median(norms).max(before.0),
             weighted: median(weighted).max(before.1),
             steps: median(steps),
