@@ -59,3 +59,15 @@ fn peers_without_gossip_are_not_compared() {
     assert!(report.peers.iter().all(|peer| peer.finished() && peer.base_hash.is_none()), "{report:#?}");
     assert!(finished.stdout.contains("they did not gossip"), "{}", finished.stdout);
 }
+
+#[test]
+fn a_synchronous_swarm_survives_a_kill_and_takes_the_peer_back() {
+    let arguments =
+        ["--device", "cpu", "--mode", "full_sync", "--epochs", EPOCHS, "--kill", "2@1.5", "--restart", "2@3"];
+    let (report, _) = sim(&arguments, Duration::from_secs(180));
+    assert_good(&report, 4, 0.93);
+    assert_eq!(report.peers[2].lives, 2);
+    // Rounds: nobody who lived through it has said more than the others.
+    let said = [0, 1, 3].map(|i| report.peers[i].deltas_said);
+    assert!(said.iter().all(|said| said.abs_diff(said[0]) <= 2), "{said:?}");
+}

@@ -16,7 +16,7 @@ pub mod attackers;
 mod body;
 pub mod checks;
 pub mod faults;
-mod network;
+pub mod network;
 mod quadratic;
 pub mod scenario;
 mod swarm;
