@@ -69,5 +69,5 @@ fn a_synchronous_swarm_survives_a_kill_and_takes_the_peer_back() {
     assert_eq!(report.peers[2].lives, 2);
     // Rounds: nobody who lived through it has said more than the others.
     let said = [0, 1, 3].map(|i| report.peers[i].deltas_said);
-    assert!(said.iter().all(|said| said.abs_diff(said[0]) <= 2), "{said:?}");
+    assert!(said.iter().all(|other| other.abs_diff(said[0]) <= 2), "{said:?}");
 }

@@ -88,8 +88,9 @@ impl Rounds {
 
     /// What waited and is of a round up to `last`, in chain order.
     fn take_due(&mut self, last: u64) -> Vec<Delta> {
-        let due = self.early.extract_if(.., |_, delta| delta.header().round <= last);
-        let due: Vec<Delta> = due.map(|(_, delta)| delta).collect();
+        let is_due = |delta: &&Delta| delta.header().round <= last;
+        let due: Vec<Delta> = self.early.values().filter(is_due).cloned().collect();
+        self.early.retain(|_, delta| !is_due(&&*delta));
         self.early_bytes -= due.iter().map(Delta::bytes).sum::<usize>();
         due
     }
