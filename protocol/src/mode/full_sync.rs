@@ -29,7 +29,13 @@ use crate::peer::Peer;
 use crate::time::Time;
 
 /// Deltas of rounds to come that wait here; what is beyond comes again with anti-entropy.
-const EARLY_MAX: usize = 1024;
+const EARLY_MAX: usize = 4096;
+/// Of one origin: an honest one is a round ahead, or we are behind and skip rounds soon.
+const EARLY_OF_ONE_MAX: usize = 64;
+/// A round beyond this is nobody's: whoever followed a liar there would soon say numbers that end every link.
+const ROUND_FOLLOWED_MAX: u64 = 1 << 46;
+/// A peer that is evicted again and again is taken back after up to 2 to the power of this many rounds.
+const EVICTED_DOUBLINGS_MAX: u32 = 16;
 /// And their bytes.
 const EARLY_BYTES_MAX: usize = 256 << 20;
 
@@ -44,7 +50,10 @@ pub(crate) struct Rounds {
     heard: BTreeMap<PeerId, u64>,
     /// Who was there when we began, and is waited for before it has said anything.
     company: BTreeSet<PeerId>,
-    evicted: BTreeSet<PeerId>,
+    /// Who is not waited for, up to which round at least.
+    evicted: BTreeMap<PeerId, u64>,
+    /// How often that happened to each.
+    evictions: BTreeMap<PeerId, u32>,
     early: BTreeMap<(Origin, u64), Delta>,
     early_bytes: usize,
     /// An epoch ended with this round: the base is looked at when it is whole.
@@ -78,7 +87,10 @@ impl Rounds {
     }
 
     fn hold(&mut self, delta: Delta) {
-        if self.early.len() < EARLY_MAX && self.early_bytes + delta.bytes() <= EARLY_BYTES_MAX {
+        let origin = delta.origin();
+        let of_one = self.early.range((origin, 0)..=(origin, u64::MAX)).count();
+        let room = self.early.len() < EARLY_MAX && of_one < EARLY_OF_ONE_MAX;
+        if room && self.early_bytes + delta.bytes() <= EARLY_BYTES_MAX {
             self.early_bytes += delta.bytes();
             if let Some(before) = self.early.insert((delta.origin(), delta.seq()), delta) {
                 self.early_bytes -= before.bytes();
@@ -99,9 +111,16 @@ impl Rounds {
     pub(crate) fn note(&mut self, peer: PeerId, round: u64) {
         self.heard.insert(peer, round);
         // A peer that paused is back when it is at most one round late; a slow one never is.
-        if round + 1 >= self.round {
+        if round + 1 >= self.round && self.evicted.get(&peer).is_some_and(|&until| self.round >= until) {
             self.evicted.remove(&peer);
         }
+    }
+
+    /// Does not wait for that peer any more: the next round at least, twice as many each time.
+    fn evict(&mut self, peer: PeerId) {
+        let times = self.evictions.entry(peer).or_insert(0);
+        self.evicted.insert(peer, self.round.saturating_add(1 << *times));
+        *times = (*times + 1).min(EVICTED_DOUBLINGS_MAX);
     }
 }
 
@@ -115,7 +134,7 @@ impl Peer {
         if !self.in_rounds() {
             return;
         }
-        self.rounds.round = self.newest_round().max(1);
+        self.rounds.round = self.their_round().max(1);
         self.rounds.company = self.members.neighbour_ids().into_iter().collect();
     }
 
@@ -139,17 +158,18 @@ impl Peer {
         Some(delta)
     }
 
-    /// The newest round that anybody is known to have said a delta of.
-    fn newest_round(&self) -> u64 {
-        let announced = self.members.neighbours().filter_map(|(_, neighbour)| neighbour.status.as_ref());
-        announced.map(|status| status.round).chain(self.rounds.heard.values().copied()).max().unwrap_or(0)
+    /// The round that the neighbours are in, while we are not in any.
+    fn their_round(&self) -> u64 {
+        let statuses = self.members.neighbours().filter_map(|(_, neighbour)| neighbour.status.as_ref());
+        let begun = statuses.filter(|status| status.round > 0 && !status.finished);
+        median(begun.map(|status| status.round).collect())
     }
 
     /// The newest round whose deltas may go into the base now; any, while no step is disturbed by it.
     fn last_round_taken(&self) -> u64 {
         if self.session.is_joining() {
             // We are about to take part in the newest one, from where the others have begun it.
-            self.newest_round().saturating_sub(1)
+            self.their_round().saturating_sub(1)
         } else if self.schedule.is_running() || self.rounds.is_open() {
             self.rounds.said()
         } else {
@@ -181,7 +201,7 @@ impl Peer {
     pub(crate) fn round_members(&self) -> Vec<PeerId> {
         let rounds = &self.rounds;
         let held: BTreeSet<PeerId> = self.guard.holds.keys().map(|origin| origin.peer).collect();
-        let wanted = |peer: &PeerId| !rounds.evicted.contains(peer) && !held.contains(peer);
+        let wanted = |peer: &PeerId| !rounds.evicted.contains_key(peer) && !held.contains(peer);
         let near = self.members.neighbours().filter(|(peer, neighbour)| {
             let status = neighbour.status.as_ref();
             let trains = rounds.company.contains(peer)
@@ -231,9 +251,7 @@ impl Peer {
             let status = self.members.neighbour(*peer).and_then(|neighbour| neighbour.status.as_ref());
             status.map_or(0, |status| status.round).max(self.rounds.heard.get(peer).copied().unwrap_or(0))
         };
-        let mut said: Vec<u64> = members.iter().map(announced).chain([self.rounds.said()]).collect();
-        said.sort_unstable();
-        said[(said.len() - 1) / 2]
+        median(members.iter().map(announced).chain([self.rounds.said()]).collect())
     }
 
     /// The round takes too long.
@@ -250,8 +268,15 @@ impl Peer {
             return;
         }
         for peer in members.into_iter().filter(|peer| !self.is_in(peer)).collect::<Vec<_>>() {
-            self.rounds.evicted.insert(peer);
+            self.rounds.evict(peer);
             self.event(Event::RoundEvicted { peer, round });
         }
     }
+}
+
+/// The lower one; 0 of none.
+fn median(mut rounds: Vec<u64>) -> u64 {
+    rounds.retain(|&round| round <= ROUND_FOLLOWED_MAX);
+    rounds.sort_unstable();
+    rounds.get(rounds.len().saturating_sub(1) / 2).copied().unwrap_or(0)
 }

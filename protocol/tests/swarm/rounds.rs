@@ -3,8 +3,9 @@
 use protocol::codec::{DenseF32, TopK2Bit};
 use protocol::config::{Gossip, Mode, Training, TriggerRule};
 use protocol::fixed::{from_f32, to_f32};
-use protocol::id::PeerId;
+use protocol::id::{Hash, PeerId};
 use protocol::time::{Span, Time};
+use protocol::wire::{Message, SEQ_MAX, Status};
 use protocol::{Config, Event};
 
 use crate::learner::Quadratic;
@@ -99,6 +100,33 @@ fn whoever_is_too_slow_is_left_out_and_named() {
     for &id in &ids[..2] {
         assert_eq!(evictions(&network, id), [(ids[2], 1)], "once, and not in every round again");
     }
+}
+
+#[test]
+fn whoever_names_a_round_that_nobody_is_in_changes_nothing() {
+    let mut network = Network::new(rounds(3, 10), context(PARAMETERS, &DenseF32), Faults::NONE, 9);
+    let ids: Vec<_> = (0..4).map(|i| network.start(i, 4, STEP)).collect();
+    let lie = |network: &mut Network| {
+        let status = Status {
+            incarnation: 4,
+            steps: 1,
+            steps_per_second: 500.0,
+            train_loss: 1.0,
+            heard: Hash::ZERO,
+            neighbours: Vec::new(),
+            finished: false,
+            round: SEQ_MAX,
+        };
+        ids[..3].iter().for_each(|&id| network.inject(ids[3], id, &Message::Status(status.clone())));
+    };
+    // Before they begin, and while they train.
+    for _ in 0..40 {
+        network.run(network.now + Span::from_millis(100), |_| false);
+        lie(&mut network);
+    }
+    assert!(network.run(network.now + Span::from_secs(60), Network::all_done));
+    let view = network.peer(ids[0]).view();
+    assert!(view.round >= 200 && view.round < 300 && view.deltas_refused == 0, "{view:?}");
 }
 
 #[test]

@@ -55,6 +55,9 @@ pub struct VirtualRun {
     pub bytes_ratio: Option<f64>,
     /// `dense_bytes_per_peer / bytes_said_mean`
     pub said_ratio: Option<f64>,
+    /// `dense_bytes_per_peer / bytes_received_mean`
+    #[serde(default)]
+    pub heard_ratio: Option<f64>,
     /// Steps a peer had taken when the mean test loss first was at the scenario's target.
     pub steps_to_target: Option<u64>,
     /// Honest peers that some honest peer had on hold for a while.
@@ -168,6 +171,7 @@ pub const METRICS: &[&str] = &[
     "bytes_said_mean",
     "bytes_ratio",
     "said_ratio",
+    "heard_ratio",
     "agreed",
     "agreed_after_s",
     "agreed_after_rounds",
@@ -201,7 +205,7 @@ impl VirtualRun {
         (self.loss_mean, self.loss_worst) = (mean_loss, worst_loss);
         (self.bytes_sent_mean, self.bytes_received_mean, self.bytes_said_mean) = (sent, received, said);
         let ratio = |bytes: f64| (bytes > 0.0).then(|| self.dense_bytes_per_peer as f64 / bytes);
-        (self.bytes_ratio, self.said_ratio) = (ratio(sent), ratio(said));
+        (self.bytes_ratio, self.said_ratio, self.heard_ratio) = (ratio(sent), ratio(said), ratio(received));
     }
 
     /// The number of that name, see [`METRICS`]; `None` where the run has none.
@@ -218,6 +222,7 @@ impl VirtualRun {
             "bytes_said_mean" => Some(self.bytes_said_mean),
             "bytes_ratio" => self.bytes_ratio,
             "said_ratio" => self.said_ratio,
+            "heard_ratio" => self.heard_ratio,
             "agreed" => truth(self.agreed),
             "agreed_after_s" => self.agreed_after_s,
             "agreed_after_rounds" => self.agreed_after_rounds,
