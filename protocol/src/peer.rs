@@ -314,6 +314,7 @@ impl Peer {
         if self.members.disconnected(peer, self.now) {
             self.event(Event::NeighbourDown { peer, reason });
             self.snapshot_source_lost(peer);
+            self.rounds.gone(peer);
             self.try_begin();
             self.settle(false);
         }

@@ -116,6 +116,11 @@ impl Rounds {
         }
     }
 
+    /// The link to that peer closed: it is no member until a delta of it comes by another way.
+    pub(crate) fn gone(&mut self, peer: PeerId) {
+        self.heard.remove(&peer);
+    }
+
     /// Does not wait for that peer any more: the next round at least, twice as many each time.
     fn evict(&mut self, peer: PeerId) {
         let times = self.evictions.entry(peer).or_insert(0);
