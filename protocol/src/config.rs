@@ -248,7 +248,8 @@ pub struct Trust {
     pub rate_max: f32,
     /// Strikes that put an origin on hold; one fewer once others vote against it.
     pub strikes: u32,
-    /// A hold without a majority ends after this.
+    /// A hold without a majority ends after this. guess: votes are said again every two seconds, and whoever has no majority
+    /// after five of them gets none; until then the versions of the swarm differ.
     pub hold_max: Span,
     /// And is not repeated for the same reason for so long.
     pub hold_pause: Span,
@@ -262,7 +263,7 @@ impl Default for Trust {
             suspect_norm_factor: 3.0,
             rate_max: 64.0,
             strikes: 3,
-            hold_max: Span::from_secs(30),
+            hold_max: Span::from_secs(10),
             hold_pause: Span::from_secs(300),
         }
     }

@@ -1,5 +1,6 @@
 //! Names of things on the wire: 32-byte keys and hashes, and what they mean.
 
+use std::cmp::Ordering;
 use std::fmt;
 
 use bincode::{Decode, Encode};
@@ -33,10 +34,29 @@ impl fmt::Debug for Hash {
 }
 
 /// A peer: its ed25519 public key.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Encode, Decode)]
+#[derive(Clone, Copy, PartialEq, Eq, Encode, Decode)]
 pub struct PeerId(pub [u8; 32]);
 
+/// The order of the bytes. Most look-ups of the protocol compare peers, and the first eight bytes tell nearly all apart: one
+/// comparison of two numbers instead of a call.
+impl Ord for PeerId {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.leading().cmp(&other.leading()).then_with(|| self.0.cmp(&other.0))
+    }
+}
+
+impl PartialOrd for PeerId {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
 impl PeerId {
+    fn leading(&self) -> u64 {
+        let [a, b, c, d, e, f, g, h, ..] = self.0;
+        u64::from_be_bytes([a, b, c, d, e, f, g, h])
+    }
+
     /// The first 4 bytes in hex, for people.
     #[must_use]
     pub fn short(&self) -> String {

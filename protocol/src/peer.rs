@@ -9,13 +9,13 @@ use crate::codec::Decoded;
 use crate::config::Config;
 use crate::event::{Event, Input, Output, Timer};
 use crate::id::{Hash, Origin, PeerId};
-use crate::log::{Context, Exclusions, Head, Log, VersionVector};
+use crate::log::{Context, Delta, Exclusions, Head, Log, VersionVector};
 use crate::membership::{Membership, short_key};
 use crate::mode::full_sync::Rounds;
 use crate::mode::incremental::{Digest, Offers, Schedule, Session, Snapshots, Witness};
 use crate::time::Time;
 use crate::trust::{Guard, Identity};
-use crate::wire::{Message, PeerRecord, Status};
+use crate::wire::{Message, PeerRecord, Range, Status};
 
 /// Most short keys in a heartbeat.
 const STATUS_NEIGHBOURS_MAX: usize = 64;
@@ -133,9 +133,20 @@ impl Peer {
     }
 
     /// Before the first input: it holds these deltas already, from the disk of an earlier life. The learner must hold the
-    /// base that belongs to them.
-    pub fn resume(&mut self, heads: &[Head]) {
+    /// base that belongs to them. `tail` are the last deltas of that set, checked, each chain in order: what nobody else has
+    /// heard yet can be passed on only by whoever still has the delta itself.
+    pub fn resume(&mut self, heads: &[Head], tail: Vec<Delta>) {
         self.log.adopt(heads, &Exclusions::default());
+        for delta in tail.into_iter().rev() {
+            self.log.backfill(delta);
+        }
+    }
+
+    /// What the log retains of that set, for [`Peer::resume`]: each chain in order.
+    #[must_use]
+    pub fn tail_at(&self, heard: &VersionVector) -> Vec<Delta> {
+        let chain = |(origin, last)| self.log.range(Range { origin, first: 1, last });
+        heard.iter().flat_map(chain).cloned().collect()
     }
 
     /// The head of every chain of that set of deltas, for [`Peer::resume`]; `None` when the log no longer reaches back.
@@ -359,7 +370,10 @@ impl Peer {
             Message::SnapshotChecked { base_hash, same } => self.hear_snapshot_checked(from, base_hash, same),
             Message::Vote(vote) => self.hear_vote(from, vote),
             Message::Exclusion(record) => self.hear_exclusion(from, record),
-            Message::Bye => self.disconnected(from, "it said goodbye"),
+            Message::Bye => {
+                self.members.left(from);
+                self.disconnected(from, "it said goodbye");
+            }
         }
     }
 

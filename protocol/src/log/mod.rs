@@ -392,6 +392,24 @@ impl Log {
         }
     }
 
+    /// Takes back into the log a delta that is in the set and no longer, or not yet, retained: the one before the first
+    /// retained of its chain, so that the run stays without gaps. Returns whether it was that one, and had room.
+    pub fn backfill(&mut self, delta: Delta) -> bool {
+        let key = (delta.origin(), delta.seq());
+        let first = self.first_retained(key.0);
+        let expected = match self.retained.get(&(key.0, first)) {
+            Some(next) => next.header().previous,
+            None => self.head(&key.0),
+        };
+        if key.1 == 0 || key.1 + 1 != first || delta.hash() != expected || self.bytes + delta.bytes() > self.bytes_max {
+            return false;
+        }
+        self.bytes += delta.bytes();
+        self.arrivals.push_front(key);
+        self.retained.insert(key, delta);
+        true
+    }
+
     fn forget(&mut self, key: (Origin, u64)) {
         if let Some(delta) = self.retained.remove(&key) {
             self.bytes -= delta.bytes();

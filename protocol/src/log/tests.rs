@@ -355,3 +355,25 @@ proptest! {
         prop_assert_eq!(log.heard().hash(), chains.iter().map(|c| (c[0].origin(), 12)).collect::<VersionVector>().hash());
     }
 }
+
+#[test]
+fn what_is_in_the_set_goes_back_into_the_log_from_its_head_down() {
+    let identity = Identity::from_seed(&[7; 32]);
+    let mut chain: Vec<Delta> = Vec::new();
+    for seq in 1..=3 {
+        let previous = chain.last().map_or(Hash::ZERO, Delta::hash);
+        chain.push(delta(&identity, seq, previous, seq as f32));
+    }
+    let mut whole = Log::new(1 << 20);
+    chain.iter().for_each(|delta| whole.say(delta.clone()));
+    let mut log = Log::new(1 << 20);
+    log.adopt(&whole.heads(), &Exclusions::default());
+    assert!(!log.missing(&VersionVector::new()).complete, "a base without its deltas");
+    let forged = delta(&identity, 3, chain[1].hash(), 9.0);
+    assert!(!log.backfill(forged), "not the one that the head names");
+    assert!(!log.backfill(chain[0].clone()), "there would be a gap");
+    assert!(chain.iter().rev().all(|delta| log.backfill(delta.clone())));
+    assert!(!log.backfill(chain[0].clone()), "it is there");
+    assert!(log.missing(&VersionVector::new()).complete);
+    assert_eq!((log.heard(), log.bytes()), (whole.heard(), whole.bytes()));
+}

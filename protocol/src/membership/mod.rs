@@ -206,10 +206,15 @@ impl Membership {
         self.neighbours.insert(peer, Neighbour::new(now)).is_none()
     }
 
-    /// A link is down. Returns whether it was up.
-    pub fn disconnected(&mut self, peer: PeerId, now: Time) -> bool {
-        // It does not live until it is heard of again.
+    /// The peer said goodbye: it does not live until it is heard of again.
+    pub fn left(&mut self, peer: PeerId) {
         self.spoke.remove(&peer);
+    }
+
+    /// A link is down. Returns whether it was up. Without a goodbye the peer counts as living for [`LIVE_WINDOW`] after its last
+    /// delta: it may be we who are cut off. Were all the others forgotten at once, everyone who is cut off would take its
+    /// deltas whole (w = 1), and the sum of them would overshoot when the swarm is one again.
+    pub fn disconnected(&mut self, peer: PeerId, now: Time) -> bool {
         if let Some(member) = self.members.get_mut(&peer) {
             member.dial_after = now + DIAL_PAUSE;
         }

@@ -77,14 +77,18 @@ fn hostile_addresses_are_dropped() {
 }
 
 #[test]
-fn a_neighbour_that_left_is_not_alive_until_it_speaks_again() {
+fn who_says_goodbye_is_gone_and_who_is_cut_off_counts_for_a_while() {
     let mut table = Membership::new(peer(1), MEMBERS_MAX);
-    table.connected(peer(2), Time(0));
-    table.spoke(peer(2), Time(0));
-    table.spoke(peer(3), Time(0));
-    assert_eq!(table.live_peers(Time(0)), 3);
+    for other in [2, 3, 4] {
+        table.spoke(peer(other), Time(0));
+    }
+    (table.connected(peer(2), Time(0)), table.connected(peer(4), Time(0)));
+    assert_eq!(table.live_peers(Time(0)), 4);
+    table.disconnected(peer(4), Time(1));
+    assert_eq!(table.live_peers(Time(1)), 4, "it may be we who are cut off");
+    table.left(peer(2));
     table.disconnected(peer(2), Time(1));
-    assert_eq!(table.live_peers(Time(1)), 2);
+    assert_eq!(table.live_peers(Time(1)), 3);
     assert_eq!(table.live_peers(Time(1) + LIVE_WINDOW), 1, "and the other one has fallen silent");
 }
 

@@ -189,7 +189,7 @@ fn a_partition_heals_and_both_sides_unite() {
     network.cut(&ids[..3], &ids[3..]);
     network.run(network.now + Span::from_secs(2), |_| false);
     assert_ne!(network.peer(ids[0]).view().heard, network.peer(ids[5]).view().heard);
-    assert_eq!(network.peer(ids[0]).view().live_peers, 3, "those beyond the cut are not counted");
+    assert_eq!(network.peer(ids[0]).view().live_peers, 6, "those beyond a cut count for a while: it may be short");
     network.heal();
     settle(&mut network);
     assert!(final_loss(&network, ids[0]) < 0.02, "{}", final_loss(&network, ids[0]));

@@ -92,8 +92,11 @@ struct Swarm<'a> {
     disks: BTreeMap<u32, Disk>,
     network: Network,
     silent_until: Time,
-    queue: BinaryHeap<Reverse<(Time, u64)>>,
-    happenings: BTreeMap<u64, (u32, u64, Happening)>,
+    /// When, in which order among equals, and where in `happenings`.
+    queue: BinaryHeap<Reverse<(Time, u64, usize)>>,
+    happenings: Vec<Option<(u32, u64, Happening)>>,
+    /// Places in `happenings` that are free.
+    vacant: Vec<usize>,
     order: u64,
     lives: u64,
     rng: ChaCha8Rng,
@@ -172,7 +175,8 @@ impl<'a> Swarm<'a> {
             network: Network::default(),
             silent_until: Time(0),
             queue: BinaryHeap::new(),
-            happenings: BTreeMap::new(),
+            happenings: Vec::new(),
+            vacant: Vec::new(),
             order: 0,
             lives: 0,
             rng: ChaCha8Rng::seed_from_u64(seed ^ 0x5741_524d),
@@ -248,7 +252,7 @@ impl<'a> Swarm<'a> {
         if let Some(disk) = disk.filter(|disk| base_hash(&disk.base) == disk.hash)
             && mind.learner().restore(&disk.base, 0.0).is_ok()
         {
-            peer.resume(&disk.heads);
+            peer.resume(&disk.heads, disk.tail);
             applied = disk.applied;
         }
         let attacker = self.attacker(number);
@@ -327,8 +331,12 @@ impl<'a> Swarm<'a> {
 
     fn enqueue(&mut self, at: Time, to: u32, life: u64, happening: Happening) {
         self.order += 1;
-        self.queue.push(Reverse((at, self.order)));
-        self.happenings.insert(self.order, (to, life, happening));
+        let place = self.vacant.pop().unwrap_or_else(|| {
+            self.happenings.push(None);
+            self.happenings.len() - 1
+        });
+        self.happenings[place] = Some((to, life, happening));
+        self.queue.push(Reverse((at, self.order, place)));
     }
 
     /// Runs until a time, until `done` (looked at now and then), or until it is told to stop; false in the last case.
@@ -341,7 +349,7 @@ impl<'a> Swarm<'a> {
         done: impl Fn(&Self) -> bool,
     ) -> bool {
         let mut look_at = self.now + LOOK;
-        while let Some(&Reverse((at, order))) = self.queue.peek() {
+        while let Some(&Reverse((at, _, place))) = self.queue.peek() {
             if at > limit {
                 break;
             }
@@ -357,7 +365,8 @@ impl<'a> Swarm<'a> {
             }
             self.queue.pop();
             self.now = at;
-            if let Some((to, life, happening)) = self.happenings.remove(&order) {
+            self.vacant.push(place);
+            if let Some((to, life, happening)) = self.happenings[place].take() {
                 self.happen(to, life, happening);
             }
             if until.event.is_some_and(|event| self.events >= event) {

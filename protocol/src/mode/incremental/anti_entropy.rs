@@ -30,6 +30,7 @@ impl Peer {
     /// The periodic exchange with one partner.
     pub(crate) fn anti_entropy(&mut self) {
         self.set_timer(self.now + self.config.gossip.anti_entropy, Timer::AntiEntropy);
+        self.take_what_nobody_sends();
         let gossip = &self.config.gossip;
         let choice = Choice {
             us: self.origin.peer,
@@ -80,7 +81,7 @@ impl Peer {
     pub(crate) fn hear_digest(&mut self, from: PeerId, digest: Digest, answer: bool) {
         self.compare_bases(from, &digest);
         self.compare_spot(from, digest.spot);
-        self.join_target(&digest.heard);
+        self.join_target(from, &digest.heard);
         let now = self.now;
         for (origin, first, last) in digest.heard.ahead_of(self.log.heard()) {
             self.guard.ledger.note_ahead(now, origin, first - 1, last);
@@ -124,8 +125,8 @@ impl Peer {
         }
     }
 
-    /// Sends `to` what it lacks, as far as one reply goes; offers a snapshot when the log is too short for that, or when
-    /// it has nothing at all and a snapshot is shorter.
+    /// Sends `to` what it lacks, as far as one reply goes; offers a snapshot for what the log no longer holds, or when it has
+    /// nothing at all and a snapshot is shorter.
     fn send_missing(&mut self, to: PeerId) {
         let Some(neighbour) = self.members.neighbour_mut(to) else {
             return;
@@ -140,14 +141,20 @@ impl Peer {
         }
         let missing = self.log.missing(&known);
         let newcomer = neighbour.confirmed.as_ref().is_some_and(VersionVector::is_empty);
-        if !missing.complete || (newcomer && missing.bytes > self.snapshot_bytes()) {
+        let snapshot_is_shorter = newcomer && missing.bytes > self.snapshot_bytes();
+        if !missing.complete || snapshot_is_shorter {
             self.offer_snapshot(to);
+        }
+        if snapshot_is_shorter {
             return;
         }
         let mut reply = Vec::new();
         let mut room = REPLY_BYTES_MAX;
         let mut truncated = false;
         'origins: for (origin, first, last) in self.log.heard().ahead_of(&known) {
+            if self.log.first_retained(origin) > first {
+                continue; // Beyond a gap that we cannot close.
+            }
             for delta in self.log.range(Range { origin, first, last }) {
                 if room < delta.bytes() && !reply.is_empty() {
                     truncated = true;
@@ -158,7 +165,7 @@ impl Peer {
             }
         }
         self.send_deltas(to, reply);
-        if truncated {
+        if truncated && missing.complete {
             // Its answer shows that these have arrived, and draws the next ones.
             self.send_digest(to, true);
         }

@@ -174,7 +174,7 @@ impl Peer {
     /// Asks `from` for what was not asked for a moment ago. A newcomer does not ask: its empty digest has told the others
     /// that it lacks everything, and they decide between log and snapshot.
     fn want(&mut self, from: PeerId, ranges: Vec<Range>) {
-        if self.snapshots.is_taking() || self.log.heard().is_empty() {
+        if self.log.heard().is_empty() {
             return;
         }
         let now = self.now;

@@ -6,6 +6,7 @@
 //! It stops after the neighbours have what it said, and the neighbours that are done too have the same set.
 
 use crate::event::{Event, Output, Report, Timer};
+use crate::id::PeerId;
 use crate::learner::LearnerError;
 use crate::log::VersionVector;
 use crate::membership::Neighbour;
@@ -15,6 +16,8 @@ use crate::wire::Message;
 
 /// Catching up takes no longer than this; then training begins with what there is.
 const CATCH_UP_MAX: Span = Span::from_secs(20);
+/// What the neighbours say next is caught up with too, for so long.
+const TARGET_MOVES: Span = Span::from_secs(5);
 /// While it settles, a peer asks its neighbours so often.
 const SETTLE_INTERVAL: Span = Span::from_millis(100);
 
@@ -33,9 +36,10 @@ pub(crate) struct Session {
 struct Joining {
     grace_until: Time,
     begin_at_latest: Time,
+    moves_until: Time,
     /// Whether the neighbours to wait for are there.
     in_company: bool,
-    /// All that the neighbours had when they first said so.
+    /// All that the neighbours had when they said so in time; see [`Peer::join_target`].
     target: VersionVector,
 }
 
@@ -57,14 +61,22 @@ impl Peer {
     pub(crate) fn begin_joining(&mut self) {
         let grace_until = self.now + self.config.gossip.join_grace;
         let target = VersionVector::new();
-        self.session.joining =
-            Some(Joining { grace_until, begin_at_latest: grace_until + CATCH_UP_MAX, in_company: false, target });
+        self.session.joining = Some(Joining {
+            grace_until,
+            begin_at_latest: grace_until + CATCH_UP_MAX,
+            moves_until: self.now + TARGET_MOVES,
+            in_company: false,
+            target,
+        });
         self.try_begin();
     }
 
-    /// A digest that arrives before training adds to what we catch up with.
-    pub(super) fn join_target(&mut self, heard: &VersionVector) {
-        if let Some(joining) = &mut self.session.joining {
+    /// A digest that arrives before training adds to what we catch up with. After a while only the first one of a neighbour
+    /// does: in a busy swarm somebody has always said something a moment ago, and a newcomer would never have caught up.
+    pub(super) fn join_target(&mut self, from: PeerId, heard: &VersionVector) {
+        let first = self.members.neighbour(from).is_some_and(|neighbour| neighbour.confirmed.is_none());
+        let now = self.now;
+        if let Some(joining) = self.session.joining.as_mut().filter(|joining| first || now < joining.moves_until) {
             for (origin, seq) in heard.iter().filter(|(origin, _)| *origin != self.origin) {
                 joining.target.raise(origin, seq.min(self.log.excluded().last_allowed(origin)));
             }

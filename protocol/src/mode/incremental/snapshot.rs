@@ -10,6 +10,10 @@
 //!
 //! The taker pulls, so a slow one slows nobody, and parts are small, so deltas pass between them. The taker keeps its
 //! residual (`theta += base - b`), and every delta that it has and the snapshot lacks is added again: nothing is lost.
+//!
+//! Whoever takes a snapshot has the deltas in its base and not in its log: it cannot pass them on, so it offers snapshots in its
+//! turn. One taken in haste makes the next one necessary, and two peers with different gaps in their logs cannot be united
+//! at all. So a peer that has any deltas takes one only of what nobody has sent it for a while.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -29,6 +33,10 @@ use crate::wire::{Message, ORIGINS_MAX, SNAPSHOT_PART_BYTES, SnapshotHead};
 const SERVE_MAX: Span = Span::from_secs(20);
 /// One neighbour is offered a snapshot this often at most.
 const OFFER_PAUSE: Span = Span::from_secs(2);
+/// What a neighbour has and cannot send is waited for, for so many anti-entropy intervals: others may have it in their log.
+const PATIENCE_INTERVALS: u64 = 2;
+/// What a taker lacks for so long is asked for again.
+const RETRY: Span = Span::from_secs(1);
 /// Parts asked for ahead.
 const PARTS_AHEAD: u64 = 4;
 /// A snapshot without a new part for so long is given up.
@@ -49,6 +57,15 @@ pub(crate) struct Snapshots {
     /// Who asked before the base was at hand.
     waiting: Vec<PeerId>,
     taking: Option<Taking>,
+    lacking: Option<Lacking>,
+}
+
+/// What a neighbour has and could not send, and since when we know.
+#[derive(Debug)]
+struct Lacking {
+    of: PeerId,
+    set: VersionVector,
+    since: Time,
 }
 
 #[derive(Debug)]
@@ -218,11 +235,37 @@ impl Peer {
     pub(crate) fn hear_snapshot_offer(&mut self, from: PeerId, bytes: u64) {
         let expected = 4 * self.context.parameters as u64;
         let plausible = (expected..=expected + (ORIGINS_MAX * HEAD_BYTES) as u64).contains(&bytes);
-        // Whoever is on hold with us is in the neighbour's base: what we lack of it is no reason to take that.
-        let on_hold = !self.guard.holds.is_empty() && self.guard.pending.is_empty();
-        if plausible && !on_hold && (self.is_behind(from) || !self.guard.pending.is_empty()) {
-            self.ask_snapshot(from);
+        if !plausible {
+            return;
         }
+        if !self.guard.pending.is_empty() || (self.log.heard().is_empty() && self.is_behind(from)) {
+            self.ask_snapshot(from);
+        } else if self.snapshots.lacking.as_ref().is_none_or(|lacking| self.log.heard().covers(&lacking.set)) {
+            let set = self.what_we_lack(from);
+            self.snapshots.lacking = (!set.is_empty()).then_some(Lacking { of: from, set, since: self.now });
+        }
+    }
+
+    /// Once an anti-entropy interval: asks for a snapshot of what was not to be had in any other way.
+    pub(super) fn take_what_nobody_sends(&mut self) {
+        let patience = Span(PATIENCE_INTERVALS * self.config.gossip.anti_entropy.0);
+        let Some(lacking) = self.snapshots.lacking.take_if(|lacking| self.now - lacking.since >= patience) else {
+            return;
+        };
+        // Whoever is on hold with us is in the neighbour's base: what we lack of it is no reason to take that.
+        if self.guard.holds.is_empty() && !self.log.heard().covers(&lacking.set) && self.is_behind(lacking.of) {
+            self.ask_snapshot(lacking.of);
+        }
+    }
+
+    /// The deltas of others that a neighbour has by its own words, as far as we lack them and take any.
+    fn what_we_lack(&self, neighbour: PeerId) -> VersionVector {
+        let Some(heard) = self.members.neighbour(neighbour).and_then(|neighbour| neighbour.confirmed.as_ref()) else {
+            return VersionVector::new();
+        };
+        let (ours, excluded) = (self.log.heard(), self.log.excluded());
+        let allowed = heard.iter().map(|(origin, seq)| (origin, seq.min(excluded.last_allowed(origin))));
+        allowed.filter(|(origin, seq)| *origin != self.origin && *seq > ours.get(origin)).collect()
     }
 
     /// Whether it has deltas of others that we lack, by its own words.
@@ -235,7 +278,7 @@ impl Peer {
         if !self.snapshots.is_taking() && !self.session.is_finishing() {
             self.snapshots.taking = Some(Taking { from, progress_at: self.now, stage: Stage::Asked });
             self.send(from, Message::SnapshotAsk);
-            self.set_timer(self.now + STALL_MAX, Timer::Snapshot);
+            self.set_timer(self.now + RETRY, Timer::Snapshot);
         }
     }
 
@@ -458,23 +501,36 @@ impl Peer {
         self.try_begin();
     }
 
-    /// The stall timer: give up what makes no progress, otherwise look again.
+    /// The stall timer: what makes no progress is asked for again, and given up in the end.
     pub(crate) fn snapshot_stalled(&mut self) {
-        let Some(taking) = &self.snapshots.taking else {
+        let Some(Taking { from, progress_at, stage }) = &mut self.snapshots.taking else {
             return;
         };
-        if matches!(taking.stage, Stage::Whole { .. } | Stage::Restoring { .. }) {
+        let (from, waited) = (*from, self.now - *progress_at);
+        let again = match stage {
+            Stage::Whole { .. } | Stage::Restoring { .. } => return,
+            Stage::Checking { .. } => {
+                if waited >= WITNESS_MAX {
+                    self.ask_witness();
+                }
+                return;
+            }
+            Stage::Asked => Message::SnapshotAsk,
+            Stage::Parts { head, bytes, asked } => {
+                // Those behind the missing part were dropped; they are asked for again once it is here.
+                let offset = bytes.len() as u64;
+                *asked = offset + SNAPSHOT_PART_BYTES as u64;
+                Message::SnapshotWant { base_hash: head.base_hash, offset }
+            }
+        };
+        if waited >= STALL_MAX {
+            self.snapshot_failed("no progress");
             return;
         }
-        if matches!(taking.stage, Stage::Checking { .. }) {
-            if self.now - taking.progress_at >= WITNESS_MAX {
-                self.ask_witness();
-            }
-        } else if self.now - taking.progress_at >= STALL_MAX {
-            self.snapshot_failed("no progress");
-        } else {
-            self.set_timer(taking.progress_at + STALL_MAX, Timer::Snapshot);
+        if waited >= RETRY {
+            self.send(from, again);
         }
+        self.set_timer(self.now + RETRY, Timer::Snapshot);
     }
 
     pub(crate) fn snapshot_source_lost(&mut self, peer: PeerId) {

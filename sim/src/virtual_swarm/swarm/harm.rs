@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use protocol::Input;
 use protocol::id::Hash;
 use protocol::learner::base_hash;
-use protocol::log::Head;
+use protocol::log::{Delta, Head};
 use protocol::time::{Span, Time};
 use rand_chacha::rand_core::Rng as _;
 
@@ -23,6 +23,7 @@ const DISK_LIES: f64 = 0.2;
 #[derive(Clone, Debug)]
 pub(super) struct Disk {
     pub(super) heads: Vec<Head>,
+    pub(super) tail: Vec<Delta>,
     pub(super) base: Vec<i32>,
     pub(super) hash: Hash,
     pub(super) applied: Applied,
@@ -157,7 +158,8 @@ impl Swarm<'_> {
             && let Ok(base) = body.mind.learner().base()
         {
             let hash = base_hash(&base);
-            self.disks.insert(number, Disk { heads, base, hash, applied: body.applied.clone() });
+            let tail = body.peer.tail_at(&body.applied.heard);
+            self.disks.insert(number, Disk { heads, tail, base, hash, applied: body.applied.clone() });
         }
         self.measure.killed(number, &body.peer.view());
         for other in self.network.links_of(number) {
