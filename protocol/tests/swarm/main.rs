@@ -4,6 +4,7 @@
 
 mod learner;
 mod network;
+mod pairwise;
 mod trust;
 
 use network::{Faults, Network, context};

@@ -96,7 +96,7 @@ enum Stage {
 }
 
 impl Snapshots {
-    pub(super) fn is_taking(&self) -> bool {
+    pub(crate) fn is_taking(&self) -> bool {
         self.taking.is_some()
     }
 
@@ -220,7 +220,8 @@ impl Peer {
         let plausible = (expected..=expected + (ORIGINS_MAX * HEAD_BYTES) as u64).contains(&bytes);
         // Whoever is on hold with us is in the neighbour's base: what we lack of it is no reason to take that.
         let on_hold = !self.guard.holds.is_empty() && self.guard.pending.is_empty();
-        if plausible && !on_hold && (self.is_behind(from) || !self.guard.pending.is_empty()) {
+        let wanted = !self.in_pairs(); // Then we ask, and nobody offers.
+        if wanted && plausible && !on_hold && (self.is_behind(from) || !self.guard.pending.is_empty()) {
             self.ask_snapshot(from);
         }
     }
@@ -231,7 +232,7 @@ impl Peer {
         confirmed.is_some_and(|heard| heard.ahead_of(self.log.heard()).any(|(origin, ..)| origin != self.origin))
     }
 
-    pub(super) fn ask_snapshot(&mut self, from: PeerId) {
+    pub(crate) fn ask_snapshot(&mut self, from: PeerId) {
         if !self.snapshots.is_taking() && !self.session.is_finishing() {
             self.snapshots.taking = Some(Taking { from, progress_at: self.now, stage: Stage::Asked });
             self.send(from, Message::SnapshotAsk);
@@ -308,6 +309,7 @@ impl Peer {
     }
 
     fn check_whole(&mut self) {
+        let pairs = self.in_pairs();
         let Some(Taking { stage, .. }) = &mut self.snapshots.taking else {
             return;
         };
@@ -316,7 +318,12 @@ impl Peer {
         };
         let base: Vec<i32> = bytes.as_chunks::<4>().0.iter().map(|bytes| i32::from_le_bytes(*bytes)).collect();
         if base_hash(&base) == head.base_hash {
-            *stage = Stage::Checking { head, base, witnesses: Vec::new(), waited: false };
+            // A model that is nobody else's has no witness.
+            *stage = if pairs {
+                Stage::Whole { head, base, witness: None }
+            } else {
+                Stage::Checking { head, base, witnesses: Vec::new(), waited: false }
+            };
             self.ask_witness();
         } else {
             self.snapshot_failed("its hash does not match");
@@ -453,6 +460,7 @@ impl Peer {
         else {
             return;
         };
+        self.pairs.keep_model();
         self.event(Event::SnapshotRestored { from, bytes, deltas, witness });
         self.send_digest(from, true);
         self.try_begin();
