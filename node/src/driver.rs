@@ -15,6 +15,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
+use protocol::exchange_bytes_max;
 use protocol::learner::{Computed, Learner, LearnerError};
 use protocol::time::{Span, Time};
 use protocol::trust::Identity;
@@ -165,7 +166,7 @@ fn open(setup: &PeerSetup, network: &NetworkSetup, identity: &Identity) -> Resul
     let admission = Admission {
         credentials,
         neighbours_max: setup.config.gossip.neighbours_max,
-        body_bytes_max: frame_bytes_max(context.codec.payload_bytes_max(context.parameters)),
+        body_bytes_max: frame_bytes_max(exchange_bytes_max(context.parameters, context.codec)),
     };
     Network::open(network, &setup.identity_seed, admission)
 }

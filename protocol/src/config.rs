@@ -27,6 +27,8 @@ pub struct Gossip {
     pub round_deadline: Span,
     /// Whether to gossip at all; a peer that does not trains alone and evaluates `theta`.
     pub enabled: bool,
+    /// Of the mode `pairwise`: how models are merged.
+    pub merge: MergeRule,
     /// How deltas are said; the codec itself is part of [`Context`](crate::log::Context).
     pub gain: f32,
     /// Optimizer steps between two deltas of a peer of median speed; a faster peer takes more, a slower one fewer, so
@@ -84,6 +86,7 @@ impl Default for Gossip {
             mode: Mode::Incremental,
             round_deadline: Span::from_secs(10),
             enabled: true,
+            merge: MergeRule::Average,
             gain: 4.0,
             steps: 10,
             partner: PartnerRule::Uniform,
@@ -146,6 +149,21 @@ impl Mode {
             Self::Pairwise => "two peers at a time meet half-way; traffic does not grow with the swarm",
         }
     }
+}
+
+/// Name of a rule in [`crate::merge::ALL`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MergeRule {
+    /// The mean.
+    #[default]
+    Average,
+    /// The mean, within bounds.
+    Clipped,
+    /// The median of every coordinate.
+    CoordinateMedian,
+    /// The mean of what is in the middle of every coordinate.
+    TrimmedMean,
 }
 
 /// Name of a rule in [`crate::partner::ALL`].

@@ -1,11 +1,12 @@
 //! What goes into a [`Peer`](crate::Peer) and what comes out: plain data.
 
+use crate::codec::CodecError;
 use crate::id::{Hash, Origin, PeerId};
 use crate::learner::{Command, Computed, Evaluation, LearnerError};
 use crate::log::Invalid;
 use crate::time::{Span, Time};
 use crate::trust::{Reason, audit};
-use crate::wire::Message;
+use crate::wire::{Exchange, Message};
 
 /// Something happened.
 #[derive(Clone, Debug)]
@@ -203,6 +204,26 @@ pub enum Event {
         peer: PeerId,
         /// Of which round.
         round: u64,
+    },
+    /// Mode `pairwise`: our half of an exchange is done.
+    Exchanged {
+        /// With whom.
+        peer: PeerId,
+        /// Which.
+        exchange: Exchange,
+        /// Bytes of the codec that we said.
+        payload_bytes: usize,
+        /// ||h_theirs - h_own|| / ||b|| before.
+        disagreement: f32,
+        /// Whether the merge rule cut the transfer.
+        clipped: bool,
+    },
+    /// Mode `pairwise`: what a neighbour said is no payload.
+    ExchangeRefused {
+        /// Who said it.
+        from: PeerId,
+        /// Why.
+        reason: CodecError,
     },
     /// An epoch is over and the model was evaluated.
     Epoch(Report),

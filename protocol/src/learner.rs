@@ -7,8 +7,11 @@ use std::fmt::Debug;
 use std::sync::Arc;
 
 use crate::codec::{Codec, CodecError};
-use crate::fixed::Weight;
+use crate::fixed::{CONTRIBUTION_MAX, Weight, from_f32};
+use crate::id::PeerId;
 use crate::log::Delta;
+use crate::mode::pairwise;
+pub use crate::mode::pairwise::{Meeting, Met, Replicas, Said};
 
 /// Which weights to look at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,6 +81,53 @@ pub trait Learner: Send {
     /// # Errors
     /// [`LearnerError::Device`] when the device fails.
     fn evaluate(&mut self, weights: Weights) -> Result<Evaluation, LearnerError>;
+
+    /// b0, the base that every learner of the run begins with.
+    fn initial_base(&self) -> Vec<i32>;
+
+    /// Takes all progress into the base: `b += round(theta - b)`, `theta` stays. [`fold`] is its arithmetic.
+    ///
+    /// # Errors
+    /// [`LearnerError::NonFinite`] and [`LearnerError::Diverged`] as [`Learner::take_delta`], or a device failure.
+    fn fold(&mut self) -> Result<Folded, LearnerError>;
+
+    /// Moves the learner: `b += by`, and `theta` so that `theta - b` stays. `by` has length d.
+    ///
+    /// # Errors
+    /// [`LearnerError::Device`] when the device fails.
+    fn shift(&mut self, by: &[i32]) -> Result<(), LearnerError>;
+
+    /// What it knows of the edges to its neighbours, in the mode `pairwise`.
+    fn replicas(&mut self) -> &mut Replicas;
+}
+
+/// Result of [`Learner::fold`].
+#[derive(Clone, Debug, PartialEq)]
+pub struct Folded {
+    /// The base after it.
+    pub base: Vec<i32>,
+    /// ||theta - b||_2 before it.
+    pub norm: f32,
+}
+
+/// ||values||_2.
+#[must_use]
+pub fn norm(values: &[f32]) -> f32 {
+    values.iter().map(|&value| f64::from(value) * f64::from(value)).sum::<f64>().sqrt() as f32
+}
+
+/// The integers of [`Learner::fold`], of the residual `theta - b`.
+///
+/// # Errors
+/// [`LearnerError::NonFinite`], or [`LearnerError::Diverged`] when one is over [`CONTRIBUTION_MAX`].
+pub fn fold(residual: &[f32]) -> Result<Vec<i32>, LearnerError> {
+    let count = residual.iter().filter(|value| !value.is_finite()).count();
+    if count > 0 {
+        return Err(LearnerError::NonFinite { count, parameters: residual.len() });
+    }
+    let adds: Vec<i32> = residual.iter().map(|&value| from_f32(value)).collect();
+    let far = adds.iter().any(|add| add.unsigned_abs() > CONTRIBUTION_MAX.unsigned_abs());
+    if far { Err(LearnerError::Diverged) } else { Ok(adds) }
 }
 
 /// Result of [`Learner::train`].
@@ -206,6 +256,24 @@ pub enum Command {
         /// Share of the difference of the bases that goes into the residual.
         carry: f32,
     },
+    /// [`Learner::fold`].
+    Fold,
+    /// Mode `pairwise`: fold, and encode what the other end of an edge does not know yet.
+    EdgeSay {
+        /// Who is at the other end.
+        edge: PeerId,
+        /// Whether its replicas begin anew, from b0.
+        fresh: bool,
+        /// How to encode.
+        codec: &'static dyn Codec,
+    },
+    /// Mode `pairwise`: both payloads of an exchange are known.
+    EdgeMeet(Box<Meeting>),
+    /// Mode `pairwise`: lets go of the replicas of an edge.
+    EdgeForget {
+        /// Who is at the other end.
+        edge: PeerId,
+    },
     /// [`Learner::evaluate`] and the hash of the base.
     Evaluate {
         /// What to look at.
@@ -230,6 +298,14 @@ pub enum Computed {
     Base(Vec<i32>),
     /// Of [`Command::Restore`].
     Restored,
+    /// Of [`Command::Fold`].
+    Folded,
+    /// Of [`Command::EdgeSay`].
+    EdgeSaid(Said),
+    /// Of [`Command::EdgeMeet`].
+    EdgeMet(Met),
+    /// Of [`Command::EdgeForget`].
+    EdgeForgotten,
     /// Of [`Command::Evaluate`].
     Evaluated {
         /// Loss and accuracy.
@@ -266,6 +342,16 @@ fn try_run(command: Command, learner: &mut dyn Learner) -> Result<Computed, Lear
             learner.restore(&base, carry)?;
             apply_all(&replay, learner)?;
             Computed::Restored
+        }
+        Command::Fold => {
+            learner.fold()?;
+            Computed::Folded
+        }
+        Command::EdgeSay { edge, fresh, codec } => Computed::EdgeSaid(pairwise::say(learner, edge, fresh, codec)?),
+        Command::EdgeMeet(meeting) => Computed::EdgeMet(pairwise::meet(learner, &meeting)?),
+        Command::EdgeForget { edge } => {
+            learner.replicas().forget(edge);
+            Computed::EdgeForgotten
         }
         Command::Evaluate { weights } => {
             let evaluation = learner.evaluate(weights)?;

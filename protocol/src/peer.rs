@@ -13,6 +13,7 @@ use crate::log::{Context, Delta, Exclusions, Head, Log, VersionVector};
 use crate::membership::{Membership, short_key};
 use crate::mode::full_sync::Rounds;
 use crate::mode::incremental::{Digest, Offers, Schedule, Session, Snapshots, Witness};
+use crate::mode::pairwise::Pairs;
 use crate::time::Time;
 use crate::trust::{Guard, Identity};
 use crate::wire::{Message, PeerRecord, Range, Status};
@@ -33,9 +34,9 @@ pub struct View {
     pub train_loss: f32,
     /// Steps a second lately.
     pub steps_per_second: f32,
-    /// ||theta - b|| / ||b|| when the last delta was taken.
+    /// ||theta - b|| / ||b|| when the last delta was taken; in the mode `pairwise` that of the replicas at the last exchange.
     pub disagreement: f32,
-    /// Deltas of our own.
+    /// Deltas of our own; in the mode `pairwise` exchanges, here and in `deltas_heard`.
     pub deltas_said: u64,
     /// Deltas of others in our base, those of a snapshot among them.
     pub deltas_heard: u64,
@@ -49,11 +50,12 @@ pub struct View {
     pub live_peers: usize,
     /// Hash of the version vector.
     pub heard: Hash,
-    /// Whether all neighbours announced the same version vector as ours.
+    /// Whether all neighbours announced the same version vector as ours; in the mode `pairwise`, whether our last exchanges
+    /// found no distance to speak of.
     pub agreed: bool,
     /// Whether the epochs that were asked for are over.
     pub finished: bool,
-    /// Whether no step is to come and every delta is said.
+    /// Whether no step is to come and every delta is said; in the mode `pairwise`, and we agree with our neighbours.
     pub resting: bool,
     /// Deltas in the log, bytes.
     pub log_bytes: usize,
@@ -67,6 +69,8 @@ pub(crate) struct Counters {
     pub(crate) deltas_refused: u64,
     pub(crate) payload_bytes_said: u64,
     pub(crate) disagreement: f32,
+    /// ||b|| when an exchange was last said.
+    pub(crate) base_norm: f32,
     /// Anti-entropy exchanges begun: t of the partner rules.
     pub(crate) exchanges_begun: u64,
 }
@@ -84,6 +88,7 @@ pub struct Peer {
     pub(crate) members: Membership,
     pub(crate) schedule: Schedule,
     pub(crate) rounds: Rounds,
+    pub(crate) pairs: Pairs,
     pub(crate) offers: Offers,
     pub(crate) snapshots: Snapshots,
     pub(crate) witness: Witness,
@@ -110,6 +115,7 @@ impl Peer {
             members: Membership::new(peer, config.gossip.members_max),
             schedule: Schedule::new(&config),
             rounds: Rounds::default(),
+            pairs: Pairs::default(),
             offers: Offers::default(),
             snapshots: Snapshots::default(),
             witness: Witness::default(),
@@ -137,6 +143,7 @@ impl Peer {
     /// heard yet can be passed on only by whoever still has the delta itself.
     pub fn resume(&mut self, heads: &[Head], tail: Vec<Delta>) {
         self.log.adopt(heads, &Exclusions::default());
+        self.pairs.keep_model();
         for delta in tail.into_iter().rev() {
             self.log.backfill(delta);
         }
@@ -201,8 +208,8 @@ impl Peer {
             train_loss: self.schedule.recent_loss(),
             steps_per_second: self.schedule.steps_per_second(),
             disagreement: self.counters.disagreement,
-            deltas_said: self.log.heard().get(&self.origin),
-            deltas_heard: self.log.deltas() - self.log.heard().get(&self.origin),
+            deltas_said: self.log.heard().get(&self.origin) + self.pairs.exchanges(),
+            deltas_heard: self.log.deltas() - self.log.heard().get(&self.origin) + self.pairs.exchanges(),
             deltas_refused: self.counters.deltas_refused,
             payload_bytes_said: self.counters.payload_bytes_said,
             neighbours: self.members.neighbour_count(),
@@ -210,7 +217,7 @@ impl Peer {
             heard: self.log.set_hash(),
             agreed: self.agreed(),
             finished: self.is_finished(),
-            resting: self.is_done(),
+            resting: self.is_done() && (!self.in_pairs() || self.agreed()),
             log_bytes: self.log.bytes(),
             round: self.rounds.said(),
         }
@@ -333,7 +340,7 @@ impl Peer {
 
     /// Takes a message of an admitted neighbour. Whoever has no link is not listened to.
     fn hear(&mut self, from: PeerId, message: Message) {
-        let now = self.now;
+        let (now, pairs) = (self.now, self.in_pairs());
         let Some(neighbour) = self.members.neighbour_mut(from) else {
             return;
         };
@@ -342,6 +349,9 @@ impl Peer {
             self.output(Output::Disconnect { peer: from });
             self.disconnected(from, reason);
             return;
+        }
+        if if pairs { message.is_of_the_log() } else { message.is_of_pairs() } {
+            return; // A peer of this run says no such thing.
         }
         match message {
             Message::Status(status) => {
@@ -374,6 +384,11 @@ impl Peer {
                 self.members.left(from);
                 self.disconnected(from, "it said goodbye");
             }
+            Message::ExchangeAsk => self.hear_exchange_ask(from),
+            Message::ExchangeSay { exchange, part } => self.hear_exchange_say(from, exchange, &part),
+            Message::ExchangeAnswer { exchange, part } => self.hear_exchange_answer(from, exchange, part),
+            Message::ExchangeDone { exchange } => self.hear_exchange_done(from, &exchange),
+            Message::ExchangeLost { exchange } => self.hear_exchange_lost(from, &exchange),
         }
     }
 

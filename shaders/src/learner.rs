@@ -7,7 +7,9 @@ use std::sync::Arc;
 
 use protocol::codec::{Codec, CodecError, Decoded};
 use protocol::fixed::{Weight, to_f32};
-use protocol::learner::{Evaluation, Learner, LearnerError, Measured, TakenDelta, Trained, Weights};
+use protocol::learner::{
+    self, Evaluation, Folded, Learner, LearnerError, Measured, Replicas, TakenDelta, Trained, Weights,
+};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng as _;
 
@@ -67,6 +69,8 @@ pub struct TrainingLearner {
     residual: Prepared,
     scatter: Option<Scatter>,
     decoded: Decoded,
+    init_seed: [u8; 32],
+    replicas: Replicas,
     words: Vec<u32>,
 }
 
@@ -184,6 +188,8 @@ impl TrainingLearner {
             residual,
             scatter: None,
             decoded: Decoded::default(),
+            init_seed,
+            replicas: Replicas::default(),
             words: Vec::new(),
         };
         learner.reset_optimizer()?;
@@ -427,6 +433,36 @@ impl Learner for TrainingLearner {
         let samples = dataset.test.len() as u64;
         let share = |value: f64| (value / samples.max(1) as f64) as f32;
         Ok(Evaluation { loss: share(loss), accuracy: share(correct as f64), samples })
+    }
+
+    fn initial_base(&self) -> Vec<i32> {
+        self.model.initial_base(self.init_seed)
+    }
+
+    fn fold(&mut self) -> Result<Folded, LearnerError> {
+        let residual = self.read_residual()?;
+        let adds = learner::fold(&residual)?;
+        let mut base = self.base()?;
+        base.iter_mut().zip(adds).for_each(|(base, add)| *base = base.wrapping_add(add));
+        self.executor.write(self.buffers.base, 0, bytemuck::cast_slice(&base))?;
+        Ok(Folded { base, norm: learner::norm(&residual) })
+    }
+
+    fn shift(&mut self, by: &[i32]) -> Result<(), LearnerError> {
+        self.check_length(by.len())?;
+        let mut theta = self.read_residual()?;
+        let mut base = self.base()?;
+        for ((theta, base), by) in theta.iter_mut().zip(&mut base).zip(by) {
+            *base = base.wrapping_add(*by);
+            *theta += to_f32(*base);
+        }
+        self.executor.write(self.buffers.base, 0, bytemuck::cast_slice(&base))?;
+        self.executor.write(self.buffers.theta, 0, bytemuck::cast_slice(&theta))?;
+        Ok(())
+    }
+
+    fn replicas(&mut self) -> &mut Replicas {
+        &mut self.replicas
     }
 }
 

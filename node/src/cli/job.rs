@@ -124,9 +124,10 @@ pub(super) fn to_toml(job: &Job, key: Option<SwarmKey>) -> String {
     let link = job.link_bytes_per_second.map_or_else(String::new, |rate| format!("link_bytes_per_second = {rate:?}\n"));
     let edges: Vec<_> = job.partner_graph.iter().map(|(a, b)| format!("[\"{a}\", \"{b}\"]")).collect();
     let graph = if edges.is_empty() { String::new() } else { format!("partner_graph = [{}]\n", edges.join(", ")) };
-    let deadline = match job.mode {
+    let of_mode = match job.mode {
         Mode::FullSync => format!("round_deadline_s = {:?}\n", job.round_deadline.as_secs_f64()),
-        Mode::Incremental | Mode::Pairwise => String::new(),
+        Mode::Pairwise => format!("merge = \"{}\"\n", protocol::merge::of(job.merge).name()),
+        Mode::Incremental => String::new(),
     };
     let allow: Vec<_> = job.trust_allow.iter().map(|peer| format!("\"{peer}\"")).collect();
     let allow = if allow.is_empty() { String::new() } else { format!("allow = [{}]\n", allow.join(", ")) };
@@ -136,7 +137,7 @@ pub(super) fn to_toml(job: &Job, key: Option<SwarmKey>) -> String {
          [data]\n{source}\nsplit = \"{split}\"\nshards = {shards}\nbatch = {batch}\n\n\
          [optimizer]\nkind = \"{optimizer}\"\nlearning_rate = {rate:?}\n{momentum}\
          schedule = \"{schedule}\"\nwarm_up_samples = {warm_up}\n{length}\n\
-         [gossip]\nmode = \"{mode}\"\n{deadline}codec = \"{codec}\"\ngain = {gain:?}\nsteps = {steps}\n\
+         [gossip]\nmode = \"{mode}\"\n{of_mode}codec = \"{codec}\"\ngain = {gain:?}\nsteps = {steps}\n\
          trigger = \"{trigger}\"\ntrigger_drift = {drift:?}\ntrigger_plateau = {plateau:?}\n{link}\
          partner = \"{partner}\"\npartner_alpha = {alpha:?}\npartner_distance = \"{distance}\"\n{graph}\n\
          [trust]\nenabled = {trust}\nprobation = {probation}\n{allow}\n\

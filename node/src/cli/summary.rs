@@ -76,6 +76,9 @@ fn bases(report: &SimReport, agreed: bool) -> String {
         return "unknown: no peer got to its end".into();
     }
     let first = report.peers.iter().find(|peer| peer.finished()).and_then(|peer| peer.base_hash.as_deref());
+    if is_pairwise(report) {
+        return "one on every peer: in this mode they come close to each other and are never equal".into();
+    }
     match (report.base_hashes_equal, agreed) {
         (true, _) => format!("equal on every peer that finished: {}", short(first)),
         (false, true) => {
@@ -83,6 +86,11 @@ fn bases(report: &SimReport, agreed: bool) -> String {
         }
         (false, false) => "not equal: the peers had not heard the same deltas when they were stopped".into(),
     }
+}
+
+/// Whether the peers of that run hold models of their own.
+pub(super) fn is_pairwise(report: &SimReport) -> bool {
+    report.job.iter().any(|line| line == "gossip.mode=pairwise")
 }
 
 fn traffic(report: &SimReport) -> String {

@@ -76,6 +76,11 @@ impl Translator {
                 self.status.disagreement = finite(disagreement);
             }
             Event::DeltaHeard { .. } => self.status.deltas_heard += 1,
+            Event::Exchanged { disagreement, .. } => {
+                self.status.deltas_said += 1;
+                self.status.deltas_heard += 1;
+                self.status.disagreement = finite(disagreement);
+            }
             Event::Epoch(report) => self.epoch_over(report, tell),
             Event::Final(report) => self.last = Some(report),
             Event::NeighbourUp { peer } if self.talkative => tell(note(format!("neighbour {} is there", peer.short()))),

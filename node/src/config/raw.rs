@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
-use protocol::config::{Distance, Mode, PartnerRule, TriggerRule};
+use protocol::config::{Distance, MergeRule, Mode, PartnerRule, TriggerRule};
 use protocol::id::PeerId;
 use serde::Deserialize;
 
@@ -85,6 +85,8 @@ layers! {
         mode: Mode,
         /// Of the mode `full_sync`, seconds.
         round_deadline_s: f32,
+        /// Of the mode `pairwise`: name of a merge rule.
+        merge: MergeRule,
         /// Name of a codec.
         codec: String,
         /// gain = w * live peers
@@ -221,6 +223,14 @@ impl RawJob {
         let mut gossip_below = below.gossip;
         if self.gossip.codec.as_ref().is_some_and(|codec| Some(codec) != gossip_below.codec.as_ref()) {
             gossip_below.gain = None;
+        }
+        // Gain, merge rule and deadline to a mode.
+        if self.gossip.mode.is_some_and(|mode| mode != gossip_below.mode.unwrap_or_default()) {
+            gossip_below.gain = None;
+            (gossip_below.merge, gossip_below.round_deadline_s) = (None, None);
+            if self.gossip.mode == Some(Mode::Pairwise) {
+                gossip_below.codec = None;
+            }
         }
         Self {
             swarm: self.swarm.over(below.swarm),

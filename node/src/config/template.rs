@@ -2,7 +2,7 @@
 
 use protocol::config::{Distance, Gossip, Mode};
 use protocol::trust::admission::SwarmKey;
-use protocol::{codec, partner, trigger};
+use protocol::{codec, merge, partner, trigger};
 use shaders::optim::schedule;
 
 /// Names and what they mean, a comment line each.
@@ -25,6 +25,7 @@ pub fn template(name: &str, key: Option<SwarmKey>) -> String {
     let codecs = choices(codec::ALL.iter().map(|codec| (codec.name(), codec.about())));
     let partners = choices(partner::ALL.iter().map(|partner| (partner.name(), partner.about())));
     let modes = choices(Mode::ALL.iter().map(|mode| (mode.name(), mode.about())));
+    let merges = choices(merge::ALL.iter().map(|rule| (rule.name(), rule.about())));
     let distances = choices(Distance::ALL.iter().map(|distance| (distance.name(), distance.about())));
     let triggers = choices(trigger::ALL.iter().map(|trigger| (trigger.name(), trigger.about())));
     let schedules = choices(schedule::ALL.iter().copied());
@@ -74,6 +75,8 @@ kind = "sgd"
 {modes}mode = "incremental"
 # Of full_sync: a peer whose delta is missing for so long is left out of the round.
 # round_deadline_s = {deadline}
+# Of pairwise, how models are merged:
+{merges}# merge = "average"
 # How a peer says what it has learnt:
 {codecs}codec = "top_k_2bit"
 # Share of a delta that goes into the shared model, times the number of living peers. More is faster until it diverges.

@@ -212,6 +212,7 @@ fn estimate_bytes(message: &Message) -> usize {
             Message::Digest { heard, .. } => heard.len() * MESSAGE_BYTES,
             Message::Offer(ranges) | Message::Want(ranges) => ranges.len() * MESSAGE_BYTES,
             Message::Peers(records) => records.iter().flat_map(|r| &r.addresses).map(|a| MESSAGE_BYTES + a.len()).sum(),
+            Message::ExchangeSay { part, .. } | Message::ExchangeAnswer { part, .. } => part.payload.len(),
             _ => 0,
         }
 }

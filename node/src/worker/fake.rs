@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use protocol::codec::{Codec, Decoded};
 use protocol::fixed::{Weight, to_f32};
-use protocol::learner::{Evaluation, Learner, LearnerError, Measured, TakenDelta, Trained, Weights};
+use protocol::learner::{
+    self, Evaluation, Folded, Learner, LearnerError, Measured, Replicas, TakenDelta, Trained, Weights,
+};
 
 /// Share of the way to the target that a step goes.
 const RATE: f32 = 0.05;
@@ -15,6 +17,7 @@ pub(crate) struct Fake {
     pub(crate) base: Vec<i32>,
     pub(crate) target: Vec<f32>,
     pub(crate) decoded: Decoded,
+    pub(crate) replicas: Replicas,
     /// Time that a step takes.
     pub(crate) step: Duration,
     /// Whether training panics.
@@ -30,6 +33,7 @@ impl Fake {
             theta: vec![0.0; parameters],
             base: vec![0; parameters],
             decoded: Decoded::default(),
+            replicas: Replicas::default(),
             step: Duration::ZERO,
             panics: false,
         }
@@ -113,5 +117,31 @@ impl Learner for Fake {
         };
         let loss: f32 = self.target.iter().enumerate().map(|(i, t)| (value(i) - t) * (value(i) - t)).sum();
         Ok(Evaluation { loss: loss / self.target.len() as f32, accuracy: 0.0, samples: 1 })
+    }
+
+    fn initial_base(&self) -> Vec<i32> {
+        vec![0; self.theta.len()]
+    }
+
+    fn fold(&mut self) -> Result<Folded, LearnerError> {
+        let residual = self.residual();
+        let adds = learner::fold(&residual)?;
+        for (i, add) in adds.into_iter().enumerate() {
+            self.base[i] = self.base[i].wrapping_add(add);
+        }
+        Ok(Folded { base: self.base.clone(), norm: learner::norm(&residual) })
+    }
+
+    fn shift(&mut self, by: &[i32]) -> Result<(), LearnerError> {
+        let unsaid = self.residual();
+        for (i, by) in by.iter().enumerate() {
+            self.base[i] = self.base[i].wrapping_add(*by);
+            self.theta[i] = to_f32(self.base[i]) + unsaid[i];
+        }
+        Ok(())
+    }
+
+    fn replicas(&mut self) -> &mut Replicas {
+        &mut self.replicas
     }
 }

@@ -26,6 +26,8 @@ pub use trimmed_mean::TrimmedMean;
 use std::cmp::Ordering;
 use std::fmt::Debug;
 
+use crate::config::MergeRule;
+
 /// Every rule, with its default parameters.
 pub const ALL: &[&dyn Merge] = &[&Average, &Clipped::ADAPTIVE, &CoordinateMedian, &TrimmedMean::QUARTER];
 
@@ -93,6 +95,17 @@ pub enum MergeError {
         /// Weights in all.
         parameters: usize,
     },
+}
+
+/// The implementation of a configured rule.
+#[must_use]
+pub fn of(rule: MergeRule) -> &'static dyn Merge {
+    match rule {
+        MergeRule::Average => &Average,
+        MergeRule::Clipped => &Clipped::ADAPTIVE,
+        MergeRule::CoordinateMedian => &CoordinateMedian,
+        MergeRule::TrimmedMean => &TrimmedMean::QUARTER,
+    }
 }
 
 /// The rule of that name.

@@ -1,7 +1,7 @@
 //! Numbers that no honest peer ever says. They decode well, and would overflow a sum or fill a table.
 
 use super::Message;
-use super::message::{RANGES_MAX, Range};
+use super::message::{Exchange, RANGES_MAX, Range};
 use crate::log::{Head, SAMPLES_MAX};
 use crate::trust::{Exclusion, RECORDS_MAX, Vote};
 
@@ -35,13 +35,18 @@ impl Message {
             Self::SnapshotCheck { heads, .. } => are_heads(heads),
             Self::Vote(vote) => is_vote(vote),
             Self::Exclusion(record) => is_record(record),
+            Self::ExchangeSay { exchange, part } | Self::ExchangeAnswer { exchange, part } => {
+                is_exchange(exchange) && part.load >= 1
+            }
+            Self::ExchangeDone { exchange } | Self::ExchangeLost { exchange } => is_exchange(exchange),
             Self::Peers(_)
             | Self::SnapshotOffer { .. }
             | Self::SnapshotAsk
             | Self::SnapshotWant { .. }
             | Self::SnapshotPart { .. }
             | Self::SnapshotChecked { .. }
-            | Self::Bye => true,
+            | Self::Bye
+            | Self::ExchangeAsk => true,
         };
         (!fine).then_some("it said a number that no honest peer says")
     }
@@ -50,6 +55,10 @@ impl Message {
 /// Sequence numbers begin at 1; a range or a digest may say 0 for nothing.
 fn is_seq(seq: u64) -> bool {
     seq <= SEQ_MAX
+}
+
+fn is_exchange(exchange: &Exchange) -> bool {
+    exchange.seq >= 1 && is_seq(exchange.seq) && is_seq(exchange.epoch)
 }
 
 fn are_heads(heads: &[Head]) -> bool {

@@ -147,6 +147,87 @@ pub enum Message {
         /// Yes or no; `None`: the sender cannot say.
         same: Option<bool>,
     },
+    /// Mode `pairwise`: "you lead our edge, begin an exchange".
+    ExchangeAsk,
+    /// The leader's part of an exchange.
+    ExchangeSay {
+        /// Which.
+        exchange: Exchange,
+        /// What the follower does not know yet of the leader's model.
+        part: Part,
+    },
+    /// The follower's part; its half is done with it.
+    ExchangeAnswer {
+        /// Which.
+        exchange: Exchange,
+        /// What the leader does not know yet of the follower's.
+        part: Part,
+    },
+    /// "My half is done too": the answer came twice.
+    ExchangeDone {
+        /// Which.
+        exchange: Exchange,
+    },
+    /// "I do not know that epoch": the leader begins another.
+    ExchangeLost {
+        /// Which.
+        exchange: Exchange,
+    },
+}
+
+impl Message {
+    /// Whether only the mode `pairwise` says it.
+    #[must_use]
+    pub fn is_of_pairs(&self) -> bool {
+        matches!(
+            self,
+            Self::ExchangeAsk
+                | Self::ExchangeSay { .. }
+                | Self::ExchangeAnswer { .. }
+                | Self::ExchangeDone { .. }
+                | Self::ExchangeLost { .. }
+        )
+    }
+
+    /// Whether it is about the delta log, which the mode `pairwise` does not have.
+    #[must_use]
+    pub fn is_of_the_log(&self) -> bool {
+        matches!(
+            self,
+            Self::Digest { .. }
+                | Self::Delta(_)
+                | Self::Offer(_)
+                | Self::Want(_)
+                | Self::Vote(_)
+                | Self::Exclusion(_)
+                | Self::SnapshotCheck { .. }
+                | Self::SnapshotChecked { .. }
+        )
+    }
+}
+
+/// What one end says in an exchange.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct Part {
+    /// How many exchanges that end has on its way, this one among them, from 1 on.
+    pub load: u8,
+    /// Way that its model has gone by training alone since its last part on this edge, units of 2^-24.
+    pub learnt: u64,
+    /// Codec bytes.
+    pub payload: Arc<[u8]>,
+}
+
+/// Names an exchange of an edge; see `mode/pairwise/edge.rs`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct Exchange {
+    /// Life of the leader, the peer with the smaller id.
+    pub leader: u64,
+    /// Life of the follower, as the leader has heard.
+    pub follower: u64,
+    /// Counted by the leader, over all its edges.
+    pub epoch: u64,
+    /// Number in the epoch, from 1 on.
+    pub seq: u64,
 }
 
 /// What a peer announces of itself.

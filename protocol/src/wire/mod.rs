@@ -14,7 +14,7 @@ mod message;
 
 pub use bounds::{ORIGINS_MAX, SEQ_MAX};
 pub(crate) use message::{ADDRESS_BYTES_MAX, ADDRESSES_MAX, PEER_RECORDS_MAX, RANGES_MAX};
-pub use message::{Greeting, Message, PeerRecord, Range, Refusal, SnapshotHead, Status};
+pub use message::{Exchange, Greeting, Message, Part, PeerRecord, Range, Refusal, SnapshotHead, Status};
 
 use bincode::config::{self, Config};
 use bincode::enc::EncoderImpl;

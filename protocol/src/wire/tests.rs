@@ -49,6 +49,10 @@ fn header() -> Header {
     }
 }
 
+fn exchange() -> Exchange {
+    Exchange { leader: 1_700_000_000_000, follower: 7, epoch: 2, seq: 300 }
+}
+
 /// One of each message, with fixed content.
 fn samples() -> Vec<(&'static str, Message)> {
     let delta =
@@ -106,6 +110,20 @@ fn samples() -> Vec<(&'static str, Message)> {
             },
         ),
         ("snapshot_checked", Message::SnapshotChecked { base_hash: Hash([6; 32]), same: Some(true) }),
+        ("exchange_ask", Message::ExchangeAsk),
+        (
+            "exchange_say",
+            Message::ExchangeSay {
+                exchange: exchange(),
+                part: Part { load: 2, learnt: 1000, payload: [1, 2, 3].into() },
+            },
+        ),
+        (
+            "exchange_answer",
+            Message::ExchangeAnswer { exchange: exchange(), part: Part { load: 1, learnt: 0, payload: [4].into() } },
+        ),
+        ("exchange_done", Message::ExchangeDone { exchange: exchange() }),
+        ("exchange_lost", Message::ExchangeLost { exchange: exchange() }),
     ]
 }
 
@@ -210,7 +228,7 @@ proptest! {
     }
 
     #[test]
-    fn truncated_and_altered_messages_do_not_panic(which in 0usize..15, cut in 0usize..400, at in 0usize..400, bit in 0u8..8) {
+    fn truncated_and_altered_messages_do_not_panic(which in 0usize..22, cut in 0usize..400, at in 0usize..400, bit in 0u8..8) {
         let (_, message) = samples().swap_remove(which);
         let mut body = frame(&message).split_off(LENGTH_BYTES);
         let i = at % body.len();

@@ -1,9 +1,13 @@
 //! A learner whose answer is known: `theta` is pulled towards a target of the peer's own, so the swarm's optimum is the
 //! mean of the targets.
 
+use std::sync::Arc;
+
 use protocol::codec::{Codec, Decoded};
 use protocol::fixed::{UNIT, Weight, from_f32, to_f32};
-use protocol::learner::{Evaluation, Learner, LearnerError, Measured, TakenDelta, Trained, Weights};
+use protocol::learner::{
+    self, Evaluation, Folded, Learner, LearnerError, Measured, Replicas, TakenDelta, Trained, Weights,
+};
 
 /// What a learner says instead of what it learned.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -29,6 +33,10 @@ pub struct Quadratic {
     pub told_progress: u64,
     decoded: Decoded,
     pub lie: Lie,
+    /// Mode `pairwise`: what was folded into the base, and where the base began when it was last replaced.
+    pub folded: Vec<i32>,
+    pub start: Vec<i32>,
+    replicas: Replicas,
     noise: u64,
 }
 
@@ -49,6 +57,9 @@ impl Quadratic {
             told_progress: 0,
             decoded: Decoded::default(),
             lie: Lie::None,
+            folded: vec![0; parameters],
+            start: base.clone(),
+            replicas: Replicas::default(),
             noise: index as u64 + 1,
             base,
         }
@@ -63,6 +74,18 @@ impl Quadratic {
     pub fn base_loss(&self) -> f32 {
         let loss: f32 = self.base.iter().zip(&self.optimum).map(|(&b, o)| (to_f32(b) - o) * (to_f32(b) - o)).sum();
         loss / self.optimum.len() as f32
+    }
+
+    /// Mode `pairwise`: the payload that it says instead of that one, in a dense codec.
+    pub fn told_payload(&mut self, codec: &dyn Codec, payload: &Arc<[u8]>) -> Arc<[u8]> {
+        let mut decoded = Decoded::default();
+        let parameters = self.theta.len();
+        if self.lie == Lie::None || codec.decode(payload, parameters, Weight::ONE, &mut decoded).is_err() {
+            return Arc::clone(payload);
+        }
+        let mut told = Vec::new();
+        codec.encode(&self.told(decoded.values), &mut told);
+        told.into()
     }
 
     fn told(&mut self, residual: Vec<f32>) -> Vec<f32> {
@@ -163,6 +186,8 @@ impl Learner for Quadratic {
             self.progress[i] -= f64::from(carry * difference);
             *old = new;
         }
+        self.start = base.to_vec();
+        self.folded.fill(0);
         Ok(())
     }
 
@@ -173,5 +198,33 @@ impl Learner for Quadratic {
         };
         let loss: f32 = self.optimum.iter().enumerate().map(|(i, o)| (value(i) - o) * (value(i) - o)).sum();
         Ok(Evaluation { loss: loss / self.optimum.len() as f32, accuracy: 0.0, samples: 1 })
+    }
+
+    fn initial_base(&self) -> Vec<i32> {
+        (0..self.theta.len()).map(|i| from_f32((i % 7) as f32 / 100.0)).collect()
+    }
+
+    fn fold(&mut self) -> Result<Folded, LearnerError> {
+        let residual = self.residual();
+        let adds = learner::fold(&residual)?;
+        for (i, add) in adds.into_iter().enumerate() {
+            self.base[i] = self.base[i].wrapping_add(add);
+            self.emitted[i] += f64::from(add) * f64::from(UNIT);
+            self.folded[i] = self.folded[i].wrapping_add(add);
+        }
+        Ok(Folded { base: self.base.clone(), norm: learner::norm(&residual) })
+    }
+
+    fn shift(&mut self, by: &[i32]) -> Result<(), LearnerError> {
+        let unsaid = self.residual();
+        for (i, by) in by.iter().enumerate() {
+            self.base[i] = self.base[i].wrapping_add(*by);
+            self.theta[i] = to_f32(self.base[i]) + unsaid[i];
+        }
+        Ok(())
+    }
+
+    fn replicas(&mut self) -> &mut Replicas {
+        &mut self.replicas
     }
 }

@@ -4,6 +4,7 @@
 
 mod learner;
 mod network;
+mod pairwise;
 mod rounds;
 mod trust;
 

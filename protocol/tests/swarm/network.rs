@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, BinaryHeap, VecDeque};
 use std::sync::Arc;
 
 use protocol::id::{Hash, Origin, PeerId, RunId};
-use protocol::learner::{self, Command};
+use protocol::learner::{self, Command, Computed};
 use protocol::log::{Context, Delta, SignedDelta};
 use protocol::schema::{Schema, Tensor};
 use protocol::time::{Span, Time};
@@ -78,6 +78,8 @@ pub struct Network {
     pub messages: BTreeMap<&'static str, u64>,
     /// Every delta that was ever sent, each as often as it was.
     pub deltas: Vec<Arc<SignedDelta>>,
+    /// Mode `pairwise`: of every exchange what its halves have moved, by whom.
+    pub halves: BTreeMap<(PeerId, PeerId, [u64; 4]), Vec<(PeerId, Vec<i32>)>>,
     /// A peer that says one thing to some and another to the rest.
     pub fork: Option<Fork>,
     nodes: BTreeMap<PeerId, Node>,
@@ -112,6 +114,7 @@ impl Network {
             trace: blake3::Hasher::new(),
             messages: BTreeMap::new(),
             deltas: Vec::new(),
+            halves: BTreeMap::new(),
             fork: None,
             nodes: BTreeMap::new(),
             ids: Vec::new(),
@@ -291,6 +294,7 @@ impl Network {
         let Some(node) = self.nodes.get_mut(&to).filter(|node| node.life == life) else {
             return;
         };
+        let mut moved = None;
         let input = match happening {
             Happening::Input(input) => input,
             Happening::LearnerDone => {
@@ -298,7 +302,17 @@ impl Network {
                     return;
                 };
                 let took = cost(&command, node.step);
-                let result = learner::run(command, &mut node.learner);
+                let before = matches!(command, Command::EdgeMeet(_)).then(|| node.learner.base.clone());
+                let mut result = learner::run(command, &mut node.learner);
+                moved = before.map(|before| {
+                    node.learner.base.iter().zip(before).map(|(&after, before)| after.wrapping_sub(before)).collect()
+                });
+                if let Computed::EdgeSaid(said) = &mut result {
+                    said.payload = node.learner.told_payload(self.context.codec, &said.payload);
+                    if node.learner.lie != Lie::None {
+                        said.learnt = u64::MAX;
+                    }
+                }
                 if let Some(next) = node.commands.front() {
                     let at = self.now + cost(next, node.step);
                     self.push(at, to, Happening::LearnerDone);
@@ -323,6 +337,13 @@ impl Network {
             outputs.push(output);
         }
         for output in outputs {
+            if let Output::Event(Event::Exchanged { peer, exchange, .. }) = &output
+                && let Some(moved) = moved.take()
+            {
+                let name = [exchange.leader, exchange.follower, exchange.epoch, exchange.seq];
+                let (leader, follower) = pair(to, *peer);
+                self.halves.entry((leader, follower, name)).or_default().push((to, moved));
+            }
             self.carry_out(to, output);
         }
     }
@@ -446,5 +467,10 @@ fn kind(message: &Message) -> &'static str {
         Message::Exclusion(_) => "exclusion",
         Message::SnapshotCheck { .. } => "snapshot check",
         Message::SnapshotChecked { .. } => "snapshot checked",
+        Message::ExchangeAsk => "exchange ask",
+        Message::ExchangeSay { .. } => "exchange say",
+        Message::ExchangeAnswer { .. } => "exchange answer",
+        Message::ExchangeDone { .. } => "exchange done",
+        Message::ExchangeLost { .. } => "exchange lost",
     }
 }

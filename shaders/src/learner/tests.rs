@@ -175,11 +175,8 @@ fn every_peer_of_a_run_starts_from_the_same_bits() {
     let (mut a, mut b) = (on_cpu(ADAM), on_cpu(ADAM));
     assert_eq!(a.base().unwrap(), b.base().unwrap());
     // Bits that other releases and machines start from: a change here splits every run.
-    let hash = protocol::learner::base_hash(&a.base().unwrap());
-    assert_eq!(
-        hash,
-        protocol::learner::base_hash(&ModelSpec::Mlp { hidden: vec![64, 64] }.build(64, 10).initial_base([1; 32]))
-    );
+    let hash = learner::base_hash(&a.base().unwrap());
+    assert_eq!(hash, learner::base_hash(&ModelSpec::Mlp { hidden: vec![64, 64] }.build(64, 10).initial_base([1; 32])));
 }
 
 #[test]

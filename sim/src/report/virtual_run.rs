@@ -66,6 +66,18 @@ pub struct VirtualRun {
     pub honest_excluded: u32,
     /// Liars that were excluded.
     pub liars_excluded: u32,
+    /// Rounds of training of a peer of speed 1: steps / `gossip.steps`.
+    pub rounds: f64,
+    /// CPU time of the run, seconds; not part of the trace.
+    pub cpu_s: Option<f64>,
+    /// Mode `pairwise`: `|b_i - mean b| / |mean b|` of the worst honest peer when the last step was taken.
+    pub spread_before: Option<f64>,
+    /// In the end, mean over the honest peers.
+    pub spread_mean: Option<f64>,
+    /// In the end, the worst honest peer.
+    pub spread_worst: Option<f64>,
+    /// Mode `pairwise`: share of the exchanges whose transfer was clipped.
+    pub clipped_share: Option<f64>,
     /// Over time.
     pub curve: Vec<Point>,
     /// Who joined, caught up, refused what.
@@ -181,6 +193,11 @@ pub const METRICS: &[&str] = &[
     "honest_held",
     "honest_excluded",
     "liars_excluded",
+    "cpu_us_per_peer_round",
+    "spread_before",
+    "spread_mean",
+    "spread_worst",
+    "clipped_share",
     "virtual_s",
     "events",
 ];
@@ -232,10 +249,24 @@ impl VirtualRun {
             "honest_held" => Some(f64::from(self.honest_held)),
             "honest_excluded" => Some(f64::from(self.honest_excluded)),
             "liars_excluded" => Some(f64::from(self.liars_excluded)),
+            "cpu_us_per_peer_round" => self.cpu_us_per_peer_round(),
+            "spread_before" => self.spread_before,
+            "spread_mean" => self.spread_mean,
+            "spread_worst" => self.spread_worst,
+            "clipped_share" => self.clipped_share,
             "virtual_s" => Some(self.virtual_s),
             "events" => Some(self.events as f64),
             _ => None,
         }
+    }
+}
+
+impl VirtualRun {
+    /// What a round of one peer costs, rounds of rest until agreement among them.
+    fn cpu_us_per_peer_round(&self) -> Option<f64> {
+        let rounds = self.rounds + self.agreed_after_rounds.unwrap_or(0.0);
+        let all = rounds * self.peers.len() as f64;
+        self.cpu_s.filter(|_| all > 0.0).map(|seconds| 1e6 * seconds / all)
     }
 }
 

@@ -10,7 +10,9 @@
 
 use protocol::codec::{Codec, Decoded};
 use protocol::fixed::{UNIT, Weight, from_f32, to_f32};
-use protocol::learner::{Evaluation, Learner, LearnerError, Measured, TakenDelta, Trained, Weights};
+use protocol::learner::{
+    self, Evaluation, Folded, Learner, LearnerError, Measured, Replicas, TakenDelta, Trained, Weights,
+};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng as _;
 
@@ -29,6 +31,7 @@ pub(super) struct Quadratic {
     /// Sum of all that the optimizer did, less all that was said of it.
     unsaid: Vec<f64>,
     decoded: Decoded,
+    replicas: Replicas,
 }
 
 impl Quadratic {
@@ -48,6 +51,7 @@ impl Quadratic {
             rng: ChaCha8Rng::seed_from_u64(seed),
             unsaid: vec![0.0; spec.parameters],
             decoded: Decoded::default(),
+            replicas: Replicas::default(),
         }
     }
 }
@@ -89,8 +93,7 @@ impl Learner for Quadratic {
     }
 
     fn take_delta(&mut self, codec: &'static dyn Codec, weight: Weight) -> Result<TakenDelta, LearnerError> {
-        let residual: Vec<f32> =
-            self.theta.iter().zip(&self.base).map(|(&theta, &base)| theta - to_f32(base)).collect();
+        let residual = self.residual();
         let count = residual.iter().filter(|value| !value.is_finite()).count();
         if count > 0 {
             return Err(LearnerError::NonFinite { count, parameters: residual.len() });
@@ -159,9 +162,40 @@ impl Learner for Quadratic {
         let loss = sum / self.base.len() as f64;
         Ok(Evaluation { loss: loss as f32, accuracy: (1.0 / (1.0 + 100.0 * loss)) as f32, samples: 1 })
     }
+
+    fn initial_base(&self) -> Vec<i32> {
+        initial_base(self.base.len())
+    }
+
+    fn fold(&mut self) -> Result<Folded, LearnerError> {
+        let residual = self.residual();
+        let adds = learner::fold(&residual)?;
+        for (i, add) in adds.into_iter().enumerate() {
+            self.base[i] = self.base[i].wrapping_add(add);
+            self.unsaid[i] -= f64::from(add) * f64::from(UNIT);
+        }
+        Ok(Folded { base: self.base.clone(), norm: learner::norm(&residual) })
+    }
+
+    fn shift(&mut self, by: &[i32]) -> Result<(), LearnerError> {
+        let unsaid = self.residual();
+        for (i, by) in by.iter().enumerate() {
+            self.base[i] = self.base[i].wrapping_add(*by);
+            self.theta[i] = to_f32(self.base[i]) + unsaid[i];
+        }
+        Ok(())
+    }
+
+    fn replicas(&mut self) -> &mut Replicas {
+        &mut self.replicas
+    }
 }
 
 impl Quadratic {
+    fn residual(&self) -> Vec<f32> {
+        self.theta.iter().zip(&self.base).map(|(&theta, &base)| theta - to_f32(base)).collect()
+    }
+
     /// Largest difference between what the optimizer did and what was said and what is still to be said.
     pub(super) fn unaccounted(&self) -> f64 {
         let residual = self.theta.iter().zip(&self.base).map(|(&t, &b)| f64::from(t) - f64::from(b) * f64::from(UNIT));

@@ -6,6 +6,7 @@
 mod carry;
 mod harm;
 mod measure;
+mod spread;
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
@@ -106,6 +107,10 @@ struct Swarm<'a> {
     trace: Trace,
     evaluations: BTreeMap<Hash, Evaluation>,
     harming: bool,
+    /// Mode `pairwise`: every peer has a model of its own.
+    pairwise: bool,
+    /// Of that mode: the worst distance when the last step was taken.
+    spread_before: Option<f64>,
 }
 
 /// Runs a plan with a seed. `watch` is told how it goes and stops the run by returning false: the report is then that of a
@@ -119,6 +124,7 @@ pub fn run(plan: &Plan, seed: u64, until: Until, watch: &mut dyn FnMut(Progress)
     let mut going = swarm.run_until(limit, until, watch, span, |swarm| swarm.trained(span));
     let trained_at = swarm.now;
     swarm.end_harm();
+    swarm.note_spread();
     if going {
         swarm.tell_all(|| Input::Rest);
         let rest_until = swarm.now + seconds(plan.scenario.agree_s);
@@ -129,7 +135,7 @@ pub fn run(plan: &Plan, seed: u64, until: Until, watch: &mut dyn FnMut(Progress)
     if going {
         swarm.tell_all(|| Input::Finish);
         let end = swarm.now + Span(2 * swarm.config.gossip.settle_max.0);
-        going = swarm.run_until(end, until, watch, span, Swarm::stopped);
+        going = swarm.run_until(end, until, watch, span, |swarm| swarm.stopped());
     }
     swarm.last_checks(going);
     swarm.report(agreed, agreed_after, !going)
@@ -186,6 +192,8 @@ impl<'a> Swarm<'a> {
             trace: Trace::new(),
             evaluations: BTreeMap::new(),
             harming: true,
+            pairwise: plan.config.gossip.mode == protocol::config::Mode::Pairwise,
+            spread_before: None,
         }
     }
 
@@ -346,7 +354,7 @@ impl<'a> Swarm<'a> {
         until: Until,
         watch: &mut dyn FnMut(Progress) -> bool,
         span: Span,
-        done: impl Fn(&Self) -> bool,
+        mut done: impl FnMut(&mut Self) -> bool,
     ) -> bool {
         let mut look_at = self.now + LOOK;
         while let Some(&Reverse((at, _, place))) = self.queue.peek() {
@@ -477,7 +485,8 @@ impl<'a> Swarm<'a> {
                 }
                 _ => None,
             };
-            if let Some(hash) = hash.filter(|_| before.changes_set()) {
+            let shared = before.changes_set() && !self.pairwise;
+            if let Some(hash) = hash.filter(|_| shared) {
                 wrong.extend(self.account.base(&body.applied, hash).err());
             }
             if let Mind::Quadratic(learner) = &body.mind {
@@ -514,7 +523,10 @@ impl<'a> Swarm<'a> {
     }
 
     /// Whether all rest, and have heard the same.
-    fn agreed(&self) -> bool {
+    fn agreed(&mut self) -> bool {
+        if self.pairwise {
+            return self.close();
+        }
         let mut heard = None;
         self.honest().all(|(_, body)| {
             let view = body.peer.view();
@@ -540,7 +552,8 @@ impl<'a> Swarm<'a> {
             }
             if let Ok(base) = body.mind.learner().base() {
                 let hash = base_hash(&base);
-                if body.commands.is_empty() && *bases.entry(view.heard).or_insert(hash) != hash {
+                let shared = body.commands.is_empty() && !self.pairwise;
+                if shared && *bases.entry(view.heard).or_insert(hash) != hash {
                     wrong.push((
                         number as u32,
                         "it has heard what another has heard, and holds another base".to_owned(),
@@ -581,7 +594,12 @@ impl Before {
             Command::Restore { base, replay, .. } => Kind::Restore { base: base_hash(base), replay: names(replay) },
             Command::Evaluate { .. } => Kind::Evaluate,
             Command::Retract { deltas } => Kind::Retract(names(deltas)),
-            Command::Train { .. } | Command::Measure => Kind::Other,
+            Command::Train { .. }
+            | Command::Measure
+            | Command::Fold
+            | Command::EdgeSay { .. }
+            | Command::EdgeMeet(_)
+            | Command::EdgeForget { .. } => Kind::Other,
         };
         Self { kind }
     }

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use std::{fs, thread};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use nix::time::{ClockId, clock_gettime};
 use sim::report::{self, VariantSummary, VirtualReport, VirtualRun};
 use sim::virtual_swarm::{self, Plan, Until};
 
@@ -130,14 +131,22 @@ fn run_all(
 
 fn run_one(plan: &Plan, seed: u64, until: Until, stop: &AtomicBool, bar: &ProgressBar) -> VirtualRun {
     let mut shown = 0;
-    let run = virtual_swarm::run(plan, seed, until, &mut |progress| {
+    let before = thread_cpu_s();
+    let mut run = virtual_swarm::run(plan, seed, until, &mut |progress| {
         let ticks = (RUN_TICKS * progress.share) as u64;
         bar.inc(ticks.saturating_sub(shown));
         shown = shown.max(ticks);
         !stop.load(Ordering::Relaxed)
     });
+    run.cpu_s = before.zip(thread_cpu_s()).map(|(before, after)| after - before);
     bar.inc(RUN_TICKS as u64 - shown.min(RUN_TICKS as u64));
     run
+}
+
+/// What this thread has computed so far, seconds.
+fn thread_cpu_s() -> Option<f64> {
+    let time = clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID).ok()?;
+    Some(time.tv_sec() as f64 + time.tv_nsec() as f64 / 1e9)
 }
 
 /// On a terminal a bar with the time left; elsewhere nothing.

@@ -30,7 +30,18 @@ impl Peer {
     /// The periodic exchange with one partner.
     pub(crate) fn anti_entropy(&mut self) {
         self.set_timer(self.now + self.config.gossip.anti_entropy, Timer::AntiEntropy);
+        if self.in_pairs() {
+            self.tick_pairs();
+            return;
+        }
         self.take_what_nobody_sends();
+        if let Some(partner) = self.choose_partner() {
+            self.send_digest(partner, true);
+        }
+    }
+
+    /// Whom the partner rule names next.
+    pub(crate) fn choose_partner(&mut self) -> Option<PeerId> {
         let gossip = &self.config.gossip;
         let choice = Choice {
             us: self.origin.peer,
@@ -41,9 +52,7 @@ impl Peer {
         };
         let chosen = partner::of(gossip.partner).choose(&choice, &mut self.rng);
         self.counters.exchanges_begun += 1;
-        if let Some(partner) = chosen {
-            self.send_digest(partner, true);
-        }
+        chosen
     }
 
     /// The neighbours and how far away they are.
@@ -63,6 +72,9 @@ impl Peer {
 
     /// Tells `to` what we have.
     pub(crate) fn send_digest(&mut self, to: PeerId, answer: bool) {
+        if self.in_pairs() {
+            return; // There is no log to compare.
+        }
         let heard = self.log.heard().clone();
         let base_hash = self.base_hash_at(self.log.set_hash());
         let (excluded, spot) = (self.log.excluded().iter().collect(), self.log.spot(self.rng.next_u64()));

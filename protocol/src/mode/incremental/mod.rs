@@ -31,7 +31,7 @@ mod witness;
 
 pub(crate) use anti_entropy::Digest;
 pub(crate) use hear::Offers;
-pub(crate) use schedule::Schedule;
+pub(crate) use schedule::{Pending, Schedule};
 pub(crate) use session::Session;
 pub(crate) use snapshot::Snapshots;
 pub(crate) use witness::Witness;

@@ -11,12 +11,13 @@ use super::when::Watch;
 use crate::config::{Config, Training};
 use crate::event::{Event, Output, Report};
 use crate::fixed::Weight;
-use crate::id::Hash;
+use crate::id::{Hash, PeerId};
 use crate::learner::{Command, Computed, Evaluation, Trained, Weights};
 use crate::log::{Delta, Head, VersionVector};
 use crate::peer::Peer;
 use crate::time::{Span, Time};
 use crate::trust::Exclusion;
+use crate::wire::Exchange;
 
 /// Stretches of steps that are queued: one runs, one waits, so that the learner has work while a result travels.
 const TRAIN_QUEUED_MAX: usize = 2;
@@ -65,6 +66,19 @@ pub(crate) enum Pending {
     Final {
         heard: Hash,
     },
+    /// Of the mode `pairwise`.
+    Fold,
+    EdgeSay {
+        edge: PeerId,
+        name: (u64, u64, u64),
+        seq: u64,
+    },
+    EdgeMeet {
+        edge: PeerId,
+        exchange: Exchange,
+        payload_bytes: usize,
+    },
+    EdgeForget,
 }
 
 /// Progress of training, as issued and as done.
@@ -255,7 +269,7 @@ impl Peer {
         }
     }
 
-    pub(super) fn issue(&mut self, command: Command, pending: Pending) {
+    pub(crate) fn issue(&mut self, command: Command, pending: Pending) {
         self.schedule.pending.push_back(pending);
         self.output(Output::Compute(command));
     }
@@ -294,6 +308,10 @@ impl Peer {
     }
 
     pub(super) fn issue_take_delta(&mut self) {
+        if self.in_pairs() {
+            self.issue_exchange();
+            return;
+        }
         self.flush_ready();
         self.schedule.deltas_issued += 1;
         let seq = self.schedule.deltas_issued;
@@ -313,6 +331,25 @@ impl Peer {
         self.schedule.delta_due = self.first_due();
     }
 
+    /// Of the mode `pairwise`: it is time for an exchange. At the end what no exchange took along is folded in.
+    fn issue_exchange(&mut self) {
+        self.schedule.since_delta = 0;
+        self.schedule.watch.delta_issued();
+        self.schedule.delta_due = self.first_due();
+        if self.schedule.stopping {
+            self.issue(Command::Fold, Pending::Fold);
+        } else {
+            self.exchange();
+        }
+    }
+
+    /// What is shown is the base: in the mode `pairwise` it lags behind between two exchanges.
+    fn fold_to_show(&mut self) {
+        if self.in_pairs() {
+            self.issue(Command::Fold, Pending::Fold);
+        }
+    }
+
     /// No further steps: what is queued runs out, and what was not said yet is said (by the pump, once no snapshot is
     /// about to replace the base).
     pub(super) fn stop_training(&mut self) {
@@ -325,6 +362,7 @@ impl Peer {
 
     pub(crate) fn issue_evaluation(&mut self) {
         self.flush_ready();
+        self.fold_to_show();
         let pending = Pending::Epoch {
             epoch: self.schedule.epochs_issued,
             steps: self.schedule.steps_issued,
@@ -336,6 +374,7 @@ impl Peer {
 
     pub(super) fn issue_final(&mut self) {
         self.flush_ready();
+        self.fold_to_show();
         let heard = self.set_when_issued();
         let weights = self.weights_shown();
         self.issue(Command::Evaluate { weights }, Pending::Final { heard });
@@ -410,6 +449,11 @@ impl Peer {
             }
             (Pending::Measure { since, deltas }, Computed::Measured(measured)) => {
                 self.measured(since, deltas, measured)
+            }
+            (Pending::Fold, Computed::Folded) | (Pending::EdgeForget, Computed::EdgeForgotten) => {}
+            (Pending::EdgeSay { edge, name, seq }, Computed::EdgeSaid(said)) => self.edge_said(edge, name, seq, &said),
+            (Pending::EdgeMeet { edge, exchange, payload_bytes }, Computed::EdgeMet(met)) => {
+                self.edge_met(edge, exchange, payload_bytes, &met);
             }
             (Pending::Apply, Computed::Applied) | (Pending::Retract, Computed::Retracted) => {}
             (Pending::Base { heard, heads, exclusions }, Computed::Base(base)) => {

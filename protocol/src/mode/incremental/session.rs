@@ -48,11 +48,12 @@ impl Session {
         self.stopped
     }
 
+    /// Whether it has yet to begin.
     pub(crate) fn is_joining(&self) -> bool {
         self.joining.is_some()
     }
 
-    pub(super) fn is_finishing(&self) -> bool {
+    pub(crate) fn is_finishing(&self) -> bool {
         self.settling_until.is_some()
     }
 }
@@ -95,8 +96,13 @@ impl Peer {
     /// Begins to train when nothing speaks against it any more.
     pub(crate) fn try_begin(&mut self) {
         self.drop_stale_snapshot();
+        let pairs = self.in_pairs();
+        if pairs {
+            self.ask_model();
+        }
         let wanted = self.config.gossip.company;
-        let here = self.members.neighbours().filter(|(_, neighbour)| neighbour.confirmed.is_some()).count();
+        let said = |neighbour: &Neighbour| neighbour.confirmed.is_some() || (pairs && neighbour.status.is_some());
+        let here = self.members.neighbours().filter(|(_, neighbour)| said(neighbour)).count();
         let Some(joining) = &mut self.session.joining else { return };
         if here >= wanted && !joining.in_company {
             joining.in_company = true;
@@ -166,6 +172,9 @@ impl Peer {
         }
         if ask {
             self.set_timer(self.now + SETTLE_INTERVAL, Timer::Settle);
+            if self.in_pairs() {
+                self.repeat_exchanges(true);
+            }
             for peer in self.members.neighbour_ids() {
                 self.send_digest(peer, true);
             }
@@ -174,6 +183,9 @@ impl Peer {
 
     /// Every neighbour has what we said, and those that are done too have what we have.
     fn is_settled(&self) -> bool {
+        if self.in_pairs() {
+            return self.pairs_settled();
+        }
         let said = self.log.heard().get(&self.origin);
         self.members.neighbours().all(|(_, neighbour)| {
             let Some(confirmed) = &neighbour.confirmed else {
@@ -186,6 +198,9 @@ impl Peer {
 
     /// Whether every neighbour announced the set of deltas that we have.
     pub(crate) fn agreed(&self) -> bool {
+        if self.in_pairs() {
+            return self.pairs_agree();
+        }
         let ours = self.log.heard();
         self.members.neighbours().all(|(_, neighbour): (_, &Neighbour)| neighbour.confirmed.as_ref() == Some(ours))
     }

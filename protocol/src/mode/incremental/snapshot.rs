@@ -113,7 +113,7 @@ enum Stage {
 }
 
 impl Snapshots {
-    pub(super) fn is_taking(&self) -> bool {
+    pub(crate) fn is_taking(&self) -> bool {
         self.taking.is_some()
     }
 
@@ -235,7 +235,8 @@ impl Peer {
     pub(crate) fn hear_snapshot_offer(&mut self, from: PeerId, bytes: u64) {
         let expected = 4 * self.context.parameters as u64;
         let plausible = (expected..=expected + (ORIGINS_MAX * HEAD_BYTES) as u64).contains(&bytes);
-        if !plausible {
+        // In pairs we ask, and nobody offers.
+        if !plausible || self.in_pairs() {
             return;
         }
         if !self.guard.pending.is_empty() || (self.log.heard().is_empty() && self.is_behind(from)) {
@@ -274,7 +275,7 @@ impl Peer {
         confirmed.is_some_and(|heard| heard.ahead_of(self.log.heard()).any(|(origin, ..)| origin != self.origin))
     }
 
-    pub(super) fn ask_snapshot(&mut self, from: PeerId) {
+    pub(crate) fn ask_snapshot(&mut self, from: PeerId) {
         if !self.snapshots.is_taking() && !self.session.is_finishing() {
             self.snapshots.taking = Some(Taking { from, progress_at: self.now, stage: Stage::Asked });
             self.send(from, Message::SnapshotAsk);
@@ -351,6 +352,7 @@ impl Peer {
     }
 
     fn check_whole(&mut self) {
+        let pairs = self.in_pairs();
         let Some(Taking { stage, .. }) = &mut self.snapshots.taking else {
             return;
         };
@@ -359,7 +361,12 @@ impl Peer {
         };
         let base: Vec<i32> = bytes.as_chunks::<4>().0.iter().map(|bytes| i32::from_le_bytes(*bytes)).collect();
         if base_hash(&base) == head.base_hash {
-            *stage = Stage::Checking { head, base, witnesses: Vec::new(), waited: false };
+            // A model that is nobody else's has no witness.
+            *stage = if pairs {
+                Stage::Whole { head, base, witness: None }
+            } else {
+                Stage::Checking { head, base, witnesses: Vec::new(), waited: false }
+            };
             self.ask_witness();
         } else {
             self.snapshot_failed("its hash does not match");
@@ -496,6 +503,7 @@ impl Peer {
         else {
             return;
         };
+        self.pairs.keep_model();
         self.event(Event::SnapshotRestored { from, bytes, deltas, witness });
         self.send_digest(from, true);
         self.try_begin();

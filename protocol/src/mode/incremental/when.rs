@@ -85,7 +85,9 @@ impl Peer {
     fn moment<'a>(&self, neighbour_speeds: &'a [f32]) -> Moment<'a> {
         let (gossip, watch) = (&self.config.gossip, &self.schedule.watch);
         let losses = watch.losses[0].zip(watch.losses[1]).map(|(before, last)| [before, last]);
-        let said = self.log.heard().get(&self.origin).max(1);
+        let said = (self.log.heard().get(&self.origin) + self.pairs.exchanges()).max(1);
+        // An exchange is said to one peer, and about as often to another that asked for it.
+        let listeners = if self.in_pairs() { 2 } else { usize::MAX };
         Moment {
             steps: gossip.steps.max(1),
             since: self.schedule.since_delta,
@@ -94,7 +96,7 @@ impl Peer {
             losses,
             drift: watch.drift,
             payload_bytes: (self.counters.payload_bytes_said / said) as f32,
-            neighbours: self.members.neighbour_count(),
+            neighbours: self.members.neighbour_count().min(listeners),
             link_bytes_per_second: gossip.link_bytes_per_second,
             drift_min: gossip.trigger_drift,
             fall_min: gossip.trigger_plateau,

@@ -31,6 +31,9 @@ pub(super) struct Measure {
     /// Who put whom on hold, and who excluded whom.
     held: BTreeSet<(u32, PeerId)>,
     excluded: BTreeSet<(u32, PeerId)>,
+    /// Mode `pairwise`.
+    exchanges: u64,
+    clipped: u64,
 }
 
 /// Evaluations of one stretch of time.
@@ -79,6 +82,8 @@ impl Measure {
             overheard: Vec::new(),
             held: BTreeSet::new(),
             excluded: BTreeSet::new(),
+            exchanges: 0,
+            clipped: 0,
         }
     }
 
@@ -175,6 +180,22 @@ impl Measure {
                     bucket.disagreement += f64::from(disagreement);
                 }
             }
+            Event::Exchanged { payload_bytes, disagreement, clipped, .. } => {
+                let facts = self.facts(number);
+                facts.deltas_said += 1;
+                facts.payload_bytes_said += payload_bytes as u64;
+                if honest {
+                    self.exchanges += 1;
+                    self.clipped += u64::from(clipped);
+                    let bucket = self.bucket(now);
+                    bucket.deltas += 1;
+                    bucket.disagreement += f64::from(disagreement);
+                }
+            }
+            Event::ExchangeRefused { reason, .. } => {
+                self.facts(number).refused += 1;
+                self.moment(now, number, format!("refused an exchange: {reason}"));
+            }
             Event::Final(report) => {
                 let facts = self.facts(number);
                 facts.final_loss = Some(report.evaluation.loss);
@@ -259,7 +280,15 @@ impl Swarm<'_> {
         };
         let (honest_held, honest_excluded) = (about(&self.measure.held, true), about(&self.measure.excluded, true));
         let liars_excluded = about(&self.measure.excluded, false);
+        let rounds = self.plan.scenario.steps as f64 / f64::from(self.config.gossip.steps.max(1));
+        let spread = self.spread();
         let mut run = VirtualRun {
+            rounds,
+            spread_before: self.spread_before,
+            spread_mean: spread.map(|spread| spread.mean),
+            spread_worst: spread.map(|spread| spread.worst),
+            clipped_share: (self.measure.exchanges > 0)
+                .then(|| self.measure.clipped as f64 / self.measure.exchanges as f64),
             honest_held,
             honest_excluded,
             liars_excluded,
