@@ -3,13 +3,13 @@
 //! A run has three parts, as a real simulation has: everybody trains (and things go wrong), everybody rests until all agree,
 //! everybody finishes.
 
+mod agenda;
 mod carry;
 mod harm;
 mod measure;
 mod spread;
 
-use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use protocol::id::{Hash, Origin, PeerId};
 use protocol::learner::{self, Command, Computed, Evaluation, base_hash};
@@ -29,6 +29,7 @@ use super::network::{Network, millis, normal, seconds, unit};
 use super::task::Mind;
 use super::trace::Trace;
 use crate::report::VirtualRun;
+use agenda::Agenda;
 use harm::{Disk, Harm};
 use measure::Measure;
 
@@ -89,13 +90,12 @@ struct Swarm<'a> {
     bodies: Vec<Option<Body>>,
     /// Identity of every number; numbers are never reused.
     ids: Vec<PeerId>,
-    numbers: BTreeMap<PeerId, u32>,
+    /// Only looked up: its order is nowhere seen.
+    numbers: HashMap<[u8; 32], u32>,
     disks: BTreeMap<u32, Disk>,
     network: Network,
     silent_until: Time,
-    queue: BinaryHeap<Reverse<(Time, u64)>>,
-    happenings: BTreeMap<u64, (u32, u64, Happening)>,
-    order: u64,
+    agenda: Agenda,
     lives: u64,
     rng: ChaCha8Rng,
     conspiracy: Conspiracy,
@@ -173,13 +173,11 @@ impl<'a> Swarm<'a> {
             events: 0,
             bodies: Vec::new(),
             ids: Vec::new(),
-            numbers: BTreeMap::new(),
+            numbers: HashMap::new(),
             disks: BTreeMap::new(),
             network: Network::default(),
             silent_until: Time(0),
-            queue: BinaryHeap::new(),
-            happenings: BTreeMap::new(),
-            order: 0,
+            agenda: Agenda::default(),
             lives: 0,
             rng: ChaCha8Rng::seed_from_u64(seed ^ 0x5741_524d),
             conspiracy: Conspiracy::default(),
@@ -220,7 +218,7 @@ impl<'a> Swarm<'a> {
         let number = self.ids.len() as u32;
         let id = Identity::from_seed(&identity_seed(number)).peer_id();
         self.ids.push(id);
-        self.numbers.insert(id, number);
+        self.numbers.insert(id.0, number);
         self.bodies.push(None);
         let unreachable = number > 0 && unit(&mut self.rng) < self.plan.scenario.unreachable_share;
         self.network.add_peer(unreachable);
@@ -235,7 +233,9 @@ impl<'a> Swarm<'a> {
         let first = life <= u64::from(scenario.peers);
         let mut config = self.config.clone();
         config.gossip.company = if first && scenario.arrive_over_s == 0.0 {
-            (scenario.peers as usize - 1).min(COMPANY_MAX).min(config.gossip.neighbours_target)
+            // Two at a time need no crowd: a peer begins with those that it was told of.
+            let most = if self.pairwise { CONTACTS } else { COMPANY_MAX };
+            (scenario.peers as usize - 1).min(most).min(config.gossip.neighbours_target)
         } else {
             usize::from(scenario.peers > 1)
         };
@@ -334,9 +334,7 @@ impl<'a> Swarm<'a> {
     }
 
     fn enqueue(&mut self, at: Time, to: u32, life: u64, happening: Happening) {
-        self.order += 1;
-        self.queue.push(Reverse((at, self.order)));
-        self.happenings.insert(self.order, (to, life, happening));
+        self.agenda.push(at, (to, life, happening));
     }
 
     /// Runs until a time, until `done` (looked at now and then), or until it is told to stop; false in the last case.
@@ -349,7 +347,7 @@ impl<'a> Swarm<'a> {
         mut done: impl FnMut(&mut Self) -> bool,
     ) -> bool {
         let mut look_at = self.now + LOOK;
-        while let Some(&Reverse((at, order))) = self.queue.peek() {
+        while let Some(at) = self.agenda.next_at() {
             if at > limit {
                 break;
             }
@@ -363,9 +361,8 @@ impl<'a> Swarm<'a> {
                     return false;
                 }
             }
-            self.queue.pop();
             self.now = at;
-            if let Some((to, life, happening)) = self.happenings.remove(&order) {
+            if let Some((to, life, happening)) = self.agenda.pop() {
                 self.happen(to, life, happening);
             }
             if until.event.is_some_and(|event| self.events >= event) {

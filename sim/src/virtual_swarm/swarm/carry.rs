@@ -21,13 +21,13 @@ impl Swarm<'_> {
     pub(super) fn carry_out(&mut self, number: u32, output: Output) {
         match output {
             Output::Send { to, message } => {
-                if let Some(&to) = self.numbers.get(&to) {
+                if let Some(&to) = self.numbers.get(&to.0) {
                     self.send(number, to, message);
                 }
             }
             Output::Dial { peer, .. } => self.dial(number, peer),
             Output::Disconnect { peer } => {
-                if let Some(&other) = self.numbers.get(&peer) {
+                if let Some(&other) = self.numbers.get(&peer.0) {
                     self.unlink(number, other);
                 }
             }
@@ -74,7 +74,7 @@ impl Swarm<'_> {
 
     fn dial(&mut self, number: u32, peer: protocol::id::PeerId) {
         let later = self.now + millis(self.plan.scenario.network.latency_ms);
-        let other = self.numbers.get(&peer).copied().filter(|&other| {
+        let other = self.numbers.get(&peer.0).copied().filter(|&other| {
             self.bodies[other as usize].as_ref().is_some_and(|body| !body.stopped)
                 && self.network.can_dial(number, other)
         });
