@@ -82,3 +82,18 @@ fn a_scenario_that_cannot_be_run_is_named() {
     sim(home.path(), "[[faults]]\nat_s = 1\naction = \"explode\"\n", &[]).assert_fails(3, &["explode"]);
     sim(home.path(), "[job.gossip]\ngain = 99\n", &[]).assert_fails(3, &["gain"]);
 }
+
+#[test]
+fn pairwise_peers_come_close_and_one_seed_is_one_trace() {
+    let home = tempfile::tempdir().unwrap();
+    let own = "[job.gossip]\nmode = \"pairwise\"\n[[expect]]\nmetric = \"agreed\"\nat_least = 1\nevery_seed = true\n\
+               [[expect]]\nmetric = \"spread_worst\"\nat_most = 0.1\nevery_seed = true\n";
+    let bases = "[[expect]]\nmetric = \"base_hashes_equal\"\nat_least = 1\nevery_seed = true\n";
+    let scenario = format!("{}{own}", SCENARIO.replace(bases, ""));
+    let traces = ["a.json", "b.json"].map(|name| {
+        let path = home.path().join(name);
+        sim(home.path(), &scenario, &["--json", path.to_str().unwrap()]).assert_succeeds();
+        report(home.path(), name).runs.iter().map(|run| run.trace_hash.clone()).collect::<Vec<_>>()
+    });
+    assert_eq!(traces[0], traces[1]);
+}

@@ -228,7 +228,7 @@ fn without_gossip_nothing_is_said() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() })]
 
     /// Any interleaving, duplication, loss and restart ends in the same base.
     #[test]

@@ -58,6 +58,9 @@ struct Node {
     life: u64,
 }
 
+/// Who did it, and what it moved.
+pub type Half = (PeerId, Vec<i32>);
+
 /// See [`Network::fork`].
 pub struct Fork {
     pub identity: Identity,
@@ -79,7 +82,7 @@ pub struct Network {
     /// Every delta that was ever sent, each as often as it was.
     pub deltas: Vec<Arc<SignedDelta>>,
     /// Mode `pairwise`: of every exchange what its halves have moved, by whom.
-    pub halves: BTreeMap<(PeerId, PeerId, [u64; 4]), Vec<(PeerId, Vec<i32>)>>,
+    pub halves: BTreeMap<(PeerId, PeerId, [u64; 4]), Vec<Half>>,
     /// A peer that says one thing to some and another to the rest.
     pub fork: Option<Fork>,
     nodes: BTreeMap<PeerId, Node>,

@@ -66,7 +66,7 @@ pub struct VirtualRun {
     pub honest_excluded: u32,
     /// Liars that were excluded.
     pub liars_excluded: u32,
-    /// Rounds of training of a peer of speed 1: steps / `gossip.steps`.
+    /// Rounds of training of a peer, mean: steps / `gossip.steps`.
     pub rounds: f64,
     /// CPU time of the run, seconds; not part of the trace.
     pub cpu_s: Option<f64>,

@@ -249,3 +249,26 @@ fn the_template_names_the_files_that_the_loader_opens() {
         std::fs::write(folder.path().join(name), "").unwrap();
     }
 }
+
+#[test]
+fn a_pairwise_job_has_its_own_defaults_and_refuses_what_it_cannot_do() {
+    let pairwise = job("[gossip]\nmode = \"pairwise\"").unwrap();
+    assert_eq!((pairwise.codec.name(), pairwise.merge), ("sign", MergeRule::Average));
+    assert!(pairwise.gain <= 0.5 && pairwise.trust_probation == 0);
+    let run = |text: &str| job(&format!("[gossip]\nmode = \"pairwise\"\n{text}")).unwrap().run_id();
+    assert_ne!(run("merge = \"clipped\""), run(""));
+    assert_eq!(run("merge = \"average\""), run(""));
+    for rule in protocol::merge::ALL {
+        let found = job(&format!("[gossip]\nmode = \"pairwise\"\nmerge = \"{}\"", rule.name())).unwrap();
+        assert_eq!(protocol::merge::of(found.merge).name(), rule.name());
+    }
+    for (text, named) in [
+        ("[gossip]\nmerge = \"clipped\"", "belongs to mode = \"pairwise\""),
+        ("[gossip]\nmode = \"pairwise\"\ngain = 1.5", "at most 1"),
+        ("[gossip]\nmode = \"pairwise\"\n[optimizer]\nwarm_up_samples = 9", "nobody counts"),
+        ("[gossip]\nmode = \"pairwise\"\n[optimizer]\nschedule = \"cosine\"\ntotal_samples = 9", "nobody counts"),
+    ] {
+        let error = job(text).unwrap_err();
+        assert!(error.to_string().contains(named), "{text}: {error}");
+    }
+}

@@ -272,6 +272,7 @@ impl Swarm<'_> {
         }
         let steps = peers.iter().filter(|peer| peer.alive).map(|peer| peer.steps).max().unwrap_or(0);
         let count = peers.iter().filter(|peer| peer.alive).count();
+        let steps_mean = peers.iter().map(|peer| peer.steps as f64).sum::<f64>() / peers.len().max(1) as f64;
         let honest = |number: u32| self.bodies[number as usize].as_ref().is_some_and(|body| body.is_honest());
         let about = |pairs: &BTreeSet<(u32, PeerId)>, of_honest: bool| {
             let by_honest = pairs.iter().filter(|(by, _)| honest(*by));
@@ -280,10 +281,9 @@ impl Swarm<'_> {
         };
         let (honest_held, honest_excluded) = (about(&self.measure.held, true), about(&self.measure.excluded, true));
         let liars_excluded = about(&self.measure.excluded, false);
-        let rounds = self.plan.scenario.steps as f64 / f64::from(self.config.gossip.steps.max(1));
         let spread = self.spread();
         let mut run = VirtualRun {
-            rounds,
+            rounds: steps_mean / f64::from(self.config.gossip.steps.max(1)),
             spread_before: self.spread_before,
             spread_mean: spread.map(|spread| spread.mean),
             spread_worst: spread.map(|spread| spread.worst),
