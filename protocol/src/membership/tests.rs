@@ -82,7 +82,8 @@ fn who_says_goodbye_is_gone_and_who_is_cut_off_counts_for_a_while() {
     for other in [2, 3, 4] {
         table.spoke(peer(other), Time(0));
     }
-    (table.connected(peer(2), Time(0)), table.connected(peer(4), Time(0)));
+    table.connected(peer(2), Time(0));
+    table.connected(peer(4), Time(0));
     assert_eq!(table.live_peers(Time(0)), 4);
     table.disconnected(peer(4), Time(1));
     assert_eq!(table.live_peers(Time(1)), 4, "it may be we who are cut off");
