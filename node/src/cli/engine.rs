@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use protocol::learner::Learner;
 use protocol::log::Context;
+use protocol::schema::Schema;
 use shaders::data::{self, Dataset};
 use shaders::engine::{self, DeviceChoice, DeviceError, Executor};
 use shaders::models::ModelSpec;
@@ -40,7 +41,7 @@ pub(super) fn shape(job: &Job) -> Result<Shape, Error> {
     let dataset = load(&job.data)?;
     split(job, &dataset)?;
     Ok(Shape {
-        parameters: model(job).schema(dataset.features(), dataset.classes).parameters(),
+        parameters: schema(job, &dataset)?.parameters(),
         training_samples: dataset.train.len(),
         test_samples: dataset.test.len(),
     })
@@ -50,7 +51,7 @@ pub(super) fn shape(job: &Job) -> Result<Shape, Error> {
 pub(super) fn build(job: &Job, device: &str, shard: u32, order_seed: u64) -> Result<Engine, Error> {
     let dataset = Arc::new(load(&job.data)?);
     let shard = split(job, &dataset)?.into_iter().nth(shard as usize).unwrap_or_default();
-    let schema = model(job).schema(dataset.features(), dataset.classes);
+    let schema = schema(job, &dataset)?;
     let executor = open(device)?;
     let info = executor.info().clone();
     let spec = LearnerSpec {
@@ -83,6 +84,7 @@ pub(super) fn build(job: &Job, device: &str, shard: u32, order_seed: u64) -> Res
 pub(super) fn task(job: &Job, dataset: Arc<Dataset>) -> Result<Task, Error> {
     Ok(Task::Train {
         model: model(job),
+        schema: schema(job, &dataset)?,
         optimizer: optimizer(job),
         schedule: job.schedule,
         batch: job.batch as usize,
@@ -117,6 +119,11 @@ fn open(device: &str) -> Result<Box<dyn Executor>, Error> {
         };
         Error::new(Kind::Device, error).hint(hint)
     })
+}
+
+/// Names and shapes of the parameters of a job's model on these data.
+fn schema(job: &Job, dataset: &Dataset) -> Result<Schema, Error> {
+    model(job).schema(&dataset.shape, dataset.classes).map_err(|error| Error::new(Kind::Input, error))
 }
 
 fn model(job: &Job) -> ModelSpec {

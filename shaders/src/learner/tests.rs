@@ -176,7 +176,9 @@ fn every_peer_of_a_run_starts_from_the_same_bits() {
     assert_eq!(a.base().unwrap(), b.base().unwrap());
     // Bits that other releases and machines start from: a change here splits every run.
     let hash = learner::base_hash(&a.base().unwrap());
-    assert_eq!(hash, learner::base_hash(&ModelSpec::Mlp { hidden: vec![64, 64] }.build(64, 10).initial_base([1; 32])));
+    let model = ModelSpec::Mlp { hidden: vec![64, 64] }.build(&[64], 10).unwrap();
+    assert_eq!(hash, learner::base_hash(&model.initial_base([1; 32])));
+    assert_eq!(hash.to_string(), "f61482ae064bae4b20b172933be96fb90506e4b1436dae60369bd3c8b0e1794f");
 }
 
 #[test]

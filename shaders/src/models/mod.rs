@@ -2,12 +2,13 @@
 //!
 //! Add a model: one file here, a variant of [`ModelSpec`], one line in [`ALL`].
 
-pub mod mlp;
+mod mlp;
+pub mod network;
 
 use protocol::schema::Schema;
 use serde::{Deserialize, Serialize};
 
-use mlp::Mlp;
+use network::Network;
 
 /// Names of the models, as in a job file, and one line about each.
 pub const ALL: &[(&str, &str)] = &[("mlp", "fully connected layers with ReLU between them")];
@@ -23,19 +24,38 @@ pub enum ModelSpec {
     },
 }
 
+/// Why a model cannot be built for some data.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ModelError {
+    /// Samples of the wrong extents.
+    #[error("the model {model} wants {wanted}, the samples are {found:?}")]
+    Shape {
+        /// Name of the model.
+        model: &'static str,
+        /// In words.
+        wanted: String,
+        /// Extents of a sample.
+        found: Vec<usize>,
+    },
+}
+
 impl ModelSpec {
-    /// The model for samples of that many features and classes.
-    #[must_use]
-    pub fn build(&self, features: usize, classes: usize) -> Mlp {
+    /// The model for samples of these extents and that many classes.
+    ///
+    /// # Errors
+    /// [`ModelError`] when it does not fit them.
+    pub fn build(&self, shape: &[usize], classes: usize) -> Result<Network, ModelError> {
         match self {
-            Self::Mlp { hidden } => Mlp::new(features, hidden, classes),
+            Self::Mlp { hidden } => Ok(mlp::build(shape.iter().product(), hidden, classes)),
         }
     }
 
     /// Names and shapes of its parameters.
-    #[must_use]
-    pub fn schema(&self, features: usize, classes: usize) -> Schema {
-        self.build(features, classes).schema()
+    ///
+    /// # Errors
+    /// As [`ModelSpec::build`].
+    pub fn schema(&self, shape: &[usize], classes: usize) -> Result<Schema, ModelError> {
+        Ok(self.build(shape, classes)?.schema())
     }
 }
 

@@ -8,7 +8,8 @@ mod sgd;
 
 use serde::{Deserialize, Serialize};
 
-use crate::engine::{Buffer, Executor, ExecutorError, Recording};
+use crate::engine::plan::Draft;
+use crate::engine::{Buffer, Executor, ExecutorError};
 use crate::kernels::adam::Adam;
 use crate::kernels::sgd::Sgd;
 
@@ -73,13 +74,13 @@ impl Optimizer {
     }
 
     /// Appends one step: one dispatch, whose words are [`Optimizer::words`] of 1.
-    pub fn step(&self, recording: &mut Recording, theta: Buffer, gradient: Buffer, state: Buffer) {
+    pub fn step(&self, draft: &mut Draft, theta: Buffer, gradient: Buffer, state: Buffer) {
         let words = self.words(1.0);
         match self.spec {
             OptimizerSpec::Adam { .. } => {
-                recording.push(&Adam, &[theta, gradient, self.moments[0], self.moments[1], state], &words);
+                draft.push(&Adam, &[theta, gradient, self.moments[0], self.moments[1], state], &words);
             }
-            OptimizerSpec::Sgd { .. } => recording.push(&Sgd, &[theta, gradient, self.moments[0]], &words),
+            OptimizerSpec::Sgd { .. } => draft.push(&Sgd, &[theta, gradient, self.moments[0]], &words),
         }
     }
 
