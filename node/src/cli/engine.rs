@@ -7,12 +7,11 @@ use protocol::log::Context;
 use protocol::schema::Schema;
 use shaders::data::{self, Dataset};
 use shaders::engine::{self, DeviceChoice, DeviceError, Executor};
-use shaders::models::ModelSpec;
 use shaders::optim::OptimizerSpec;
 use shaders::{LearnerSpec, TrainingLearner};
 use sim::virtual_swarm::Task;
 
-use crate::config::{Data, Job, Model, OptimizerKind};
+use crate::config::{Data, Job, OptimizerKind};
 use crate::driver::MakeLearner;
 use crate::error::{Error, Kind};
 
@@ -55,7 +54,7 @@ pub(super) fn build(job: &Job, device: &str, shard: u32, order_seed: u64) -> Res
     let executor = open(device)?;
     let info = executor.info().clone();
     let spec = LearnerSpec {
-        model: model(job),
+        model: job.model.clone(),
         optimizer: optimizer(job),
         schedule: job.schedule,
         batch: job.batch as usize,
@@ -83,7 +82,7 @@ pub(super) fn build(job: &Job, device: &str, shard: u32, order_seed: u64) -> Res
 /// What the virtual peers of a job compute.
 pub(super) fn task(job: &Job, dataset: Arc<Dataset>) -> Result<Task, Error> {
     Ok(Task::Train {
-        model: model(job),
+        model: job.model.clone(),
         schema: schema(job, &dataset)?,
         optimizer: optimizer(job),
         schedule: job.schedule,
@@ -123,13 +122,7 @@ fn open(device: &str) -> Result<Box<dyn Executor>, Error> {
 
 /// Names and shapes of the parameters of a job's model on these data.
 fn schema(job: &Job, dataset: &Dataset) -> Result<Schema, Error> {
-    model(job).schema(&dataset.shape, dataset.classes).map_err(|error| Error::new(Kind::Input, error))
-}
-
-fn model(job: &Job) -> ModelSpec {
-    match &job.model {
-        Model::Mlp { hidden } => ModelSpec::Mlp { hidden: hidden.clone() },
-    }
+    job.model.schema(&dataset.shape, dataset.classes).map_err(|error| Error::new(Kind::Input, error))
 }
 
 fn optimizer(job: &Job) -> OptimizerSpec {

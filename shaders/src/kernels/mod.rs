@@ -19,12 +19,18 @@ pub mod conv2d_backward_input;
 pub mod conv2d_backward_weight;
 pub mod conv2d_forward;
 pub mod gather;
+mod groups;
 pub mod linear_backward_input;
 pub mod linear_backward_weight;
 pub mod linear_forward;
 pub mod matmul;
 pub mod max_pool_backward;
 pub mod max_pool_forward;
+pub mod norm_backward_input;
+pub mod norm_backward_statistics;
+pub mod norm_backward_weight;
+pub mod norm_forward;
+pub mod norm_statistics;
 mod patches;
 pub mod relu_backward;
 pub mod residual;
@@ -60,6 +66,11 @@ pub const ALL: &[&dyn Kernel] = &[
     &average_pool_forward::AveragePoolForward,
     &average_pool_backward::AveragePoolBackward,
     &add::Add,
+    &norm_statistics::NormStatistics,
+    &norm_forward::NormForward,
+    &norm_backward_statistics::NormBackwardStatistics,
+    &norm_backward_input::NormBackwardInput,
+    &norm_backward_weight::NormBackwardWeight,
 ];
 
 /// Most arguments of a kernel: WebGPU grants eight storage buffers a stage, and the words take a uniform.

@@ -7,6 +7,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod linear;
+mod norm;
 mod picture;
 mod training;
 
@@ -20,13 +21,15 @@ use crate::wgsl::expand;
 
 /// Random shapes of a kernel.
 const SHAPES: u64 = 200;
+/// Words of a buffer behind what a kernel is to see.
+const BEHIND: usize = 70;
 /// Relative L2 distance to the formula: of sums of products.
 const PRODUCT: f64 = 1e-5;
 /// Of what is done number by number.
 const ELEMENT: f64 = 1e-6;
 
 /// Every family: one case of each of its kernels, at a random shape.
-const FAMILIES: &[fn(&mut Random) -> Vec<Case>] = &[linear::cases, picture::cases, training::cases];
+const FAMILIES: &[fn(&mut Random) -> Vec<Case>] = &[linear::cases, norm::cases, picture::cases, training::cases];
 
 /// The adapter that there is; says loudly when there is none, and fails where one is required.
 #[cfg(feature = "gpu")]
@@ -156,8 +159,9 @@ fn run(case: &Case, executor: &mut dyn Executor) -> Vec<Vec<u32>> {
         .arguments
         .iter()
         .map(|words| {
-            let buffer = executor.allocate(words.len()).unwrap();
-            executor.write(buffer, 0, words).unwrap();
+            // A place may be larger than what lies in it: behind it there is poison, which nobody may read or write.
+            let buffer = executor.allocate(words.len() + BEHIND).unwrap();
+            executor.write(buffer, 0, &[&words[..], &poison(BEHIND)].concat()).unwrap();
             buffer
         })
         .collect();
@@ -166,7 +170,8 @@ fn run(case: &Case, executor: &mut dyn Executor) -> Vec<Vec<u32>> {
     executor.run(prepared, 1).unwrap();
     let read = |(buffer, words): (&Buffer, &Vec<u32>)| {
         let mut out = Vec::new();
-        executor.read(*buffer, words.len(), &mut out).unwrap();
+        executor.read(*buffer, words.len() + BEHIND, &mut out).unwrap();
+        assert_eq!(out.split_off(words.len()), poison(BEHIND), "{} writes past its end", case.kernel.name());
         out
     };
     buffers.iter().zip(&case.arguments).map(read).collect()

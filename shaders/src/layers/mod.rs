@@ -6,7 +6,11 @@
 //! Add a layer: one file here that implements [`Layer`], and a model that uses it.
 
 mod activation;
+pub mod add;
+pub mod conv2d;
 pub mod linear;
+pub mod norm;
+pub mod pool;
 
 use std::fmt::Debug;
 
@@ -84,4 +88,14 @@ pub trait Layer: Debug + Send {
 /// The one input of a layer that has one.
 fn input<'a, T>(x: &'a [T]) -> &'a T {
     &x[0]
+}
+
+/// Least rows of one part of a sum over rows.
+const SLICE_ROWS: usize = 256;
+/// Most words of all parts of such a sum: 4 MiB. Where the results are many, they keep a GPU busy by themselves.
+const SLICE_WORDS_MAX: usize = 1 << 20;
+
+/// Into how many parts a sum over so many rows with so many results is split.
+fn slices(rows: usize, results: usize) -> usize {
+    (rows / SLICE_ROWS).min(SLICE_WORDS_MAX / results).clamp(1, SLICE_ROWS)
 }

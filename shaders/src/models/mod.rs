@@ -2,6 +2,7 @@
 //!
 //! Add a model: one file here, a variant of [`ModelSpec`], one line in [`ALL`].
 
+mod cnn;
 mod mlp;
 pub mod network;
 
@@ -11,7 +12,10 @@ use serde::{Deserialize, Serialize};
 use network::Network;
 
 /// Names of the models, as in a job file, and one line about each.
-pub const ALL: &[(&str, &str)] = &[("mlp", "fully connected layers with ReLU between them")];
+pub const ALL: &[(&str, &str)] = &[
+    ("mlp", "fully connected layers with ReLU between them"),
+    ("cnn", "convolutions and pools over pictures, or with residual_blocks a small residual network"),
+];
 
 /// A model as a job describes it; what the data decide (input width, classes) is not part of it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -22,6 +26,19 @@ pub enum ModelSpec {
         /// Widths of the hidden layers; none for a linear model.
         hidden: Vec<u32>,
     },
+    /// See [`cnn`].
+    Cnn(CnnSpec),
+}
+
+/// A convolutional network as a job describes it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CnnSpec {
+    /// Of each stage.
+    pub channels: Vec<u32>,
+    /// Of each stage; none for a plain network.
+    pub residual_blocks: u32,
+    /// Widths of the hidden layers behind the stages.
+    pub hidden: Vec<u32>,
 }
 
 /// Why a model cannot be built for some data.
@@ -47,6 +64,7 @@ impl ModelSpec {
     pub fn build(&self, shape: &[usize], classes: usize) -> Result<Network, ModelError> {
         match self {
             Self::Mlp { hidden } => Ok(mlp::build(shape.iter().product(), hidden, classes)),
+            Self::Cnn(spec) => cnn::build(spec, shape, classes),
         }
     }
 

@@ -95,3 +95,62 @@ fn schema_and_initial_weights_fit() {
     let linear = ModelSpec::Mlp { hidden: vec![] }.build(&[8, 8], 10).unwrap();
     assert_eq!(linear.parameters(), 650);
 }
+
+/// The flat gradient against differences of the loss along random directions: every layer of the graph has its part in each. In
+/// f32, so loosely; the goldens of `tests/` hold the same gradients to 1e-4 against PyTorch.
+fn assert_gradient(model: &ModelSpec, shape: &[usize], classes: usize, x: &[f32], labels: &[u32]) {
+    let network = model.build(shape, classes).unwrap();
+    let base = network.initial_base([5; 32]);
+    let theta: Vec<f32> = base
+        .iter()
+        .enumerate()
+        .map(|(i, &b)| protocol::fixed::to_f32(b) + 0.02 * ((i * 7 % 11) as f32 - 5.0))
+        .collect();
+    let (gradient, _) = gradient_and_loss(&network, &theta, x, labels);
+    let rows = (labels.len() * network.rows()) as f64;
+    let schema = network.schema();
+    let mut offset = 0;
+    for tensor in &schema.tensors {
+        let n = tensor.shape.iter().product::<u32>() as usize;
+        let own = &gradient[offset..offset + n];
+        let size = own.iter().map(|g| f64::from(*g).powi(2)).sum::<f64>().sqrt();
+        // Along the tensor's own gradient the loss rises by its length.
+        let step = 1e-3 / size.max(1e-9);
+        let at = |sign: f64| {
+            let mut theta = theta.clone();
+            for (theta, g) in theta[offset..offset + n].iter_mut().zip(own) {
+                *theta += (sign * step * f64::from(*g)) as f32;
+            }
+            gradient_and_loss(&network, &theta, x, labels).1 / rows
+        };
+        let slope = (at(1.0) - at(-1.0)) / (2.0 * step * size);
+        assert!(size > 1e-6, "{} has no gradient", tensor.name);
+        assert!((slope / size - 1.0).abs() < 0.06, "{}: length {size}, slope {slope}", tensor.name);
+        offset += n;
+    }
+}
+
+fn pictures(samples: usize, features: usize) -> Vec<f32> {
+    (0..samples * features).map(|i| ((i * 37 % 101) as f32 / 101.0 - 0.3).abs()).collect()
+}
+
+#[test]
+fn gradients_of_convolutional_networks_are_slopes() {
+    for (channels, residual_blocks, shape) in
+        [(vec![3, 5], 0, vec![9, 7]), (vec![8, 6], 2, vec![7, 6, 2]), (vec![4], 1, vec![5, 5])]
+    {
+        let spec = CnnSpec { channels, residual_blocks, hidden: vec![7] };
+        let x = pictures(6, shape.iter().product());
+        assert_gradient(&ModelSpec::Cnn(spec), &shape, 4, &x, &[0, 3, 1, 2, 2, 0]);
+    }
+}
+
+#[test]
+fn pictures_that_are_too_small_or_none_are_refused() {
+    let spec = ModelSpec::Cnn(CnnSpec { channels: vec![4, 4, 4], residual_blocks: 0, hidden: vec![] });
+    assert!(spec.build(&[8, 8], 10).is_ok());
+    for shape in [&[7, 8][..], &[64], &[1, 2, 3, 4]] {
+        let error = spec.build(shape, 10).unwrap_err().to_string();
+        assert!(error.contains("cnn") && error.contains("pictures"), "{error}");
+    }
+}

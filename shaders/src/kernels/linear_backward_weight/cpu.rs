@@ -11,7 +11,7 @@ pub(super) fn run(arguments: &mut [Argument<'_>], words: &[u32; WORDS]) {
     }
     let db = &mut db[..n];
     db.fill(0.0);
-    for row in dy.f32().chunks_exact(n) {
+    for row in dy.f32()[..m * n].chunks_exact(n) {
         for (sum, value) in db.iter_mut().zip(row) {
             *sum += value;
         }
