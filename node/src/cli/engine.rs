@@ -57,6 +57,8 @@ pub(super) fn build(job: &Job, device: &str, shard: u32, order_seed: u64) -> Res
         model: job.model.clone(),
         optimizer: optimizer(job),
         schedule: job.schedule,
+        clip: job.clip,
+        loss: job.loss,
         batch: job.batch as usize,
         init_seed: job.init_seed(),
         order_seed,
@@ -86,6 +88,8 @@ pub(super) fn task(job: &Job, dataset: Arc<Dataset>) -> Result<Task, Error> {
         schema: schema(job, &dataset)?,
         optimizer: optimizer(job),
         schedule: job.schedule,
+        clip: job.clip,
+        loss: job.loss,
         batch: job.batch as usize,
         init_seed: job.init_seed(),
         shards: Arc::new(split(job, &dataset)?),
@@ -129,6 +133,7 @@ fn optimizer(job: &Job) -> OptimizerSpec {
     let learning_rate = job.learning_rate;
     match job.optimizer {
         OptimizerKind::Adam => OptimizerSpec::Adam { learning_rate },
-        OptimizerKind::Sgd { momentum } => OptimizerSpec::Sgd { learning_rate, momentum },
+        OptimizerKind::AdamW { weight_decay } => OptimizerSpec::AdamW { learning_rate, weight_decay },
+        OptimizerKind::Sgd { momentum, nesterov } => OptimizerSpec::Sgd { learning_rate, momentum, nesterov },
     }
 }

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use protocol::config::{Distance, MergeRule, Mode, PartnerRule, TriggerRule};
 use protocol::id::PeerId;
 use serde::Deserialize;
+use shaders::models::network::Loss;
 
 use crate::error::{Error, Kind};
 
@@ -48,6 +49,8 @@ layers! {
         kind: String,
         /// Widths of the hidden layers.
         hidden: Vec<u32>,
+        /// Name of a loss.
+        loss: Loss,
         /// Of cnn: channels of each stage.
         channels: Vec<u32>,
         /// Of cnn: residual blocks of each stage.
@@ -68,12 +71,18 @@ layers! {
     }
     /// `[optimizer]`
     RawOptimizer {
-        /// `adam` or `sgd`
+        /// `adam`, `adamw` or `sgd`
         kind: String,
         /// Step size.
         learning_rate: f32,
         /// Of sgd.
         momentum: f32,
+        /// Of sgd.
+        nesterov: bool,
+        /// Of adamw.
+        weight_decay: f32,
+        /// Longest gradient.
+        clip: f32,
         /// `constant` or `cosine`
         schedule: String,
         /// Samples of the swarm over which the rate rises.
@@ -222,6 +231,7 @@ impl RawJob {
         let mut optimizer_below = below.optimizer;
         if self.optimizer.kind.as_ref().is_some_and(|kind| Some(kind) != optimizer_below.kind.as_ref()) {
             (optimizer_below.learning_rate, optimizer_below.momentum) = (None, None);
+            (optimizer_below.nesterov, optimizer_below.weight_decay) = (None, None);
         }
         // As length and floor to a schedule.
         if self.optimizer.schedule.as_ref().is_some_and(|schedule| Some(schedule) != optimizer_below.schedule.as_ref())

@@ -3,8 +3,8 @@
 use protocol::config::{Distance, Gossip, Mode};
 use protocol::trust::admission::SwarmKey;
 use protocol::{codec, merge, partner, trigger};
-use shaders::models;
-use shaders::optim::schedule;
+use shaders::models::{self, network::Loss};
+use shaders::optim::{self, schedule};
 
 /// Names and what they mean, a comment line each.
 fn choices<'a>(all: impl Iterator<Item = (&'a str, &'a str)>) -> String {
@@ -29,6 +29,8 @@ pub fn template(name: &str, key: Option<SwarmKey>) -> String {
     let merges = choices(merge::ALL.iter().map(|rule| (rule.name(), rule.about())));
     let distances = choices(Distance::ALL.iter().map(|distance| (distance.name(), distance.about())));
     let triggers = choices(trigger::ALL.iter().map(|trigger| (trigger.name(), trigger.about())));
+    let optimizers = choices(optim::ALL.iter().copied());
+    let losses = choices(Loss::ALL.iter().map(|(_, name, about)| (*name, *about)));
     let kinds = choices(models::ALL.iter().copied());
     let schedules = choices(schedule::ALL.iter().copied());
     format!(
@@ -50,6 +52,8 @@ hidden = [64, 64]
 # Of cnn: channels of each stage, and residual blocks of each; 0 for convolutions and pools only.
 # channels = [16, 32]
 # residual_blocks = 0
+# What is made small:
+{losses}loss = "cross_entropy"
 
 [data]
 # An embedded set, or instead of it  path = "FOLDER"  with the four idx files of MNIST, each plain or as .gz:
@@ -64,8 +68,14 @@ shards = 4
 batch = 16
 
 [optimizer]
-# "sgd" (with momentum = 0.9), or "adam" (faster where every peer sees the same kind of data, unsteady where not).
-kind = "sgd"
+# adam is faster where every peer sees the same kind of data, unsteady where not.
+{optimizers}kind = "sgd"
+# momentum = 0.9
+# nesterov = false
+# Of adamw:
+# weight_decay = 0.01
+# A gradient longer than this, over all parameters together, is shortened to it.
+# clip = 1.0
 # learning_rate = {rate}
 # How the rate changes while the swarm makes progress: samples are those of all peers together, so peers that join late or are
 # slow have the rate of the others.
@@ -118,7 +128,7 @@ steps = 5
 seed = 1
 "#,
         deadline = Gossip::default().round_deadline.as_secs_f64(),
-        rate = super::OptimizerKind::Sgd { momentum: 0.9 }.learning_rate_default(),
+        rate = super::OptimizerKind::Sgd { momentum: 0.9, nesterov: false }.learning_rate_default(),
         floor = super::job::FLOOR_DEFAULT,
         gain = codec::by_name("top_k_2bit").map_or(1.0, codec::Codec::gain_default),
     )

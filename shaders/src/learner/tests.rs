@@ -16,6 +16,8 @@ fn spec(optimizer: OptimizerSpec) -> LearnerSpec {
         model: ModelSpec::Mlp { hidden: vec![64, 64] },
         optimizer,
         schedule: Schedule::default(),
+        clip: None,
+        loss: Loss::default(),
         batch: 32,
         init_seed: [1; 32],
         order_seed: 2,
@@ -45,7 +47,12 @@ fn theta(learner: &mut TrainingLearner) -> Vec<f32> {
 
 #[test]
 fn digits_are_learnt_by_every_optimizer() {
-    for optimizer in [ADAM, OptimizerSpec::Sgd { learning_rate: 0.1, momentum: 0.9 }] {
+    for optimizer in [
+        ADAM,
+        OptimizerSpec::AdamW { learning_rate: 0.003, weight_decay: 0.01 },
+        OptimizerSpec::Sgd { learning_rate: 0.1, momentum: 0.9, nesterov: false },
+        OptimizerSpec::Sgd { learning_rate: 0.1, momentum: 0.9, nesterov: true },
+    ] {
         let mut learner = on_cpu(optimizer);
         let before = learner.evaluate(Weights::Local).unwrap();
         assert!(before.accuracy < 0.3 && before.samples == 360, "{before:?}");
@@ -79,7 +86,10 @@ fn the_gpu_trains_convolutions_as_the_cpu_does() {
     for blocks in [0, 1] {
         let Some(gpu) = crate::kernels::tests::gpu() else { return };
         // Not Adam: where a gradient is next to nothing, it goes a whole step by its sign.
-        let spec = LearnerSpec { optimizer: OptimizerSpec::Sgd { learning_rate: 0.05, momentum: 0.9 }, ..cnn(blocks) };
+        let spec = LearnerSpec {
+            optimizer: OptimizerSpec::Sgd { learning_rate: 0.05, momentum: 0.9, nesterov: false },
+            ..cnn(blocks)
+        };
         let mut gpu = TrainingLearner::new(spec.clone(), Box::new(gpu)).unwrap();
         let mut cpu = TrainingLearner::new(spec, Box::new(CpuExecutor::new(None))).unwrap();
         let (a, b) = (gpu.train(10, 0).unwrap().mean_loss, cpu.train(10, 0).unwrap().mean_loss);
@@ -87,6 +97,31 @@ fn the_gpu_trains_convolutions_as_the_cpu_does() {
         let worst = theta(&mut gpu).iter().zip(theta(&mut cpu)).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
         assert!(worst < 1e-4, "{blocks} blocks: {worst}");
     }
+}
+
+#[test]
+fn digits_are_learnt_by_squares_too() {
+    let spec = LearnerSpec { loss: Loss::MeanSquaredError, ..spec(ADAM) };
+    let mut learner = TrainingLearner::new(spec, Box::new(CpuExecutor::new(None))).unwrap();
+    learner.train(1000, 0).unwrap();
+    let after = learner.evaluate(Weights::Local).unwrap();
+    assert!(after.accuracy > 0.95 && after.loss < 0.02, "{after:?}");
+}
+
+#[test]
+fn a_step_is_no_longer_than_a_clipped_gradient() {
+    let optimizer = OptimizerSpec::Sgd { learning_rate: 1.0, momentum: 0.0, nesterov: false };
+    let step = |clip: Option<f32>| {
+        let spec = LearnerSpec { clip, ..spec(optimizer) };
+        let mut learner = TrainingLearner::new(spec, Box::new(CpuExecutor::new(None))).unwrap();
+        learner.train(1, 0).unwrap();
+        learner.read_residual().unwrap()
+    };
+    let (free, loose, tight) = (step(None), step(Some(100.0)), step(Some(0.125)));
+    assert_eq!(free, loose, "a short gradient is left alone");
+    let length = norm(free.iter().copied());
+    assert!(length > 0.2 && (norm(tight.iter().copied()) - 0.125).abs() < 1e-5);
+    assert!(free.iter().zip(&tight).all(|(free, tight)| (free * 0.125 / length - tight).abs() < 1e-6), "its direction");
 }
 
 #[test]
@@ -152,7 +187,7 @@ fn the_rate_follows_the_progress_of_the_swarm_whoever_made_it() {
     for adam in [true, false] {
         let optimizer = |learning_rate| match adam {
             true => OptimizerSpec::Adam { learning_rate },
-            false => OptimizerSpec::Sgd { learning_rate, momentum: 0.9 },
+            false => OptimizerSpec::Sgd { learning_rate, momentum: 0.9, nesterov: false },
         };
         let full = optimizer(0.004);
         // A peer whose first step falls into the middle of the warm-up, to its top, or behind the end of the fall: 32
@@ -191,13 +226,13 @@ fn the_gpu_keeps_the_schedule_too() {
 
 #[test]
 fn what_diverged_is_not_said() {
-    let mut learner = on_cpu(OptimizerSpec::Sgd { learning_rate: 1e20, momentum: 0.0 });
+    let mut learner = on_cpu(OptimizerSpec::Sgd { learning_rate: 1e20, momentum: 0.0, nesterov: false });
     learner.train(30, 0).unwrap();
     let base = learner.base().unwrap();
     assert!(matches!(learner.take_delta(&DenseF32, Weight::HALF), Err(LearnerError::NonFinite { .. })));
     assert_eq!(learner.base().unwrap(), base);
 
-    let mut learner = on_cpu(OptimizerSpec::Sgd { learning_rate: 1e4, momentum: 0.0 });
+    let mut learner = on_cpu(OptimizerSpec::Sgd { learning_rate: 1e4, momentum: 0.0, nesterov: false });
     learner.train(1, 0).unwrap();
     assert!(matches!(learner.take_delta(&DenseF32, Weight::ONE), Err(LearnerError::Diverged)));
 }
