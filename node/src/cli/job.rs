@@ -194,6 +194,8 @@ mod tests {
             "[model]\nkind = \"cnn\"\nchannels = [4, 8]\nresidual_blocks = 1\nhidden = [9]",
             "[optimizer]\nkind = \"sgd\"\nnesterov = true\nclip = 0.5",
             "[optimizer]\nkind = \"adamw\"\nweight_decay = 0.3",
+            "[model]\nkind = \"lm\"\n[data]\npath = \"x.txt\"",
+            "[model]\nkind = \"lm\"\ncontext = 9\nwidth = 8\nlayers = 1\nheads = 2\nnorm = \"layer\"\nactivation = \"silu\"\ndropout = 0.1",
             "[model]\nloss = \"mean_squared_error\"",
             "[optimizer]\nwarm_up_samples = 500",
             "[optimizer]\nschedule = \"cosine\"\ntotal_samples = 9000\nwarm_up_samples = 500\nfloor = 0.3",

@@ -8,6 +8,7 @@ use protocol::config::{Distance, MergeRule, Mode, PartnerRule, TriggerRule};
 use protocol::id::PeerId;
 use serde::Deserialize;
 use shaders::models::network::Loss;
+use shaders::models::{ActivationKind, NormKind};
 
 use crate::error::{Error, Kind};
 
@@ -45,7 +46,7 @@ layers! {
     }
     /// `[model]`
     RawModel {
-        /// `mlp` or `cnn`
+        /// `mlp`, `cnn` or `lm`
         kind: String,
         /// Widths of the hidden layers.
         hidden: Vec<u32>,
@@ -55,12 +56,26 @@ layers! {
         channels: Vec<u32>,
         /// Of cnn: residual blocks of each stage.
         residual_blocks: u32,
+        /// Of lm: places of a window.
+        context: u32,
+        /// Of lm: numbers of a place.
+        width: u32,
+        /// Of lm.
+        layers: u32,
+        /// Of lm: of attention.
+        heads: u32,
+        /// Of lm: `rms` or `layer`
+        norm: NormKind,
+        /// Of lm: `relu`, `gelu` or `silu`
+        activation: ActivationKind,
+        /// Of lm: share that is dropped.
+        dropout: f32,
     }
     /// `[data]`
     RawData {
         /// Name of an embedded set.
         set: String,
-        /// A folder instead.
+        /// A folder of idx files, or a text, instead.
         path: PathBuf,
         /// `iid`, `dirichlet:ALPHA` or `classes:K`
         split: String,

@@ -52,12 +52,21 @@ hidden = [64, 64]
 # Of cnn: channels of each stage, and residual blocks of each; 0 for convolutions and pools only.
 # channels = [16, 32]
 # residual_blocks = 0
+# Of lm: tokens that it sees, its width, layers and heads; norm "rms" or "layer"; activation "relu", "gelu" or "silu".
+# context = 64
+# width = 128
+# layers = 4
+# heads = 4
+# norm = "rms"
+# activation = "gelu"
+# dropout = 0.0
 # What is made small:
 {losses}loss = "cross_entropy"
 
 [data]
 # An embedded set, or instead of it  path = "FOLDER"  with the four idx files of MNIST, each plain or as .gz:
 # train-images-idx3-ubyte, train-labels-idx1-ubyte, t10k-images-idx3-ubyte, t10k-labels-idx1-ubyte.
+# A model of kind lm wants  path = "FILE.txt"  instead: a text, plain or as .gz, whose last tenth is evaluated on.
 set = "digits"
 # "iid": every shard looks like the whole. "dirichlet:ALPHA": the smaller ALPHA, the less alike they are. "classes:K": every
 # shard holds K classes only.

@@ -6,7 +6,7 @@ use super::*;
 use crate::data::embedded;
 use crate::data::split::SplitRule;
 use crate::engine::cpu::CpuExecutor;
-use crate::models::CnnSpec;
+use crate::models::{ActivationKind, CnnSpec, LmSpec, NormKind};
 use crate::optim::schedule::Curve;
 
 fn spec(optimizer: OptimizerSpec) -> LearnerSpec {
@@ -97,6 +97,52 @@ fn the_gpu_trains_convolutions_as_the_cpu_does() {
         let worst = theta(&mut gpu).iter().zip(theta(&mut cpu)).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
         assert!(worst < 1e-4, "{blocks} blocks: {worst}");
     }
+}
+
+/// A small language model on a text that says the same again and again, and so leaves little to guess.
+fn lm(dropout: f32) -> LearnerSpec {
+    let text =
+        "sing, starling, sing; the flock is one because each bird keeps adjusting to the few it can see. ".repeat(40);
+    let dataset = Arc::new(crate::data::text::windows("text".into(), text.as_bytes(), 16).unwrap());
+    let model = LmSpec {
+        context: 16,
+        width: 32,
+        layers: 2,
+        heads: 2,
+        norm: NormKind::Rms,
+        activation: ActivationKind::Gelu,
+        dropout,
+    };
+    let shard = (0..dataset.train.len() as u32).collect();
+    LearnerSpec { model: ModelSpec::Lm(model), batch: 8, shard, dataset, clip: Some(1.0), ..spec(ADAM) }
+}
+
+#[test]
+fn a_text_is_learnt() {
+    let mut learner = TrainingLearner::new(lm(0.1), Box::new(CpuExecutor::new(None))).unwrap();
+    let before = learner.evaluate(Weights::Local).unwrap();
+    assert!((before.loss - 256f32.ln()).abs() < 0.2, "it begins without an opinion: {before:?}");
+    let first = learner.train(1, 0).unwrap().mean_loss;
+    assert!((first - 256f32.ln()).abs() < 0.2, "{first}");
+    learner.train(400, 0).unwrap();
+    let after = learner.evaluate(Weights::Local).unwrap();
+    assert!(after.accuracy > 0.85 && after.loss < 0.5, "{after:?}");
+}
+
+#[cfg(feature = "gpu")]
+#[test]
+fn the_gpu_reads_as_the_cpu_does() {
+    let Some(gpu) = crate::kernels::tests::gpu() else { return };
+    let optimizer = OptimizerSpec::Sgd { learning_rate: 0.1, momentum: 0.9, nesterov: true };
+    let spec = LearnerSpec { optimizer, ..lm(0.2) };
+    let mut gpu = TrainingLearner::new(spec.clone(), Box::new(gpu)).unwrap();
+    let mut cpu = TrainingLearner::new(spec, Box::new(CpuExecutor::new(None))).unwrap();
+    let (a, b) = (gpu.train(10, 0).unwrap().mean_loss, cpu.train(10, 0).unwrap().mean_loss);
+    assert!((a - b).abs() < 1e-4 * b, "{a} and {b}");
+    let worst = theta(&mut gpu).iter().zip(theta(&mut cpu)).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+    assert!(worst < 1e-4, "{worst}");
+    let (a, b) = (gpu.evaluate(Weights::Local).unwrap(), cpu.evaluate(Weights::Local).unwrap());
+    assert!((a.loss - b.loss).abs() < 1e-4 * b.loss, "{a:?} and {b:?}");
 }
 
 #[test]

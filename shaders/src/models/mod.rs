@@ -147,6 +147,16 @@ pub enum ModelError {
 }
 
 impl ModelSpec {
+    /// Its name, as in a job file.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Mlp { .. } => "mlp",
+            Self::Cnn(_) => "cnn",
+            Self::Lm(_) => "lm",
+        }
+    }
+
     /// The model for samples of these extents and that many classes.
     ///
     /// # Errors

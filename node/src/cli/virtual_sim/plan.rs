@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex};
 
 use protocol::Config;
 use shaders::data::Dataset;
+use shaders::models::ModelSpec;
 use sim::virtual_swarm::scenario::{Expect, LearnerKind, Scenario};
 use sim::virtual_swarm::{Plan, ScenarioError, Task, validation, variants};
 
@@ -140,7 +141,11 @@ impl Plans {
     fn dataset(&self, job: &Job, for_validation: bool) -> Result<Arc<Dataset>, Error> {
         let source = match &job.data {
             Data::Embedded(name) => name.clone(),
-            Data::Folder(path) => path.display().to_string(),
+            // Windows of a text are as long as the model reads.
+            Data::Folder(path) => match &job.model {
+                ModelSpec::Lm(lm) => format!("{} in windows of {}", path.display(), lm.context),
+                _ => path.display().to_string(),
+            },
         };
         let poisoned = || Error::new(Kind::Internal, "a thread of the simulator died");
         let mut datasets = self.datasets.lock().map_err(|_| poisoned())?;
@@ -148,7 +153,7 @@ impl Plans {
         if let Some(known) = datasets.get(&key) {
             return Ok(Arc::clone(known));
         }
-        let whole = engine::load(&job.data)?;
+        let whole = engine::load(job)?;
         let loaded = Arc::new(if for_validation { validation(&whole) } else { whole });
         datasets.insert(key, Arc::clone(&loaded));
         Ok(loaded)
