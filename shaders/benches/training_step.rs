@@ -51,6 +51,7 @@ fn learner(shape: &Shape, device: &DeviceChoice) -> TrainingLearner {
         optimizer: OptimizerSpec::Adam { learning_rate: 0.001 },
         schedule: Schedule::default(),
         clip: None,
+        recompute: false,
         loss: Loss::default(),
         batch: shape.batch,
         init_seed: [1; 32],

@@ -3,8 +3,11 @@
 //! The data set lies on the device. A step is one recording (gather, forward, backward, optimizer, `advance`) that is
 //! replayed; between the steps of one call the host says nothing and reads nothing.
 
+mod footprint;
+
 use std::sync::Arc;
 
+pub use footprint::{Footprint, Misfit};
 use protocol::codec::{Codec, CodecError, Decoded};
 use protocol::fixed::{Weight, to_f32};
 use protocol::learner::{
@@ -47,6 +50,8 @@ pub struct LearnerSpec {
     pub schedule: Schedule,
     /// Longest gradient, over all parameters together; `None`: any.
     pub clip: Option<f32>,
+    /// Whether activations are computed again in place of being kept, see [`Network::recompute`].
+    pub recompute: bool,
     /// Samples a step.
     pub batch: usize,
     /// Of the initial weights: the same for every peer of a run.
@@ -160,10 +165,22 @@ impl TrainingLearner {
     /// # Errors
     /// [`LearnerError::Device`] when the device has no room for it or refuses a kernel.
     pub fn new(spec: LearnerSpec, mut executor: Box<dyn Executor>) -> Result<Self, LearnerError> {
-        let LearnerSpec { model, loss, optimizer, schedule, clip, batch, init_seed, order_seed, shard, dataset } = spec;
+        let LearnerSpec {
+            model,
+            loss,
+            optimizer,
+            schedule,
+            clip,
+            recompute,
+            batch,
+            init_seed,
+            order_seed,
+            shard,
+            dataset,
+        } = spec;
         let mut model =
             model.build(&dataset.shape, dataset.classes).map_err(|error| LearnerError::Device(error.to_string()))?;
-        model.loss = loss;
+        (model.loss, model.recompute) = (loss, recompute);
         let d = model.parameters();
         let on = executor.as_mut();
         let base = model.initial_base(init_seed);
@@ -317,7 +334,7 @@ fn record_step(
     let sources = [features, labels, order, state, inputs.x, inputs.labels];
     step.push(&Gather, &sources, &[inputs.samples as u32, dataset.features() as u32]);
     let tape = model.forward(&mut step, theta, inputs, Some(state));
-    model.backward(&mut step, theta, gradient, &tape);
+    model.backward(&mut step, theta, gradient, tape);
     if let Some(limit) = clip {
         optimizer.clip(&mut step, gradient, limit);
     }
@@ -483,4 +500,4 @@ impl Learner for TrainingLearner {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

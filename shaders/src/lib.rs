@@ -14,4 +14,4 @@ pub mod models;
 pub mod optim;
 pub mod wgsl;
 
-pub use learner::{LearnerSpec, TrainingLearner};
+pub use learner::{Footprint, LearnerSpec, Misfit, TrainingLearner};

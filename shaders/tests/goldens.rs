@@ -96,7 +96,7 @@ fn train(case: &Case, on: &mut dyn Executor) -> (Vec<f64>, Vec<f64>, Network) {
     let rows = case.batch * network.rows();
     let mut draft = Draft::default();
     let tape = network.forward(&mut draft, theta, &inputs, Some(state));
-    network.backward(&mut draft, theta, gradient, &tape);
+    network.backward(&mut draft, theta, gradient, tape);
     if let Some(limit) = case.clip {
         optimizer.clip(&mut draft, gradient, limit);
     }

@@ -42,6 +42,7 @@ fn one_machine(dataset: &Arc<Dataset>, optimizer: OptimizerSpec, peers: u32) -> 
         optimizer,
         schedule: Schedule::default(),
         clip: None,
+        recompute: false,
         loss: Loss::default(),
         batch: shard.len(),
         init_seed: [7; 32],

@@ -155,3 +155,26 @@ fn identity_keys() {
     fs::create_dir(&key).unwrap();
     run().assert_fails(3, &["identity.key"]);
 }
+
+#[test]
+fn models_that_do_not_fit_their_data_or_device() {
+    let home = tempfile::tempdir().unwrap();
+    let job = home.path().join("job.toml");
+    let name = job.to_str().unwrap();
+    let plan = || starling(home.path(), &["device", "plan", "--device", "cpu", "--job", name]);
+    // A language model reads a text, others do not.
+    fs::write(&job, "[model]\nkind = \"lm\"\n").unwrap();
+    plan().assert_fails(3, &["65 tokens", "data.path"]);
+    fs::write(home.path().join("text.txt"), "what comes next ".repeat(20)).unwrap();
+    fs::write(&job, "[model]\nkind = \"cnn\"\n[data]\npath = \"text.txt\"\n").unwrap();
+    plan().assert_fails(3, &["text.txt", "lm"]);
+    fs::write(&job, "[model]\nkind = \"lm\"\nheads = 3\n[data]\npath = \"text.txt\"\n").unwrap();
+    plan().assert_fails(3, &["128", "3 heads", "multiple of 4"]);
+    fs::write(&job, "[model]\nkind = \"lm\"\n[data]\npath = \"text.txt\"\n").unwrap();
+    plan().assert_succeeds(&["parameters", "it fits"]);
+    // A petabyte: no machine that runs tests has it.
+    fs::write(&job, "[model]\nkind = \"lm\"\nwidth = 4096\nheads = 64\nlayers = 96\ncontext = 256\n[data]\npath = \"text.txt\"\nbatch = 65536\n")
+        .unwrap();
+    plan().assert_fails(5, &["memory", "MiB"]);
+    starling(home.path(), &["sim", "--peers", "1", "--device", "cpu", "--job", name]).assert_fails(1, &["memory"]);
+}

@@ -51,6 +51,9 @@ pub enum Command {
     /// Write, check or show a job file: what a swarm trains, and its invitation
     #[command(subcommand)]
     Job(JobCommand),
+    /// What there is to train on, and what a job would take of it
+    #[command(subcommand)]
+    Device(DeviceCommand),
 }
 
 const RUN_EXAMPLES: &str = "\
@@ -271,6 +274,29 @@ pub enum JobCommand {
     Show(JobFileArgs),
 }
 
+/// `starling device`
+#[derive(Debug, Subcommand)]
+pub enum DeviceCommand {
+    /// List the devices, best first
+    Ls,
+    /// Parameters and memory of a job, before anything is trained; exit code 5 when it does not fit
+    Plan(DevicePlanArgs),
+}
+
+/// `starling device plan`
+#[derive(Debug, Args)]
+pub struct DevicePlanArgs {
+    /// The job file; without it the embedded demo job
+    #[arg(long, value_name = "FILE")]
+    pub job: Option<PathBuf>,
+    /// As in `run`: auto (the best GPU, else the CPU), cpu, or a part of its name
+    #[arg(long, value_name = "auto|cpu|NAME", default_value = "auto")]
+    pub device: String,
+    /// As in `run`: a folder of idx files, or for a language model a text
+    #[arg(long, value_name = "PATH")]
+    pub data: Option<PathBuf>,
+}
+
 /// `starling job init`
 #[derive(Debug, Args)]
 pub struct JobInitArgs {
@@ -403,7 +429,7 @@ impl SimArgs {
                 steps: self.steps,
                 ..RawGossip::default()
             },
-            training: RawTraining { epochs: self.epochs, seed: self.seed },
+            training: RawTraining { epochs: self.epochs, seed: self.seed, ..RawTraining::default() },
             ..RawJob::default()
         }
     }

@@ -6,10 +6,10 @@ use protocol::learner::Learner;
 use protocol::log::Context;
 use protocol::schema::Schema;
 use shaders::data::{self, Dataset};
-use shaders::engine::{self, DeviceChoice, DeviceError, Executor};
+use shaders::engine::{self, DeviceChoice, DeviceError, DeviceInfo, Executor};
 use shaders::models::ModelSpec;
 use shaders::optim::OptimizerSpec;
-use shaders::{LearnerSpec, TrainingLearner};
+use shaders::{Footprint, LearnerSpec, Misfit, TrainingLearner};
 use sim::virtual_swarm::Task;
 
 use crate::config::{Data, Job, OptimizerKind};
@@ -54,18 +54,8 @@ pub(super) fn build(job: &Job, device: &str, shard: u32, order_seed: u64) -> Res
     let schema = schema(job, &dataset)?;
     let executor = open(device)?;
     let info = executor.info().clone();
-    let spec = LearnerSpec {
-        model: job.model.clone(),
-        optimizer: optimizer(job),
-        schedule: job.schedule,
-        clip: job.clip,
-        loss: job.loss,
-        batch: job.batch as usize,
-        init_seed: job.init_seed(),
-        order_seed,
-        shard,
-        dataset: Arc::clone(&dataset),
-    };
+    let spec = spec(job, &dataset, shard, order_seed);
+    fits(&footprint(&spec, job)?, &info)?;
     Ok(Engine {
         context: Context {
             run: job.run_id(),
@@ -79,6 +69,48 @@ pub(super) fn build(job: &Job, device: &str, shard: u32, order_seed: u64) -> Res
         backend: info.backend,
         note: info.note,
         learner: Box::new(move || Ok(Box::new(TrainingLearner::new(spec, executor)?) as Box<dyn Learner>)),
+    })
+}
+
+/// What a peer of a job takes of a device, and the device.
+pub(super) fn plan(job: &Job, device: &str) -> Result<(Footprint, DeviceInfo), Error> {
+    let dataset = Arc::new(load(job)?);
+    let info = open(device)?.info().clone();
+    Ok((footprint(&spec(job, &dataset, Vec::new(), 0), job)?, info))
+}
+
+fn spec(job: &Job, dataset: &Arc<Dataset>, shard: Vec<u32>, order_seed: u64) -> LearnerSpec {
+    LearnerSpec {
+        model: job.model.clone(),
+        loss: job.loss,
+        optimizer: optimizer(job),
+        schedule: job.schedule,
+        clip: job.clip,
+        recompute: job.recompute,
+        batch: job.batch as usize,
+        init_seed: job.init_seed(),
+        order_seed,
+        shard,
+        dataset: Arc::clone(dataset),
+    }
+}
+
+fn footprint(spec: &LearnerSpec, job: &Job) -> Result<Footprint, Error> {
+    Footprint::of(spec, job.codec).map_err(|error| Error::new(Kind::Input, error))
+}
+
+/// An error where a job does not fit a device.
+pub(super) fn fits(footprint: &Footprint, info: &DeviceInfo) -> Result<(), Error> {
+    footprint.check(info).map_err(|misfit| {
+        let hint = match misfit {
+            Misfit::Buffer { .. } => {
+                "a smaller model or batch, or another --device; `starling device plan` shows what takes how much"
+            }
+            Misfit::Memory { .. } => {
+                "a smaller model, batch or data set; `starling device plan` shows what takes how much"
+            }
+        };
+        Error::new(Kind::Device, misfit).hint(hint)
     })
 }
 

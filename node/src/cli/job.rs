@@ -133,6 +133,7 @@ pub(super) fn to_toml(job: &Job, key: Option<SwarmKey>) -> String {
     let allow: Vec<_> = job.trust_allow.iter().map(|peer| format!("\"{peer}\"")).collect();
     let allow = if allow.is_empty() { String::new() } else { format!("allow = [{}]\n", allow.join(", ")) };
     let epochs = job.epochs.map_or_else(|| "# epochs: until stopped\n".into(), |epochs| format!("epochs = {epochs}\n"));
+    let recompute = if job.recompute { "recompute = true\n" } else { "" };
     format!(
         "[swarm]\nname = {name}\n{key}\n{model}loss = \"{loss}\"\n\n\
          [data]\n{source}\nsplit = \"{split}\"\nshards = {shards}\nbatch = {batch}\n\n\
@@ -142,7 +143,7 @@ pub(super) fn to_toml(job: &Job, key: Option<SwarmKey>) -> String {
          trigger = \"{trigger}\"\ntrigger_drift = {drift:?}\ntrigger_plateau = {plateau:?}\n{link}\
          partner = \"{partner}\"\npartner_alpha = {alpha:?}\npartner_distance = \"{distance}\"\n{graph}\n\
          [trust]\nenabled = {trust}\nprobation = {probation}\n{allow}\n\
-         [training]\n{epochs}seed = {seed}\n",
+         [training]\n{epochs}{recompute}seed = {seed}\n",
         name = quoted(&job.name),
         loss = job.loss.name(),
         model = model::to_toml(&job.model),
@@ -199,7 +200,7 @@ mod tests {
             "[model]\nloss = \"mean_squared_error\"",
             "[optimizer]\nwarm_up_samples = 500",
             "[optimizer]\nschedule = \"cosine\"\ntotal_samples = 9000\nwarm_up_samples = 500\nfloor = 0.3",
-            "[data]\nsplit = \"dirichlet:0.1\"\n[training]\nepochs = 3\nseed = 9",
+            "[data]\nsplit = \"dirichlet:0.1\"\n[training]\nepochs = 3\nseed = 9\nrecompute = true",
             "[gossip]\npartner = \"exponential\"\npartner_alpha = 0.3\npartner_distance = \"round_trip\"",
             "[gossip]\ntrigger = \"adaptive\"\ntrigger_drift = 0.2\ntrigger_plateau = 1e-9\nlink_bytes_per_second = 1e7",
             "[gossip]\nmode = \"full_sync\"\nround_deadline_s = 2.5",
@@ -215,7 +216,11 @@ mod tests {
             let mut job = Job::new(RawJob::parse(text, "a").unwrap()).unwrap();
             job.key = key;
             let again = Job::new(RawJob::parse(&to_toml(&job, key), "b").unwrap()).unwrap();
-            assert_eq!((again.run_id(), again.epochs), (job.run_id(), job.epochs), "{text}");
+            assert_eq!(
+                (again.run_id(), again.epochs, again.recompute),
+                (job.run_id(), job.epochs, job.recompute),
+                "{text}"
+            );
         }
     }
 

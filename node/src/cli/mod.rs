@@ -9,6 +9,7 @@ use std::process::ExitCode;
 use clap::Parser as _;
 
 pub mod args;
+mod device;
 mod engine;
 mod files;
 mod format;
@@ -40,6 +41,7 @@ pub fn main() -> ExitCode {
         Command::Run(args) => run::run(&args),
         Command::Sim(args) => sim::run(&args),
         Command::Job(command) => job::run(&command),
+        Command::Device(command) => device::run(&command),
     };
     logging::drain();
     match result {

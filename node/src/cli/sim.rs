@@ -110,7 +110,7 @@ fn job_of(args: &SimArgs) -> Result<Job, Error> {
     let mut file = job_command::read(args.job.as_deref())?;
     file.swarm.key = None;
     let below = RawJob {
-        training: crate::config::raw::RawTraining { epochs: Some(SIM_EPOCHS_DEFAULT), seed: None },
+        training: crate::config::raw::RawTraining { epochs: Some(SIM_EPOCHS_DEFAULT), ..Default::default() },
         ..RawJob::default()
     };
     let mut job = Job::layered(args.job_layer(), file.over(below))?;

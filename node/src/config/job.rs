@@ -127,6 +127,8 @@ pub struct Job {
     pub trust_probation: u32,
     /// Whose deltas count, in order; empty: everybody's.
     pub trust_allow: Vec<PeerId>,
+    /// Whether this machine computes activations again in place of keeping them. Not part of the run: the bits are the same.
+    pub recompute: bool,
     /// Epochs to take; `None`: until stopped. Not part of the run.
     pub epochs: Option<u32>,
     /// Of the split and of the order of samples.
@@ -249,6 +251,7 @@ impl Job {
                 PROBATION_MAX,
             )?,
             trust_allow: allow(raw.trust.allow.unwrap_or_default())?,
+            recompute: raw.training.recompute.unwrap_or(false),
             epochs: raw.training.epochs.map(|epochs| within("training.epochs", epochs, 1, EPOCHS_MAX)).transpose()?,
             seed: seed(raw.training.seed.unwrap_or(0))?,
         })

@@ -149,6 +149,8 @@ layers! {
     }
     /// `[training]`
     RawTraining {
+        /// Whether activations are computed again in place of being kept.
+        recompute: bool,
         /// Epochs to take; without it until stopped.
         epochs: u32,
         /// Of everything random.

@@ -37,7 +37,7 @@ pub fn template(name: &str, key: Option<SwarmKey>) -> String {
         r#"# A starling job: what a swarm trains, and who may take part.
 #
 # Put this file on every machine and run there:   starling run --job job.toml
-# Peers of one LAN find each other. All values but training.epochs and data.path must be the same everywhere: peers of
+# Peers of one LAN find each other. All values but training.epochs, training.recompute and data.path must be the same everywhere: peers of
 # different jobs do not meet. What is left out has the value shown here.
 
 [swarm]
@@ -133,6 +133,8 @@ steps = 5
 [training]
 # Epochs that a peer takes; without it, it trains until it is stopped. Each machine may choose its own.
 # epochs = 30
+# Less memory and a third more work: activations are computed again in place of being kept. Each machine may choose.
+# recompute = false
 # Of the split and of the order of samples.
 seed = 1
 "#,

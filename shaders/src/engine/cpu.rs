@@ -15,8 +15,16 @@ impl CpuExecutor {
     /// An executor without buffers. `note` says why it was chosen, where the user did not ask for it.
     #[must_use]
     pub fn new(note: Option<String>) -> Self {
-        let info = DeviceInfo { name: "CPU".into(), backend: "cpu".into(), note };
+        let info = DeviceInfo { name: "CPU".into(), backend: "cpu".into(), note, ..DeviceInfo::default() };
         Self { info, buffers: Vec::new(), recordings: Vec::new() }
+    }
+
+    /// The same, that knows how much memory is free: worth a look where one is opened, not a thousand.
+    #[must_use]
+    pub fn measured(note: Option<String>) -> Self {
+        let mut executor = Self::new(note);
+        executor.info.free_memory = super::device::free_memory();
+        executor
     }
 
     fn dispatch(buffers: &mut [Vec<u32>], dispatch: &Dispatch) {

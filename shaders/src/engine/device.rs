@@ -30,7 +30,7 @@ impl FromStr for DeviceChoice {
 }
 
 /// What an executor runs on.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DeviceInfo {
     /// As the driver names it.
     pub name: String,
@@ -38,6 +38,17 @@ pub struct DeviceInfo {
     pub backend: String,
     /// What the user should know: that there is no GPU back end, and how to get one.
     pub note: Option<String>,
+    /// Most bytes of one buffer, where there is a limit.
+    pub largest_buffer: Option<u64>,
+    /// Bytes of memory that are free, where that is known.
+    pub free_memory: Option<u64>,
+}
+
+/// What Linux says is available without swapping; `None` elsewhere.
+pub(super) fn free_memory() -> Option<u64> {
+    let text = std::fs::read_to_string("/proc/meminfo").ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
+    line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok().map(|kib| kib << 10)
 }
 
 /// Why there is no executor.
@@ -76,7 +87,7 @@ pub fn adapters() -> Vec<DeviceInfo> {
 /// [`DeviceInfo::note`].
 pub fn open(choice: &DeviceChoice) -> Result<Box<dyn Executor>, DeviceError> {
     match choice {
-        DeviceChoice::Cpu => Ok(Box::new(CpuExecutor::new(None))),
+        DeviceChoice::Cpu => Ok(Box::new(CpuExecutor::measured(None))),
         DeviceChoice::Auto => Ok(open_best()),
         DeviceChoice::Named(name) => open_named(name),
     }
@@ -86,14 +97,16 @@ pub fn open(choice: &DeviceChoice) -> Result<Box<dyn Executor>, DeviceError> {
 fn open_best() -> Box<dyn Executor> {
     match super::gpu::GpuExecutor::open(None) {
         Ok(Some(executor)) => Box::new(executor),
-        Ok(None) => Box::new(CpuExecutor::new(Some(NO_ADAPTER.into()))),
-        Err(error) => Box::new(CpuExecutor::new(Some(format!("training on the CPU: the GPU does not open ({error})")))),
+        Ok(None) => Box::new(CpuExecutor::measured(Some(NO_ADAPTER.into()))),
+        Err(error) => {
+            Box::new(CpuExecutor::measured(Some(format!("training on the CPU: the GPU does not open ({error})"))))
+        }
     }
 }
 
 #[cfg(not(feature = "gpu"))]
 fn open_best() -> Box<dyn Executor> {
-    Box::new(CpuExecutor::new(Some(NO_ADAPTER.into())))
+    Box::new(CpuExecutor::measured(Some(NO_ADAPTER.into())))
 }
 
 fn open_named(name: &str) -> Result<Box<dyn Executor>, DeviceError> {

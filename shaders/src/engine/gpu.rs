@@ -72,7 +72,17 @@ fn describe(info: &wgpu::AdapterInfo) -> DeviceInfo {
         wgpu::Backend::Dx12 => "dx12",
         _ => "other",
     };
-    DeviceInfo { name: info.name.clone(), backend: backend.into(), note: None }
+    DeviceInfo { name: info.name.clone(), backend: backend.into(), ..DeviceInfo::default() }
+}
+
+/// As [`describe`], with what the adapter grants. How much memory a real GPU has free, wgpu does not say; a software driver has
+/// the host's.
+fn measure(adapter: &wgpu::Adapter) -> DeviceInfo {
+    let (info, limits) = (adapter.get_info(), adapter.limits());
+    let largest = limits.max_storage_buffer_binding_size.min(limits.max_buffer_size);
+    let software = info.device_type == wgpu::DeviceType::Cpu;
+    let free_memory = if software { super::device::free_memory() } else { None };
+    DeviceInfo { largest_buffer: Some(largest), free_memory, ..describe(&info) }
 }
 
 /// The adapters that there are, best first.
@@ -120,7 +130,7 @@ impl GpuExecutor {
             }
         });
         Ok(Self {
-            info: describe(&adapter.get_info()),
+            info: measure(adapter),
             device,
             queue,
             buffers: Vec::new(),

@@ -9,7 +9,7 @@ use crate::engine::cpu::CpuExecutor;
 use crate::models::{ActivationKind, CnnSpec, LmSpec, NormKind};
 use crate::optim::schedule::Curve;
 
-fn spec(optimizer: OptimizerSpec) -> LearnerSpec {
+pub(super) fn spec(optimizer: OptimizerSpec) -> LearnerSpec {
     let dataset = Arc::new(embedded("digits").unwrap());
     let shard = SplitRule::Iid.shards(&dataset.train.labels, 1, 1).unwrap().remove(0);
     LearnerSpec {
@@ -17,6 +17,7 @@ fn spec(optimizer: OptimizerSpec) -> LearnerSpec {
         optimizer,
         schedule: Schedule::default(),
         clip: None,
+        recompute: false,
         loss: Loss::default(),
         batch: 32,
         init_seed: [1; 32],
@@ -65,7 +66,7 @@ fn digits_are_learnt_by_every_optimizer() {
     }
 }
 
-fn cnn(residual_blocks: u32) -> LearnerSpec {
+pub(super) fn cnn(residual_blocks: u32) -> LearnerSpec {
     let model = CnnSpec { channels: vec![8, 16], residual_blocks, hidden: vec![] };
     LearnerSpec { model: ModelSpec::Cnn(model), ..spec(ADAM) }
 }
@@ -100,7 +101,7 @@ fn the_gpu_trains_convolutions_as_the_cpu_does() {
 }
 
 /// A small language model on a text that says the same again and again, and so leaves little to guess.
-fn lm(dropout: f32) -> LearnerSpec {
+pub(super) fn lm(dropout: f32) -> LearnerSpec {
     let text =
         "sing, starling, sing; the flock is one because each bird keeps adjusting to the few it can see. ".repeat(40);
     let dataset = Arc::new(crate::data::text::windows("text".into(), text.as_bytes(), 16).unwrap());

@@ -111,6 +111,7 @@ impl Builder {
         }
         let sum = Residual { width: output.iter().product(), activation: Activation::Relu };
         self.at = self.network.add(sum, &[inner, self.at]);
+        self.network.end_segment();
     }
 }
 

@@ -64,6 +64,7 @@ pub(super) fn build(spec: &LmSpec, shape: &[usize], vocabulary: usize) -> Result
         let h = builder.linear(&name("up"), [width, 4 * width], spec.activation.kernel(), h);
         let h = builder.linear(&name("down"), [4 * width, width], Activation::None, h);
         x = builder.residual(x, h);
+        builder.network.end_segment();
     }
     x = builder.norm("norm", x);
     let Builder { mut network, .. } = builder;

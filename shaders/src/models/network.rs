@@ -78,6 +78,11 @@ impl Loss {
 pub struct Network {
     /// Of the last value.
     pub loss: Loss,
+    /// Whether the backward pass computes again what lies inside a segment, instead of keeping it (Chen et al. 2016, arXiv
+    /// 1604.06174): less memory, a third more work, the same bits.
+    pub recompute: bool,
+    /// The last node of every segment.
+    segments: Vec<usize>,
     tensors: Vec<(Tensor, Init)>,
     parameters: usize,
     nodes: Vec<Node>,
@@ -165,6 +170,11 @@ impl Network {
         self.differentiable.push(true);
         self.nodes.push(Node { layer: Box::new(layer), inputs: inputs.to_vec(), output });
         output
+    }
+
+    /// Ends a segment: the value that was added last is kept, what lies between it and the end before need not be.
+    pub fn end_segment(&mut self) {
+        self.segments.extend(self.nodes.len().checked_sub(1));
     }
 
     /// Names and shapes, in buffer order.
@@ -261,13 +271,16 @@ impl Network {
     }
 
     /// Drafts the backward pass: the flat gradient of the mean loss.
-    pub fn backward(&self, draft: &mut Draft, theta: Buffer, gradient: Buffer, tape: &Tape) {
+    pub fn backward(&self, draft: &mut Draft, theta: Buffer, gradient: Buffer, mut tape: Tape) {
         let mut gradients: Vec<Option<Buffer>> = vec![None; tape.values.len()];
         // The loss has turned the logits into their own gradient.
         if let (Some(gradient), Some(&logits)) = (gradients.last_mut(), tape.values.last()) {
             *gradient = Some(logits);
         }
         for (i, node) in self.nodes.iter().enumerate().rev() {
+            if self.recompute && self.segments.contains(&i) {
+                self.replay(draft, theta, &mut tape, i);
+            }
             let Some(dy) = gradients[node.output.0] else { continue };
             let mut later = Vec::new();
             let mut dx = Vec::new();
@@ -296,6 +309,21 @@ impl Network {
             for (part, total, words) in later {
                 draft.push(&Accumulate, &[part, total], &[words as u32, 1]);
             }
+        }
+    }
+}
+
+impl Network {
+    /// Computes a segment again, into buffers of its own: those of the forward pass are then over before the backward pass
+    /// begins, and the plan gives their places away. Its end is read by what comes after it, and so is still there.
+    fn replay(&self, draft: &mut Draft, theta: Buffer, tape: &mut Tape, end: usize) {
+        let begin = self.segments.iter().rev().find(|&&earlier| earlier < end).map_or(0, |earlier| earlier + 1);
+        for (i, node) in self.nodes.iter().enumerate().take(end).skip(begin) {
+            let words = node.layer.saved(tape.samples);
+            tape.saved[i] = (words > 0).then(|| draft.buffer(words));
+            tape.values[node.output.0] = draft.buffer(tape.samples * self.widths[node.output.0]);
+            let x = tape.inputs(node);
+            node.layer.forward(draft, &tape.forward(node, i, theta, &x));
         }
     }
 }

@@ -40,7 +40,7 @@ fn gradient_and_loss(network: &Network, theta: &[f32], x: &[f32], labels: &[u32]
     on.write(inputs.labels, 0, labels).unwrap();
     let mut draft = Draft::default();
     let tape = network.forward(&mut draft, weights, &inputs, Some(state));
-    network.backward(&mut draft, weights, gradient, &tape);
+    network.backward(&mut draft, weights, gradient, tape);
     let recording = draft.place(on).unwrap();
     let prepared = on.prepare(recording).unwrap();
     on.run(prepared, 1).unwrap();
@@ -180,5 +180,24 @@ fn what_no_language_model_can_read_is_refused() {
         let ModelSpec::Lm(spec) = lm(NormKind::Rms, ActivationKind::Gelu) else { panic!("no lm") };
         let error = ModelSpec::Lm(LmSpec { width, heads, ..spec }).build(&[7], 256).unwrap_err();
         assert_eq!(error, ModelError::Heads { width, heads });
+    }
+}
+
+#[test]
+fn what_is_computed_again_gives_the_same_bits() {
+    let cnn = ModelSpec::Cnn(CnnSpec { channels: vec![8, 6], residual_blocks: 2, hidden: vec![7] });
+    let ModelSpec::Lm(spec) = lm(NormKind::Layer, ActivationKind::Silu) else { panic!("no lm") };
+    let dropping = ModelSpec::Lm(LmSpec { dropout: 0.3, ..spec });
+    let windows: Vec<f32> = (0..5 * 7).map(|i| (i * i % 11) as f32).collect();
+    let cases = [
+        (cnn, vec![7, 6, 2], 4, pictures(6, 84), vec![0, 3, 1, 2, 2, 0]),
+        (dropping, vec![7], 11, windows, vec![0; 5]),
+    ];
+    for (model, shape, classes, x, labels) in cases {
+        let mut network = model.build(&shape, classes).unwrap();
+        let theta: Vec<f32> = network.initial_base([5; 32]).into_iter().map(protocol::fixed::to_f32).collect();
+        let kept = gradient_and_loss(&network, &theta, &x, &labels);
+        network.recompute = true;
+        assert_eq!(gradient_and_loss(&network, &theta, &x, &labels), kept, "{}", model.kind());
     }
 }

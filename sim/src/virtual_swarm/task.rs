@@ -86,6 +86,7 @@ impl Task {
                     schedule: *schedule,
                     clip: *clip,
                     loss: *loss,
+                    recompute: false,
                     batch: *batch,
                     init_seed: *init_seed,
                     order_seed: order_seeds[shard] ^ seed,

@@ -1,0 +1,73 @@
+//! `starling device ls|plan`.
+
+use std::io::{self, Write as _};
+
+use super::args::{DeviceCommand, DevicePlanArgs};
+use super::{engine, job as job_command};
+use crate::config::Job;
+use crate::error::Error;
+use shaders::engine::adapters;
+
+pub(super) fn run(command: &DeviceCommand) -> Result<(), Error> {
+    match command {
+        DeviceCommand::Ls => {
+            list();
+            Ok(())
+        }
+        DeviceCommand::Plan(args) => plan(args),
+    }
+}
+
+fn list() {
+    for (i, info) in adapters().iter().enumerate() {
+        let best = if i == 0 { "  (auto)" } else { "" };
+        say(&format!("{} ({}){best}", info.name, info.backend));
+    }
+    say(&format!("cpu{}", if adapters().is_empty() { "  (auto)" } else { "" }));
+}
+
+/// What a job takes of a device, line by line; an error when it does not fit.
+fn plan(args: &DevicePlanArgs) -> Result<(), Error> {
+    let mut raw = job_command::read(args.job.as_deref())?;
+    if let Some(path) = &args.data {
+        (raw.data.path, raw.data.set) = (Some(path.clone()), None);
+    }
+    let job = Job::new(raw)?;
+    let (footprint, info) = engine::plan(&job, &args.device)?;
+    say(&format!("job        {:?}: {}, {} parameters", job.name, job.model.kind(), footprint.parameters));
+    say(&format!("device     {} ({})", info.name, info.backend));
+    say(&format!("a step     {} samples, {} dispatches", job.batch, footprint.dispatches));
+    for (name, bytes, what) in [
+        ("weights", footprint.weights, "theta, base, residual, gradient, a copy to evaluate"),
+        ("moments", footprint.moments, "of the optimizer"),
+        ("data", footprint.data, "the training split"),
+        ("activation", footprint.activations, "batches, activations and their gradients, placed by their lifetimes"),
+        ("deltas", footprint.deltas, "what is uploaded of a delta"),
+        ("all", footprint.device(), "on the device"),
+        ("host", footprint.host, "the data set, and vectors of parameters while a delta is said"),
+    ] {
+        say(&format!("{name:<10} {:>12}   {what}", mebibytes(bytes)));
+    }
+    let limit = |bytes: Option<u64>| bytes.map_or_else(|| "unknown".to_owned(), mebibytes);
+    say(&format!(
+        "largest    {:>12}   of one buffer; the device binds {}",
+        mebibytes(footprint.largest),
+        limit(info.largest_buffer)
+    ));
+    say(&format!("free       {:>12}   of memory", limit(info.free_memory)));
+    engine::fits(&footprint, &info)?;
+    say(if info.free_memory.is_some() {
+        "it fits"
+    } else {
+        "it fits as far as the device tells: how much of its memory is free it does not say"
+    });
+    Ok(())
+}
+
+fn mebibytes(bytes: u64) -> String {
+    format!("{:.1} MiB", bytes as f64 / f64::from(1 << 20))
+}
+
+fn say(text: &str) {
+    let _ = writeln!(io::stdout(), "{text}");
+}

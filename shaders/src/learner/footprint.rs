@@ -1,0 +1,214 @@
+//! What a learner takes of a device, told before it is built.
+//!
+//! The same code that lays out a learner lays it out on a ledger (`engine::ledger`), so that the estimate cannot drift from the
+//! truth; a test holds the two together. Uploads of deltas come later in a learner's life and are estimated from one chunk.
+
+use protocol::codec::{Codec, Decoded};
+use protocol::fixed::Weight;
+
+use super::{
+    DeviceInfo, DeviceState, EvaluationPass, LearnerError, LearnerSpec, ORDER_STEPS_MAX, Recording, Residual,
+    STATE_WORDS, record_step,
+};
+use crate::engine::Executor as _;
+use crate::engine::ledger::Ledger;
+use crate::models::network::Network;
+
+/// Length of the residual that is encoded to see what a delta takes: a chunk of the sparse codecs.
+const PROBE: usize = 4096;
+/// Vectors of parameters on the host while a delta is said: the residual, what is read, what is decoded (values, adds).
+const HOST_VECTORS: u64 = 4;
+const WORD_BYTES: u64 = 4;
+
+/// Bytes, and a few counts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Footprint {
+    /// d.
+    pub parameters: usize,
+    /// theta, base, residual, gradient, and a copy to evaluate.
+    pub weights: u64,
+    /// Of the optimizer.
+    pub moments: u64,
+    /// The training split.
+    pub data: u64,
+    /// Batches, activations and their gradients, of training and of evaluation, as planned.
+    pub activations: u64,
+    /// Uploads of deltas.
+    pub deltas: u64,
+    /// The data set and vectors of parameters, beside the device.
+    pub host: u64,
+    /// The largest buffer.
+    pub largest: u64,
+    /// Dispatches of a step.
+    pub dispatches: usize,
+}
+
+/// Why a job does not fit a device.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Misfit {
+    /// One buffer is too large.
+    #[error("{device} binds at most {} MiB at once, and this job has a buffer of {} MiB", limit >> 20, bytes >> 20)]
+    Buffer {
+        /// Name of the device.
+        device: String,
+        /// Of the buffer.
+        bytes: u64,
+        /// Of the device.
+        limit: u64,
+    },
+    /// All of it is too much.
+    #[error("this job takes about {} MiB of memory, {device} has {} MiB free", bytes >> 20, limit >> 20)]
+    Memory {
+        /// Name of the device.
+        device: String,
+        /// Of the job.
+        bytes: u64,
+        /// Of the device.
+        limit: u64,
+    },
+}
+
+impl Footprint {
+    /// What a learner of this kind takes, whose deltas `codec` says.
+    ///
+    /// # Errors
+    /// When the model does not fit the data.
+    pub fn of(spec: &LearnerSpec, codec: &dyn Codec) -> Result<Self, LearnerError> {
+        let dataset = &spec.dataset;
+        let mut network = spec
+            .model
+            .build(&dataset.shape, dataset.classes)
+            .map_err(|error| LearnerError::Device(error.to_string()))?;
+        network.recompute = spec.recompute;
+        let d = network.parameters() as u64;
+        let mut ledger = Ledger::default();
+        let moments = lay_out(spec, &network, &mut ledger)?;
+        let account = ledger.account();
+        let (train, test) = (&dataset.train, &dataset.test);
+        let train_words = (train.features.len() + train.labels.len()) as u64;
+        let weights = 5 * d;
+        let deltas = delta_words(network.parameters(), codec);
+        Ok(Self {
+            parameters: network.parameters(),
+            weights: WORD_BYTES * weights,
+            moments: WORD_BYTES * moments,
+            data: WORD_BYTES * train_words,
+            activations: WORD_BYTES * (account.words - weights - moments - train_words),
+            deltas: WORD_BYTES * deltas,
+            host: WORD_BYTES * (train_words + (test.features.len() + test.labels.len()) as u64 + HOST_VECTORS * d),
+            largest: WORD_BYTES * account.largest.max(deltas),
+            dispatches: account.dispatches,
+        })
+    }
+
+    /// On the device.
+    #[must_use]
+    pub fn device(&self) -> u64 {
+        self.weights + self.moments + self.data + self.activations + self.deltas
+    }
+
+    /// Whether it fits.
+    ///
+    /// # Errors
+    /// [`Misfit`] with the first limit that it breaks.
+    pub fn check(&self, info: &DeviceInfo) -> Result<(), Misfit> {
+        let device = info.name.clone();
+        if let Some(limit) = info.largest_buffer.filter(|limit| self.largest > *limit) {
+            return Err(Misfit::Buffer { device, bytes: self.largest, limit });
+        }
+        // Only a device that shares the host's memory says how much of it is free.
+        let bytes = self.device() + self.host;
+        if let Some(limit) = info.free_memory.filter(|limit| bytes > *limit) {
+            return Err(Misfit::Memory { device, bytes, limit });
+        }
+        Ok(())
+    }
+}
+
+/// Everything that `TrainingLearner::new` allocates; the words of the moments.
+fn lay_out(spec: &LearnerSpec, network: &Network, ledger: &mut Ledger) -> Result<u64, LearnerError> {
+    let d = network.parameters();
+    let buffers = DeviceState {
+        theta: ledger.allocate(d)?,
+        base: ledger.allocate(d)?,
+        unsaid: ledger.allocate(d)?,
+        state: ledger.allocate(STATE_WORDS)?,
+        order: ledger.allocate(ORDER_STEPS_MAX * spec.batch)?,
+    };
+    let before = ledger.account().words;
+    let optimizer = spec.optimizer.build(ledger, d)?;
+    let moments = ledger.account().words - before;
+    let inputs = network.inputs(ledger, spec.batch)?;
+    record_step(ledger, network, (&optimizer, spec.clip), &spec.dataset, &buffers, &inputs)?;
+    EvaluationPass::new(ledger, network, &spec.dataset)?;
+    let mut residual = Recording::default();
+    residual.push(&Residual, &[buffers.theta, buffers.base, buffers.unsaid], &[d as u32]);
+    ledger.prepare(residual)?;
+    Ok(moments)
+}
+
+/// Words of the upload of a delta.
+fn delta_words(parameters: usize, codec: &dyn Codec) -> u64 {
+    let probe: Vec<f32> = (0..PROBE).map(|i| (i as f32 + 1.0) / PROBE as f32).collect();
+    let (mut payload, mut decoded) = (Vec::new(), Decoded::default());
+    codec.encode(&probe, &mut payload);
+    if codec.decode(&payload, PROBE, Weight::HALF, &mut decoded).is_err() || decoded.is_dense() {
+        return 2 * parameters as u64;
+    }
+    (3 * decoded.values.len() * parameters.div_ceil(PROBE)) as u64
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+    use protocol::codec::{DenseF32, TopK2Bit};
+    use protocol::learner::Learner as _;
+
+    use super::super::TrainingLearner;
+    use super::super::tests::{cnn, lm, spec};
+    use super::*;
+    use crate::optim::OptimizerSpec;
+
+    #[test]
+    fn the_estimate_is_what_a_learner_takes() {
+        let sgd = OptimizerSpec::Sgd { learning_rate: 0.1, momentum: 0.9, nesterov: false };
+        for spec in [spec(sgd), cnn(0), cnn(1), lm(0.1)] {
+            let footprint = Footprint::of(&spec, &TopK2Bit).unwrap();
+            let ledger = Ledger::default();
+            let moments = if spec.optimizer == sgd { 1 } else { 2 };
+            let mut learner = TrainingLearner::new(spec, Box::new(ledger.clone())).unwrap();
+            let taken = ledger.account();
+            assert_eq!(footprint.device() - footprint.deltas, 4 * taken.words);
+            assert_eq!(footprint.largest, 4 * taken.largest);
+            assert_eq!(footprint.dispatches, taken.dispatches);
+            assert_eq!(footprint.moments, 4 * moments * learner.parameters() as u64);
+            learner.take_delta(&DenseF32, Weight::HALF).unwrap();
+            assert_eq!(ledger.account().words - taken.words, delta_words(learner.parameters(), &DenseF32));
+        }
+    }
+
+    #[test]
+    fn activations_grow_with_the_batch_and_are_less_when_they_are_computed_again() {
+        let small = Footprint::of(&lm(0.1), &TopK2Bit).unwrap();
+        let large = Footprint::of(&LearnerSpec { batch: 320, ..lm(0.1) }, &TopK2Bit).unwrap();
+        assert_eq!(small.weights, large.weights);
+        assert!(large.activations > 5 * small.activations, "{small:?} {large:?}");
+        let again = Footprint::of(&LearnerSpec { batch: 320, recompute: true, ..lm(0.1) }, &TopK2Bit).unwrap();
+        assert!(again.activations < large.activations * 3 / 4, "{} of {}", again.activations, large.activations);
+        assert!(again.dispatches > large.dispatches);
+    }
+
+    #[test]
+    fn what_does_not_fit_is_refused_with_the_limit() {
+        let footprint = Footprint::of(&cnn(1), &TopK2Bit).unwrap();
+        let device = DeviceInfo { name: "toy".into(), ..DeviceInfo::default() };
+        assert_eq!(footprint.check(&device), Ok(()));
+        let narrow = DeviceInfo { largest_buffer: Some(footprint.largest - 1), ..device.clone() };
+        assert!(matches!(footprint.check(&narrow), Err(Misfit::Buffer { .. })));
+        let total = footprint.device() + footprint.host;
+        assert_eq!(footprint.check(&DeviceInfo { free_memory: Some(total), ..device.clone() }), Ok(()));
+        let error = footprint.check(&DeviceInfo { free_memory: Some(total - 1), ..device }).unwrap_err();
+        assert!(error.to_string().contains("toy has"), "{error}");
+    }
+}
