@@ -230,7 +230,8 @@ impl Executor for GpuExecutor {
     }
 
     fn allocate(&mut self, words: usize) -> Result<Buffer, ExecutorError> {
-        let bytes = 4 * words.max(1) as u64;
+        // Whole groups of four: some kernels read a buffer so, and a rest behind the last group would not be there for them.
+        let bytes = 4 * words.max(1).next_multiple_of(4) as u64;
         let largest = self.limits.max_storage_buffer_binding_size.min(self.limits.max_buffer_size);
         if bytes > largest {
             let (asked, most) = (bytes >> 20, largest >> 20);

@@ -30,8 +30,11 @@ pub mod gather;
 mod groups;
 mod heads;
 pub mod linear_backward_input;
+pub mod linear_backward_input_wide;
 pub mod linear_backward_weight;
+pub mod linear_backward_weight_wide;
 pub mod linear_forward;
+pub mod linear_forward_wide;
 pub mod matmul;
 pub mod max_pool_backward;
 pub mod max_pool_forward;
@@ -100,6 +103,9 @@ pub const ALL: &[&dyn Kernel] = &[
     &attention_forward::AttentionForward,
     &attention_backward_query::AttentionBackwardQuery,
     &attention_backward_key_value::AttentionBackwardKeyValue,
+    &linear_forward_wide::LinearForwardWide,
+    &linear_backward_input_wide::LinearBackwardInputWide,
+    &linear_backward_weight_wide::LinearBackwardWeightWide,
 ];
 
 /// Most arguments of a kernel: WebGPU grants eight storage buffers a stage, and the words take a uniform.

@@ -9,11 +9,15 @@
 //! evaluating nothing is kept and the activation is the epilogue of the product.
 
 use super::{Backward, Forward, Layer, input};
+use crate::engine::Buffer;
 use crate::engine::plan::Draft;
-use crate::kernels::Activation;
 use crate::kernels::linear_backward_input::LinearBackwardInput;
+use crate::kernels::linear_backward_input_wide::LinearBackwardInputWide;
 use crate::kernels::linear_backward_weight::LinearBackwardWeight;
+use crate::kernels::linear_backward_weight_wide::LinearBackwardWeightWide;
 use crate::kernels::linear_forward::LinearForward;
+use crate::kernels::linear_forward_wide::LinearForwardWide;
+use crate::kernels::{Activation, Kernel};
 use crate::layers::activation;
 
 /// One layer of given widths; its parameters lie at `offset` of the flat buffers.
@@ -33,7 +37,21 @@ pub struct Linear {
     pub rows: usize,
 }
 
+/// Rows are read this many numbers at a time where all extents allow it.
+const WIDE: usize = 4;
+
 impl Linear {
+    /// Whether its rows and its weights begin at multiples of [`WIDE`].
+    fn wide_inputs(&self) -> bool {
+        self.inputs % WIDE == 0 && self.offset % WIDE == 0
+    }
+
+    /// Appends z = x w^T + b with an activation.
+    fn product(&self, draft: &mut Draft, arguments: &[Buffer], words: &[u32]) {
+        let kernel: &'static dyn Kernel = if self.wide_inputs() { &LinearForwardWide } else { &LinearForward };
+        draft.push(kernel, arguments, words);
+    }
+
     fn words(&self, samples: usize, activation: Activation) -> [u32; 6] {
         let [m, n, k, offset] = [self.rows * samples, self.outputs, self.inputs, self.offset].map(|word| word as u32);
         [m, n, k, activation as u32, offset, u32::from(!self.bias)]
@@ -53,10 +71,10 @@ impl Layer for Linear {
         let x = *input(io.x);
         match io.saved {
             Some(z) => {
-                draft.push(&LinearForward, &[x, io.theta, z], &self.words(io.samples, Activation::None));
+                self.product(draft, &[x, io.theta, z], &self.words(io.samples, Activation::None));
                 activation::forward(draft, self.activation, io.samples * self.width(), z, io.y);
             }
-            None => draft.push(&LinearForward, &[x, io.theta, io.y], &self.words(io.samples, self.activation)),
+            None => self.product(draft, &[x, io.theta, io.y], &self.words(io.samples, self.activation)),
         }
     }
 
@@ -66,9 +84,12 @@ impl Layer for Linear {
         activation::backward(draft, self.activation, forward.samples * self.width(), kept, io.dy);
         let [m, n, k, _, offset, no_bias] = self.words(forward.samples, Activation::None);
         let x = *input(forward.x);
-        draft.push(&LinearBackwardWeight, &[io.dy, x, io.gradient], &[m, n, k, offset, no_bias]);
+        let wide = self.wide_inputs() && self.outputs % WIDE == 0;
+        let by_weight: &'static dyn Kernel = if wide { &LinearBackwardWeightWide } else { &LinearBackwardWeight };
+        let by_input: &'static dyn Kernel = if wide { &LinearBackwardInputWide } else { &LinearBackwardInput };
+        draft.push(by_weight, &[io.dy, x, io.gradient], &[m, n, k, offset, no_bias]);
         if let Some(dx) = input(io.dx) {
-            draft.push(&LinearBackwardInput, &[io.dy, forward.theta, dx.buffer], &[m, n, k, offset]);
+            draft.push(by_input, &[io.dy, forward.theta, dx.buffer], &[m, n, k, offset]);
         }
     }
 }

@@ -19,6 +19,8 @@ const PROBE: usize = 4096;
 /// Vectors of parameters on the host while a delta is said: the residual, what is read, what is decoded (values, adds).
 const HOST_VECTORS: u64 = 4;
 const WORD_BYTES: u64 = 4;
+/// Largest buffer of any device, bytes: kernels count words in u32.
+const BUFFER_BYTES_MAX: u64 = WORD_BYTES * (u32::MAX as u64);
 
 /// Bytes, and a few counts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -113,7 +115,8 @@ impl Footprint {
     /// [`Misfit`] with the first limit that it breaks.
     pub fn check(&self, info: &DeviceInfo) -> Result<(), Misfit> {
         let device = info.name.clone();
-        if let Some(limit) = info.largest_buffer.filter(|limit| self.largest > *limit) {
+        let limit = info.largest_buffer.unwrap_or(BUFFER_BYTES_MAX).min(BUFFER_BYTES_MAX);
+        if self.largest > limit {
             return Err(Misfit::Buffer { device, bytes: self.largest, limit });
         }
         // Only a device that shares the host's memory says how much of it is free.

@@ -6,7 +6,7 @@
 //!
 //! Arguments: dy [M, N], parameters (flat; w [N, K] at `offset`), dx [M, K]. Words: M, N, K, offset. Blocks as in `linear_forward`.
 
-mod cpu;
+pub(super) mod cpu;
 
 use super::{Access, Argument, Grid, Kernel, WORDS};
 

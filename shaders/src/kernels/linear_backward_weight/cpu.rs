@@ -1,7 +1,7 @@
 use super::{Argument, WORDS};
 use crate::kernels::matmul::{Layout, matmul};
 
-pub(super) fn run(arguments: &mut [Argument<'_>], words: &[u32; WORDS]) {
+pub(in crate::kernels) fn run(arguments: &mut [Argument<'_>], words: &[u32; WORDS]) {
     let [dy, x, gradient] = arguments else { return };
     let [m, n, k] = [words[0], words[1], words[2]].map(|extent| extent as usize);
     let (dw, db) = gradient.f32_mut()[words[3] as usize..].split_at_mut(n * k);

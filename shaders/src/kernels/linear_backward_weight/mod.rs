@@ -8,7 +8,7 @@
 //! overwritten). Words: M, N, K, offset, and 1 where there is no b.
 //! Blocks as in `linear_forward`; the invocations of the first column also sum the bias.
 
-mod cpu;
+pub(super) mod cpu;
 
 use super::{Access, Argument, Grid, Kernel, WORDS};
 

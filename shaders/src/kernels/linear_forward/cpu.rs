@@ -2,7 +2,7 @@ use super::{Argument, WORDS};
 use crate::kernels::matmul::{Layout, matmul};
 use crate::kernels::{Activation, activation};
 
-pub(super) fn run(arguments: &mut [Argument<'_>], words: &[u32; WORDS]) {
+pub(in crate::kernels) fn run(arguments: &mut [Argument<'_>], words: &[u32; WORDS]) {
     let [x, parameters, y] = arguments else { return };
     let [m, n, k] = [words[0], words[1], words[2]].map(|extent| extent as usize);
     let (w, b) = parameters.f32()[words[4] as usize..].split_at(n * k);

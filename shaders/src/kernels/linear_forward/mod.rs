@@ -10,7 +10,7 @@
 //! On the GPU an invocation makes 4 x 4 outputs from registers, without workgroup memory: on software Vulkan every load
 //! is paid lane by lane, so the number of loads is the cost, and a 4 x 4 block takes 8 loads for 16 multiply-adds.
 
-mod cpu;
+pub(super) mod cpu;
 
 use super::{Access, Argument, Grid, Kernel, WORDS};
 

@@ -17,7 +17,16 @@ pub(super) fn activate(kind: u32, z: f64) -> f64 {
 }
 
 pub(super) fn cases(random: &mut Random) -> Vec<Case> {
-    let [m, n, k, offset] = [40, 40, 70, 5].map(|most| random.extent(most));
+    let extents = [40, 40, 70, 5].map(|most| random.extent(most));
+    let mut cases = products(random, extents, false);
+    // Multiples of 4 but for the rows.
+    let [m, n, k, offset] = extents;
+    cases.extend(products(random, [m, 4 * n.div_ceil(4), 4 * k.div_ceil(4), 4 * offset], true));
+    cases.extend(by_number(random));
+    cases
+}
+
+fn products(random: &mut Random, [m, n, k, offset]: [usize; 4], wide: bool) -> Vec<Case> {
     let (kind, no_bias) = (random.below(4) as u32, random.below(2));
     let tensors = n * k + if no_bias == 0 { n } else { 0 };
     let (x, dy) = (random.floats(m * k), random.floats(m * n));
@@ -34,31 +43,42 @@ pub(super) fn cases(random: &mut Random) -> Vec<Case> {
     let db = (0..tensors - n * k).map(|j| sum(m, |i| dys[i * n + j]));
     let gradient = std::iter::repeat_n(1.0, offset).chain(dw).chain(db).collect();
     let [wm, wn, wk, wo, wb] = [m, n, k, offset, no_bias].map(|word| word as u32);
-    let mut cases = vec![
+    let kernels: [&'static dyn Kernel; 3] = if wide {
+        [
+            &linear_forward_wide::LinearForwardWide,
+            &linear_backward_input_wide::LinearBackwardInputWide,
+            &linear_backward_weight_wide::LinearBackwardWeightWide,
+        ]
+    } else {
+        [
+            &linear_forward::LinearForward,
+            &linear_backward_input::LinearBackwardInput,
+            &linear_backward_weight::LinearBackwardWeight,
+        ]
+    };
+    vec![
         Case {
-            kernel: &linear_forward::LinearForward,
+            kernel: kernels[0],
             arguments: vec![x.clone(), parameters.clone(), poison(m * n)],
             words: vec![wm, wn, wk, kind, wo, wb],
             expected: vec![(2, Floats(y.collect()))],
             tolerance: PRODUCT,
         },
         Case {
-            kernel: &linear_backward_input::LinearBackwardInput,
+            kernel: kernels[1],
             arguments: vec![dy.clone(), parameters.clone(), poison(m * k)],
             words: vec![wm, wn, wk, wo],
             expected: vec![(2, Floats(dx.collect()))],
             tolerance: PRODUCT,
         },
         Case {
-            kernel: &linear_backward_weight::LinearBackwardWeight,
+            kernel: kernels[2],
             arguments: vec![dy, x, behind(offset, tensors)],
             words: vec![wm, wn, wk, wo, wb],
             expected: vec![(2, Floats(gradient))],
             tolerance: PRODUCT,
         },
-    ];
-    cases.extend(by_number(random));
-    cases
+    ]
 }
 
 fn by_number(random: &mut Random) -> Vec<Case> {
