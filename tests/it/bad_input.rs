@@ -165,7 +165,7 @@ fn models_that_do_not_fit_their_data_or_device() {
     // A language model reads a text, others do not.
     fs::write(&job, "[model]\nkind = \"lm\"\n").unwrap();
     plan().assert_fails(3, &["65 tokens", "data.path"]);
-    fs::write(home.path().join("text.txt"), "what comes next ".repeat(20)).unwrap();
+    fs::write(home.path().join("text.txt"), "what comes next ".repeat(200)).unwrap();
     fs::write(&job, "[model]\nkind = \"cnn\"\n[data]\npath = \"text.txt\"\n").unwrap();
     plan().assert_fails(3, &["text.txt", "lm"]);
     fs::write(&job, "[model]\nkind = \"lm\"\nheads = 3\n[data]\npath = \"text.txt\"\n").unwrap();

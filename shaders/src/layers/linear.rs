@@ -43,7 +43,7 @@ const WIDE: usize = 4;
 impl Linear {
     /// Whether its rows and its weights begin at multiples of [`WIDE`].
     fn wide_inputs(&self) -> bool {
-        self.inputs % WIDE == 0 && self.offset % WIDE == 0
+        self.inputs.is_multiple_of(WIDE) && self.offset.is_multiple_of(WIDE)
     }
 
     /// Appends z = x w^T + b with an activation.
@@ -84,7 +84,7 @@ impl Layer for Linear {
         activation::backward(draft, self.activation, forward.samples * self.width(), kept, io.dy);
         let [m, n, k, _, offset, no_bias] = self.words(forward.samples, Activation::None);
         let x = *input(forward.x);
-        let wide = self.wide_inputs() && self.outputs % WIDE == 0;
+        let wide = self.wide_inputs() && self.outputs.is_multiple_of(WIDE);
         let by_weight: &'static dyn Kernel = if wide { &LinearBackwardWeightWide } else { &LinearBackwardWeight };
         let by_input: &'static dyn Kernel = if wide { &LinearBackwardInputWide } else { &LinearBackwardInput };
         draft.push(by_weight, &[io.dy, x, io.gradient], &[m, n, k, offset, no_bias]);

@@ -89,7 +89,7 @@ pub trait Layer: Debug + Send {
 }
 
 /// The one input of a layer that has one.
-fn input<'a, T>(x: &'a [T]) -> &'a T {
+fn input<T>(x: &[T]) -> &T {
     &x[0]
 }
 

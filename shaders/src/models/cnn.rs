@@ -117,5 +117,5 @@ impl Builder {
 
 /// Groups of so many channels.
 fn groups(channels: usize) -> usize {
-    if channels % GROUP_CHANNELS == 0 { channels / GROUP_CHANNELS } else { 1 }
+    if channels.is_multiple_of(GROUP_CHANNELS) { channels / GROUP_CHANNELS } else { 1 }
 }

@@ -41,7 +41,10 @@ pub(super) fn build(spec: &LmSpec, shape: &[usize], vocabulary: usize) -> Result
         return Err(ModelError::Shape { model: "lm", wanted, found: shape.to_vec() });
     }
     let head_width = width / heads.max(1);
-    if heads * head_width != width || head_width % HEAD_WIDTH_STEP != 0 || !(1..=HEAD_WIDTH_MAX).contains(&head_width) {
+    if heads * head_width != width
+        || !head_width.is_multiple_of(HEAD_WIDTH_STEP)
+        || !(1..=HEAD_WIDTH_MAX).contains(&head_width)
+    {
         return Err(ModelError::Heads { width: spec.width, heads: spec.heads });
     }
     let mut network = Network::text(context, vocabulary);

@@ -12,9 +12,9 @@ pub(super) fn run(arguments: &mut [Argument<'_>], words: &[u32; WORDS]) {
         sums.fill(0.0);
         let (gamma, beta) = sums.split_at_mut(width);
         for row in (part * stretch).min(rows)..((part + 1) * stretch).min(rows) {
-            for c in 0..width {
+            for (c, gamma) in gamma.iter_mut().enumerate() {
                 let (e, group) = (row * width + c, groups.of(row, c));
-                gamma[c] += dy[e] * ((x[e] - statistics[2 * group]) * statistics[2 * group + 1]);
+                *gamma += dy[e] * ((x[e] - statistics[2 * group]) * statistics[2 * group + 1]);
             }
             beta.iter_mut().zip(&dy[row * width..]).for_each(|(sum, dy)| *sum += dy);
         }

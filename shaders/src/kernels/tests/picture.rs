@@ -38,8 +38,8 @@ impl Conv {
         for n in 0..self.n {
             for oy in 0..height {
                 for ox in 0..width {
-                    for o in 0..self.o {
-                        let mut total = b[o];
+                    for (o, bias) in b.iter().enumerate() {
+                        let mut total = *bias;
                         for ky in 0..self.kernel {
                             for kx in 0..self.kernel {
                                 let (py, px) = (oy * self.stride + ky, ox * self.stride + kx);
