@@ -6,7 +6,7 @@
 use std::fmt::Debug;
 use std::sync::Arc;
 
-use crate::codec::{Codec, CodecError};
+use crate::codec::{Codec, CodecError, Decoded};
 use crate::fixed::{CONTRIBUTION_MAX, Weight, from_f32};
 use crate::id::PeerId;
 use crate::log::Delta;
@@ -38,11 +38,17 @@ pub trait Learner: Send {
     fn train(&mut self, steps: u32, progress: u64) -> Result<Trained, LearnerError>;
 
     /// Encodes `e = theta - b` with `codec`, decodes the payload to `v`, and does `b += round(w * v)`,
-    /// `theta -= v - round(w * v)`: the residual shrinks by exactly `v`.
+    /// `theta -= v - round(w * v)`: the residual shrinks by exactly `v`, which is no longer than `norm_max`
+    /// ([`encode_within`] is its arithmetic).
     ///
     /// # Errors
     /// [`LearnerError::NonFinite`] when `theta` holds a NaN or an infinity (nothing changes then), or a device failure.
-    fn take_delta(&mut self, codec: &'static dyn Codec, weight: Weight) -> Result<TakenDelta, LearnerError>;
+    fn take_delta(
+        &mut self,
+        codec: &'static dyn Codec,
+        weight: Weight,
+        norm_max: f32,
+    ) -> Result<TakenDelta, LearnerError>;
 
     /// ||theta - b|| and ||b||; nothing changes. Not finite when a weight is not.
     ///
@@ -108,6 +114,46 @@ pub struct Folded {
     pub base: Vec<i32>,
     /// ||theta - b||_2 before it.
     pub norm: f32,
+}
+
+/// Encodes a finite residual so that the decoded `v` is no longer than `norm_max`: a longer one is scaled down as a whole, and
+/// the rest of it stays in the residual. `decoded` holds `v` and its contributions afterwards; returns the payload.
+///
+/// # Errors
+/// [`LearnerError::Diverged`] when a contribution is over the cap.
+pub fn encode_within(
+    codec: &'static dyn Codec,
+    residual: &[f32],
+    weight: Weight,
+    norm_max: f32,
+    decoded: &mut Decoded,
+) -> Result<Vec<u8>, LearnerError> {
+    /// Codes and scales round, so a scaled residual may decode to something a little longer.
+    const SLACK: f32 = 0.97;
+    let mut payload = Vec::new();
+    codec.encode(residual, &mut payload);
+    let length = match codec.decode(&payload, residual.len(), weight, decoded) {
+        Ok(()) => decoded.l2_norm(),
+        Err(CodecError::Contribution { .. }) if norm_max < norm(residual) => norm(residual),
+        Err(error) => return Err(too_far(error)),
+    };
+    if length <= norm_max {
+        return Ok(payload);
+    }
+    let scale = SLACK * norm_max.max(0.0) / length;
+    let shorter: Vec<f32> = residual.iter().map(|value| scale * value).collect();
+    payload.clear();
+    codec.encode(&shorter, &mut payload);
+    codec.decode(&payload, residual.len(), weight, decoded).map_err(too_far)?;
+    Ok(payload)
+}
+
+/// What a codec says of its own payload: only a contribution can be wrong with it.
+fn too_far(error: CodecError) -> LearnerError {
+    match error {
+        CodecError::Contribution { .. } => LearnerError::Diverged,
+        error => error.into(),
+    }
 }
 
 /// ||values||_2.
@@ -232,6 +278,8 @@ pub enum Command {
         codec: &'static dyn Codec,
         /// Share that goes into the base.
         weight: Weight,
+        /// ||v|| at most; what is longer is said in parts.
+        norm_max: f32,
     },
     /// [`Learner::measure`].
     Measure,
@@ -325,7 +373,9 @@ pub fn run(command: Command, learner: &mut dyn Learner) -> Computed {
 fn try_run(command: Command, learner: &mut dyn Learner) -> Result<Computed, LearnerError> {
     Ok(match command {
         Command::Train { steps, progress } => Computed::Trained(learner.train(steps, progress)?),
-        Command::TakeDelta { codec, weight } => Computed::DeltaTaken(learner.take_delta(codec, weight)?),
+        Command::TakeDelta { codec, weight, norm_max } => {
+            Computed::DeltaTaken(learner.take_delta(codec, weight, norm_max)?)
+        }
         Command::Measure => Computed::Measured(learner.measure()?),
         Command::Apply { deltas } => {
             apply_all(&deltas, learner)?;
@@ -380,4 +430,44 @@ pub fn base_hash(base: &[i32]) -> crate::id::Hash {
         }
     }
     crate::id::Hash(*hasher.finalize().as_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::codec;
+
+    fn residual() -> Vec<f32> {
+        (0..5000).map(|i| (i as f32 * 0.7).sin() * 0.01 * (1 + i % 7) as f32).collect()
+    }
+
+    #[test]
+    fn what_is_too_long_is_said_in_part_and_in_its_own_direction() {
+        let residual = residual();
+        for codec in codec::ALL {
+            let mut whole = Decoded::default();
+            let unbounded = encode_within(*codec, &residual, Weight::HALF, f32::INFINITY, &mut whole).unwrap();
+            let mut payload = Vec::new();
+            codec.encode(&residual, &mut payload);
+            assert_eq!(unbounded, payload, "{}: no bound, no change", codec.name());
+            let bound = 0.3 * whole.l2_norm();
+            let mut part = Decoded::default();
+            encode_within(*codec, &residual, Weight::HALF, bound, &mut part).unwrap();
+            let length = part.l2_norm();
+            assert!(length <= bound && length > 0.9 * bound, "{}: {length} of {bound}", codec.name());
+            let inner: f32 = part.iter().map(|(i, value, _)| value * residual[i]).sum();
+            assert!(inner > 0.0, "{}", codec.name());
+        }
+    }
+
+    #[test]
+    fn what_no_delta_could_say_is_said_in_part_too() {
+        let far = vec![100.0; 64];
+        let mut decoded = Decoded::default();
+        let dense = &codec::DenseF32;
+        let unbounded = encode_within(dense, &far, Weight::ONE, f32::INFINITY, &mut decoded);
+        assert!(matches!(unbounded, Err(LearnerError::Diverged)));
+        encode_within(dense, &far, Weight::ONE, 10.0, &mut decoded).unwrap();
+        assert!((decoded.l2_norm() - 9.7).abs() < 0.01, "{}", decoded.l2_norm());
+    }
 }

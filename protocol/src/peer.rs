@@ -12,7 +12,7 @@ use crate::id::{Hash, Origin, PeerId};
 use crate::log::{Context, Delta, Exclusions, Head, Log, VersionVector};
 use crate::membership::{Membership, short_key};
 use crate::mode::full_sync::Rounds;
-use crate::mode::incremental::{Digest, Offers, Schedule, Session, Snapshots, Witness};
+use crate::mode::incremental::{Digest, Offers, Restraint, Schedule, Session, Snapshots, Witness};
 use crate::mode::pairwise::Pairs;
 use crate::time::Time;
 use crate::trust::{Guard, Identity};
@@ -93,6 +93,7 @@ pub struct Peer {
     pub(crate) snapshots: Snapshots,
     pub(crate) witness: Witness,
     pub(crate) session: Session,
+    pub(crate) restraint: Restraint,
     pub(crate) counters: Counters,
     pub(crate) guard: Guard,
     /// Decoding space of the check of a delta, reused.
@@ -120,6 +121,7 @@ impl Peer {
             snapshots: Snapshots::default(),
             witness: Witness::default(),
             session: Session::default(),
+            restraint: Restraint::default(),
             counters: Counters::default(),
             scratch: Decoded::default(),
             outputs: VecDeque::new(),

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use protocol::codec::{Codec, CodecError, Decoded};
+use protocol::codec::{Codec, Decoded};
 use protocol::fixed::{Weight, to_f32};
 use protocol::learner::{
     self, Evaluation, Folded, Learner, LearnerError, Measured, Replicas, TakenDelta, Trained, Weights,
@@ -349,19 +349,19 @@ impl Learner for TrainingLearner {
         Ok(Trained { steps, samples, mean_loss: (loss / samples.max(1) as f64) as f32 })
     }
 
-    fn take_delta(&mut self, codec: &'static dyn Codec, weight: Weight) -> Result<TakenDelta, LearnerError> {
+    fn take_delta(
+        &mut self,
+        codec: &'static dyn Codec,
+        weight: Weight,
+        norm_max: f32,
+    ) -> Result<TakenDelta, LearnerError> {
         let residual = self.read_residual()?;
         let count = residual.iter().filter(|value| !value.is_finite()).count();
         if count > 0 {
             return Err(LearnerError::NonFinite { count, parameters: residual.len() });
         }
         let base_norm = norm(self.base()?.into_iter().map(to_f32));
-        let mut payload = Vec::new();
-        codec.encode(&residual, &mut payload);
-        codec.decode(&payload, residual.len(), weight, &mut self.decoded).map_err(|error| match error {
-            CodecError::Contribution { .. } => LearnerError::Diverged,
-            error => error.into(),
-        })?;
+        let payload = learner::encode_within(codec, &residual, weight, norm_max, &mut self.decoded)?;
         let l2_norm = self.decoded.l2_norm();
         self.add_decoded(true)?;
         Ok(TakenDelta { payload, l2_norm, residual_norm: norm(residual.into_iter()), base_norm })

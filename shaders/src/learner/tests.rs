@@ -64,7 +64,7 @@ fn a_delta_shrinks_the_residual_by_what_it_says() {
             let mut learner = on_cpu(ADAM);
             learner.train(20, 0).unwrap();
             let before = learner.read_residual().unwrap();
-            let taken = learner.take_delta(*codec, weight).unwrap();
+            let taken = learner.take_delta(*codec, weight, f32::INFINITY).unwrap();
             let mut decoded = Decoded::default();
             codec.decode(&taken.payload, before.len(), weight, &mut decoded).unwrap();
             let after = learner.read_residual().unwrap();
@@ -84,7 +84,7 @@ fn a_heard_delta_moves_base_and_weights_alike() {
     sender.train(20, 0).unwrap();
     receiver.train(7, 0).unwrap();
     let unsaid = receiver.read_residual().unwrap();
-    let taken = sender.take_delta(&TopK2Bit, Weight::HALF).unwrap();
+    let taken = sender.take_delta(&TopK2Bit, Weight::HALF, f32::INFINITY).unwrap();
     receiver.apply(&TopK2Bit, Weight::HALF, &taken.payload).unwrap();
     assert_eq!(sender.base().unwrap(), receiver.base().unwrap());
     let after = receiver.read_residual().unwrap();
@@ -162,12 +162,12 @@ fn what_diverged_is_not_said() {
     let mut learner = on_cpu(OptimizerSpec::Sgd { learning_rate: 1e20, momentum: 0.0 });
     learner.train(30, 0).unwrap();
     let base = learner.base().unwrap();
-    assert!(matches!(learner.take_delta(&DenseF32, Weight::HALF), Err(LearnerError::NonFinite { .. })));
+    assert!(matches!(learner.take_delta(&DenseF32, Weight::HALF, f32::INFINITY), Err(LearnerError::NonFinite { .. })));
     assert_eq!(learner.base().unwrap(), base);
 
     let mut learner = on_cpu(OptimizerSpec::Sgd { learning_rate: 1e4, momentum: 0.0 });
     learner.train(1, 0).unwrap();
-    assert!(matches!(learner.take_delta(&DenseF32, Weight::ONE), Err(LearnerError::Diverged)));
+    assert!(matches!(learner.take_delta(&DenseF32, Weight::ONE, f32::INFINITY), Err(LearnerError::Diverged)));
 }
 
 #[test]
@@ -214,9 +214,9 @@ fn the_base_is_bit_equal_on_gpu_and_cpu() {
         for _ in 0..3 {
             gpu.train(5, 0).unwrap();
             cpu.train(3, 0).unwrap();
-            let said = gpu.take_delta(*codec, Weight::HALF).unwrap();
+            let said = gpu.take_delta(*codec, Weight::HALF, f32::INFINITY).unwrap();
             cpu.apply(*codec, Weight::HALF, &said.payload).unwrap();
-            let said = cpu.take_delta(*codec, Weight::HALF).unwrap();
+            let said = cpu.take_delta(*codec, Weight::HALF, f32::INFINITY).unwrap();
             gpu.apply(*codec, Weight::HALF, &said.payload).unwrap();
             assert_eq!(gpu.base().unwrap(), cpu.base().unwrap(), "{}", codec.name());
         }
@@ -230,7 +230,7 @@ fn a_retracted_delta_leaves_no_trace_in_the_base() {
         sender.train(20, 0).unwrap();
         receiver.train(7, 0).unwrap();
         let (base, unsaid) = (receiver.base().unwrap(), receiver.read_residual().unwrap());
-        let taken = sender.take_delta(*codec, Weight::HALF).unwrap();
+        let taken = sender.take_delta(*codec, Weight::HALF, f32::INFINITY).unwrap();
         receiver.apply(*codec, Weight::HALF, &taken.payload).unwrap();
         assert_ne!(receiver.base().unwrap(), base);
         receiver.retract(*codec, Weight::HALF, &taken.payload).unwrap();
@@ -248,7 +248,7 @@ fn a_measurement_is_what_the_next_delta_finds_and_changes_nothing() {
     let before = theta(&mut learner);
     let measured = learner.measure().unwrap();
     assert_eq!(theta(&mut learner), before);
-    let taken = learner.take_delta(&TopK2Bit, Weight::HALF).unwrap();
+    let taken = learner.take_delta(&TopK2Bit, Weight::HALF, f32::INFINITY).unwrap();
     assert_eq!((measured.residual_norm, measured.base_norm), (taken.residual_norm, taken.base_norm));
     assert!(measured.drift() > 0.0);
 }

@@ -324,8 +324,9 @@ impl Peer {
         };
         let weight = self.context.limits.weight(seq, wanted);
         let round = self.open_round();
+        let norm_max = self.norm_max(weight, self.schedule.since_delta);
         let pending = Pending::TakeDelta { seq, heard, weight, round };
-        self.issue(Command::TakeDelta { codec: self.context.codec, weight }, pending);
+        self.issue(Command::TakeDelta { codec: self.context.codec, weight, norm_max }, pending);
         self.schedule.since_delta = 0;
         self.schedule.watch.delta_issued();
         self.schedule.delta_due = self.first_due();
