@@ -9,10 +9,12 @@
 
 mod compare;
 mod html;
+mod twin;
 mod virtual_run;
 
 pub use compare::compare;
 pub use html::html;
+pub use twin::{TWIN_ACCURACY_MAX, TWIN_BYTES_MAX, TwinReport, TwinRun, TwinSide};
 pub use virtual_run::{
     METRICS, Moment, Point, Spread, VariantSummary, Verdict, VirtualPeer, VirtualReport, VirtualRun,
 };
