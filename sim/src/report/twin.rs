@@ -56,8 +56,8 @@ impl TwinSide {
         self.bytes_sent / self.deltas_said.max(1.0)
     }
 
-    fn mean(sides: impl Iterator<Item = Self> + Clone) -> Self {
-        let of = |number: fn(&Self) -> f64| mean(sides.clone().map(|side| number(&side))).unwrap_or(0.0);
+    fn mean(sides: &[Self]) -> Self {
+        let of = |number: fn(&Self) -> f64| mean(sides.iter().map(number)).unwrap_or(0.0);
         Self {
             accuracy: of(|side| side.accuracy),
             steps: of(|side| side.steps),
@@ -101,8 +101,8 @@ impl TwinReport {
     /// Compares.
     #[must_use]
     pub fn of(runs: Vec<TwinRun>) -> Self {
-        let processes = TwinSide::mean(runs.iter().map(|run| run.processes));
-        let virtual_peers = TwinSide::mean(runs.iter().map(|run| run.virtual_peers));
+        let mean_of = |side: fn(&TwinRun) -> TwinSide| TwinSide::mean(&runs.iter().map(side).collect::<Vec<_>>());
+        let (processes, virtual_peers) = (mean_of(|run| run.processes), mean_of(|run| run.virtual_peers));
         let share = |found: f64, of: f64| if of > 0.0 { found / of - 1.0 } else { f64::INFINITY };
         let accuracy_difference = virtual_peers.accuracy - processes.accuracy;
         let bytes_difference = share(virtual_peers.bytes_sent, processes.bytes_sent);
