@@ -68,6 +68,7 @@ Examples:
   starling sim --epochs 5000 --kill 2@5 --restart 2@8      a peer dies without a word and comes back with nothing
   sudo starling sim --netns                                a network namespace a peer; they meet by mDNS
   starling sim --json - | jq .bytes_ratio                  the summary as data
+  starling sim --peers 8 --twin --device cpu               does the simulation agree with the real thing?
   starling sim --virtual --peers 64 --seeds 0..10          virtual peers in virtual time, ten seeds
   starling sim --virtual sim/scenarios/partition.toml --html partition.html
   starling sim compare before.json after.json              what changed";
@@ -177,6 +178,10 @@ pub struct SimArgs {
     /// Run the same again without gossip, and compare
     #[arg(long)]
     pub baseline: bool,
+    /// Run the processes with SEEDS seeds [default: 5], each again with virtual peers of the speeds measured, and compare:
+    /// mean accuracy within 1 point, mean bytes sent within 10 %, or exit code 1
+    #[arg(long, value_name = "SEEDS", num_args = 0..=1, default_missing_value = "5", value_parser = clap::value_parser!(u32).range(1..=1000), conflicts_with_all = ["baseline", "scenario", "no_gossip", "kill", "restart"])]
+    pub twin: Option<u32>,
     /// Kill a peer (SIGKILL) so many seconds after the start (repeatable); peers are numbered from 0. What is due only
     /// after the last epoch does not happen
     #[arg(long, value_name = "PEER@SECONDS")]

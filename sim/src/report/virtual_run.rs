@@ -68,6 +68,9 @@ pub struct VirtualRun {
     pub liars_excluded: u32,
     /// Rounds of training of a peer, mean: steps / `gossip.steps`.
     pub rounds: f64,
+    /// Rounds of training after the first cut was healed until the mean accuracy was back; see [`recovered_after_s`].
+    #[serde(default)]
+    pub recovered_after_rounds: Option<f64>,
     /// CPU time of the run, seconds; not part of the trace.
     pub cpu_s: Option<f64>,
     /// Mode `pairwise`: `|b_i - mean b| / |mean b|` of the worst honest peer when the last step was taken.
@@ -190,6 +193,7 @@ pub const METRICS: &[&str] = &[
     "base_hashes_equal",
     "steps_to_target",
     "violations",
+    "recovered_after_rounds",
     "honest_held",
     "honest_excluded",
     "liars_excluded",
@@ -246,6 +250,7 @@ impl VirtualRun {
             "base_hashes_equal" => truth(self.base_hashes_equal),
             "steps_to_target" => self.steps_to_target.map(|steps| steps as f64),
             "violations" => Some(self.violation_count as f64),
+            "recovered_after_rounds" => self.recovered_after_rounds,
             "honest_held" => Some(f64::from(self.honest_held)),
             "honest_excluded" => Some(f64::from(self.honest_excluded)),
             "liars_excluded" => Some(f64::from(self.liars_excluded)),
@@ -268,6 +273,17 @@ impl VirtualRun {
         let all = rounds * self.peers.len() as f64;
         self.cpu_s.filter(|_| all > 0.0).map(|seconds| 1e6 * seconds / all)
     }
+}
+
+/// Seconds from the heal at `heal_s` until an evaluation found a mean accuracy of at most a point less than before the cut
+/// at `cut_s`: the mean over the last second, since it moves by as much from one evaluation to the next. `None` when
+/// nothing was evaluated then, or it never came back.
+#[must_use]
+pub fn recovered_after_s(curve: &[Point], cut_s: f64, heal_s: f64) -> Option<f64> {
+    let before = curve.iter().filter(|point| (cut_s - 1.0..cut_s).contains(&point.at_s));
+    let enough = mean(before.map(|point| point.accuracy_mean))? - 0.01;
+    let back = curve.iter().find(|point| point.at_s >= heal_s && point.accuracy_mean >= enough)?;
+    Some(back.at_s - heal_s)
 }
 
 fn mean(values: impl Iterator<Item = f64>) -> Option<f64> {
@@ -424,6 +440,18 @@ mod tests {
         assert!(report("metric = \"accuracy_mean\"\nvariant = \"clean\"\nat_least = 0.8\nevery_seed = true").holds);
         assert!(!report("metric = \"steps_to_target\"\nat_most = 1.0").holds, "no seed has it");
         assert!(!report("metric = \"nonsense\"\nat_most = 1.0").holds);
+    }
+
+    #[test]
+    fn back_is_who_is_within_a_point_of_the_second_before_the_cut() {
+        let curve = |accuracies: &[(f64, f64)]| -> Vec<Point> {
+            accuracies.iter().map(|&(at_s, accuracy_mean)| Point { at_s, accuracy_mean, ..Point::default() }).collect()
+        };
+        let until = [(0.5, 0.2), (1.2, 0.95), (1.8, 0.97), (2.5, 0.99), (3.5, 0.8)];
+        let back = |after: &[(f64, f64)]| recovered_after_s(&curve(&[&until[..], after].concat()), 2.0, 4.0);
+        assert_eq!(back(&[(4.25, 0.94), (4.5, 0.951)]), Some(0.5), "of 0.95 and 0.97: 0.95 is enough");
+        assert_eq!(back(&[(4.25, 0.94), (4.5, 0.949)]), None);
+        assert_eq!(recovered_after_s(&curve(&[(4.5, 0.9)]), 2.0, 4.0), None, "nothing to compare with");
     }
 
     #[test]

@@ -51,6 +51,8 @@ pub struct Scenario {
     pub peers: u32,
     /// Seeds that are run where the command names none: 1, 2, ...
     pub seeds: u64,
+    /// Runs that go at the same time at most: a large swarm fills the memory. 0: one a core.
+    pub runs_at_a_time: usize,
     /// What a peer computes.
     pub learner: LearnerKind,
     /// The quadratic learner's numbers.
@@ -61,6 +63,8 @@ pub struct Scenario {
     pub evaluations: u32,
     /// Virtual time of an optimizer step, milliseconds.
     pub step_ms: f64,
+    /// The same for peers 0, 1, ... one by one, as measured elsewhere; whoever is not named takes `step_ms`.
+    pub step_ms_each: Vec<f64>,
     /// Sigma of the log-normal distribution of speeds; 0: all are equally fast.
     pub speed_sigma: f64,
     /// Every peer's clock is off by up to this much, seconds.
@@ -104,11 +108,13 @@ impl Default for Scenario {
             about: String::new(),
             peers: 8,
             seeds: 1,
+            runs_at_a_time: 0,
             learner: LearnerKind::Train,
             quadratic: QuadraticSpec::default(),
             steps: 1000,
             evaluations: 20,
             step_ms: 10.0,
+            step_ms_each: Vec::new(),
             speed_sigma: 0.0,
             clock_skew_s: 0.0,
             unreachable_share: 0.0,
@@ -291,7 +297,8 @@ impl Scenario {
             ("arrive_over_s", self.arrive_over_s, 0.0),
             ("speed_sigma", self.speed_sigma, 0.0),
         ];
-        for (key, value, low) in seconds {
+        let each = self.step_ms_each.iter().map(|&step_ms| ("step_ms_each", step_ms, 0.001));
+        for (key, value, low) in seconds.into_iter().chain(each) {
             if !(low..=1e6).contains(&value) {
                 return Err(wrong(key, &value, format!("must be from {low} to 1000000")));
             }
@@ -349,6 +356,7 @@ mod tests {
         };
         assert!(error("pears = 3").contains("pears"), "{}", error("pears = 3"));
         assert!(error("peers = 0").contains("from 1 to"));
+        assert!(error("step_ms_each = [1.0, 0.0]").contains("step_ms_each = 0"));
         assert!(
             error("peers = 2\n[[faults]]\nat_s = 1\naction = \"kill\"\npeers = [2]").contains("numbered from 0 to 1")
         );

@@ -265,12 +265,13 @@ impl<'a> Swarm<'a> {
         }
         let attacker = self.attacker(number);
         let speed = if scenario.speed_sigma > 0.0 { (scenario.speed_sigma * normal(&mut self.rng)).exp() } else { 1.0 };
+        let step_ms = scenario.step_ms_each.get(number as usize).copied().unwrap_or(scenario.step_ms);
         let skew = seconds(scenario.clock_skew_s * unit(&mut self.rng));
         let body = Body {
             peer,
             mind,
             commands: Default::default(),
-            step: millis(scenario.step_ms / speed).max(Span(1)),
+            step: millis(step_ms / speed).max(Span(1)),
             skew,
             life,
             paused_until: Time(0),

@@ -2,6 +2,8 @@
 
 mod plan;
 
+pub(super) use plan::twin;
+
 use std::io::{self, IsTerminal as _};
 use std::path::Path;
 use std::sync::Mutex;
@@ -83,7 +85,7 @@ fn seeds(args: &SimArgs, plans: &Plans) -> Result<SeedRange, Error> {
     Ok(range)
 }
 
-/// Every variant with every seed, as many at a time as there are cores.
+/// Every variant with every seed, as many at a time as there are cores, or fewer where the scenario says so.
 fn run_all(
     plans: &Plans,
     seeds: SeedRange,
@@ -93,7 +95,8 @@ fn run_all(
     let jobs: Vec<(usize, u64)> =
         (0..plans.variants()).flat_map(|variant| (seeds.first..seeds.end).map(move |seed| (variant, seed))).collect();
     let bar = bar(jobs.len());
-    let threads = thread::available_parallelism().map_or(1, usize::from).min(jobs.len()).max(1);
+    let cores = thread::available_parallelism().map_or(1, usize::from);
+    let threads = cores.min(plans.runs_at_a_time().unwrap_or(cores)).min(jobs.len()).max(1);
     let (next, done, failed) = (AtomicUsize::new(0), Mutex::new(Vec::new()), Mutex::new(None));
     let lock_failed = || Error::new(Kind::Internal, "a thread of the simulator died");
     thread::scope(|scope| {

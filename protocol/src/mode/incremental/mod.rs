@@ -30,6 +30,7 @@ mod say;
 mod schedule;
 mod session;
 mod snapshot;
+mod speed;
 mod when;
 mod witness;
 

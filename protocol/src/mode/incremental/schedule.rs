@@ -7,6 +7,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::brake::Brake;
+use super::speed::Speed;
 use super::when::Watch;
 use crate::config::{Config, Training};
 use crate::event::{Event, Output, Report};
@@ -29,8 +30,6 @@ const READY_MAX: usize = 1024;
 const STRETCH: Span = Span::from_millis(25);
 /// Steps of a stretch before the speed is known.
 const STRETCH_FIRST: u32 = 1;
-/// Weight of the newest stretch in the running speed.
-const SPEED_SMOOTHING: f32 = 0.2;
 
 /// A command in the learner's queue, and what its result is for.
 #[derive(Debug)]
@@ -108,8 +107,7 @@ pub(crate) struct Schedule {
     samples_per_step: u64,
     epoch_loss: LossMean,
     recent_loss: f32,
-    steps_per_second: f32,
-    last_trained: Option<Time>,
+    speed: Speed,
     /// Hash of the base at a set of deltas, the last that was computed.
     pub(super) known_base: Option<(Hash, Hash)>,
 }
@@ -157,8 +155,7 @@ impl Schedule {
             samples_per_step: 0,
             epoch_loss: LossMean::default(),
             recent_loss: f32::NAN,
-            steps_per_second: 0.0,
-            last_trained: None,
+            speed: Speed::default(),
             known_base: None,
         }
     }
@@ -176,7 +173,7 @@ impl Schedule {
     }
 
     pub(crate) fn steps_per_second(&self) -> f32 {
-        self.steps_per_second
+        self.speed.steps_per_second()
     }
 
     /// Whether as many epochs as were asked for are over.
@@ -224,7 +221,7 @@ impl Schedule {
     fn stretch(&self, gossip: bool) -> u32 {
         let to_epoch = u64::from(self.training.steps_per_epoch) * u64::from(self.epochs_issued + 1) - self.steps_issued;
         let to_delta = if gossip { self.delta_due.saturating_sub(self.since_delta).max(1) } else { u32::MAX };
-        let in_time = (f64::from(self.steps_per_second) * STRETCH.as_secs_f64()) as u32;
+        let in_time = (f64::from(self.steps_per_second()) * STRETCH.as_secs_f64()) as u32;
         let bound = in_time.max(STRETCH_FIRST).min(to_delta);
         u32::try_from(to_epoch).unwrap_or(u32::MAX).min(bound)
     }
@@ -236,13 +233,7 @@ impl Schedule {
         self.samples_per_step = trained.samples / u64::from(trained.steps.max(1));
         self.epoch_loss.add(trained);
         self.recent_loss = trained.mean_loss;
-        if let Some(before) = self.last_trained.replace(now) {
-            // Wall time from result to result: evaluation and heard deltas slow a peer down too.
-            let seconds = (now - before).as_secs_f64().max(1e-6);
-            let speed = (f64::from(trained.steps) / seconds) as f32;
-            let old = self.steps_per_second;
-            self.steps_per_second = if old > 0.0 { old + SPEED_SMOOTHING * (speed - old) } else { speed };
-        }
+        self.speed.note(trained.steps, now);
     }
 }
 
