@@ -22,6 +22,7 @@ mod anti_entropy;
 mod brake;
 mod hear;
 mod judge;
+mod moved;
 mod say;
 mod schedule;
 mod session;
