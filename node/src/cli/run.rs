@@ -68,7 +68,8 @@ pub(super) fn refuse_groups(job: &Job) -> Result<(), Error> {
     if job.groups <= 1 {
         return Ok(());
     }
-    let message = format!("gossip.groups = {}: a real peer cannot take part in groups yet, only a virtual one", job.groups);
+    let message =
+        format!("gossip.groups = {}: a real peer cannot take part in groups yet, only a virtual one", job.groups);
     Err(Error::new(Kind::Usage, message)
         .hint("`starling sim --virtual` runs such a job; for real peers remove the key, or take mode = \"pairwise\""))
 }

@@ -254,11 +254,11 @@ impl Membership {
         self.neighbours.contains_key(&peer) || self.spoke.get(&peer).is_some_and(|at| now - *at < LIVE_WINDOW)
     }
 
-    /// Whether a peer of a lower id that is no neighbour was heard by way of others a moment ago.
+    /// Peers of a lower id that are no neighbours and were heard by way of others a moment ago.
     #[must_use]
-    pub fn heard_from_lower(&self, us: PeerId, now: Time) -> bool {
+    pub fn heard_from_lower(&self, us: PeerId, now: Time) -> usize {
         let lower = self.spoke.range(..us);
-        lower.filter(|(peer, _)| !self.neighbours.contains_key(peer)).any(|(_, at)| now - *at < LEAD_WINDOW)
+        lower.filter(|(peer, _)| !self.neighbours.contains_key(peer)).filter(|(_, at)| now - **at < LEAD_WINDOW).count()
     }
 
     /// Peers that live, we among them: neighbours, and those whose deltas came lately by way of others.

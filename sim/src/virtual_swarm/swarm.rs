@@ -107,6 +107,8 @@ struct Swarm<'a> {
     rng: ChaCha8Rng,
     conspiracy: Conspiracy,
     account: Account,
+    /// Hash of u by the name of the set of upper deltas in it.
+    upper_bases: BTreeMap<Hash, Hash>,
     measure: Measure,
     trace: Trace,
     evaluations: BTreeMap<Hash, Evaluation>,
@@ -193,6 +195,7 @@ impl<'a> Swarm<'a> {
             rng: ChaCha8Rng::seed_from_u64(seed ^ 0x5741_524d),
             conspiracy: Conspiracy::default(),
             account: Account::default(),
+            upper_bases: BTreeMap::new(),
             measure: Measure::new(scenario),
             trace: Trace::new(),
             evaluations: BTreeMap::new(),
@@ -499,7 +502,11 @@ impl<'a> Swarm<'a> {
             before.account(body, result, &mut self.account, &mut wrong);
             let hash = match result {
                 Computed::Evaluated { base_hash, .. } => Some(*base_hash),
-                Computed::DeltaTaken(_) | Computed::Moved(_) | Computed::Applied | Computed::Retracted | Computed::Restored
+                Computed::DeltaTaken(_)
+                | Computed::Moved(_)
+                | Computed::Applied
+                | Computed::Retracted
+                | Computed::Restored
                     if parameters <= HASHED_ALWAYS_MAX =>
                 {
                     body.mind.learner().base().ok().map(|base| base_hash(&base))

@@ -29,7 +29,10 @@ pub(crate) fn saturation(args: &SaturationArgs) -> Result<(), Error> {
         overlay.redundancy,
         bytes(overlay.rest_bytes_per_second),
     );
-    println!("{:>12}  {:>10}  {:>12}  {:>16}  {:>16}", "parameters", "a delta", "full at", "best groups", "full then at");
+    println!(
+        "{:>12}  {:>10}  {:>12}  {:>16}  {:>16}",
+        "parameters", "a delta", "full at", "best groups", "full then at"
+    );
     for &parameters in &args.parameters {
         let frame = model::delta_frame_bytes(job.codec, usize::try_from(parameters).unwrap_or(usize::MAX));
         let found = model::saturation(frame, overlay, link, interval_s);

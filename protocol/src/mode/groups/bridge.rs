@@ -36,9 +36,16 @@ impl Bridge {
         Self { initial, group, pending, upper, decoded: Decoded::default(), replicas: Replicas::default() }
     }
 
-    /// The group stands where it stands: nothing is pending. What a delegate before this one had not told the group is in
-    /// `b - u` now, as if the group had unlearnt it; see the room's page.
+    /// The group is to come to where the others are: it has nothing to say but what it learns from now on. What a delegate
+    /// before this one had not said is lost; see the room's page.
     pub(super) fn begin(&mut self) {
+        for ((pending, &upper), &group) in self.pending.iter_mut().zip(&self.upper).zip(&self.group) {
+            *pending = upper.wrapping_sub(group);
+        }
+    }
+
+    /// Nobody has said anything above yet: all that the group has is still to be said.
+    pub(super) fn begin_first(&mut self) {
         self.pending.fill(0);
     }
 
@@ -69,7 +76,13 @@ impl Bridge {
         place.zip(&self.upper).map(|(place, &u)| to_f32(place.wrapping_sub(u))).collect()
     }
 
-    fn add(&mut self, codec: &'static dyn Codec, weight: Weight, payload: &[u8], sign: i32) -> Result<(), LearnerError> {
+    fn add(
+        &mut self,
+        codec: &'static dyn Codec,
+        weight: Weight,
+        payload: &[u8],
+        sign: i32,
+    ) -> Result<(), LearnerError> {
         codec.decode(payload, self.upper.len(), weight, &mut self.decoded)?;
         for (i, _, add) in self.decoded.iter() {
             self.upper[i] = self.upper[i].wrapping_add(sign * add);
@@ -155,5 +168,77 @@ impl Learner for Bridge {
 
     fn replicas(&mut self) -> &mut Replicas {
         &mut self.replicas
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+    use super::*;
+    use crate::codec::TopK2Bit;
+    use crate::fixed::from_f32;
+
+    /// b + p - u
+    fn unsaid(bridge: &Bridge) -> Vec<i32> {
+        (0..bridge.upper.len()).map(|i| bridge.group[i] + bridge.pending[i] - bridge.upper[i]).collect()
+    }
+
+    fn payload(values: &[f32]) -> Vec<u8> {
+        let mut payload = Vec::new();
+        TopK2Bit.encode(values, &mut payload);
+        payload
+    }
+
+    #[test]
+    fn what_is_unsaid_changes_by_what_is_learnt_and_said_and_by_nothing_else() {
+        let d = 200;
+        let mut bridge = Bridge::new(vec![from_f32(0.5); d]);
+        bridge.group = (0..d).map(|i| from_f32(0.5 + i as f32 * 1e-3)).collect();
+        let before = unsaid(&bridge);
+
+        let heard = payload(&(0..d).map(|i| (i as f32).sin()).collect::<Vec<_>>());
+        bridge.apply(&TopK2Bit, Weight::HALF, &heard).unwrap();
+        assert_eq!(unsaid(&bridge), before, "others' progress is not ours to say");
+        assert!(bridge.pending.iter().any(|&p| p != 0), "but to be told below");
+
+        // The group is told a part of it, and its base moves by that.
+        let by: Vec<(usize, i32)> = (0..d).step_by(3).map(|i| (i, bridge.pending[i])).collect();
+        let mut base = bridge.group.clone();
+        by.iter().for_each(|&(i, by)| base[i] += by);
+        bridge.told(&by, base);
+        assert_eq!(unsaid(&bridge), before);
+
+        let taken = bridge.take_delta(&TopK2Bit, Weight::from_raw(1 << 13).unwrap()).unwrap();
+        let mut said = Decoded::default();
+        TopK2Bit.decode(&taken.payload, d, Weight::ONE, &mut said).unwrap();
+        let mut expected = before.clone();
+        said.iter().for_each(|(i, _, whole)| expected[i] -= whole);
+        assert_eq!(unsaid(&bridge), expected, "it shrinks by exactly v");
+
+        let (pending, upper) = (bridge.pending.clone(), bridge.upper.clone());
+        let newer: Vec<i32> = upper.iter().map(|value| value + 7).collect();
+        bridge.restore(&newer, 0.5).unwrap();
+        assert_eq!(unsaid(&bridge), expected, "a snapshot is heard, not learnt");
+        assert_eq!(bridge.pending[0], pending[0] + 7);
+    }
+
+    #[test]
+    fn a_successor_finds_what_was_said_once_and_does_not_say_it_again() {
+        let d = 64;
+        let (mut old, b0) = (Bridge::new(vec![0; d]), vec![0; d]);
+        old.group = (0..d).map(|i| from_f32(0.01 * (i as f32 - 30.0))).collect();
+        let taken = old.take_delta(&TopK2Bit, Weight::HALF).unwrap();
+        // All is told below, then it dies.
+        let by: Vec<(usize, i32)> = old.pending.iter().copied().enumerate().collect();
+        let base: Vec<i32> = old.group.iter().zip(&old.pending).map(|(b, p)| b + p).collect();
+        old.told(&by, base.clone());
+        let mut next = Bridge::new(b0);
+        next.apply(&TopK2Bit, Weight::HALF, &taken.payload).unwrap();
+        next.group = base;
+        next.begin();
+        assert_eq!(next.upper, old.upper, "what was said is there, once");
+        assert!(unsaid(&next).iter().all(|&unsaid| unsaid == 0), "and is not said again");
+        let place = |bridge: &Bridge, i: usize| bridge.group[i] + bridge.pending[i];
+        assert!((0..d).all(|i| place(&next, i) == place(&old, i) - unsaid(&old)[i]), "what was not said is gone");
     }
 }

@@ -30,7 +30,9 @@ pub const REST_DISTANCE: f32 = 1e-3;
 pub struct Delegate {
     upper: Peer,
     bridge: Bridge,
-    /// Whether it has exchanged anything yet.
+    /// Whether it speaks, or stands by: then it hears what is said above, so that `u` outlives whoever speaks.
+    speaks: bool,
+    /// Whether it has exchanged anything since it speaks.
     begun: bool,
     /// Deltas of the group's peer when the last exchange began.
     own_deltas: u64,
@@ -66,6 +68,7 @@ impl Delegate {
         Self {
             upper: Peer::new(config, context, identity, incarnation, seed),
             bridge: Bridge::new(initial),
+            speaks: false,
             begun: false,
             own_deltas: group.own_deltas(),
             samples: group.log.samples(),
@@ -73,6 +76,18 @@ impl Delegate {
             tick: false,
             outputs: Vec::new(),
         }
+    }
+
+    /// Whether it is to speak for its group from now on.
+    pub fn speak(&mut self, speaks: bool) {
+        self.begun &= speaks;
+        self.speaks = speaks;
+    }
+
+    /// Whether it speaks for its group, or stands by.
+    #[must_use]
+    pub fn speaks(&self) -> bool {
+        self.speaks
     }
 
     /// An input of the upper peer, the first of them [`Input::Start`].
@@ -95,15 +110,18 @@ impl Delegate {
             self.open = false;
             self.own_deltas = group.own_deltas();
             self.bridge.told(&moved.by, moved.base);
+            if !std::mem::replace(&mut self.begun, true) {
+                // Only now it has seen the group's base.
+                if self.upper.log.heard().is_empty() { self.bridge.begin_first() } else { self.bridge.begin() }
+            }
             self.up(now, group);
         }
         let said = group.own_deltas() > self.own_deltas;
         let resting = std::mem::take(&mut self.tick) && group.is_done() && self.distance() > REST_DISTANCE;
-        if (said || resting) && !self.open && !self.upper.session.is_joining() {
-            if !std::mem::replace(&mut self.begun, true) {
-                self.bridge.begin();
-            }
-            self.open = group.issue_move(now, self.bridge.pending().to_vec());
+        if self.speaks && (said || resting) && !self.open && !self.upper.session.is_joining() {
+            let pending = self.bridge.pending();
+            let by = if self.begun { pending.to_vec() } else { vec![0; pending.len()] };
+            self.open = group.issue_move(now, by);
         }
     }
 
@@ -116,8 +134,8 @@ impl Delegate {
         self.compute(now);
     }
 
-    /// w = min(g samples_own / samples_all, 1/2); 1 where there is no other group. Samples are those of a delta, on
-    /// average over each origin's chain; who has not spoken yet counts as the mean.
+    /// w = min(samples_own / samples_all, 1/2); as many as there are share alike where nobody has spoken yet. Samples are those of a delta, on
+    /// average over each origin's chain.
     fn weight(&self, now: Time, samples: u64) -> Weight {
         let mut means: BTreeMap<PeerId, f64> = BTreeMap::new();
         for head in self.upper.log.heads() {
@@ -125,14 +143,12 @@ impl Delegate {
                 means.insert(head.origin.peer, head.samples as f64 / head.seq.max(1) as f64);
             }
         }
-        let live = self.upper.members.live_peers(now);
-        let others: f64 = means.values().sum();
-        let (own, heard) = (samples as f64, means.len() as f64);
-        if means.is_empty() || own + others <= 0.0 {
-            return Weight::for_swarm(UPPER_GAIN, live);
+        let (own, others): (f64, f64) = (samples as f64, means.values().sum());
+        if others <= 0.0 || own <= 0.0 {
+            return Weight::for_swarm(UPPER_GAIN, self.upper.members.live_peers(now));
         }
-        let share = own / (own + others) * (heard + 1.0);
-        Weight::for_swarm(UPPER_GAIN * share as f32, live)
+        // Twice the share in a swarm of two is the share, within the same bounds.
+        Weight::for_swarm(UPPER_GAIN * 2.0 * (own / (own + others)) as f32, 2)
     }
 
     /// What the upper peer wants computed is computed; everything else goes out.

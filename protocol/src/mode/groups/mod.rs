@@ -2,7 +2,7 @@
 //! computes it). A job with `gossip.groups = K` divides its peers into K groups by their ids. Inside a group the mode
 //! `incremental` runs as ever, under a run of the group's own, so equal version vectors still mean equal bases to the bit.
 //! Of each group one peer at a time, the delegate, also stands in a second log, the upper one. A peer hears the N/K deltas of
-//! its group and one delta of its delegate for each of them; a delegate hears K upper deltas besides.
+//! its group and in the time of each one delta of its delegate; a delegate, and one peer that stands by, hear K upper ones besides.
 //!
 //! ```text
 //! b     base of the group: b0 + all deltas of the group's log
@@ -17,16 +17,16 @@
 //! That is the rule of the mode `incremental` once more, a group in the place of a peer: `b + p` is its `theta`, the deltas of its members
 //! are its training steps, and what a codec leaves out waits, above and below. The gain is 1 above: the groups have taken theirs.
 //!
-//! **A delegate dies.** All that it said is in one of the two logs, once, and stays there. With it dies only `p`, which is in no log. The
-//! next delegate catches up with the upper log and begins with p = 0: to it `b - u` is what the group has not said. So what the
-//! dead one had heard above and not told below looks as if its group had unlearnt it. It is said so, with the weight w of
-//! the group, and the rest of it comes back to the group: `u` loses w p, for K groups the K-th part of what one group was behind by, and
-//! the optimizers learn that again. That is averaging the group's model with the others'; no delta is lost, none counts
-//! twice. Two delegates of one group at a time say one difference twice: `u` gets up to twice the weight of that group, and what
-//! each hears of the other corrects its own p.
+//! **A delegate dies.** All that it said is in one of the two logs, once, and stays there. The peer that stood by has `u` already, and
+//! speaks from the next heartbeat on, with p = u - b: its group is to come to where the others are, and what the dead one had not
+//! said above, `b + p - u`, is lost. That is what the codec had left out of one group's progress; it would have counted with
+//! the weight w of the group. Nothing that was said counts twice: p = 0 instead would say again what the dead one had heard and not
+//! told, with the wrong sign. Two delegates of one group at a time both say what they find: `u` gets up to twice the weight of that
+//! group for as long, and what the others then say answers to it as to any long delta. Only when all who stand in the upper log
+//! die at once is it gone; the next delegates begin it anew from b0, which costs the model much of what it has learnt.
 //!
-//! The delegate is the peer with the lowest id among those of its group that it knows to live: no election, no term, and an
-//! opinion that is wrong for a moment costs nothing but bytes.
+//! The delegate is the peer with the lowest id among those of its group that it knows to live, and the next one stands by: no
+//! election, no term, and an opinion that is wrong for a moment costs little.
 //!
 //! Models of different groups come close and are equal only when nothing is left to say; what a group shows is its own base.
 //! The trust room does not judge across groups: a delegate speaks for many, so its deltas are loud by right. Suspicion is off in
@@ -82,15 +82,14 @@ fn derived(purpose: &str, parts: &[&[u8]]) -> Hash {
 }
 
 impl Peer {
-    /// Whether this peer is to speak for its group: it has begun, and of those that it knows to live none has a lower id. A
-    /// neighbour lives while its link is up; of others tells what they said lately.
+    /// How many of those of its group that it knows to live have a lower id: 0 speaks for the group, 1 stands by. `None` before
+    /// it has begun, and at its end. A neighbour lives while its link is up; of others tells what they said lately.
     #[must_use]
-    pub fn leads(&self) -> bool {
+    pub fn rank(&self) -> Option<usize> {
         let us = self.origin.peer;
-        !self.session.is_joining()
-            && !self.session.is_finishing()
-            && self.members.neighbour_ids().first().is_none_or(|lowest| us < *lowest)
-            && !self.members.heard_from_lower(us, self.now)
+        let begun = !self.session.is_joining() && !self.session.is_finishing() && !self.session.is_stopped();
+        let near = self.members.neighbour_ids().iter().filter(|peer| **peer < us).count();
+        begun.then(|| near + self.members.heard_from_lower(us, self.now))
     }
 }
 

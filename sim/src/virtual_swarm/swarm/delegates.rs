@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use protocol::groups::{self, Delegate, REST_DISTANCE};
 use protocol::id::Hash;
+use protocol::learner::base_hash;
 use protocol::log::Context;
 use protocol::time::{Span, Time};
 use protocol::trust::Identity;
@@ -11,10 +12,14 @@ use protocol::{Event, Input};
 use rand_chacha::rand_core::Rng as _;
 
 use super::super::network::Level;
-use super::{Happening, Swarm, address, identity_seed};
+use super::{HASHED_ALWAYS_MAX, Happening, Swarm, address, identity_seed};
 
+/// Peers of a group that stand in the upper log: who speaks, and who will next.
+const STANDING: usize = 2;
 /// A delegate waits so long for the first other one.
 const UPPER_GRACE: Span = Span::from_secs(2);
+/// Sets of upper deltas whose base is remembered.
+const UPPER_SETS_MAX: usize = 1 << 16;
 /// Inputs of upper peers have this added to the peer's number in the trace.
 const UPPER_MARK: u32 = 1 << 31;
 
@@ -59,6 +64,15 @@ impl Swarm<'_> {
         let now = body.clock(now);
         let Some(delegate) = &mut body.delegate else { return };
         delegate.handle(now, input, &mut body.peer);
+        if self.context.parameters <= HASHED_ALWAYS_MAX {
+            let (heard, hash) = (delegate.heard(), base_hash(delegate.upper_base()));
+            if self.upper_bases.len() >= UPPER_SETS_MAX {
+                self.upper_bases.clear();
+            }
+            if *self.upper_bases.entry(heard).or_insert(hash) != hash {
+                self.violate(to, "one set of upper deltas, two upper bases".into());
+            }
+        }
         self.carry_all_out(to);
     }
 
@@ -75,14 +89,29 @@ impl Swarm<'_> {
         }
     }
 
-    /// Once a heartbeat: a peer begins or ceases to speak for its group.
+    /// Once a heartbeat: a peer begins or ceases to speak for its group, or to stand by.
     pub(super) fn appoint(&mut self, number: u32) {
         let Some(body) = self.bodies[number as usize].as_ref() else { return };
-        match (body.peer.leads() && !body.stopped, body.delegate.is_some()) {
+        let rank = body.peer.rank().filter(|&rank| rank < STANDING && !body.stopped);
+        match (rank.is_some(), body.delegate.is_some()) {
             (true, false) => self.begin_term(number),
             (false, true) => self.end_term(number),
             _ => {}
         }
+        let speaks = rank == Some(0);
+        if let Some(delegate) = self.bodies[number as usize].as_mut().and_then(|body| body.delegate.as_mut())
+            && delegate.speaks() != speaks
+        {
+            delegate.speak(speaks);
+            let what = if speaks { "speaks" } else { "no longer speaks" };
+            self.measure.note(self.now, number, format!("{what} for group {}", self.group(number)));
+        }
+    }
+
+    /// Whether it speaks for its group.
+    pub(super) fn speaks(&self, number: u32) -> bool {
+        let body = self.bodies[number as usize].as_ref();
+        body.and_then(|body| body.delegate.as_ref()).is_some_and(|delegate| delegate.speaks())
     }
 
     fn begin_term(&mut self, number: u32) {
@@ -98,7 +127,6 @@ impl Swarm<'_> {
         let delegate = Delegate::new(&config, context, plan.run, initial, (identity, incarnation, seed), &body.peer);
         body.delegate = Some(Box::new(delegate));
         body.term += 1;
-        self.measure.note(self.now, number, format!("speaks for group {}", self.group(number)));
         self.push_input(Level::Upper, self.now, number, Input::Start);
         self.push_input(Level::Upper, self.now, number, Input::Listening { addresses: address(number) });
         self.introduce(Level::Upper, number);
@@ -114,7 +142,6 @@ impl Swarm<'_> {
         for other in self.network.links_of(Level::Upper, number) {
             self.unlink(Level::Upper, number, other);
         }
-        self.measure.note(self.now, number, "no longer speaks for its group".into());
     }
 
     pub(super) fn upper_event(&mut self, number: u32, event: Event) {
@@ -136,7 +163,7 @@ impl Swarm<'_> {
             if !view.resting || *heard.entry(group).or_insert(view.heard) != view.heard {
                 return false;
             }
-            if let Some(delegate) = &body.delegate {
+            if let Some(delegate) = body.delegate.as_ref().filter(|delegate| delegate.speaks()) {
                 if !delegate.has_begun() || delegate.distance() > REST_DISTANCE {
                     return false;
                 }

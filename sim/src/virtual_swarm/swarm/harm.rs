@@ -142,7 +142,8 @@ impl Swarm<'_> {
                 }
             }
             Action::Kill | Action::Crash | Action::KillDelegates => {
-                let delegates = self.living().filter(|&number| self.stands_in(Level::Upper, number)).collect();
+                let count = if fault.peers.is_empty() { usize::MAX } else { fault.peers.len() };
+                let delegates = self.living().filter(|&number| self.speaks(number)).take(count).collect();
                 let peers = if fault.action == Action::KillDelegates { delegates } else { fault.peers.clone() };
                 for number in peers {
                     self.kill(number, fault.action == Action::Crash);
