@@ -63,19 +63,6 @@ fn groups_of_unequal_size_come_to_the_optimum_of_all() {
 }
 
 #[test]
-fn without_delegates_groups_would_be_apart() {
-    // Cut for the whole run: what the test above would see if nothing went up or down.
-    let spread = |change: fn(&mut Scenario)| swarm(8, 2, change).spread_worst.unwrap();
-    let kept_apart = spread(|scenario| scenario.faults = (0..150).map(|i| kill(i)).collect());
-    let together = spread(|_| {});
-    assert!(kept_apart > 3.0 * together.max(1e-3), "{kept_apart} and {together}");
-}
-
-fn kill(i: u32) -> FaultSpec {
-    fault(f64::from(i) * 0.2, Action::KillDelegates, &[], Some(0.2))
-}
-
-#[test]
 fn delegates_that_die_are_followed_by_others() {
     let killed = swarm(16, 4, |scenario| {
         scenario.faults = vec![
