@@ -7,7 +7,7 @@ use std::fmt::Debug;
 use std::sync::Arc;
 
 use crate::codec::{Codec, CodecError, Decoded};
-use crate::fixed::{CONTRIBUTION_MAX, Weight, from_f32};
+use crate::fixed::{CONTRIBUTION_MAX, Weight, from_f32, to_f32};
 use crate::id::PeerId;
 use crate::log::Delta;
 use crate::mode::pairwise;
@@ -200,6 +200,17 @@ pub struct TakenDelta {
     pub base_norm: f32,
 }
 
+/// Result of [`Command::Move`].
+#[derive(Clone, Debug, PartialEq)]
+pub struct Moved {
+    /// What was said; its norms are those of the difference and of the base before.
+    pub taken: TakenDelta,
+    /// What the base has moved by.
+    pub by: Vec<(usize, i32)>,
+    /// The base after it.
+    pub base: Vec<i32>,
+}
+
 /// Result of [`Learner::measure`].
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Measured {
@@ -281,6 +292,15 @@ pub enum Command {
         /// ||v|| at most; what is longer is said in parts.
         norm_max: f32,
     },
+    /// With groups: moves the base, and `theta` with it, by what the codec keeps of `by`, as a delta of that weight.
+    Move {
+        /// How to encode.
+        codec: &'static dyn Codec,
+        /// Weight of the delta; what is encoded is `by` over it.
+        weight: Weight,
+        /// How far, length d.
+        by: Vec<i32>,
+    },
     /// [`Learner::measure`].
     Measure,
     /// [`Learner::apply`] for each, in order.
@@ -336,6 +356,8 @@ pub enum Computed {
     Trained(Trained),
     /// Of [`Command::TakeDelta`].
     DeltaTaken(TakenDelta),
+    /// Of [`Command::Move`].
+    Moved(Moved),
     /// Of [`Command::Measure`].
     Measured(Measured),
     /// Of [`Command::Apply`].
@@ -376,6 +398,7 @@ fn try_run(command: Command, learner: &mut dyn Learner) -> Result<Computed, Lear
         Command::TakeDelta { codec, weight, norm_max } => {
             Computed::DeltaTaken(learner.take_delta(codec, weight, norm_max)?)
         }
+        Command::Move { codec, weight, by } => Computed::Moved(move_by(learner, codec, weight, &by)?),
         Command::Measure => Computed::Measured(learner.measure()?),
         Command::Apply { deltas } => {
             apply_all(&deltas, learner)?;
@@ -409,6 +432,29 @@ fn try_run(command: Command, learner: &mut dyn Learner) -> Result<Computed, Lear
             Computed::Evaluated { evaluation, base_hash }
         }
     })
+}
+
+fn move_by(
+    learner: &mut dyn Learner,
+    codec: &'static dyn Codec,
+    weight: Weight,
+    by: &[i32],
+) -> Result<Moved, LearnerError> {
+    let before = learner.base()?;
+    if by.len() != before.len() {
+        return Err(LearnerError::Shape { found: by.len(), expected: before.len() });
+    }
+    let over = 1.0 / weight.as_f32();
+    let way: Vec<f32> = by.iter().map(|&by| to_f32(by)).collect();
+    let scaled: Vec<f32> = way.iter().map(|value| value * over).collect();
+    let mut payload = Vec::new();
+    codec.encode(&scaled, &mut payload);
+    let mut decoded = Decoded::default();
+    codec.decode(&payload, before.len(), weight, &mut decoded)?;
+    learner.apply(codec, weight, &payload)?;
+    let base_norm = norm(&before.iter().map(|&value| to_f32(value)).collect::<Vec<_>>());
+    let taken = TakenDelta { payload, l2_norm: decoded.l2_norm(), residual_norm: norm(&way), base_norm };
+    Ok(Moved { taken, by: decoded.iter().map(|(i, _, add)| (i, add)).collect(), base: learner.base()? })
 }
 
 fn apply_all(deltas: &[Arc<Delta>], learner: &mut dyn Learner) -> Result<(), LearnerError> {

@@ -202,6 +202,29 @@ pub struct SimArgs {
 pub enum SimCommand {
     /// What changed between two reports of `sim --virtual --json`
     Compare(CompareArgs),
+    /// At how many peers a link cannot carry every delta of everybody, and what groups make of it
+    Saturation(SaturationArgs),
+}
+
+/// See [`SimCommand`].
+#[derive(Debug, Args)]
+pub struct SaturationArgs {
+    /// Job file; without it, the demo job
+    #[arg(long, value_name = "FILE")]
+    pub job: Option<PathBuf>,
+    /// Sizes of models, parameters
+    #[arg(long, value_name = "D", value_delimiter = ',', default_value = "1000000,10000000,100000000",
+          value_parser = clap::value_parser!(u64).range(1..=1_000_000_000))]
+    pub parameters: Vec<u64>,
+    /// Optimizer steps between two deltas; without it, as the job says
+    #[arg(long, value_name = "H", value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub steps: Option<u32>,
+    /// Time of an optimizer step, milliseconds
+    #[arg(long, value_name = "MS", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub step_ms: u32,
+    /// What a link carries, megabits a second
+    #[arg(long, value_name = "MBIT", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub megabits: u32,
 }
 
 /// See [`SimCommand`].

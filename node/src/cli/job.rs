@@ -127,6 +127,7 @@ pub(super) fn to_toml(job: &Job, key: Option<SwarmKey>) -> String {
     let of_mode = match job.mode {
         Mode::FullSync => format!("round_deadline_s = {:?}\n", job.round_deadline.as_secs_f64()),
         Mode::Pairwise => format!("merge = \"{}\"\n", protocol::merge::of(job.merge).name()),
+        Mode::Incremental if job.groups > 1 => format!("groups = {}\n", job.groups),
         Mode::Incremental => String::new(),
     };
     let allow: Vec<_> = job.trust_allow.iter().map(|peer| format!("\"{peer}\"")).collect();
@@ -187,6 +188,7 @@ mod tests {
     fn a_job_spelled_out_is_the_same_job() {
         for text in [
             "",
+            "[gossip]\ngroups = 8",
             "[optimizer]\nkind = \"sgd\"\nlearning_rate = 1e-9",
             "[optimizer]\nwarm_up_samples = 500",
             "[optimizer]\nschedule = \"cosine\"\ntotal_samples = 9000\nwarm_up_samples = 500\nfloor = 0.3",

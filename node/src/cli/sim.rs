@@ -23,8 +23,10 @@ use crate::error::{Error, Kind};
 const PROCESSES_MAX: u32 = 256;
 
 pub(super) fn run(args: &SimArgs) -> Result<(), Error> {
-    if let Some(SimCommand::Compare(args)) = &args.command {
-        return virtual_sim::compare(args);
+    match &args.command {
+        Some(SimCommand::Compare(args)) => return virtual_sim::compare(args),
+        Some(SimCommand::Saturation(args)) => return virtual_sim::saturation(args),
+        None => {}
     }
     if args.scenario.is_some() {
         return virtual_sim::run(args);
@@ -171,6 +173,7 @@ fn job_of(args: &SimArgs) -> Result<Job, Error> {
         ..RawJob::default()
     };
     let mut job = Job::layered(args.job_layer(), file.over(below))?;
+    super::run::refuse_groups(&job)?;
     // Nobody else on this machine gets in, and two simulations at a time do not meet.
     job.key = Some(job_command::fresh_key()?);
     Ok(job)

@@ -10,6 +10,7 @@ use std::path::PathBuf;
 
 use protocol::codec::{self, Codec};
 use protocol::config::{Distance, Gossip, MergeRule, Mode, PartnerRule, TriggerRule, Trust};
+use protocol::groups::GROUPS_MAX;
 use protocol::id::{Hash, PeerId, RunId, parse_hex};
 use protocol::time::Span;
 use protocol::trust::Limits;
@@ -85,6 +86,8 @@ pub struct Job {
     pub schedule: Schedule,
     /// How progress is shared.
     pub mode: Mode,
+    /// Of the mode `incremental`: groups of peers; 1: none.
+    pub groups: u32,
     /// Of the mode `full_sync`: how long a round waits for a peer.
     pub round_deadline: Span,
     /// Of the mode `pairwise`: how models are merged.
@@ -199,6 +202,7 @@ impl Job {
             optimizer,
             schedule: schedule(mode, &raw.optimizer)?,
             mode,
+            groups: groups(mode, raw.gossip.groups, &raw.optimizer)?,
             round_deadline: round_deadline(mode, raw.gossip.round_deadline_s)?,
             merge: merge(mode, raw.gossip.merge)?,
             gain: positive(
@@ -298,6 +302,9 @@ impl Job {
         if self.mode != Mode::default() {
             line("gossip.mode", &self.mode.name());
         }
+        if self.groups > 1 {
+            line("gossip.groups", &self.groups);
+        }
         if self.mode == Mode::FullSync {
             line("gossip.round_deadline_us", &self.round_deadline.0);
         }
@@ -330,6 +337,7 @@ impl Job {
     pub fn gossip(&self) -> Gossip {
         Gossip {
             mode: self.mode,
+            groups: self.groups,
             merge: self.merge,
             round_deadline: self.round_deadline,
             gain: self.gain,
@@ -667,6 +675,22 @@ fn probation_default(mode: Mode) -> u32 {
         Mode::Incremental => PROBATION_DEFAULT,
         Mode::FullSync | Mode::Pairwise => 0,
     }
+}
+
+fn groups(mode: Mode, groups: Option<u32>, optimizer: &RawOptimizer) -> Result<u32, Error> {
+    let groups = within("gossip.groups", groups.unwrap_or(1), 1, GROUPS_MAX)?;
+    if groups > 1 && mode != Mode::Incremental {
+        return Err(invalid("gossip.groups", &groups.to_string(), "belongs to mode = \"incremental\"")
+            .hint("remove it, or use mode = \"incremental\""));
+    }
+    let scheduled = optimizer.warm_up_samples.unwrap_or(0) > 0
+        || optimizer.schedule.as_deref().is_some_and(|schedule| schedule != "constant");
+    if groups > 1 && scheduled {
+        let why = "a schedule goes by the samples of the swarm, and with groups a peer counts those of its own group";
+        return Err(invalid("gossip.groups", &groups.to_string(), why)
+            .hint("remove it, or optimizer.schedule and optimizer.warm_up_samples"));
+    }
+    Ok(groups)
 }
 
 fn round_deadline(mode: Mode, seconds: Option<f32>) -> Result<Span, Error> {

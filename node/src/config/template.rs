@@ -73,6 +73,8 @@ kind = "sgd"
 [gossip]
 # How progress is shared:
 {modes}mode = "incremental"
+# Of incremental, for swarms that are too large to hear everybody; virtual peers only so far (starling sim saturation):
+# groups = 1
 # Of full_sync: a peer whose delta is missing for so long is left out of the round.
 # round_deadline_s = {deadline}
 # Of pairwise, how models are merged:

@@ -31,6 +31,9 @@ const DIAL_FAILURES_MAX: u32 = 16;
 const MEMBERS_KEPT: usize = 32;
 /// A peer whose deltas arrive by way of others counts as living for so long after the last one.
 pub const LIVE_WINDOW: Span = Span::from_secs(10);
+/// With groups: a peer that is no neighbour is not spoken for by another for so long after its last delta. guess: a few
+/// deltas; shorter than [`LIVE_WINDOW`], for two delegates do no harm and none for long costs progress.
+const LEAD_WINDOW: Span = Span::from_secs(2);
 /// How long a delta that was sent counts as arrived although the neighbour's version vector does not show it.
 const IN_FLIGHT_MAX: Span = Span::from_secs(1);
 
@@ -270,6 +273,13 @@ impl Membership {
     #[must_use]
     pub fn lives(&self, peer: PeerId, now: Time) -> bool {
         self.neighbours.contains_key(&peer) || self.spoke.get(&peer).is_some_and(|at| now - *at < LIVE_WINDOW)
+    }
+
+    /// Peers of a lower id that are no neighbours and were heard by way of others a moment ago.
+    #[must_use]
+    pub fn heard_from_lower(&self, us: PeerId, now: Time) -> usize {
+        let lower = self.spoke.range(..us);
+        lower.filter(|(peer, _)| !self.neighbours.contains_key(peer)).filter(|(_, at)| now - **at < LEAD_WINDOW).count()
     }
 
     /// Peers that live, we among them: neighbours, and those whose deltas came lately by way of others.

@@ -1,6 +1,7 @@
 //! `starling sim --virtual`: the same peers in virtual time, as many and as often as one likes; `starling sim compare`.
 
 mod plan;
+mod saturation;
 
 pub(super) use plan::twin;
 
@@ -22,6 +23,7 @@ use super::format::{bytes, escape};
 use super::{logging, signals};
 use crate::error::{Error, Kind};
 use plan::Plans;
+pub(super) use saturation::saturation;
 
 /// Largest report that is read, bytes.
 const REPORT_BYTES_MAX: u64 = 1 << 30;

@@ -251,6 +251,13 @@ fn the_template_names_the_files_that_the_loader_opens() {
 }
 
 #[test]
+fn groups_are_part_of_the_run_and_one_group_is_none() {
+    let run = |text: &str| job(&format!("[gossip]\n{text}")).unwrap().run_id();
+    assert_eq!(run("groups = 1"), run(""));
+    assert_ne!(run("groups = 2"), run("groups = 3"));
+}
+
+#[test]
 fn a_pairwise_job_has_its_own_defaults_and_refuses_what_it_cannot_do() {
     let pairwise = job("[gossip]\nmode = \"pairwise\"").unwrap();
     assert_eq!((pairwise.codec.name(), pairwise.merge), ("sign", MergeRule::Average));
@@ -264,6 +271,9 @@ fn a_pairwise_job_has_its_own_defaults_and_refuses_what_it_cannot_do() {
     }
     for (text, named) in [
         ("[gossip]\nmerge = \"clipped\"", "belongs to mode = \"pairwise\""),
+        ("[gossip]\nmode = \"pairwise\"\ngroups = 2", "belongs to mode = \"incremental\""),
+        ("[gossip]\ngroups = 0", "from 1 to 1024"),
+        ("[gossip]\ngroups = 2\n[optimizer]\nwarm_up_samples = 9", "those of its own group"),
         ("[gossip]\nmode = \"pairwise\"\ngain = 1.5", "at most 1"),
         ("[gossip]\nmode = \"pairwise\"\n[optimizer]\nwarm_up_samples = 9", "nobody counts"),
         ("[gossip]\nmode = \"pairwise\"\n[optimizer]\nschedule = \"cosine\"\ntotal_samples = 9", "nobody counts"),

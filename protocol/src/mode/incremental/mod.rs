@@ -25,6 +25,7 @@ mod anti_entropy;
 mod brake;
 mod hear;
 mod judge;
+mod moved;
 mod restraint;
 mod say;
 mod schedule;

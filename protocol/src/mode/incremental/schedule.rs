@@ -41,6 +41,12 @@ pub(crate) enum Pending {
         weight: Weight,
         round: u64,
     },
+    /// Towards the base of other groups.
+    Move {
+        seq: u64,
+        heard: Hash,
+        weight: Weight,
+    },
     Apply,
     Retract,
     /// For the trigger, asked so many steps after that delta of ours.
@@ -442,6 +448,7 @@ impl Peer {
             (Pending::Measure { since, deltas }, Computed::Measured(measured)) => {
                 self.measured(since, deltas, measured)
             }
+            (Pending::Move { seq, heard, weight }, Computed::Moved(moved)) => self.moved(seq, heard, weight, moved),
             (Pending::Fold, Computed::Folded) | (Pending::EdgeForget, Computed::EdgeForgotten) => {}
             (Pending::EdgeSay { edge, name, seq }, Computed::EdgeSaid(said)) => self.edge_said(edge, name, seq, &said),
             (Pending::EdgeMeet { edge, exchange, payload_bytes }, Computed::EdgeMet(met)) => {

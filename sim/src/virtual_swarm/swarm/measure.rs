@@ -125,6 +125,17 @@ impl Measure {
         self.facts(number).bytes_received += bytes as u64;
     }
 
+    /// A delegate said a delta in the upper log.
+    pub(super) fn said(&mut self, number: u32, payload_bytes: usize) {
+        let facts = self.facts(number);
+        facts.deltas_said += 1;
+        facts.payload_bytes_said += payload_bytes as u64;
+    }
+
+    pub(super) fn note(&mut self, now: Time, number: u32, what: String) {
+        self.moment(now, number, what);
+    }
+
     /// What a peer decided about another.
     pub(super) fn audit(&mut self, number: u32, now: Time, record: &Record) {
         match record.what {
