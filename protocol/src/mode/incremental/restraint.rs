@@ -7,8 +7,8 @@
 //! - **No delta is longer than is usual.** ||v|| and ||w v|| stay below [`SHARE`] of the bars of `norm`, by the medians that
 //!   this peer knows itself; `v` is scaled down as a whole (gradient clipping by norm, Pascanu, Mikolov and Bengio 2013, on
 //!   what is said and not on what is learnt).
-//! - **Who does not know where the swarm stands listens first**: it lacks most of what has been said, or has met its neighbours a
-//!   moment ago, and takes them for the whole swarm. It trains on and says nothing, for no longer than [`LISTENS_MAX`], so
+//! - **Who does not know where the swarm stands listens first**: it lacks most of what has been said, or a neighbour has not told
+//!   it anything yet, and it takes those that it knows for the whole swarm. It trains on and says nothing, for no longer than [`LISTENS_MAX`], so
 //!   nobody can silence it by big words.
 //!
 //! The bounds are of this peer's own choice, so no two peers need agree on them, and equal sets stay equal bases.
@@ -52,10 +52,9 @@ impl Peer {
         true
     }
 
-    /// Whether no neighbour has said yet what it has, so that they may be all of the swarm or a small part of it.
+    /// Whether a neighbour has not said yet what it has: behind it may be the whole swarm, which may hear us already.
     fn is_new_here(&self) -> bool {
-        self.members.neighbour_count() > 0
-            && self.members.neighbours().all(|(_, neighbour)| neighbour.confirmed.is_none())
+        self.members.neighbours().any(|(_, neighbour)| neighbour.confirmed.is_none())
     }
 
     /// Whether a neighbour has, by its own words, more than twice of what we have.
