@@ -43,12 +43,16 @@ pub(super) const BURST: Span = Span::from_secs(100);
 const BURST_MIN: f64 = 512.0;
 /// Weight of the last heartbeat in a running rate.
 const RATE_SMOOTHING: f64 = 0.2;
-/// An origin that was silent for so long and is far ahead has been cut off, not lying in wait.
-const AWAY: Span = Span::from_secs(2);
+/// An origin that was silent for so many times what is usual between two deltas and is far ahead has been cut off, not lying in wait.
+const AWAY_DELTAS: f64 = 5.0;
+/// And at most for so long.
+const AWAY_MAX: Span = Span::from_secs(2);
 /// Deltas that are far ahead.
 const BACKLOG_MIN: u64 = 8;
 /// So many times the usual rate says that a chain was there before we met it.
-const BEFORE_RATE: f64 = 4.0;
+const BEFORE_RATE: f64 = 2.0;
+/// And for so many deltas at most: nobody is excused for ever by being fast.
+const BEFORE_MAX: u64 = 64;
 
 #[derive(Debug)]
 struct Seen {
@@ -179,7 +183,8 @@ impl Ledger {
             return;
         }
         let known = self.origins.contains_key(&origin);
-        if self.origins.get(&origin).is_none_or(|seen| now - seen.last >= AWAY) {
+        let away = (AWAY_DELTAS / self.rate).min(AWAY_MAX.as_secs_f64());
+        if self.origins.get(&origin).is_none_or(|seen| (now - seen.last).as_secs_f64() >= away) {
             if !known {
                 self.make_room();
             }
@@ -329,7 +334,8 @@ impl Ledger {
     /// Whether the origin is further than it can have come since we first heard of it.
     fn is_from_before(&self, now: Time, seq: u64, seen: &Seen) -> bool {
         let since = BEFORE_RATE * self.rate * (now - seen.met.0).as_secs_f64();
-        seq.saturating_sub(seen.met.1) as f64 > since
+        let further = seq.saturating_sub(seen.met.1);
+        further <= BEFORE_MAX && further as f64 > since
     }
 
     fn remember(&mut self, now: Time, header: &Header, sketch: Vec<f32>) {
@@ -504,7 +510,7 @@ mod tests {
         for seq in 21..=60 {
             now = now + Span::from_millis(100);
             let ratio = weighted(&mut ledger, now, seq);
-            assert_eq!(ratio > 5.0, seq >= 27, "{seq}: {ratio}");
+            assert_eq!(ratio > 5.0, seq >= 39, "{seq}: {ratio}");
         }
     }
 }
