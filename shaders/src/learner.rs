@@ -95,7 +95,7 @@ struct DeviceState {
 #[derive(Clone, Copy, Debug)]
 struct Step {
     pass: Prepared,
-    /// Number of the optimizer's dispatch in it.
+    /// Number of the optimizer's last dispatch in it: the one with the learning rate.
     optimizer: usize,
 }
 
@@ -202,11 +202,11 @@ impl TrainingLearner {
         self.executor.info()
     }
 
-    /// Moments zero, and the powers of their decay rates at the first step.
+    /// Moments zero, the common one too, and the powers of their decay rates at the first step.
     fn reset_optimizer(&mut self) -> Result<(), LearnerError> {
         self.optimizer.reset(self.executor.as_mut())?;
         let betas = self.optimizer.betas();
-        self.executor.write(self.buffers.state, STATE_POWER_1, &[word(betas.0), word(betas.1)])?;
+        self.executor.write(self.buffers.state, STATE_POWER_1, &[word(betas.0), word(betas.1), word(0.0)])?;
         Ok(())
     }
 
@@ -309,8 +309,8 @@ fn record_step(
     step.push(&Gather, &sources, &[rows, dataset.features() as u32]);
     model.forward(&mut step, theta, workspace);
     model.backward(&mut step, theta, gradient, workspace);
-    let position = step.dispatches.len();
     optimizer.step(&mut step, theta, gradient, state);
+    let position = step.dispatches.len() - 1;
     let betas = optimizer.betas();
     step.push(&Advance, &[state, workspace.results], &[rows, word(betas.0), word(betas.1)]);
     Ok(Step { pass: on.prepare(step)?, optimizer: position })

@@ -154,7 +154,7 @@ pub struct SimArgs {
     /// Samples a step
     #[arg(long, value_name = "B")]
     pub batch: Option<u32>,
-    /// adam or sgd
+    /// sgd, adam, or adam_common (for peers that see different classes)
     #[arg(long, value_name = "NAME")]
     pub optimizer: Option<String>,
     /// iid, dirichlet:ALPHA (the smaller ALPHA, the less alike the data), or classes:K (K classes a peer)

@@ -129,6 +129,7 @@ fn optimizer(job: &Job) -> OptimizerSpec {
     let learning_rate = job.learning_rate;
     match job.optimizer {
         OptimizerKind::Adam => OptimizerSpec::Adam { learning_rate },
+        OptimizerKind::AdamCommon => OptimizerSpec::AdamCommon { learning_rate },
         OptimizerKind::Sgd { momentum } => OptimizerSpec::Sgd { learning_rate, momentum },
     }
 }

@@ -114,7 +114,7 @@ pub(super) fn to_toml(job: &Job, key: Option<SwarmKey>) -> String {
         Data::Folder(path) => format!("path = {}", quoted(&path.to_string_lossy())),
     };
     let momentum = match job.optimizer {
-        OptimizerKind::Adam => String::new(),
+        OptimizerKind::Adam | OptimizerKind::AdamCommon => String::new(),
         OptimizerKind::Sgd { momentum } => format!("momentum = {momentum:?}\n"),
     };
     let length = match job.schedule.curve {

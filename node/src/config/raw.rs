@@ -64,7 +64,7 @@ layers! {
     }
     /// `[optimizer]`
     RawOptimizer {
-        /// `adam` or `sgd`
+        /// Name of an optimizer.
         kind: String,
         /// Step size.
         learning_rate: f32,

@@ -3,7 +3,7 @@
 use protocol::config::{Distance, Gossip, Mode};
 use protocol::trust::admission::SwarmKey;
 use protocol::{codec, merge, partner, trigger};
-use shaders::optim::schedule;
+use shaders::optim::{self, schedule};
 
 /// Names and what they mean, a comment line each.
 fn choices<'a>(all: impl Iterator<Item = (&'a str, &'a str)>) -> String {
@@ -28,6 +28,7 @@ pub fn template(name: &str, key: Option<SwarmKey>) -> String {
     let merges = choices(merge::ALL.iter().map(|rule| (rule.name(), rule.about())));
     let distances = choices(Distance::ALL.iter().map(|distance| (distance.name(), distance.about())));
     let triggers = choices(trigger::ALL.iter().map(|trigger| (trigger.name(), trigger.about())));
+    let optimizers = choices(optim::ALL.iter().copied());
     let schedules = choices(schedule::ALL.iter().copied());
     format!(
         r#"# A starling job: what a swarm trains, and who may take part.
@@ -58,9 +59,11 @@ shards = 4
 batch = 16
 
 [optimizer]
-# "sgd" (with momentum = 0.9), or "adam" (faster where every peer sees the same kind of data, unsteady where not).
-kind = "sgd"
+# How a peer steps:
+{optimizers}kind = "sgd"
 # learning_rate = {rate}
+# Of sgd:
+# momentum = 0.9
 # How the rate changes while the swarm makes progress: samples are those of all peers together, so peers that join late or are
 # slow have the rate of the others.
 {schedules}schedule = "constant"

@@ -7,12 +7,14 @@
 //! Add a kernel: one folder and one line in [`ALL`]. The tests loop over [`ALL`].
 
 pub mod adam;
+pub mod adam_common;
 pub mod advance;
 pub mod gather;
 pub mod linear_backward_input;
 pub mod linear_backward_weight;
 pub mod linear_forward;
 pub mod matmul;
+pub mod mean_square;
 pub mod relu_backward;
 pub mod residual;
 pub mod scatter_add;
@@ -30,6 +32,8 @@ pub const ALL: &[&dyn Kernel] = &[
     &relu_backward::ReluBackward,
     &softmax_cross_entropy::SoftmaxCrossEntropy,
     &adam::Adam,
+    &mean_square::MeanSquare,
+    &adam_common::AdamCommon,
     &sgd::Sgd,
     &advance::Advance,
     &scatter_add::ScatterAdd,

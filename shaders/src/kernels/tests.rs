@@ -119,11 +119,23 @@ fn cases(seed: u64) -> Vec<Case> {
             words: vec![wm, wk],
         });
         let d = m * k;
+        let mut with_second = state.clone();
+        with_second[advance::STATE_SECOND] = word(0.25);
         let second = floats(d, rng).iter().map(|bits| word(f32::from_bits(*bits).abs())).collect();
         cases.push(Case {
             kernel: &adam::Adam,
             arguments: vec![floats(d, rng), floats(d, rng), floats(d, rng), second, state.clone()],
             words: vec![d as u32, word(0.01), word(0.9), word(0.999), word(1e-8)],
+        });
+        cases.push(Case {
+            kernel: &mean_square::MeanSquare,
+            arguments: vec![floats(d, rng), with_second.clone()],
+            words: vec![d as u32, word(0.999)],
+        });
+        cases.push(Case {
+            kernel: &adam_common::AdamCommon,
+            arguments: vec![floats(d, rng), floats(d, rng), floats(d, rng), with_second],
+            words: vec![d as u32, word(0.01), word(0.9), word(1e-8)],
         });
         cases.push(Case {
             kernel: &sgd::Sgd,
@@ -278,6 +290,18 @@ mod oracle {
                     [theta, first, second]
                 };
                 [(0, 0), (2, 1), (3, 2)].map(|(at, part)| (at, (0..m).map(|i| step(i)[part]).collect())).to_vec()
+            }
+            "mean_square" => {
+                let mean = sum(m, &|i| a[0][i] * a[0][i]) / m as f64;
+                let mut state = a[1].clone();
+                state[advance::STATE_SECOND] = f64::from(0.999f32) * 0.25 + (1.0 - f64::from(0.999f32)) * mean;
+                vec![(1, state)]
+            }
+            "adam_common" => {
+                let [rate, b1, b2, epsilon] = [0.01f32, 0.9, 0.999, 1e-8].map(f64::from);
+                let first = |i: usize| b1 * a[2][i] + (1.0 - b1) * a[1][i];
+                let scale = rate / (1.0 - b1) / ((0.25 / (1.0 - b2)).sqrt() + epsilon);
+                vec![(0, (0..m).map(|i| a[0][i] - scale * first(i)).collect()), (2, (0..m).map(first).collect())]
             }
             "sgd" => {
                 let [rate, momentum] = [0.01f32, 0.9].map(f64::from);

@@ -6,6 +6,8 @@ use super::*;
 use crate::data::embedded;
 use crate::data::split::SplitRule;
 use crate::engine::cpu::CpuExecutor;
+use crate::kernels::advance::STATE_SECOND;
+use crate::optim;
 use crate::optim::schedule::Curve;
 
 fn spec(optimizer: OptimizerSpec) -> LearnerSpec {
@@ -24,6 +26,7 @@ fn spec(optimizer: OptimizerSpec) -> LearnerSpec {
 }
 
 const ADAM: OptimizerSpec = OptimizerSpec::Adam { learning_rate: 0.003 };
+const ADAM_COMMON: OptimizerSpec = OptimizerSpec::AdamCommon { learning_rate: 0.003 };
 
 fn on_cpu(optimizer: OptimizerSpec) -> TrainingLearner {
     TrainingLearner::new(spec(optimizer), Box::new(CpuExecutor::new(None))).unwrap()
@@ -44,7 +47,7 @@ fn theta(learner: &mut TrainingLearner) -> Vec<f32> {
 
 #[test]
 fn digits_are_learnt_by_every_optimizer() {
-    for optimizer in [ADAM, OptimizerSpec::Sgd { learning_rate: 0.1, momentum: 0.9 }] {
+    for optimizer in [ADAM, ADAM_COMMON, OptimizerSpec::Sgd { learning_rate: 0.1, momentum: 0.9 }] {
         let mut learner = on_cpu(optimizer);
         let before = learner.evaluate(Weights::Local).unwrap();
         assert!(before.accuracy < 0.3 && before.samples == 360, "{before:?}");
@@ -105,6 +108,28 @@ fn a_restored_base_keeps_the_residual_and_zeroes_the_moments() {
     assert!(matches!(wrong, Err(LearnerError::Shape { .. })));
 }
 
+#[test]
+fn the_common_moment_is_the_mean_square_of_the_gradients_and_goes_with_the_other_moments() {
+    let mut learner = on_cpu(ADAM_COMMON);
+    let before = theta(&mut learner);
+    learner.train(1, 0).unwrap();
+    // At the first step both moments are those of one gradient: its direction, at a length of rate * sqrt(d).
+    let moved = norm(theta(&mut learner).iter().zip(&before).map(|(after, before)| after - before));
+    let expected = 0.003 * (before.len() as f32).sqrt();
+    assert!((moved / expected - 1.0).abs() < 1e-3, "{moved}, not {expected}");
+    let second = |learner: &mut TrainingLearner| {
+        let mut words = Vec::new();
+        learner.executor.read(learner.buffers.state, STATE_WORDS, &mut words).unwrap();
+        f32::from_bits(words[STATE_SECOND])
+    };
+    let first = second(&mut learner);
+    learner.train(20, 0).unwrap();
+    assert!(first > 0.0 && second(&mut learner) > 2.0 * first, "it is kept from call to call");
+    let base = learner.base().unwrap();
+    learner.restore(&base, 0.0).unwrap();
+    assert_eq!(second(&mut learner).to_bits(), 0);
+}
+
 /// Weights after some steps by a schedule, from a progress of the swarm on.
 fn scheduled(schedule: Schedule, optimizer: OptimizerSpec, progress: u64, steps: u32) -> Vec<f32> {
     let spec = LearnerSpec { schedule, ..spec(optimizer) };
@@ -117,10 +142,11 @@ fn scheduled(schedule: Schedule, optimizer: OptimizerSpec, progress: u64, steps:
 fn the_rate_follows_the_progress_of_the_swarm_whoever_made_it() {
     let schedule = Schedule { warm_up_samples: 1000, curve: Curve::Cosine { total_samples: 9000, floor: 0.25 } };
     let unscheduled = |optimizer, steps| scheduled(Schedule::default(), optimizer, 0, steps);
-    for adam in [true, false] {
-        let optimizer = |learning_rate| match adam {
-            true => OptimizerSpec::Adam { learning_rate },
-            false => OptimizerSpec::Sgd { learning_rate, momentum: 0.9 },
+    for kind in optim::ALL {
+        let optimizer = |learning_rate| match kind.0 {
+            "adam" => OptimizerSpec::Adam { learning_rate },
+            "adam_common" => OptimizerSpec::AdamCommon { learning_rate },
+            _ => OptimizerSpec::Sgd { learning_rate, momentum: 0.9 },
         };
         let full = optimizer(0.004);
         // A peer whose first step falls into the middle of the warm-up, to its top, or behind the end of the fall: 32
@@ -195,14 +221,16 @@ fn a_batch_larger_than_the_shard_goes_round() {
 #[cfg(feature = "gpu")]
 #[test]
 fn the_gpu_trains_as_the_cpu_does() {
-    let Some(mut gpu) = on_gpu(ADAM) else { return };
-    let mut cpu = on_cpu(ADAM);
-    let losses = (gpu.train(20, 0).unwrap().mean_loss, cpu.train(20, 0).unwrap().mean_loss);
-    assert!((losses.0 - losses.1).abs() < 1e-4, "{losses:?}");
-    let worst = theta(&mut gpu).iter().zip(theta(&mut cpu)).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
-    assert!(worst < 1e-4, "after 20 steps: {worst}");
-    let shown = (gpu.evaluate(Weights::Local).unwrap(), cpu.evaluate(Weights::Local).unwrap());
-    assert!((shown.0.loss - shown.1.loss).abs() < 1e-3, "{shown:?}");
+    for optimizer in [ADAM, ADAM_COMMON] {
+        let Some(mut gpu) = on_gpu(optimizer) else { return };
+        let mut cpu = on_cpu(optimizer);
+        let losses = (gpu.train(20, 0).unwrap().mean_loss, cpu.train(20, 0).unwrap().mean_loss);
+        assert!((losses.0 - losses.1).abs() < 1e-4, "{losses:?}");
+        let worst = theta(&mut gpu).iter().zip(theta(&mut cpu)).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+        assert!(worst < 1e-4, "after 20 steps: {worst}");
+        let shown = (gpu.evaluate(Weights::Local).unwrap(), cpu.evaluate(Weights::Local).unwrap());
+        assert!((shown.0.loss - shown.1.loss).abs() < 1e-3, "{shown:?}");
+    }
 }
 
 #[cfg(feature = "gpu")]

@@ -1,8 +1,9 @@
-//! Optimizers: one dispatch over the flat parameter buffer, state on the device.
+//! Optimizers: a dispatch or two over the flat parameter buffer, state on the device.
 //!
 //! Add an optimizer: one file here, a variant of [`OptimizerSpec`], one line in [`ALL`].
 
 mod adam;
+mod adam_common;
 pub mod schedule;
 mod sgd;
 
@@ -10,11 +11,19 @@ use serde::{Deserialize, Serialize};
 
 use crate::engine::{Buffer, Executor, ExecutorError, Recording};
 use crate::kernels::adam::Adam;
+use crate::kernels::adam_common::AdamCommon;
+use crate::kernels::mean_square::MeanSquare;
 use crate::kernels::sgd::Sgd;
 
 /// Names of the optimizers, as in a job file, and one line about each.
-pub const ALL: &[(&str, &str)] =
-    &[("adam", "adaptive moments, beta 0.9 and 0.999"), ("sgd", "stochastic gradient descent with momentum")];
+pub const ALL: &[(&str, &str)] = &[
+    ("sgd", "stochastic gradient descent with momentum"),
+    (
+        "adam",
+        "adaptive moments, beta 0.9 and 0.999; fast where every peer sees the same kind of data, unsteady where not",
+    ),
+    ("adam_common", "adam with one second moment for all parameters: peers that see other classes do not drift apart"),
+];
 
 /// An optimizer as a job describes it.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -22,6 +31,11 @@ pub const ALL: &[(&str, &str)] =
 pub enum OptimizerSpec {
     /// See `kernels::adam`.
     Adam {
+        /// Step size.
+        learning_rate: f32,
+    },
+    /// See [`adam_common`].
+    AdamCommon {
         /// Step size.
         learning_rate: f32,
     },
@@ -55,6 +69,7 @@ impl OptimizerSpec {
     pub fn build(self, executor: &mut dyn Executor, parameters: usize) -> Result<Optimizer, ExecutorError> {
         let count = match self {
             Self::Adam { .. } => adam::MOMENTS,
+            Self::AdamCommon { .. } => adam_common::MOMENTS,
             Self::Sgd { .. } => sgd::MOMENTS,
         };
         let moments = (0..count).map(|_| executor.allocate(parameters)).collect::<Result<_, _>>()?;
@@ -67,27 +82,34 @@ impl Optimizer {
     #[must_use]
     pub fn betas(&self) -> Betas {
         match self.spec {
-            OptimizerSpec::Adam { .. } => adam::BETAS,
+            OptimizerSpec::Adam { .. } | OptimizerSpec::AdamCommon { .. } => adam::BETAS,
             OptimizerSpec::Sgd { .. } => Betas(0.0, 0.0),
         }
     }
 
-    /// Appends one step: one dispatch, whose words are [`Optimizer::words`] of 1.
+    /// Appends one step. The words of its last dispatch are [`Optimizer::words`] of 1.
     pub fn step(&self, recording: &mut Recording, theta: Buffer, gradient: Buffer, state: Buffer) {
         let words = self.words(1.0);
         match self.spec {
             OptimizerSpec::Adam { .. } => {
                 recording.push(&Adam, &[theta, gradient, self.moments[0], self.moments[1], state], &words);
             }
+            OptimizerSpec::AdamCommon { .. } => {
+                recording.push(&MeanSquare, &[gradient, state], &adam_common::moment_words(self.parameters));
+                recording.push(&AdamCommon, &[theta, gradient, self.moments[0], state], &words);
+            }
             OptimizerSpec::Sgd { .. } => recording.push(&Sgd, &[theta, gradient, self.moments[0]], &words),
         }
     }
 
-    /// Words of its dispatch at that share of the learning rate.
+    /// Words of its last dispatch at that share of the learning rate.
     #[must_use]
     pub fn words(&self, share: f32) -> Vec<u32> {
         match self.spec {
             OptimizerSpec::Adam { learning_rate } => adam::words(self.parameters, share * learning_rate).to_vec(),
+            OptimizerSpec::AdamCommon { learning_rate } => {
+                adam_common::words(self.parameters, share * learning_rate).to_vec()
+            }
             OptimizerSpec::Sgd { learning_rate, momentum } => {
                 sgd::words(self.parameters, share * learning_rate, momentum).to_vec()
             }

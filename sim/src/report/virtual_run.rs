@@ -386,16 +386,21 @@ impl VirtualReport {
     }
 
     fn judge(&self, expect: &Expect, names: &[String]) -> Vec<Verdict> {
-        let reference = expect.relative_to.as_ref().or(expect.ratio_to.as_ref());
         let about: Vec<&String> = match &expect.variant {
             Some(name) => names.iter().filter(|other| *other == name).collect(),
-            None => names.iter().filter(|name| Some(*name) != reference).collect(),
+            None => names.iter().filter(|name| expect.references().all(|other| other != *name)).collect(),
         };
         let value = |run: &VirtualRun| -> Option<f64> {
             let found = run.metric(&expect.metric)?;
-            let Some(reference) = reference else { return Some(found) };
-            let other = self.of_variant(reference).find(|other| other.seed == run.seed)?.metric(&expect.metric)?;
-            Some(if expect.ratio_to.is_some() { found / other } else { found - other })
+            let of = |reference: &str| {
+                self.of_variant(reference).find(|other| other.seed == run.seed)?.metric(&expect.metric)
+            };
+            Some(match (&expect.relative_to, &expect.ratio_to, &expect.gap) {
+                (Some(other), ..) => found - of(other)?,
+                (_, Some(other), _) => found / of(other)?,
+                (.., Some([from, to])) => (found - of(from)?) / (of(to)? - of(from)?),
+                _ => found,
+            })
         };
         about
             .into_iter()
@@ -440,6 +445,16 @@ mod tests {
         assert!(report("metric = \"accuracy_mean\"\nvariant = \"clean\"\nat_least = 0.8\nevery_seed = true").holds);
         assert!(!report("metric = \"steps_to_target\"\nat_most = 1.0").holds, "no seed has it");
         assert!(!report("metric = \"nonsense\"\nat_most = 1.0").holds);
+        // 0.01 of 0.1, and nothing of a gap of nothing.
+        let gap = report("metric = \"accuracy_mean\"\nvariant = \"hurt\"\ngap = [\"low\", \"clean\"]\nat_least = 0.4");
+        assert!(!gap.holds, "no such variant");
+        let mut runs = runs.clone();
+        runs.extend([run("low", 0, 0.8), run("low", 1, 0.75)]);
+        let mut report = VirtualReport { runs, ..VirtualReport::default() };
+        let gap = "metric = \"accuracy_mean\"\ngap = [\"low\", \"clean\"]";
+        report.derive(&[expect(&format!("{gap}\nat_least = 0.64")), expect(&format!("{gap}\nat_least = 0.66"))]);
+        let holds: Vec<_> = report.verdicts.iter().map(|verdict| (verdict.variant.as_str(), verdict.holds)).collect();
+        assert_eq!(holds, [("hurt", true), ("hurt", false)], "0.9 and 0.4 of the way: 0.65");
     }
 
     #[test]

@@ -185,11 +185,7 @@ fn describe(report: &VirtualReport, args: &SimArgs) -> String {
     }
     for verdict in &report.verdicts {
         let expect = &verdict.expect;
-        let reference = match (&expect.relative_to, &expect.ratio_to) {
-            (Some(other), _) => format!(" less that of {other}"),
-            (_, Some(other)) => format!(" over that of {other}"),
-            _ => String::new(),
-        };
+        let reference = expect.against();
         let bound = [(">=", expect.at_least), ("<=", expect.at_most)]
             .iter()
             .filter_map(|(sign, bound)| bound.map(|bound| format!("{sign} {bound}")))

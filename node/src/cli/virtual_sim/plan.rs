@@ -70,6 +70,10 @@ impl Plans {
             job.swarm.key = None;
             found.push(Variant { name, scenario, job });
         }
+        let names: Vec<&str> = found.iter().map(|variant| variant.name.as_str()).collect();
+        for variant in &found {
+            variant.scenario.check_expectations(&names).map_err(|error| fail(&error))?;
+        }
         let first = &found[0].scenario;
         let (name, about, seeds) = (first.name.clone(), first.about.clone(), first.seeds.max(1));
         let plans = Self { name, about, seeds, variants: found, datasets: Mutex::default() };

@@ -33,6 +33,10 @@ fn every_rule_has_its_name_in_a_job() {
         let found = job(&format!("[gossip]\npartner_distance = \"{}\"", distance.name())).unwrap().partner_distance;
         assert_eq!(found, distance);
     }
+    for (name, _) in optim::ALL {
+        let found = job(&format!("[optimizer]\nkind = \"{name}\"")).unwrap().optimizer;
+        assert_eq!(found.name(), *name);
+    }
     let error = RawJob::parse("[gossip]\npartner = \"unifrom\"", "test").unwrap_err();
     assert_eq!(error.hint.as_deref(), Some("did you mean `uniform`?"));
     let template = super::super::template("demo", None);
@@ -41,6 +45,7 @@ fn every_rule_has_its_name_in_a_job() {
         .map(|rule| rule.name())
         .chain(["drift", "plateau", "adaptive", "round_trip"])
         .chain(codec::ALL.iter().map(|codec| codec.name()))
+        .chain(optim::ALL.iter().map(|(name, _)| *name))
     {
         assert!(template.contains(&format!("#   {name} ")), "{name} is not explained");
     }
@@ -108,6 +113,7 @@ fn every_shared_value_changes_the_run() {
         "[data]\nbatch = 17",
         "[data]\npath = \"x\"",
         "[optimizer]\nkind = \"adam\"",
+        "[optimizer]\nkind = \"adam_common\"",
         "[optimizer]\nkind = \"sgd\"\nmomentum = 0.5",
         "[optimizer]\nlearning_rate = 0.004",
         "[optimizer]\nwarm_up_samples = 100",
@@ -162,8 +168,9 @@ fn values_out_of_range_are_named_with_their_limit() {
         ("[optimizer]\nlearning_rate = nan", "--lr"),
         ("[optimizer]\nlearning_rate = inf", "--lr"),
         ("[optimizer]\nkind = \"adam\"\nmomentum = 0.9", "optimizer.momentum"),
+        ("[optimizer]\nkind = \"adam_common\"\nmomentum = 0.9", "belongs to sgd"),
         ("[optimizer]\nkind = \"sgd\"\nmomentum = 1.0", "optimizer.momentum"),
-        ("[optimizer]\nkind = \"lion\"", "no such optimizer"),
+        ("[optimizer]\nkind = \"lion\"", "`sgd` or `adam` or `adam_common`"),
         ("[optimizer]\nschedule = \"linear\"", "`constant` or `cosine`"),
         ("[optimizer]\nschedule = \"cosine\"", "total_samples = N"),
         ("[optimizer]\nschedule = \"cosine\"\ntotal_samples = 0", "above warm_up_samples (0)"),
