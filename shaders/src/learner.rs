@@ -15,6 +15,7 @@ use rand_chacha::rand_core::SeedableRng as _;
 
 use crate::data::Dataset;
 use crate::data::split::shuffle;
+use crate::engine::plan::Draft;
 use crate::engine::{Buffer, DeviceInfo, Executor, ExecutorError, Prepared, Recording};
 use crate::kernels::advance::{Advance, STATE_LOSS, STATE_POWER_1, STATE_WORDS};
 use crate::kernels::gather::Gather;
@@ -22,14 +23,16 @@ use crate::kernels::residual::Residual;
 use crate::kernels::scatter_add::ScatterAdd;
 use crate::kernels::word;
 use crate::models::ModelSpec;
-use crate::models::mlp::{Mlp, Workspace};
+use crate::models::network::{Inputs, Network};
 use crate::optim::schedule::Schedule;
 use crate::optim::{Optimizer, OptimizerSpec};
 
 /// Steps whose batches are uploaded at once.
 const ORDER_STEPS_MAX: usize = 256;
-/// Rows of a batch of the test split.
-const EVALUATION_ROWS_MAX: usize = 1024;
+/// Samples of a batch of the test split.
+const EVALUATION_SAMPLES_MAX: usize = 1024;
+/// Words of the widest value of such a batch: 16 MiB.
+const EVALUATION_WORDS_MAX: usize = 4 << 20;
 
 /// What to train, and on what.
 #[derive(Clone, Debug)]
@@ -55,7 +58,7 @@ pub struct LearnerSpec {
 /// See the module.
 pub struct TrainingLearner {
     executor: Box<dyn Executor>,
-    model: Mlp,
+    model: Network,
     optimizer: Optimizer,
     schedule: Schedule,
     /// Share of the learning rate that `step` was last given.
@@ -103,7 +106,7 @@ struct Step {
 #[derive(Debug)]
 struct EvaluationPass {
     weights: Buffer,
-    workspace: Workspace,
+    inputs: Inputs,
     pass: Prepared,
 }
 
@@ -154,7 +157,8 @@ impl TrainingLearner {
     /// [`LearnerError::Device`] when the device has no room for it or refuses a kernel.
     pub fn new(spec: LearnerSpec, mut executor: Box<dyn Executor>) -> Result<Self, LearnerError> {
         let LearnerSpec { model, optimizer, schedule, batch, init_seed, order_seed, shard, dataset } = spec;
-        let model = model.build(dataset.features(), dataset.classes);
+        let model =
+            model.build(&dataset.shape, dataset.classes).map_err(|error| LearnerError::Device(error.to_string()))?;
         let d = model.parameters();
         let on = executor.as_mut();
         let base = model.initial_base(init_seed);
@@ -167,8 +171,8 @@ impl TrainingLearner {
             order: on.allocate(ORDER_STEPS_MAX * batch)?,
         };
         let optimizer = optimizer.build(on, d)?;
-        let workspace = model.workspace(on, batch, true)?;
-        let step = record_step(on, &model, &optimizer, &dataset, &buffers, &workspace)?;
+        let inputs = model.inputs(on, batch)?;
+        let step = record_step(on, &model, &optimizer, &dataset, &buffers, &inputs)?;
         let evaluation = EvaluationPass::new(on, &model, &dataset)?;
         let mut residual = Recording::default();
         residual.push(&Residual, &[buffers.theta, buffers.base, buffers.unsaid], &[d as u32]);
@@ -279,40 +283,41 @@ impl TrainingLearner {
 }
 
 impl EvaluationPass {
-    fn new(on: &mut dyn Executor, model: &Mlp, dataset: &Dataset) -> Result<Self, LearnerError> {
+    fn new(on: &mut dyn Executor, model: &Network, dataset: &Dataset) -> Result<Self, LearnerError> {
         let weights = on.allocate(model.parameters())?;
-        let rows = dataset.test.len().min(EVALUATION_ROWS_MAX);
-        let workspace = model.workspace(on, rows, false)?;
-        let mut recording = Recording::default();
-        model.forward(&mut recording, weights, &workspace);
+        let most = (EVALUATION_WORDS_MAX / model.widest()).clamp(1, EVALUATION_SAMPLES_MAX);
+        let inputs = model.inputs(on, dataset.test.len().min(most))?;
+        let mut draft = Draft::default();
+        model.forward(&mut draft, weights, &inputs, None);
+        let recording = draft.place(on)?;
         let pass = on.prepare(recording)?;
-        Ok(Self { weights, workspace, pass })
+        Ok(Self { weights, inputs, pass })
     }
 }
 
 /// One optimizer step, from the choice of the batch to the bookkeeping.
 fn record_step(
     on: &mut dyn Executor,
-    model: &Mlp,
+    model: &Network,
     optimizer: &Optimizer,
     dataset: &Dataset,
     buffers: &DeviceState,
-    workspace: &Workspace,
+    inputs: &Inputs,
 ) -> Result<Step, LearnerError> {
     let DeviceState { theta, state, order, .. } = *buffers;
     let features = upload(on, bytemuck::cast_slice(&dataset.train.features))?;
     let labels = upload(on, &dataset.train.labels)?;
     let gradient = on.allocate(model.parameters())?;
-    let mut step = Recording::default();
-    let rows = workspace.rows as u32;
-    let sources = [features, labels, order, state, workspace.x, workspace.labels];
-    step.push(&Gather, &sources, &[rows, dataset.features() as u32]);
-    model.forward(&mut step, theta, workspace);
-    model.backward(&mut step, theta, gradient, workspace);
+    let mut step = Draft::default();
+    let sources = [features, labels, order, state, inputs.x, inputs.labels];
+    step.push(&Gather, &sources, &[inputs.samples as u32, dataset.features() as u32]);
+    let tape = model.forward(&mut step, theta, inputs, Some(state));
+    model.backward(&mut step, theta, gradient, &tape);
     optimizer.step(&mut step, theta, gradient, state);
-    let position = step.dispatches.len() - 1;
-    let betas = optimizer.betas();
-    step.push(&Advance, &[state, workspace.results], &[rows, word(betas.0), word(betas.1)]);
+    let position = step.len() - 1;
+    let (rows, betas) = (inputs.samples * model.rows(), optimizer.betas());
+    step.push(&Advance, &[state, inputs.results], &[rows as u32, word(betas.0), word(betas.1)]);
+    let step = step.place(on)?;
     Ok(Step { pass: on.prepare(step)?, optimizer: position })
 }
 
@@ -346,7 +351,8 @@ impl Learner for TrainingLearner {
             left -= now;
         }
         let samples = u64::from(steps) * self.batch as u64;
-        Ok(Trained { steps, samples, mean_loss: (loss / samples.max(1) as f64) as f32 })
+        let rows = samples * self.model.rows() as u64;
+        Ok(Trained { steps, samples, mean_loss: (loss / rows.max(1) as f64) as f32 })
     }
 
     fn take_delta(
@@ -417,21 +423,23 @@ impl Learner for TrainingLearner {
         }
         self.executor.write(self.evaluation.weights, 0, &self.words)?;
         let dataset = Arc::clone(&self.dataset);
-        let (rows, features) = (self.evaluation.workspace.rows, dataset.features());
+        let (most, features) = (self.evaluation.inputs.samples, dataset.features());
         let (mut loss, mut correct) = (0.0f64, 0u64);
-        for (pixels, labels) in dataset.test.features.chunks(rows * features).zip(dataset.test.labels.chunks(rows)) {
+        for (samples, labels) in dataset.test.features.chunks(most * features).zip(dataset.test.labels.chunks(most)) {
             // The last batch may be short; what the rows behind it say is not looked at.
-            self.executor.write(self.evaluation.workspace.x, 0, bytemuck::cast_slice(pixels))?;
-            self.executor.write(self.evaluation.workspace.labels, 0, labels)?;
+            self.executor.write(self.evaluation.inputs.x, 0, bytemuck::cast_slice(samples))?;
+            self.executor.write(self.evaluation.inputs.labels, 0, labels)?;
             self.executor.run(self.evaluation.pass, 1)?;
-            self.executor.read(self.evaluation.workspace.results, 2 * labels.len(), &mut self.words)?;
+            let rows = labels.len() * self.model.rows();
+            self.executor.read(self.evaluation.inputs.results, 2 * rows, &mut self.words)?;
             for row in self.words.as_chunks::<2>().0 {
                 loss += f64::from(f32::from_bits(row[0]));
                 correct += u64::from(row[1]);
             }
         }
         let samples = dataset.test.len() as u64;
-        let share = |value: f64| (value / samples.max(1) as f64) as f32;
+        let rows = (samples * self.model.rows() as u64).max(1);
+        let share = |value: f64| (value / rows as f64) as f32;
         Ok(Evaluation { loss: share(loss), accuracy: share(correct as f64), samples })
     }
 

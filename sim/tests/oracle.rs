@@ -68,6 +68,7 @@ fn swarm(dataset: &Arc<Dataset>, optimizer: OptimizerSpec, peers: u32, mode: Mod
     };
     let task = Task::Train {
         model: model(),
+        schema: model().schema(&dataset.shape, dataset.classes).unwrap(),
         optimizer,
         schedule: Schedule::default(),
         batch: SHARD as usize,

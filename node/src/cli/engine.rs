@@ -4,14 +4,14 @@ use std::sync::Arc;
 
 use protocol::learner::Learner;
 use protocol::log::Context;
+use protocol::schema::Schema;
 use shaders::data::{self, Dataset};
 use shaders::engine::{self, DeviceChoice, DeviceError, Executor};
-use shaders::models::ModelSpec;
 use shaders::optim::OptimizerSpec;
 use shaders::{LearnerSpec, TrainingLearner};
 use sim::virtual_swarm::Task;
 
-use crate::config::{Data, Job, Model, OptimizerKind};
+use crate::config::{Data, Job, OptimizerKind};
 use crate::driver::MakeLearner;
 use crate::error::{Error, Kind};
 
@@ -40,7 +40,7 @@ pub(super) fn shape(job: &Job) -> Result<Shape, Error> {
     let dataset = load(&job.data)?;
     split(job, &dataset)?;
     Ok(Shape {
-        parameters: model(job).schema(dataset.features(), dataset.classes).parameters(),
+        parameters: schema(job, &dataset)?.parameters(),
         training_samples: dataset.train.len(),
         test_samples: dataset.test.len(),
     })
@@ -50,11 +50,11 @@ pub(super) fn shape(job: &Job) -> Result<Shape, Error> {
 pub(super) fn build(job: &Job, device: &str, shard: u32, order_seed: u64) -> Result<Engine, Error> {
     let dataset = Arc::new(load(&job.data)?);
     let shard = split(job, &dataset)?.into_iter().nth(shard as usize).unwrap_or_default();
-    let schema = model(job).schema(dataset.features(), dataset.classes);
+    let schema = schema(job, &dataset)?;
     let executor = open(device)?;
     let info = executor.info().clone();
     let spec = LearnerSpec {
-        model: model(job),
+        model: job.model.clone(),
         optimizer: optimizer(job),
         schedule: job.schedule,
         batch: job.batch as usize,
@@ -82,7 +82,8 @@ pub(super) fn build(job: &Job, device: &str, shard: u32, order_seed: u64) -> Res
 /// What the virtual peers of a job compute.
 pub(super) fn task(job: &Job, dataset: Arc<Dataset>) -> Result<Task, Error> {
     Ok(Task::Train {
-        model: model(job),
+        model: job.model.clone(),
+        schema: schema(job, &dataset)?,
         optimizer: optimizer(job),
         schedule: job.schedule,
         batch: job.batch as usize,
@@ -119,10 +120,9 @@ fn open(device: &str) -> Result<Box<dyn Executor>, Error> {
     })
 }
 
-fn model(job: &Job) -> ModelSpec {
-    match &job.model {
-        Model::Mlp { hidden } => ModelSpec::Mlp { hidden: hidden.clone() },
-    }
+/// Names and shapes of the parameters of a job's model on these data.
+fn schema(job: &Job, dataset: &Dataset) -> Result<Schema, Error> {
+    job.model.schema(&dataset.shape, dataset.classes).map_err(|error| Error::new(Kind::Input, error))
 }
 
 fn optimizer(job: &Job) -> OptimizerSpec {

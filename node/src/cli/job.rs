@@ -12,9 +12,9 @@ use shaders::optim::schedule::Curve;
 
 use super::args::{JobCommand, JobFileArgs, JobInitArgs};
 use super::engine;
-use crate::config::job::list;
+use crate::config::model;
 use crate::config::raw::exposed_mode;
-use crate::config::{Data, Job, Model, OptimizerKind, RawJob, template};
+use crate::config::{Data, Job, OptimizerKind, RawJob, template};
 use crate::error::{Error, Kind};
 
 pub(super) fn run(command: &JobCommand) -> Result<(), Error> {
@@ -108,7 +108,6 @@ pub(super) fn to_toml(job: &Job, key: Option<SwarmKey>) -> String {
         (None, Some(_)) => "# key: set, not shown\n".into(),
         (None, None) => "# no key: open\n".into(),
     };
-    let Model::Mlp { hidden } = &job.model;
     let source = match &job.data {
         Data::Embedded(set) => format!("set = {}", quoted(set)),
         Data::Folder(path) => format!("path = {}", quoted(&path.to_string_lossy())),
@@ -134,7 +133,7 @@ pub(super) fn to_toml(job: &Job, key: Option<SwarmKey>) -> String {
     let allow = if allow.is_empty() { String::new() } else { format!("allow = [{}]\n", allow.join(", ")) };
     let epochs = job.epochs.map_or_else(|| "# epochs: until stopped\n".into(), |epochs| format!("epochs = {epochs}\n"));
     format!(
-        "[swarm]\nname = {name}\n{key}\n[model]\nkind = \"mlp\"\nhidden = [{hidden}]\n\n\
+        "[swarm]\nname = {name}\n{key}\n{model}\n\
          [data]\n{source}\nsplit = \"{split}\"\nshards = {shards}\nbatch = {batch}\n\n\
          [optimizer]\nkind = \"{optimizer}\"\nlearning_rate = {rate:?}\n{momentum}\
          schedule = \"{schedule}\"\nwarm_up_samples = {warm_up}\n{length}\n\
@@ -144,7 +143,7 @@ pub(super) fn to_toml(job: &Job, key: Option<SwarmKey>) -> String {
          [trust]\nenabled = {trust}\nprobation = {probation}\n{allow}\n\
          [training]\n{epochs}seed = {seed}\n",
         name = quoted(&job.name),
-        hidden = list(hidden),
+        model = model::to_toml(&job.model),
         split = job.split,
         shards = job.shards,
         batch = job.batch,
@@ -190,6 +189,8 @@ mod tests {
             "",
             "[gossip]\ngroups = 8",
             "[optimizer]\nkind = \"sgd\"\nlearning_rate = 1e-9",
+            "[model]\nkind = \"cnn\"",
+            "[model]\nkind = \"cnn\"\nchannels = [4, 8]\nresidual_blocks = 1\nhidden = [9]",
             "[optimizer]\nwarm_up_samples = 500",
             "[optimizer]\nschedule = \"cosine\"\ntotal_samples = 9000\nwarm_up_samples = 500\nfloor = 0.3",
             "[data]\nsplit = \"dirichlet:0.1\"\n[training]\nepochs = 3\nseed = 9",

@@ -17,16 +17,14 @@ use protocol::trust::Limits;
 use protocol::trust::admission::SwarmKey;
 use protocol::{partner, trigger};
 use shaders::data::split::{self, SplitError, SplitRule};
+use shaders::models::ModelSpec;
 use shaders::optim;
 use shaders::optim::schedule::{self, Curve, Schedule};
 
+use super::model;
 use super::raw::{RawJob, RawOptimizer};
 use crate::error::{Error, Kind};
 
-/// Most hidden layers.
-pub const HIDDEN_LAYERS_MAX: usize = 16;
-/// Widest hidden layer.
-pub const HIDDEN_WIDTH_MAX: u32 = 8192;
 /// Most samples a step.
 pub const BATCH_MAX: u32 = 65_536;
 /// Most shards, and so most peers with data of their own.
@@ -70,7 +68,7 @@ pub struct Job {
     /// Who knows it may join; `None`: everybody.
     pub key: Option<SwarmKey>,
     /// What is trained.
-    pub model: Model,
+    pub model: ModelSpec,
     /// On what.
     pub data: Data,
     /// How the training samples are split.
@@ -125,16 +123,6 @@ pub struct Job {
     pub epochs: Option<u32>,
     /// Of the split and of the order of samples.
     pub seed: u64,
-}
-
-/// What is trained.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Model {
-    /// A multi-layer perceptron with these hidden widths.
-    Mlp {
-        /// Outermost first.
-        hidden: Vec<u32>,
-    },
 }
 
 /// Where the samples come from.
@@ -193,7 +181,7 @@ impl Job {
         Ok(Self {
             name: name(raw.swarm.name.unwrap_or_default())?,
             key: raw.swarm.key.as_deref().map(key).transpose()?,
-            model: model(raw.model.kind.as_deref(), raw.model.hidden.unwrap_or_default())?,
+            model: model::model(raw.model)?,
             data: data(raw.data.set, raw.data.path)?,
             split: split(raw.data.split.as_deref().unwrap_or("iid"))?,
             shards: within("data.shards", raw.data.shards.unwrap_or(1), 1, SHARDS_MAX)?,
@@ -272,12 +260,7 @@ impl Job {
             let _ = writeln!(text, "{key}={value}");
         };
         line("swarm.name", &self.name);
-        match &self.model {
-            Model::Mlp { hidden } => {
-                line("model.kind", &"mlp");
-                line("model.hidden", &list(hidden));
-            }
-        }
+        model::canonical(&self.model, &mut line);
         line(
             "data.set",
             &match &self.data {
@@ -468,12 +451,12 @@ fn flag(key: &str) -> Option<&'static str> {
     })
 }
 
-fn invalid(key: &str, value: &str, why: &str) -> Error {
+pub(super) fn invalid(key: &str, value: &str, why: &str) -> Error {
     let named = flag(key).map_or_else(|| key.to_owned(), |flag| format!("{key} ({flag})"));
     Error::new(Kind::Input, format!("{named} = {value}: {why}"))
 }
 
-fn within(key: &str, value: u32, low: u32, high: u32) -> Result<u32, Error> {
+pub(super) fn within(key: &str, value: u32, low: u32, high: u32) -> Result<u32, Error> {
     if (low..=high).contains(&value) {
         return Ok(value);
     }
@@ -530,21 +513,6 @@ fn seed(seed: u64) -> Result<u64, Error> {
         return Ok(seed);
     }
     Err(invalid("training.seed", &seed.to_string(), &format!("must be at most {}", i64::MAX)))
-}
-
-fn model(kind: Option<&str>, hidden: Vec<u32>) -> Result<Model, Error> {
-    match kind {
-        Some("mlp") | None => {}
-        Some(other) => return Err(invalid("model.kind", &format!("{other:?}"), "no such model").hint("`mlp`")),
-    }
-    if hidden.len() > HIDDEN_LAYERS_MAX {
-        let found = format!("{} layers", hidden.len());
-        return Err(invalid("model.hidden", &found, &format!("at most {HIDDEN_LAYERS_MAX}")));
-    }
-    for &width in &hidden {
-        within("model.hidden", width, 1, HIDDEN_WIDTH_MAX)?;
-    }
-    Ok(Model::Mlp { hidden })
 }
 
 fn data(set: Option<String>, path: Option<PathBuf>) -> Result<Data, Error> {

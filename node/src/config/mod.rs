@@ -5,9 +5,10 @@
 //! hash is the name of the run.
 
 pub mod job;
+pub mod model;
 pub mod raw;
 mod template;
 
-pub use job::{Data, Job, Model, OptimizerKind};
+pub use job::{Data, Job, OptimizerKind};
 pub use raw::RawJob;
 pub use template::template;

@@ -44,10 +44,14 @@ layers! {
     }
     /// `[model]`
     RawModel {
-        /// `mlp`
+        /// `mlp` or `cnn`
         kind: String,
         /// Widths of the hidden layers.
         hidden: Vec<u32>,
+        /// Of cnn: channels of each stage.
+        channels: Vec<u32>,
+        /// Of cnn: residual blocks of each stage.
+        residual_blocks: u32,
     }
     /// `[data]`
     RawData {
@@ -211,6 +215,11 @@ impl RawJob {
         if self.data.set.is_some() || self.data.path.is_some() {
             (data_below.set, data_below.path) = (None, None);
         }
+        // Another kind of model has nothing of the one below.
+        let mut model_below = below.model;
+        if self.model.kind.as_ref().is_some_and(|kind| Some(kind) != model_below.kind.as_ref()) {
+            model_below = RawModel::default();
+        }
         // Step size and momentum belong to an optimizer: another kind does not inherit them.
         let mut optimizer_below = below.optimizer;
         if self.optimizer.kind.as_ref().is_some_and(|kind| Some(kind) != optimizer_below.kind.as_ref()) {
@@ -237,7 +246,7 @@ impl RawJob {
         }
         Self {
             swarm: self.swarm.over(below.swarm),
-            model: self.model.over(below.model),
+            model: self.model.over(model_below),
             data: self.data.over(data_below),
             optimizer: self.optimizer.over(optimizer_below),
             gossip: self.gossip.over(gossip_below),

@@ -3,6 +3,7 @@
 use protocol::config::{Distance, Gossip, Mode};
 use protocol::trust::admission::SwarmKey;
 use protocol::{codec, merge, partner, trigger};
+use shaders::models;
 use shaders::optim::{self, schedule};
 
 /// Names and what they mean, a comment line each.
@@ -29,6 +30,7 @@ pub fn template(name: &str, key: Option<SwarmKey>) -> String {
     let distances = choices(Distance::ALL.iter().map(|distance| (distance.name(), distance.about())));
     let triggers = choices(trigger::ALL.iter().map(|trigger| (trigger.name(), trigger.about())));
     let optimizers = choices(optim::ALL.iter().copied());
+    let kinds = choices(models::ALL.iter().copied());
     let schedules = choices(schedule::ALL.iter().copied());
     format!(
         r#"# A starling job: what a swarm trains, and who may take part.
@@ -42,9 +44,13 @@ name = "{name}"
 {key}
 
 [model]
-kind = "mlp"
-# Widths of the hidden layers.
+# What is trained:
+{kinds}kind = "mlp"
+# Widths of the hidden layers. Of cnn, those behind the stages: none, where nothing is said.
 hidden = [64, 64]
+# Of cnn: channels of each stage, and residual blocks of each; 0 for convolutions and pools only.
+# channels = [16, 32]
+# residual_blocks = 0
 
 [data]
 # An embedded set, or instead of it  path = "FOLDER"  with the four idx files of MNIST, each plain or as .gz:

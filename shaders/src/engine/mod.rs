@@ -7,6 +7,7 @@ pub mod cpu;
 mod device;
 #[cfg(feature = "gpu")]
 pub mod gpu;
+pub mod plan;
 
 pub use device::{DeviceChoice, DeviceError, DeviceInfo, adapters, open};
 

@@ -6,20 +6,40 @@
 //!
 //! Add a kernel: one folder and one line in [`ALL`]. The tests loop over [`ALL`].
 
+pub mod accumulate;
+mod activation;
+pub mod activation_backward;
+pub mod activation_forward;
 pub mod adam;
 pub mod adam_common;
+pub mod add;
 pub mod advance;
+pub mod average_pool_backward;
+pub mod average_pool_forward;
+pub mod conv2d_backward_input;
+pub mod conv2d_backward_weight;
+pub mod conv2d_forward;
 pub mod gather;
+mod groups;
 pub mod linear_backward_input;
 pub mod linear_backward_weight;
 pub mod linear_forward;
 pub mod matmul;
+pub mod max_pool_backward;
+pub mod max_pool_forward;
 pub mod mean_square;
+pub mod norm_backward_input;
+pub mod norm_backward_statistics;
+pub mod norm_backward_weight;
+pub mod norm_forward;
+pub mod norm_statistics;
+mod patches;
 pub mod relu_backward;
 pub mod residual;
 pub mod scatter_add;
 pub mod sgd;
 pub mod softmax_cross_entropy;
+pub mod sum_slices;
 
 use std::fmt::Debug;
 
@@ -38,12 +58,29 @@ pub const ALL: &[&dyn Kernel] = &[
     &advance::Advance,
     &scatter_add::ScatterAdd,
     &residual::Residual,
+    &accumulate::Accumulate,
+    &activation_forward::ActivationForward,
+    &activation_backward::ActivationBackward,
+    &conv2d_forward::Conv2dForward,
+    &conv2d_backward_input::Conv2dBackwardInput,
+    &conv2d_backward_weight::Conv2dBackwardWeight,
+    &sum_slices::SumSlices,
+    &max_pool_forward::MaxPoolForward,
+    &max_pool_backward::MaxPoolBackward,
+    &average_pool_forward::AveragePoolForward,
+    &average_pool_backward::AveragePoolBackward,
+    &add::Add,
+    &norm_statistics::NormStatistics,
+    &norm_forward::NormForward,
+    &norm_backward_statistics::NormBackwardStatistics,
+    &norm_backward_input::NormBackwardInput,
+    &norm_backward_weight::NormBackwardWeight,
 ];
 
 /// Most arguments of a kernel: WebGPU grants eight storage buffers a stage, and the words take a uniform.
 pub const ARGUMENTS_MAX: usize = 8;
-/// Words of a dispatch: one uniform of 32 bytes.
-pub const WORDS: usize = 8;
+/// Words of a dispatch: one uniform of 64 bytes.
+pub const WORDS: usize = 16;
 /// Workgroups along x before a grid folds into y.
 pub const GROUPS_X_MAX: u32 = 32_768;
 
@@ -155,6 +192,35 @@ impl Argument<'_> {
             Self::Write(words) => words,
             Self::Read(_) => panic!("a kernel writes to an argument that it declared read only"),
         }
+    }
+}
+
+/// What follows a layer, number by number; as a word of a dispatch.
+///
+/// ```text
+/// relu(z) = max(0, z)        silu(z) = z / (1 + exp(-z))        (Elfwing et al. 2017, arXiv 1702.03118)
+/// gelu(z) = z / (1 + exp(-2 u)),  u = sqrt(2 / pi) (z + 0.044715 z^3)
+/// ```
+///
+/// GELU in its tanh form (Hendrycks and Gimpel, arXiv 1606.08415), written by exp: tanh overflows on some GPUs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Activation {
+    /// Nothing.
+    #[default]
+    None = 0,
+    /// Rectified linear unit.
+    Relu = 1,
+    /// Gaussian error linear unit.
+    Gelu = 2,
+    /// Sigmoid linear unit.
+    Silu = 3,
+}
+
+impl Activation {
+    /// Whether the backward pass needs z, and not only y.
+    #[must_use]
+    pub fn needs_input(self) -> bool {
+        matches!(self, Self::Gelu | Self::Silu)
     }
 }
 

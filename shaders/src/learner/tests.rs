@@ -7,6 +7,7 @@ use crate::data::embedded;
 use crate::data::split::SplitRule;
 use crate::engine::cpu::CpuExecutor;
 use crate::kernels::advance::STATE_SECOND;
+use crate::models::CnnSpec;
 use crate::optim;
 use crate::optim::schedule::Curve;
 
@@ -57,6 +58,37 @@ fn digits_are_learnt_by_every_optimizer() {
         let after = learner.evaluate(Weights::Local).unwrap();
         assert!(after.accuracy > 0.95, "{optimizer:?}: {after:?}");
         assert!(learner.evaluate(Weights::Base).unwrap().accuracy < 0.3, "nothing was said yet");
+    }
+}
+
+fn cnn(residual_blocks: u32) -> LearnerSpec {
+    let model = CnnSpec { channels: vec![8, 16], residual_blocks, hidden: vec![] };
+    LearnerSpec { model: ModelSpec::Cnn(model), ..spec(ADAM) }
+}
+
+#[test]
+fn digits_are_learnt_by_convolutions() {
+    for blocks in [0, 1] {
+        let mut learner = TrainingLearner::new(cnn(blocks), Box::new(CpuExecutor::new(None))).unwrap();
+        learner.train(500, 0).unwrap();
+        let after = learner.evaluate(Weights::Local).unwrap();
+        assert!(after.accuracy > 0.95, "{blocks} blocks: {after:?}");
+    }
+}
+
+#[cfg(feature = "gpu")]
+#[test]
+fn the_gpu_trains_convolutions_as_the_cpu_does() {
+    for blocks in [0, 1] {
+        let Some(gpu) = crate::kernels::tests::gpu() else { return };
+        // Not Adam: where a gradient is next to nothing, it goes a whole step by its sign.
+        let spec = LearnerSpec { optimizer: OptimizerSpec::Sgd { learning_rate: 0.05, momentum: 0.9 }, ..cnn(blocks) };
+        let mut gpu = TrainingLearner::new(spec.clone(), Box::new(gpu)).unwrap();
+        let mut cpu = TrainingLearner::new(spec, Box::new(CpuExecutor::new(None))).unwrap();
+        let (a, b) = (gpu.train(10, 0).unwrap().mean_loss, cpu.train(10, 0).unwrap().mean_loss);
+        assert!((a - b).abs() < 1e-4 * b, "{blocks} blocks: {a} and {b}");
+        let worst = theta(&mut gpu).iter().zip(theta(&mut cpu)).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+        assert!(worst < 1e-4, "{blocks} blocks: {worst}");
     }
 }
 
@@ -202,7 +234,9 @@ fn every_peer_of_a_run_starts_from_the_same_bits() {
     assert_eq!(a.base().unwrap(), b.base().unwrap());
     // Bits that other releases and machines start from: a change here splits every run.
     let hash = learner::base_hash(&a.base().unwrap());
-    assert_eq!(hash, learner::base_hash(&ModelSpec::Mlp { hidden: vec![64, 64] }.build(64, 10).initial_base([1; 32])));
+    let model = ModelSpec::Mlp { hidden: vec![64, 64] }.build(&[64], 10).unwrap();
+    assert_eq!(hash, learner::base_hash(&model.initial_base([1; 32])));
+    assert_eq!(hash.to_string(), "f61482ae064bae4b20b172933be96fb90506e4b1436dae60369bd3c8b0e1794f");
 }
 
 #[test]

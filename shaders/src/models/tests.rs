@@ -1,8 +1,10 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use super::*;
+use crate::engine::Executor;
 use crate::engine::cpu::CpuExecutor;
-use crate::engine::{Executor, Recording};
+use crate::engine::plan::Draft;
+use crate::kernels::advance::STATE_WORDS;
 
 const FEATURES: usize = 5;
 const CLASSES: usize = 3;
@@ -28,30 +30,38 @@ fn loss(theta: &[f64], x: &[f64], labels: &[u32]) -> f64 {
     values.chunks(CLASSES).zip(labels).map(row_loss).sum::<f64>() / ROWS as f64
 }
 
+/// Flat gradient of a network's mean loss on a batch, and the sum of the losses of its rows.
+fn gradient_and_loss(network: &Network, theta: &[f32], x: &[f32], labels: &[u32]) -> (Vec<f32>, f64) {
+    let on = &mut CpuExecutor::new(None);
+    let inputs = network.inputs(on, labels.len()).unwrap();
+    let [weights, gradient, state] = [theta.len(), theta.len(), STATE_WORDS].map(|words| on.allocate(words).unwrap());
+    on.write(weights, 0, bytemuck::cast_slice(theta)).unwrap();
+    on.write(inputs.x, 0, bytemuck::cast_slice(x)).unwrap();
+    on.write(inputs.labels, 0, labels).unwrap();
+    let mut draft = Draft::default();
+    let tape = network.forward(&mut draft, weights, &inputs, Some(state));
+    network.backward(&mut draft, weights, gradient, &tape);
+    let recording = draft.place(on).unwrap();
+    let prepared = on.prepare(recording).unwrap();
+    on.run(prepared, 1).unwrap();
+    let (mut found, mut rows) = (Vec::new(), Vec::new());
+    on.read(gradient, theta.len(), &mut found).unwrap();
+    on.read(inputs.results, 2 * labels.len() * network.rows(), &mut rows).unwrap();
+    let loss = rows.iter().step_by(2).map(|bits| f64::from(f32::from_bits(*bits))).sum();
+    (bytemuck::cast_slice(&found).to_vec(), loss)
+}
+
 /// Finite differences of every parameter, those in the middle of the graph among them: a backward kernel that forgets the
 /// gradient from above passes only as the last one.
 #[test]
 fn gradients_equal_finite_differences_in_every_layer() {
-    let model = ModelSpec::Mlp { hidden: vec![6, 4] }.build(FEATURES, CLASSES);
+    let model = ModelSpec::Mlp { hidden: vec![6, 4] }.build(&[FEATURES], CLASSES).unwrap();
     let base = model.initial_base([3; 32]);
     let theta: Vec<f32> =
         base.iter().enumerate().map(|(i, &b)| protocol::fixed::to_f32(b) + 0.01 * (i % 5) as f32).collect();
     let x: Vec<f32> = (0..ROWS * FEATURES).map(|i| ((i * 7 % 11) as f32 - 4.0) / 5.0).collect();
     let labels = [0, 2, 1, 2];
-
-    let mut executor = CpuExecutor::new(None);
-    let workspace = model.workspace(&mut executor, ROWS, true).unwrap();
-    let (weights, gradient) = (executor.allocate(theta.len()).unwrap(), executor.allocate(theta.len()).unwrap());
-    executor.write(weights, 0, bytemuck::cast_slice(&theta)).unwrap();
-    executor.write(workspace.x, 0, bytemuck::cast_slice(&x)).unwrap();
-    executor.write(workspace.labels, 0, &labels).unwrap();
-    let mut recording = Recording::default();
-    model.forward(&mut recording, weights, &workspace);
-    model.backward(&mut recording, weights, gradient, &workspace);
-    let prepared = executor.prepare(recording).unwrap();
-    executor.run(prepared, 1).unwrap();
-    let mut found = Vec::new();
-    executor.read(gradient, theta.len(), &mut found).unwrap();
+    let (found, _) = gradient_and_loss(&model, &theta, &x, &labels);
 
     let theta: Vec<f64> = theta.into_iter().map(f64::from).collect();
     let x: Vec<f64> = x.into_iter().map(f64::from).collect();
@@ -63,7 +73,7 @@ fn gradients_equal_finite_differences_in_every_layer() {
             loss(&theta, &x, &labels)
         };
         let expected = (at(1e-5) - at(-1e-5)) / 2e-5;
-        let found = f64::from(f32::from_bits(found[i]));
+        let found = f64::from(found[i]);
         assert!((found - expected).abs() < 1e-5, "parameter {i}: {found}, finite difference {expected}");
         nonzero += usize::from(expected.abs() > 1e-6);
     }
@@ -72,7 +82,7 @@ fn gradients_equal_finite_differences_in_every_layer() {
 
 #[test]
 fn schema_and_initial_weights_fit() {
-    let model = ModelSpec::Mlp { hidden: vec![64, 64] }.build(64, 10);
+    let model = ModelSpec::Mlp { hidden: vec![64, 64] }.build(&[8, 8], 10).unwrap();
     let schema = model.schema();
     assert_eq!(schema.parameters(), model.parameters());
     assert_eq!(model.parameters(), 64 * 64 + 64 + 64 * 64 + 64 + 640 + 10);
@@ -82,6 +92,65 @@ fn schema_and_initial_weights_fit() {
     assert_eq!(base.len(), model.parameters());
     assert_eq!(base, model.initial_base([1; 32]));
     assert_ne!(base, model.initial_base([2; 32]));
-    let linear = ModelSpec::Mlp { hidden: vec![] }.build(64, 10);
+    let linear = ModelSpec::Mlp { hidden: vec![] }.build(&[8, 8], 10).unwrap();
     assert_eq!(linear.parameters(), 650);
+}
+
+/// The flat gradient against differences of the loss along random directions: every layer of the graph has its part in each. In
+/// f32, so loosely; the goldens of `tests/` hold the same gradients to 1e-4 against PyTorch.
+fn assert_gradient(model: &ModelSpec, shape: &[usize], classes: usize, x: &[f32], labels: &[u32]) {
+    let network = model.build(shape, classes).unwrap();
+    let base = network.initial_base([5; 32]);
+    let theta: Vec<f32> = base
+        .iter()
+        .enumerate()
+        .map(|(i, &b)| protocol::fixed::to_f32(b) + 0.02 * ((i * 7 % 11) as f32 - 5.0))
+        .collect();
+    let (gradient, _) = gradient_and_loss(&network, &theta, x, labels);
+    let rows = (labels.len() * network.rows()) as f64;
+    let schema = network.schema();
+    let mut offset = 0;
+    for tensor in &schema.tensors {
+        let n = tensor.shape.iter().product::<u32>() as usize;
+        let own = &gradient[offset..offset + n];
+        let size = own.iter().map(|g| f64::from(*g).powi(2)).sum::<f64>().sqrt();
+        // Along the tensor's own gradient the loss rises by its length.
+        let step = 1e-3 / size.max(1e-9);
+        let at = |sign: f64| {
+            let mut theta = theta.clone();
+            for (theta, g) in theta[offset..offset + n].iter_mut().zip(own) {
+                *theta += (sign * step * f64::from(*g)) as f32;
+            }
+            gradient_and_loss(&network, &theta, x, labels).1 / rows
+        };
+        let slope = (at(1.0) - at(-1.0)) / (2.0 * step * size);
+        assert!(size > 1e-6, "{} has no gradient", tensor.name);
+        assert!((slope / size - 1.0).abs() < 0.06, "{}: length {size}, slope {slope}", tensor.name);
+        offset += n;
+    }
+}
+
+fn pictures(samples: usize, features: usize) -> Vec<f32> {
+    (0..samples * features).map(|i| ((i * 37 % 101) as f32 / 101.0 - 0.3).abs()).collect()
+}
+
+#[test]
+fn gradients_of_convolutional_networks_are_slopes() {
+    for (channels, residual_blocks, shape) in
+        [(vec![3, 5], 0, vec![9, 7]), (vec![8, 6], 2, vec![7, 6, 2]), (vec![4], 1, vec![5, 5])]
+    {
+        let spec = CnnSpec { channels, residual_blocks, hidden: vec![7] };
+        let x = pictures(6, shape.iter().product());
+        assert_gradient(&ModelSpec::Cnn(spec), &shape, 4, &x, &[0, 3, 1, 2, 2, 0]);
+    }
+}
+
+#[test]
+fn pictures_that_are_too_small_or_none_are_refused() {
+    let spec = ModelSpec::Cnn(CnnSpec { channels: vec![4, 4, 4], residual_blocks: 0, hidden: vec![] });
+    assert!(spec.build(&[8, 8], 10).is_ok());
+    for shape in [&[7, 8][..], &[64], &[1, 2, 3, 4]] {
+        let error = spec.build(shape, 10).unwrap_err().to_string();
+        assert!(error.contains("cnn") && error.contains("pictures"), "{error}");
+    }
 }

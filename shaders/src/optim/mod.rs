@@ -9,7 +9,8 @@ mod sgd;
 
 use serde::{Deserialize, Serialize};
 
-use crate::engine::{Buffer, Executor, ExecutorError, Recording};
+use crate::engine::plan::Draft;
+use crate::engine::{Buffer, Executor, ExecutorError};
 use crate::kernels::adam::Adam;
 use crate::kernels::adam_common::AdamCommon;
 use crate::kernels::mean_square::MeanSquare;
@@ -88,17 +89,17 @@ impl Optimizer {
     }
 
     /// Appends one step. The words of its last dispatch are [`Optimizer::words`] of 1.
-    pub fn step(&self, recording: &mut Recording, theta: Buffer, gradient: Buffer, state: Buffer) {
+    pub fn step(&self, draft: &mut Draft, theta: Buffer, gradient: Buffer, state: Buffer) {
         let words = self.words(1.0);
         match self.spec {
             OptimizerSpec::Adam { .. } => {
-                recording.push(&Adam, &[theta, gradient, self.moments[0], self.moments[1], state], &words);
+                draft.push(&Adam, &[theta, gradient, self.moments[0], self.moments[1], state], &words);
             }
             OptimizerSpec::AdamCommon { .. } => {
-                recording.push(&MeanSquare, &[gradient, state], &adam_common::moment_words(self.parameters));
-                recording.push(&AdamCommon, &[theta, gradient, self.moments[0], state], &words);
+                draft.push(&MeanSquare, &[gradient, state], &adam_common::moment_words(self.parameters));
+                draft.push(&AdamCommon, &[theta, gradient, self.moments[0], state], &words);
             }
-            OptimizerSpec::Sgd { .. } => recording.push(&Sgd, &[theta, gradient, self.moments[0]], &words),
+            OptimizerSpec::Sgd { .. } => draft.push(&Sgd, &[theta, gradient, self.moments[0]], &words),
         }
     }
 

@@ -4,6 +4,8 @@
 const SNIPPETS: &[(&str, &str)] = &[
     ("words", include_str!("words.wgsl")),
     ("index", include_str!("index.wgsl")),
+    ("activation", include_str!("activation.wgsl")),
+    ("windows", include_str!("windows.wgsl")),
     ("fixed", include_str!("fixed.wgsl")),
 ];
 

@@ -26,6 +26,8 @@ pub enum Task {
     Train {
         /// The model.
         model: ModelSpec,
+        /// Names and shapes of its parameters on these data.
+        schema: Schema,
         /// The optimizer.
         optimizer: OptimizerSpec,
         /// How its learning rate changes.
@@ -51,7 +53,7 @@ impl Task {
             Self::Quadratic(spec) => {
                 Schema { tensors: vec![Tensor { name: "w".into(), shape: vec![spec.parameters as u32] }] }
             }
-            Self::Train { model, dataset, .. } => model.schema(dataset.features(), dataset.classes),
+            Self::Train { schema, .. } => schema.clone(),
         }
     }
 
@@ -59,7 +61,7 @@ impl Task {
     pub(super) fn learner(&self, index: u32, peers: u32, seed: u64) -> Result<Mind, LearnerError> {
         Ok(match self {
             Self::Quadratic(spec) => Mind::Quadratic(Box::new(Quadratic::new(spec, index, peers, seed))),
-            Self::Train { model, optimizer, schedule, batch, init_seed, shards, order_seeds, dataset } => {
+            Self::Train { model, optimizer, schedule, batch, init_seed, shards, order_seeds, dataset, .. } => {
                 let shard = index as usize % shards.len();
                 let spec = LearnerSpec {
                     model: model.clone(),

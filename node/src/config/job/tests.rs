@@ -52,6 +52,20 @@ fn every_rule_has_its_name_in_a_job() {
 }
 
 #[test]
+fn every_model_has_its_name_in_a_job_and_takes_its_own_keys_only() {
+    for (kind, _) in shaders::models::ALL {
+        let found = job(&format!("[model]\nkind = \"{kind}\"")).unwrap();
+        assert!(found.canonical().contains(&format!("model.kind={kind}\n")));
+        assert!(super::super::template("demo", None).contains(&format!("#   {kind} ")), "{kind} is not explained");
+    }
+    let error = job("[model]\nchannels = [8]").unwrap_err();
+    assert!(error.message.contains("model.channels belongs to kind = \"cnn\""), "{error}");
+    // A network of another kind does not inherit the hidden layers below it.
+    let ModelSpec::Cnn(cnn) = job("[model]\nkind = \"cnn\"").unwrap().model else { panic!("no cnn") };
+    assert_eq!((cnn.hidden, cnn.residual_blocks), (vec![], 0));
+}
+
+#[test]
 fn a_schedule_is_what_the_job_says() {
     let found = |text: &str| job(&format!("[optimizer]\n{text}")).unwrap().schedule;
     assert_eq!(found(""), Schedule::default());
@@ -88,7 +102,7 @@ fn the_demo_job_is_complete_open_and_endless() {
     let demo = job("").unwrap();
     assert_eq!(demo.key, None);
     assert_eq!(demo.epochs, None);
-    assert_eq!(demo.model, Model::Mlp { hidden: vec![64, 64] });
+    assert_eq!(demo.model, ModelSpec::Mlp { hidden: vec![64, 64] });
 }
 
 #[test]
@@ -108,6 +122,10 @@ fn every_shared_value_changes_the_run() {
         "[swarm]\nname = \"other\"",
         "[model]\nhidden = [64, 65]",
         "[model]\nhidden = [6464]",
+        "[model]\nkind = \"cnn\"",
+        "[model]\nkind = \"cnn\"\nhidden = [64]",
+        "[model]\nkind = \"cnn\"\nchannels = [16]",
+        "[model]\nkind = \"cnn\"\nresidual_blocks = 1",
         "[data]\nsplit = \"dirichlet:0.1\"",
         "[data]\nshards = 5",
         "[data]\nbatch = 17",
@@ -183,7 +201,7 @@ fn values_out_of_range_are_named_with_their_limit() {
         ("[optimizer]\nschedule = \"constant\"\nfloor = 0.1", "optimizer.floor"),
         ("[model]\nhidden = [0]", "from 1 to 8192"),
         ("[model]\nhidden = [1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1]", "at most 16"),
-        ("[model]\nkind = \"cnn\"", "no such model"),
+        ("[model]\nkind = \"rnn\"", "no such model"),
         ("[data]\nset = \"mnist\"", "no such embedded set"),
         ("[data]\nset = \"digits\"\npath = \"x\"", "both"),
         ("[data]\nsplit = \"dirichlet:0\"", "data.split"),

@@ -41,7 +41,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
         for (var j = 0u; j < columns; j++) {
             gradient[offset + (n0 + i) * K + k0 + j] = sums[i][j];
         }
-        if k0 == 0u {
+        if k0 == 0u && words.b.x == 0u {
             gradient[offset + N * K + n0 + i] = bias[i];
         }
     }

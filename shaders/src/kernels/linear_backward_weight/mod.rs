@@ -5,7 +5,7 @@
 //! ```
 //!
 //! Arguments: dy [M, N], x [M, K], gradient (flat; at `offset` dw [N, K] row by row, then db [N],
-//! overwritten). Words: M, N, K, offset.
+//! overwritten). Words: M, N, K, offset, and 1 where there is no b.
 //! Blocks as in `linear_forward`; the invocations of the first column also sum the bias.
 
 mod cpu;

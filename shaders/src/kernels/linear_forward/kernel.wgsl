@@ -1,4 +1,5 @@
 #import words
+#import activation
 
 @group(0) @binding(0) var<storage, read> x: array<f32>;
 @group(0) @binding(1) var<storage, read> parameters: array<f32>;
@@ -21,7 +22,10 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     let offset = words.b.x;
     let q = c * K + offset;
     let beta = offset + N * K;
-    let bias = vec4<f32>(parameters[beta + c.x], parameters[beta + c.y], parameters[beta + c.z], parameters[beta + c.w]);
+    var bias = vec4<f32>();
+    if words.b.y == 0u {
+        bias = vec4<f32>(parameters[beta + c.x], parameters[beta + c.y], parameters[beta + c.z], parameters[beta + c.w]);
+    }
     var s0 = bias;
     var s1 = bias;
     var s2 = bias;
@@ -33,19 +37,12 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
         s2 = fma(vec4<f32>(x[r.z + k]), w, s2);
         s3 = fma(vec4<f32>(x[r.w + k]), w, s3);
     }
-    if words.a.w != 0u {
-        let zero = vec4<f32>();
-        s0 = max(s0, zero);
-        s1 = max(s1, zero);
-        s2 = max(s2, zero);
-        s3 = max(s3, zero);
-    }
     let rows = min(4u, M - m0);
     let columns = min(4u, N - n0);
     var sums = array<vec4<f32>, 4>(s0, s1, s2, s3);
     for (var i = 0u; i < rows; i++) {
         for (var j = 0u; j < columns; j++) {
-            y[(m0 + i) * N + n0 + j] = sums[i][j];
+            y[(m0 + i) * N + n0 + j] = activate(sums[i][j], words.a.w);
         }
     }
 }

@@ -1,11 +1,11 @@
-//! Y = X W^T + b, with an optional ReLU.
+//! Y = act(X W^T + b).
 //!
 //! ```text
-//! y[m, n] = act( sum_k x[m, k] w[n, k] + b[n] )          act = identity or max(0, .)
+//! y[m, n] = act( sum_k x[m, k] w[n, k] + b[n] )
 //! ```
 //!
 //! Arguments: x [M, K], parameters (flat; at `offset` w [N, K] row by row, then b [N]), y [M, N].
-//! Words: M, N, K, relu (0 or 1), offset.
+//! Words: M, N, K, number of the activation (see [`super::Activation`]), offset, and 1 where there is no b.
 //!
 //! On the GPU an invocation makes 4 x 4 outputs from registers, without workgroup memory: on software Vulkan every load
 //! is paid lane by lane, so the number of loads is the cost, and a 4 x 4 block takes 8 loads for 16 multiply-adds.

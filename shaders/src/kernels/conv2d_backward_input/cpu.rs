@@ -1,0 +1,15 @@
+use super::super::patches::Extents;
+use super::{Argument, WORDS};
+use crate::kernels::matmul::{Layout, matmul};
+
+pub(super) fn run(arguments: &mut [Argument<'_>], words: &[u32; WORDS]) {
+    let [dy, parameters, dx] = arguments else { return };
+    let conv = Extents::new(words);
+    let (w, dy, dx) = (&parameters.f32()[conv.offset..], dy.f32(), dx.f32_mut());
+    dx[..conv.pixels()].fill(0.0);
+    conv.by_patches(|rows, patches| {
+        let dy = &dy[rows.start * conv.outputs..rows.end * conv.outputs];
+        matmul(Layout::Normal, [rows.len(), conv.patch(), conv.outputs], dy, w, false, patches);
+        conv.scatter(patches, rows, dx);
+    });
+}

@@ -1,0 +1,28 @@
+#import words
+#import index
+#import windows
+
+@group(0) @binding(0) var<storage, read> dy: array<f32>;
+@group(0) @binding(1) var<storage, read> chosen: array<u32>;
+@group(0) @binding(2) var<storage, read_write> dx: array<f32>;
+@group(0) @binding(3) var<uniform> words: Words;
+
+@compute @workgroup_size(64)
+fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
+    let i = flat_index(id, groups);
+    let C = words.a.w;
+    if i >= words.a.x * words.a.y * words.a.z * C {
+        return;
+    }
+    let rows = windows_over(i / C / words.a.z % words.a.y, words.b.x, words.b.z, words.c.x);
+    let columns = windows_over(i / C % words.a.z, words.b.y, words.b.w, words.c.x);
+    let picture = i / C / words.a.z / words.a.y * words.b.x;
+    var sum = 0.0;
+    for (var oy = rows.x; oy < rows.y; oy++) {
+        for (var ox = columns.x; ox < columns.y; ox++) {
+            let j = ((picture + oy) * words.b.y + ox) * C + i % C;
+            sum += select(0.0, dy[j], chosen[j] == i);
+        }
+    }
+    dx[i] = sum;
+}

@@ -1,0 +1,37 @@
+//! Two means of every group that the gradient of a norm with respect to its input needs.
+//!
+//! ```text
+//! h = (x - mean) inverse        first = 1/n sum dy gamma        second = 1/n sum dy gamma h        RMS norm: first = 0
+//! ```
+//!
+//! Arguments: dy [N, P, C], x [N, P, C], parameters (flat), statistics [N, G, 2], means [N, G, 2]. Words: N, P, C, G, offset, 1 for RMS norm, epsilon.
+
+mod cpu;
+
+use super::{Access, Argument, Grid, Kernel, WORDS};
+
+/// See the module.
+#[derive(Clone, Copy, Debug)]
+pub struct NormBackwardStatistics;
+
+impl Kernel for NormBackwardStatistics {
+    fn name(&self) -> &'static str {
+        "norm_backward_statistics"
+    }
+
+    fn wgsl(&self) -> &'static str {
+        include_str!("kernel.wgsl")
+    }
+
+    fn access(&self) -> &'static [Access] {
+        &[Access::Read, Access::Read, Access::Read, Access::Read, Access::Write]
+    }
+
+    fn grid(&self, words: &[u32; WORDS]) -> Grid {
+        Grid::elements(words[0] * words[3])
+    }
+
+    fn twin(&self, arguments: &mut [Argument<'_>], words: &[u32; WORDS]) {
+        cpu::run(arguments, words);
+    }
+}

@@ -1,0 +1,178 @@
+//! Patches and windows of pictures on the CPU, shared by the twins of convolutions and pools.
+//!
+//! A convolution is a matrix product of patches [rows, K K C] and weights; patches are written out for a few rows at a time, as
+//! many as stay in a cache.
+
+use std::cell::RefCell;
+use std::ops::Range;
+
+use super::{Grid, WORDS};
+
+/// Numbers of patches that are written out at once: 256 KiB.
+const PATCH_WORDS: usize = 64 * 1024;
+
+thread_local! {
+    /// Memory for patches, used again by every call.
+    static PATCHES: RefCell<Vec<f32>> = const { RefCell::new(Vec::new()) };
+}
+
+/// The words of a convolution.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Extents {
+    samples: usize,
+    height: usize,
+    width: usize,
+    channels: usize,
+    out_height: usize,
+    out_width: usize,
+    /// O.
+    pub(super) outputs: usize,
+    /// Where w begins.
+    pub(super) offset: usize,
+    kernel: usize,
+    stride: usize,
+    padding: usize,
+}
+
+impl Extents {
+    pub(super) fn new(words: &[u32; WORDS]) -> Self {
+        let [samples, height, width, channels, out_height, out_width, outputs, offset, kernel, stride, padding, ..] =
+            words.map(|word| word as usize);
+        Self { samples, height, width, channels, out_height, out_width, outputs, offset, kernel, stride, padding }
+    }
+
+    /// K K C.
+    pub(super) fn patch(&self) -> usize {
+        self.kernel * self.kernel * self.channels
+    }
+
+    /// Patches of the batch.
+    pub(super) fn rows(&self) -> usize {
+        self.samples * self.out_height * self.out_width
+    }
+
+    /// Numbers of x.
+    pub(super) fn pixels(&self) -> usize {
+        self.samples * self.height * self.width * self.channels
+    }
+
+    /// All rows, some at a time, with memory for their patches.
+    pub(super) fn by_patches(&self, work: impl FnMut(Range<usize>, &mut [f32])) {
+        self.stretch_by_patches(0..self.rows(), work);
+    }
+
+    /// As [`Extents::by_patches`], for a stretch of rows.
+    pub(super) fn stretch_by_patches(&self, stretch: Range<usize>, mut work: impl FnMut(Range<usize>, &mut [f32])) {
+        let step = (PATCH_WORDS / self.patch()).max(1);
+        PATCHES.with_borrow_mut(|memory| {
+            memory.resize(memory.len().max(step * self.patch()), 0.0);
+            for start in stretch.clone().step_by(step) {
+                let rows = start..(start + step).min(stretch.end);
+                let words = rows.len() * self.patch();
+                work(rows, &mut memory[..words]);
+            }
+        });
+    }
+
+    /// For every row and every row of its kernel that lies in the picture: place in the patches, place in x, numbers.
+    fn runs(&self, rows: Range<usize>, mut run: impl FnMut(usize, usize, usize)) {
+        for (i, row) in rows.enumerate() {
+            let picture = row / (self.out_height * self.out_width);
+            let top = row / self.out_width % self.out_height * self.stride;
+            let left = row % self.out_width * self.stride;
+            // Columns of the kernel inside the picture.
+            let first = self.padding.saturating_sub(left).min(self.kernel);
+            let last = (self.width + self.padding).saturating_sub(left).min(self.kernel).max(first);
+            for ky in 0..self.kernel {
+                let y = top + ky;
+                if y < self.padding || y >= self.height + self.padding || first == last {
+                    continue;
+                }
+                let pixel = (picture * self.height + y - self.padding) * self.width + left + first - self.padding;
+                let place = i * self.patch() + (ky * self.kernel + first) * self.channels;
+                run(place, pixel * self.channels, (last - first) * self.channels);
+            }
+        }
+    }
+
+    /// Writes out the patches of x.
+    pub(super) fn gather(&self, x: &[f32], rows: Range<usize>, patches: &mut [f32]) {
+        if self.padding > 0 {
+            patches.fill(0.0);
+        }
+        self.runs(rows, |place, pixel, n| patches[place..place + n].copy_from_slice(&x[pixel..pixel + n]));
+    }
+
+    /// Adds patches to dx.
+    pub(super) fn scatter(&self, patches: &[f32], rows: Range<usize>, dx: &mut [f32]) {
+        self.runs(rows, |place, pixel, n| {
+            dx[pixel..pixel + n].iter_mut().zip(&patches[place..place + n]).for_each(|(dx, part)| *dx += part);
+        });
+    }
+}
+
+/// Blocks of 4 x 4.
+fn tiles(rows: u32, columns: u32) -> u32 {
+    rows.div_ceil(4) * columns.div_ceil(4)
+}
+
+/// Of `conv2d_forward`.
+pub(super) fn forward_grid(words: &[u32; WORDS]) -> Grid {
+    Grid::elements(tiles(words[0] * words[4] * words[5], words[6]))
+}
+
+/// Of `conv2d_backward_input`.
+pub(super) fn input_grid(words: &[u32; WORDS]) -> Grid {
+    Grid::elements(tiles(words[0] * words[1] * words[2], words[3]))
+}
+
+/// Of `conv2d_backward_weight`.
+pub(super) fn weight_grid(words: &[u32; WORDS]) -> Grid {
+    Grid::elements(words[12] * tiles(words[6], words[8] * words[8] * words[3]))
+}
+
+/// The words of a pool.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Windows {
+    samples: usize,
+    height: usize,
+    width: usize,
+    channels: usize,
+    out_height: usize,
+    out_width: usize,
+    kernel: [usize; 2],
+    stride: usize,
+}
+
+impl Windows {
+    pub(super) fn new(words: &[u32; WORDS]) -> Self {
+        let [samples, height, width, channels, out_height, out_width, down, right, stride, ..] =
+            words.map(|word| word as usize);
+        Self { samples, height, width, channels, out_height, out_width, kernel: [down, right], stride }
+    }
+
+    /// Numbers of x.
+    pub(super) fn pixels(&self) -> usize {
+        self.samples * self.height * self.width * self.channels
+    }
+
+    /// Numbers of y.
+    pub(super) fn outputs(&self) -> usize {
+        self.samples * self.out_height * self.out_width * self.channels
+    }
+
+    /// For every number of y: its place, the place of its window's corner in x, and those of the window from there.
+    pub(super) fn each(&self, mut work: impl FnMut(usize, usize, &[usize])) {
+        let [down, right] = self.kernel;
+        let place = |i: usize| (i / right * self.width + i % right) * self.channels;
+        let places: Vec<usize> = (0..down * right).map(place).collect();
+        for i in 0..self.outputs() {
+            let m = i / self.channels;
+            let top = m / self.out_width % self.out_height * self.stride;
+            let left = m % self.out_width * self.stride;
+            let picture = m / (self.out_height * self.out_width);
+            let corner = ((picture * self.height + top) * self.width + left) * self.channels + i % self.channels;
+            work(i, corner, &places);
+        }
+    }
+}

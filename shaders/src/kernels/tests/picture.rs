@@ -1,0 +1,203 @@
+//! Convolutions, pools, sums of values.
+
+use super::Expected::{Floats, Words};
+use super::linear::activate;
+use super::*;
+
+/// A convolution, read off its formula.
+#[derive(Clone, Copy)]
+struct Conv {
+    n: usize,
+    h: usize,
+    w: usize,
+    c: usize,
+    o: usize,
+    kernel: usize,
+    stride: usize,
+    padding: usize,
+}
+
+impl Conv {
+    fn random(random: &mut Random) -> Self {
+        let [n, c, o] = [2, 6, 6].map(|most| random.extent(most));
+        let [kernel, stride] = [random.extent(4), random.extent(3)];
+        let padding = random.below(kernel);
+        // At least one patch fits.
+        let least = kernel.saturating_sub(2 * padding).max(1);
+        let [h, w] = [(); 2].map(|()| least + random.below(6));
+        Self { n, h, w, c, o, kernel, stride, padding }
+    }
+
+    fn out(&self, extent: usize) -> usize {
+        (extent + 2 * self.padding - self.kernel) / self.stride + 1
+    }
+
+    fn forward(&self, x: &[f64], w: &[f64], b: &[f64]) -> Vec<f64> {
+        let (height, width) = (self.out(self.h), self.out(self.w));
+        let mut y = Vec::new();
+        for n in 0..self.n {
+            for oy in 0..height {
+                for ox in 0..width {
+                    for o in 0..self.o {
+                        let mut total = b[o];
+                        for ky in 0..self.kernel {
+                            for kx in 0..self.kernel {
+                                let (py, px) = (oy * self.stride + ky, ox * self.stride + kx);
+                                let (Some(py), Some(px)) = (py.checked_sub(self.padding), px.checked_sub(self.padding))
+                                else {
+                                    continue;
+                                };
+                                if py >= self.h || px >= self.w {
+                                    continue;
+                                }
+                                let at = ((n * self.h + py) * self.w + px) * self.c;
+                                let from = ((o * self.kernel + ky) * self.kernel + kx) * self.c;
+                                total += dot(&x[at..at + self.c], &w[from..from + self.c]);
+                            }
+                        }
+                        y.push(total);
+                    }
+                }
+            }
+        }
+        y
+    }
+}
+
+pub(super) fn cases(random: &mut Random) -> Vec<Case> {
+    let mut cases = convolutions(random);
+    cases.extend(pools(random));
+    let n = random.extent(200);
+    let kind = random.below(4) as u32;
+    let (a, b) = (random.floats(n), random.floats(n));
+    let y = values(&a).iter().zip(values(&b)).map(|(a, b)| activate(kind, a + b)).collect();
+    cases.push(Case {
+        kernel: &add::Add,
+        arguments: vec![a, b, poison(n)],
+        words: vec![n as u32, kind],
+        expected: vec![(2, Floats(y))],
+        tolerance: ELEMENT,
+    });
+    let [slices, n, offset] = [9, 100, 7].map(|most| random.extent(most));
+    let parts = random.floats(slices * n);
+    let p = values(&parts);
+    let total = (0..n).map(|i| sum(slices, |s| p[s * n + i]));
+    cases.push(Case {
+        kernel: &sum_slices::SumSlices,
+        arguments: vec![parts, behind(offset, n)],
+        words: extents([slices, n, offset]),
+        expected: vec![(1, Floats(std::iter::repeat_n(1.0, offset).chain(total).collect()))],
+        tolerance: ELEMENT,
+    });
+    cases
+}
+
+fn convolutions(random: &mut Random) -> Vec<Case> {
+    let conv = Conv::random(random);
+    let Conv { n, h, w: width, c, o, kernel, stride, padding } = conv;
+    let (oh, ow) = (conv.out(h), conv.out(width));
+    let [offset, slices] = [5, 4].map(|most| random.extent(most));
+    let kind = random.below(4);
+    let weights = o * kernel * kernel * c;
+    let x = random.floats(n * h * width * c);
+    let parameters = random.floats(offset + weights + o);
+    let dy = random.floats(n * oh * ow * o);
+    let [xs, p, dys] = [&x, &parameters, &dy].map(|words| values(words));
+    let (w, b) = p[offset..].split_at(weights);
+    let y = conv.forward(&xs, w, b).into_iter().map(|z| activate(kind as u32, z)).collect();
+    let dx = derivative(&xs, |x| dot(&conv.forward(x, w, b), &dys));
+    // By stretches of patches: all of dy but one stretch at 0.
+    let stretch = (n * oh * ow).div_ceil(slices) * o;
+    let mut parts = Vec::new();
+    for part in 0..slices {
+        let inside = |i: usize| (part * stretch..(part + 1) * stretch).contains(&i);
+        let dys: Vec<f64> = (0..dys.len()).map(|i| if inside(i) { dys[i] } else { 0.0 }).collect();
+        parts.extend(derivative(w, |w| dot(&conv.forward(&xs, w, b), &dys)));
+        parts.extend(derivative(b, |b| dot(&conv.forward(&xs, w, b), &dys)));
+    }
+    let words = |last: [usize; 2]| {
+        let all = [n, h, width, c, oh, ow, o, offset, kernel, stride, padding];
+        [extents(all), extents(last)].concat()
+    };
+    vec![
+        Case {
+            kernel: &conv2d_forward::Conv2dForward,
+            arguments: vec![x.clone(), parameters.clone(), poison(n * oh * ow * o)],
+            words: words([kind, 0]),
+            expected: vec![(2, Floats(y))],
+            tolerance: PRODUCT,
+        },
+        Case {
+            kernel: &conv2d_backward_input::Conv2dBackwardInput,
+            arguments: vec![dy.clone(), parameters, poison(xs.len())],
+            words: words([0, 0]),
+            expected: vec![(2, Floats(dx))],
+            tolerance: PRODUCT,
+        },
+        Case {
+            kernel: &conv2d_backward_weight::Conv2dBackwardWeight,
+            arguments: vec![dy, x, poison(parts.len())],
+            words: words([0, slices]),
+            expected: vec![(2, Floats(parts))],
+            tolerance: PRODUCT,
+        },
+    ]
+}
+
+fn pools(random: &mut Random) -> Vec<Case> {
+    let [n, c, down, right, stride] = [2, 5, 4, 4, 3].map(|most| random.extent(most));
+    let (h, w) = (down + random.below(7), right + random.below(7));
+    let (oh, ow) = ((h - down) / stride + 1, (w - right) / stride + 1);
+    let (pixels, outputs) = (n * h * w * c, n * oh * ow * c);
+    // No two alike, so that the largest is the largest on both sides of a difference.
+    let mut order: Vec<u32> = (0..pixels as u32).collect();
+    crate::data::split::shuffle(&mut order, &mut random.0);
+    let x: Vec<u32> = order.iter().map(|&i| word(i as f32 / 64.0 - 3.0)).collect();
+    let dy = random.floats(outputs);
+    let (xs, dys) = (values(&x), values(&dy));
+    let windows: Vec<Vec<usize>> = (0..outputs)
+        .map(|i| {
+            let (m, channel) = (i / c, i % c);
+            let (picture, oy, ox) = (m / (oh * ow), m / ow % oh, m % ow);
+            let place = |ky, kx| ((picture * h + oy * stride + ky) * w + ox * stride + kx) * c + channel;
+            (0..down * right).map(|i| place(i / right, i % right)).collect()
+        })
+        .collect();
+    let largest = |x: &[f64], window: &[usize]| *window.iter().max_by(|&&a, &&b| x[a].total_cmp(&x[b])).unwrap();
+    let most = |x: &[f64]| windows.iter().map(|window| x[largest(x, window)]).collect::<Vec<_>>();
+    let mean = |x: &[f64]| -> Vec<f64> {
+        windows.iter().map(|window| sum(window.len(), |i| x[window[i]]) / window.len() as f64).collect()
+    };
+    let chosen: Vec<u32> = windows.iter().map(|window| largest(&xs, window) as u32).collect();
+    let words = extents([n, h, w, c, oh, ow, down, right, stride]);
+    vec![
+        Case {
+            kernel: &max_pool_forward::MaxPoolForward,
+            arguments: vec![x.clone(), poison(outputs), poison(outputs)],
+            words: words.clone(),
+            expected: vec![(1, Floats(most(&xs))), (2, Words(chosen.clone()))],
+            tolerance: ELEMENT,
+        },
+        Case {
+            kernel: &max_pool_backward::MaxPoolBackward,
+            arguments: vec![dy.clone(), chosen, poison(pixels)],
+            words: words.clone(),
+            expected: vec![(2, Floats(derivative(&xs, |x| dot(&most(x), &dys))))],
+            tolerance: ELEMENT,
+        },
+        Case {
+            kernel: &average_pool_forward::AveragePoolForward,
+            arguments: vec![x, poison(outputs)],
+            words: words.clone(),
+            expected: vec![(1, Floats(mean(&xs)))],
+            tolerance: ELEMENT,
+        },
+        Case {
+            kernel: &average_pool_backward::AveragePoolBackward,
+            arguments: vec![dy, poison(pixels)],
+            words,
+            expected: vec![(1, Floats(derivative(&xs, |x| dot(&mean(x), &dys))))],
+            tolerance: ELEMENT,
+        },
+    ]
+}

@@ -1,0 +1,168 @@
+//! The batch, the loss, the optimizers, the base.
+
+use super::Expected::{Floats, Words};
+use super::advance::{STATE_BATCH, STATE_POWER_1, STATE_POWER_2, STATE_SECOND, STATE_WORDS};
+use super::*;
+
+/// As it is in the second step.
+fn state() -> Vec<u32> {
+    let mut state = vec![0; STATE_WORDS];
+    state[STATE_BATCH] = 1;
+    state[STATE_POWER_1] = word(0.9);
+    state[STATE_POWER_2] = word(0.999);
+    state
+}
+
+pub(super) fn cases(random: &mut Random) -> Vec<Case> {
+    let mut cases = vec![gather_case(random), softmax_case(random), advance_case(random)];
+    cases.extend(optimizers(random));
+    cases.extend(base(random));
+    cases
+}
+
+fn gather_case(random: &mut Random) -> Case {
+    let [samples, batch, features] = [20, 30, 70].map(|most| random.extent(most));
+    let (data, labels) = (random.floats(samples * features), random.indices(samples, 10));
+    let order = random.indices(2 * batch, samples);
+    // The state says that it is the second batch's turn.
+    let rows = order[batch..].iter().map(|&row| row as usize);
+    let x = rows.clone().flat_map(|row| data[row * features..(row + 1) * features].to_vec()).collect();
+    let y = rows.map(|row| labels[row]).collect();
+    Case {
+        kernel: &gather::Gather,
+        arguments: vec![data, labels, order, state(), poison(batch * features), poison(batch)],
+        words: extents([batch, features]),
+        expected: vec![(4, Words(x)), (5, Words(y))],
+        tolerance: 0.0,
+    }
+}
+
+fn softmax_case(random: &mut Random) -> Case {
+    let [m, classes] = [40, 40].map(|most| random.extent(most));
+    let logits: Vec<u32> = (0..m * classes).map(|_| word(5.0 * random.float())).collect();
+    let labels = random.indices(m, classes);
+    let z = values(&logits);
+    let total = |i: usize| sum(classes, |j| z[i * classes + j].exp());
+    let right = |i: usize, j: usize| f64::from(u8::from(labels[i] as usize == j));
+    let gradient =
+        (0..m * classes).map(|e| (z[e].exp() / total(e / classes) - right(e / classes, e % classes)) / m as f64);
+    let rows = (0..m).flat_map(|i| {
+        let row = &z[i * classes..(i + 1) * classes];
+        let best = (0..classes).rev().max_by(|&a, &b| row[a].total_cmp(&row[b])).unwrap();
+        // Read as a float, an integer as small as 1 is next to nothing.
+        let correct = f64::from(f32::from_bits(u32::from(best == labels[i] as usize)));
+        [total(i).ln() - row[labels[i] as usize], correct]
+    });
+    Case {
+        kernel: &softmax_cross_entropy::SoftmaxCrossEntropy,
+        expected: vec![(0, Floats(gradient.collect())), (2, Floats(rows.collect()))],
+        arguments: vec![logits, labels.clone(), poison(2 * m)],
+        words: extents([m, classes]),
+        tolerance: PRODUCT,
+    }
+}
+
+fn advance_case(random: &mut Random) -> Case {
+    let m = random.extent(50);
+    let losses: Vec<f32> = (0..m).map(|_| random.below(100) as f32 / 8.0).collect();
+    let rows = losses.iter().flat_map(|loss| [word(*loss), u32::from(*loss > 1.0)]).collect();
+    let mut before = state();
+    [before[0], before[2], before[3]] = [4, word(10.0), 7];
+    let correct = losses.iter().filter(|loss| **loss > 1.0).count() as u32;
+    let mut after = before.clone();
+    // Eighths add up exactly.
+    [after[0], after[1], after[2], after[3]] = [5, 2, word(10.0 + losses.iter().sum::<f32>()), 7 + correct];
+    [after[STATE_POWER_1], after[STATE_POWER_2]] = [word(0.9 * 0.9), word(0.999 * 0.999)];
+    Case {
+        kernel: &advance::Advance,
+        arguments: vec![before, rows],
+        words: vec![m as u32, word(0.9), word(0.999)],
+        expected: vec![(0, Words(after))],
+        tolerance: 0.0,
+    }
+}
+
+fn optimizers(random: &mut Random) -> Vec<Case> {
+    let d = random.extent(500);
+    let [theta, gradient, first] = [(); 3].map(|()| random.floats(d));
+    let second: Vec<u32> = random.floats(d).iter().map(|bits| word(f32::from_bits(*bits).abs())).collect();
+    let [t, g, m, v] = [&theta, &gradient, &first, &second].map(|words| values(words));
+    let [rate, b1, b2, epsilon, momentum] = [0.01f32, 0.9, 0.999, 1e-8, 0.9].map(f64::from);
+    let adam_first = |i: usize| b1 * m[i] + (1.0 - b1) * g[i];
+    let adam_second = |i: usize| b2 * v[i] + (1.0 - b2) * g[i] * g[i];
+    let adam = |i: usize| t[i] - rate * (adam_first(i) / (1.0 - b1)) / ((adam_second(i) / (1.0 - b2)).sqrt() + epsilon);
+    let velocity = |i: usize| momentum * m[i] + g[i];
+    let all = |f: &dyn Fn(usize) -> f64| Floats((0..d).map(f).collect());
+    let mut with_second = state();
+    with_second[STATE_SECOND] = word(0.25);
+    let mut after = values(&with_second);
+    after[STATE_SECOND] = b2 * 0.25 + (1.0 - b2) * sum(d, |i| g[i] * g[i]) / d as f64;
+    let scale = rate / (1.0 - b1) / ((0.25 / (1.0 - b2)).sqrt() + epsilon);
+    vec![
+        Case {
+            kernel: &mean_square::MeanSquare,
+            arguments: vec![gradient.clone(), with_second.clone()],
+            words: vec![d as u32, word(0.999)],
+            expected: vec![(1, Floats(after))],
+            tolerance: ELEMENT,
+        },
+        Case {
+            kernel: &adam_common::AdamCommon,
+            arguments: vec![theta.clone(), gradient.clone(), first.clone(), with_second],
+            words: vec![d as u32, word(0.01), word(0.9), word(1e-8)],
+            expected: vec![(0, all(&|i| t[i] - scale * adam_first(i))), (2, all(&adam_first))],
+            tolerance: ELEMENT,
+        },
+        Case {
+            kernel: &adam::Adam,
+            arguments: vec![theta.clone(), gradient.clone(), first.clone(), second, state()],
+            words: vec![d as u32, word(0.01), word(0.9), word(0.999), word(1e-8)],
+            expected: vec![(0, all(&adam)), (2, all(&adam_first)), (3, all(&adam_second))],
+            tolerance: ELEMENT,
+        },
+        Case {
+            kernel: &sgd::Sgd,
+            arguments: vec![theta, gradient, first],
+            words: vec![d as u32, word(0.01), word(0.9)],
+            expected: vec![(0, all(&|i| t[i] - rate * velocity(i))), (2, all(&velocity))],
+            tolerance: ELEMENT,
+        },
+    ]
+}
+
+fn base(random: &mut Random) -> Vec<Case> {
+    let d = random.extent(300);
+    let theta = random.floats(d);
+    let t = values(&theta);
+    let fixed = random.indices(d, 1 << 25);
+    let unsaid = (0..d).map(|i| t[i] - f64::from(fixed[i] as i32) / f64::from(1 << 24)).collect();
+    // A base near the end of its range: adds wrap on both sides alike.
+    let base = vec![(i32::MAX - 5) as u32; d];
+    let mut cases = vec![Case {
+        kernel: &residual::Residual,
+        arguments: vec![theta.clone(), fixed, poison(d)],
+        words: vec![d as u32],
+        expected: vec![(2, Floats(unsaid))],
+        tolerance: ELEMENT,
+    }];
+    for dense in [true, false] {
+        let (mut base_after, mut theta_after) = (base.clone(), t.clone());
+        let mut entries = Vec::new();
+        let touched: Vec<usize> = (0..d).step_by(if dense { 1 } else { 3 }).collect();
+        for &i in &touched {
+            let (add, said) = ((random.0.next_u32() as i32) >> 4, random.float());
+            entries.extend((!dense).then_some(i as u32));
+            entries.extend([add as u32, word(said)]);
+            base_after[i] = (base_after[i] as i32).wrapping_add(add) as u32;
+            theta_after[i] += f64::from(add) / f64::from(1 << 24) - f64::from(said);
+        }
+        cases.push(Case {
+            kernel: &scatter_add::ScatterAdd,
+            arguments: vec![base.clone(), theta.clone(), entries],
+            words: vec![touched.len() as u32, u32::from(dense)],
+            expected: vec![(0, Words(base_after)), (1, Floats(theta_after))],
+            tolerance: ELEMENT,
+        });
+    }
+    cases
+}

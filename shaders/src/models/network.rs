@@ -1,0 +1,267 @@
+//! A network: layers over values, in the order in which they run, and the parameters that they share.
+//!
+//! Plain data that a model builds and a learner records. Value 0 is the batch; every layer writes one value; the last value is
+//! what the loss is taken of, [rows, classes]. A value may be read by several layers (a residual connection): their gradients
+//! are added.
+//!
+//! Nothing here owns device memory but the batch itself ([`Inputs`]): activations and gradients are drafted, and placed by their
+//! lifetimes (`engine::plan`).
+
+use protocol::fixed::from_f32;
+use protocol::schema::{Schema, Tensor};
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::{Rng as _, SeedableRng as _};
+
+use crate::engine::plan::Draft;
+use crate::engine::{Buffer, Executor, ExecutorError};
+use crate::kernels::accumulate::Accumulate;
+use crate::kernels::softmax_cross_entropy::SoftmaxCrossEntropy;
+use crate::layers::{Backward, Forward, Gradient, Layer};
+
+/// Number of a value of a network.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Value(usize);
+
+/// What a tensor is before the first step.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Init {
+    /// All the same.
+    Constant(f32),
+    /// Uniform in +-bound.
+    Uniform(f64),
+}
+
+impl Init {
+    /// Uniform in +-sqrt(6 / K) for a layer of K inputs (He et al. 2015, arXiv 1502.01852).
+    #[must_use]
+    pub fn he(inputs: usize) -> Self {
+        Self::Uniform((6.0 / inputs as f64).sqrt())
+    }
+}
+
+/// See the module.
+#[derive(Debug, Default)]
+pub struct Network {
+    tensors: Vec<(Tensor, Init)>,
+    parameters: usize,
+    nodes: Vec<Node>,
+    /// Words of every value, of one sample.
+    widths: Vec<usize>,
+    /// Whether anybody asks for its gradient.
+    differentiable: Vec<bool>,
+    /// Constants that layers read.
+    tables: Vec<Vec<u32>>,
+    classes: usize,
+}
+
+/// A layer in its place.
+#[derive(Debug)]
+struct Node {
+    layer: Box<dyn Layer>,
+    inputs: Vec<Value>,
+    output: Value,
+}
+
+/// Buffers of one batch, written by the host or by `gather`.
+#[derive(Clone, Debug)]
+pub struct Inputs {
+    /// Samples.
+    pub samples: usize,
+    /// The batch [samples, features].
+    pub x: Buffer,
+    /// A label of each sample.
+    pub labels: Buffer,
+    /// Loss and correctness of each row [rows, 2].
+    pub results: Buffer,
+    tables: Vec<Buffer>,
+}
+
+/// What the forward pass leaves for the backward pass.
+#[derive(Debug)]
+pub struct Tape {
+    samples: usize,
+    state: Option<Buffer>,
+    tables: Vec<Buffer>,
+    values: Vec<Buffer>,
+    saved: Vec<Option<Buffer>>,
+}
+
+impl Network {
+    /// A network without layers on samples of that many features.
+    #[must_use]
+    pub fn new(features: usize, classes: usize) -> Self {
+        Self { widths: vec![features], differentiable: vec![false], classes, ..Self::default() }
+    }
+
+    /// The batch.
+    #[must_use]
+    pub fn batch(&self) -> Value {
+        Value(0)
+    }
+
+    /// Registers a tensor behind those that there are; where it begins.
+    pub fn tensor(&mut self, name: String, shape: &[usize], init: Init) -> usize {
+        let offset = self.parameters;
+        self.parameters += shape.iter().product::<usize>();
+        let shape = shape.iter().map(|&extent| extent as u32).collect();
+        self.tensors.push((Tensor { name, shape }, init));
+        offset
+    }
+
+    /// Registers a table of constants; its number.
+    pub fn table(&mut self, words: Vec<u32>) -> usize {
+        self.tables.push(words);
+        self.tables.len() - 1
+    }
+
+    /// Appends a layer; the value that it writes.
+    pub fn add(&mut self, layer: impl Layer + 'static, inputs: &[Value]) -> Value {
+        let output = Value(self.widths.len());
+        self.widths.push(layer.width());
+        self.differentiable.push(true);
+        self.nodes.push(Node { layer: Box::new(layer), inputs: inputs.to_vec(), output });
+        output
+    }
+
+    /// Names and shapes, in buffer order.
+    #[must_use]
+    pub fn schema(&self) -> Schema {
+        Schema { tensors: self.tensors.iter().map(|(tensor, _)| tensor.clone()).collect() }
+    }
+
+    /// d.
+    #[must_use]
+    pub fn parameters(&self) -> usize {
+        self.parameters
+    }
+
+    /// Rows of the loss for one sample.
+    #[must_use]
+    pub fn rows(&self) -> usize {
+        self.widths.last().map_or(0, |width| width / self.classes)
+    }
+
+    /// Words of the widest value, of one sample.
+    #[must_use]
+    pub fn widest(&self) -> usize {
+        self.widths.iter().copied().max().unwrap_or(0)
+    }
+
+    /// Initial base b0 from a seed: every uniform number from 53 random bits, in buffer order. Products and square roots of f64
+    /// are exact to the bit on every IEEE machine, so every peer starts from the same bits.
+    #[must_use]
+    pub fn initial_base(&self, seed: [u8; 32]) -> Vec<i32> {
+        let mut rng = ChaCha8Rng::from_seed(seed);
+        let mut base = Vec::with_capacity(self.parameters);
+        for (tensor, init) in &self.tensors {
+            let elements = tensor.shape.iter().map(|&extent| extent as usize).product();
+            match *init {
+                Init::Constant(value) => base.resize(base.len() + elements, from_f32(value)),
+                Init::Uniform(bound) => base.extend((0..elements).map(|_| {
+                    let unit = (rng.next_u64() >> 11) as f64 / (1u64 << 53) as f64;
+                    from_f32(((2.0 * unit - 1.0) * bound) as f32)
+                })),
+            }
+        }
+        base
+    }
+
+    /// Buffers for batches of that many samples.
+    ///
+    /// # Errors
+    /// When the device has no room.
+    pub fn inputs(&self, executor: &mut dyn Executor, samples: usize) -> Result<Inputs, ExecutorError> {
+        let tables = self.tables.iter().map(|table| {
+            let buffer = executor.allocate(table.len())?;
+            executor.write(buffer, 0, table)?;
+            Ok(buffer)
+        });
+        let tables = tables.collect::<Result<_, ExecutorError>>()?;
+        let x = executor.allocate(samples * self.widths[0])?;
+        let labels = executor.allocate(samples)?;
+        let results = executor.allocate(2 * samples * self.rows())?;
+        Ok(Inputs { samples, x, labels, results, tables })
+    }
+
+    /// Drafts the forward pass with the loss of every row. With `state` it is a pass of training: what the backward pass needs
+    /// is kept, and dropout drops.
+    pub fn forward(&self, draft: &mut Draft, theta: Buffer, inputs: &Inputs, state: Option<Buffer>) -> Tape {
+        let mut tape = Tape {
+            samples: inputs.samples,
+            state,
+            tables: inputs.tables.clone(),
+            values: vec![inputs.x],
+            saved: Vec::new(),
+        };
+        for node in &self.nodes {
+            let words = if state.is_some() { node.layer.saved(inputs.samples) } else { 0 };
+            tape.saved.push((words > 0).then(|| draft.buffer(words)));
+            tape.values.push(draft.buffer(inputs.samples * self.widths[node.output.0]));
+            let x = tape.inputs(node);
+            node.layer.forward(draft, &tape.forward(node, tape.saved.len() - 1, theta, &x));
+        }
+        if let Some(&logits) = tape.values.last() {
+            let words = [inputs.samples * self.rows(), self.classes].map(|word| word as u32);
+            draft.push(&SoftmaxCrossEntropy, &[logits, inputs.labels, inputs.results], &words);
+        }
+        tape
+    }
+
+    /// Drafts the backward pass: the flat gradient of the mean loss.
+    pub fn backward(&self, draft: &mut Draft, theta: Buffer, gradient: Buffer, tape: &Tape) {
+        let mut gradients: Vec<Option<Buffer>> = vec![None; tape.values.len()];
+        // The loss has turned the logits into their own gradient.
+        if let (Some(gradient), Some(&logits)) = (gradients.last_mut(), tape.values.last()) {
+            *gradient = Some(logits);
+        }
+        for (i, node) in self.nodes.iter().enumerate().rev() {
+            let Some(dy) = gradients[node.output.0] else { continue };
+            let mut later = Vec::new();
+            let mut dx = Vec::new();
+            for &Value(value) in &node.inputs {
+                if !(self.differentiable[value] && node.layer.differentiable()) {
+                    dx.push(None);
+                    continue;
+                }
+                let words = tape.samples * self.widths[value];
+                let buffer = match gradients[value] {
+                    Some(buffer) if node.layer.adds() => buffer,
+                    Some(total) => {
+                        let part = draft.buffer(words);
+                        later.push((part, total, words));
+                        part
+                    }
+                    None => draft.buffer(words),
+                };
+                let add = gradients[value] == Some(buffer);
+                gradients[value].get_or_insert(buffer);
+                dx.push(Some(Gradient { buffer, add }));
+            }
+            let x = tape.inputs(node);
+            let forward = tape.forward(node, i, theta, &x);
+            node.layer.backward(draft, &Backward { forward, gradient, dy, dx: &dx });
+            for (part, total, words) in later {
+                draft.push(&Accumulate, &[part, total], &[words as u32, 1]);
+            }
+        }
+    }
+}
+
+impl Tape {
+    fn inputs(&self, node: &Node) -> Vec<Buffer> {
+        node.inputs.iter().map(|value| self.values[value.0]).collect()
+    }
+
+    /// What node `i` was given.
+    fn forward<'a>(&'a self, node: &Node, i: usize, theta: Buffer, x: &'a [Buffer]) -> Forward<'a> {
+        Forward {
+            samples: self.samples,
+            theta,
+            state: self.state,
+            x,
+            y: self.values[node.output.0],
+            saved: self.saved[i],
+            tables: &self.tables,
+        }
+    }
+}
