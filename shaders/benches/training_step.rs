@@ -14,6 +14,7 @@ use shaders::data::{Dataset, Split};
 use shaders::engine::{DeviceChoice, open};
 use shaders::kernels::matmul::{Layout, matmul};
 use shaders::models::ModelSpec;
+use shaders::models::network::Loss;
 use shaders::optim::OptimizerSpec;
 use shaders::optim::schedule::Schedule;
 use shaders::{LearnerSpec, TrainingLearner};
@@ -49,6 +50,8 @@ fn learner(shape: &Shape, device: &DeviceChoice) -> TrainingLearner {
         model: ModelSpec::Mlp { hidden },
         optimizer: OptimizerSpec::Adam { learning_rate: 0.001 },
         schedule: Schedule::default(),
+        clip: None,
+        loss: Loss::default(),
         batch: shape.batch,
         init_seed: [1; 32],
         order_seed: 1,

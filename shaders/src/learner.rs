@@ -23,7 +23,7 @@ use crate::kernels::residual::Residual;
 use crate::kernels::scatter_add::ScatterAdd;
 use crate::kernels::word;
 use crate::models::ModelSpec;
-use crate::models::network::{Inputs, Network};
+use crate::models::network::{Inputs, Loss, Network};
 use crate::optim::schedule::Schedule;
 use crate::optim::{Optimizer, OptimizerSpec};
 
@@ -39,10 +39,14 @@ const EVALUATION_WORDS_MAX: usize = 4 << 20;
 pub struct LearnerSpec {
     /// The model.
     pub model: ModelSpec,
+    /// What is made small.
+    pub loss: Loss,
     /// The optimizer.
     pub optimizer: OptimizerSpec,
     /// How its learning rate changes.
     pub schedule: Schedule,
+    /// Longest gradient, over all parameters together; `None`: any.
+    pub clip: Option<f32>,
     /// Samples a step.
     pub batch: usize,
     /// Of the initial weights: the same for every peer of a run.
@@ -156,9 +160,10 @@ impl TrainingLearner {
     /// # Errors
     /// [`LearnerError::Device`] when the device has no room for it or refuses a kernel.
     pub fn new(spec: LearnerSpec, mut executor: Box<dyn Executor>) -> Result<Self, LearnerError> {
-        let LearnerSpec { model, optimizer, schedule, batch, init_seed, order_seed, shard, dataset } = spec;
-        let model =
+        let LearnerSpec { model, loss, optimizer, schedule, clip, batch, init_seed, order_seed, shard, dataset } = spec;
+        let mut model =
             model.build(&dataset.shape, dataset.classes).map_err(|error| LearnerError::Device(error.to_string()))?;
+        model.loss = loss;
         let d = model.parameters();
         let on = executor.as_mut();
         let base = model.initial_base(init_seed);
@@ -172,7 +177,7 @@ impl TrainingLearner {
         };
         let optimizer = optimizer.build(on, d)?;
         let inputs = model.inputs(on, batch)?;
-        let step = record_step(on, &model, &optimizer, &dataset, &buffers, &inputs)?;
+        let step = record_step(on, &model, (&optimizer, clip), &dataset, &buffers, &inputs)?;
         let evaluation = EvaluationPass::new(on, &model, &dataset)?;
         let mut residual = Recording::default();
         residual.push(&Residual, &[buffers.theta, buffers.base, buffers.unsaid], &[d as u32]);
@@ -299,7 +304,7 @@ impl EvaluationPass {
 fn record_step(
     on: &mut dyn Executor,
     model: &Network,
-    optimizer: &Optimizer,
+    (optimizer, clip): (&Optimizer, Option<f32>),
     dataset: &Dataset,
     buffers: &DeviceState,
     inputs: &Inputs,
@@ -313,6 +318,9 @@ fn record_step(
     step.push(&Gather, &sources, &[inputs.samples as u32, dataset.features() as u32]);
     let tape = model.forward(&mut step, theta, inputs, Some(state));
     model.backward(&mut step, theta, gradient, &tape);
+    if let Some(limit) = clip {
+        optimizer.clip(&mut step, gradient, limit);
+    }
     optimizer.step(&mut step, theta, gradient, state);
     let position = step.len() - 1;
     let (rows, betas) = (inputs.samples * model.rows(), optimizer.betas());

@@ -14,6 +14,7 @@ use protocol::trust::Limits;
 use shaders::data::{self, Dataset};
 use shaders::engine::cpu::CpuExecutor;
 use shaders::models::ModelSpec;
+use shaders::models::network::Loss;
 use shaders::optim::OptimizerSpec;
 use shaders::optim::schedule::Schedule;
 use shaders::{LearnerSpec, TrainingLearner};
@@ -40,6 +41,8 @@ fn one_machine(dataset: &Arc<Dataset>, optimizer: OptimizerSpec, peers: u32) -> 
         model: model(),
         optimizer,
         schedule: Schedule::default(),
+        clip: None,
+        loss: Loss::default(),
         batch: shard.len(),
         init_seed: [7; 32],
         order_seed: 1,
@@ -71,6 +74,8 @@ fn swarm(dataset: &Arc<Dataset>, optimizer: OptimizerSpec, peers: u32, mode: Mod
         schema: model().schema(&dataset.shape, dataset.classes).unwrap(),
         optimizer,
         schedule: Schedule::default(),
+        clip: None,
+        loss: Loss::default(),
         batch: SHARD as usize,
         init_seed: [7; 32],
         shards: Arc::new(shards(peers)),
@@ -104,8 +109,8 @@ fn a_synchronous_swarm_is_one_machine_with_all_the_batches() {
     let dataset = Arc::new(data::embedded("digits").unwrap());
     for peers in [2, 4, 8] {
         for optimizer in [
-            OptimizerSpec::Sgd { learning_rate: 0.05, momentum: 0.0 },
-            OptimizerSpec::Sgd { learning_rate: 0.02, momentum: 0.9 },
+            OptimizerSpec::Sgd { learning_rate: 0.05, momentum: 0.0, nesterov: false },
+            OptimizerSpec::Sgd { learning_rate: 0.02, momentum: 0.9, nesterov: false },
         ] {
             let alone = one_machine(&dataset, optimizer, peers);
             let together = swarm(&dataset, optimizer, peers, Mode::FullSync);
@@ -119,7 +124,7 @@ fn a_synchronous_swarm_is_one_machine_with_all_the_batches() {
 #[test]
 fn an_asynchronous_one_is_not() {
     let dataset = Arc::new(data::embedded("digits").unwrap());
-    let optimizer = OptimizerSpec::Sgd { learning_rate: 0.05, momentum: 0.0 };
+    let optimizer = OptimizerSpec::Sgd { learning_rate: 0.05, momentum: 0.0, nesterov: false };
     let (alone, together) = (one_machine(&dataset, optimizer, 4), swarm(&dataset, optimizer, 4, Mode::Incremental));
     assert!(apart(&alone, &together) > 1e-3, "else the test above could not fail\n{alone:?}\n{together:?}");
 }

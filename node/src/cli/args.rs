@@ -265,8 +265,8 @@ pub struct Common {
     /// Train on this device: auto (the best GPU, else the CPU), cpu, or a part of its name
     #[arg(long, value_name = "auto|cpu|NAME", default_value = "auto")]
     pub device: String,
-    /// Folder of idx files instead of the job's data set
-    #[arg(long, value_name = "DIR")]
+    /// Folder of idx files, or for a language model a text, instead of the job's data set
+    #[arg(long, value_name = "PATH")]
     pub data: Option<PathBuf>,
     /// Write the summary as JSON at the end; - is standard output, and people then read standard error
     #[arg(long, value_name = "FILE")]

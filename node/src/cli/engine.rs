@@ -7,6 +7,7 @@ use protocol::log::Context;
 use protocol::schema::Schema;
 use shaders::data::{self, Dataset};
 use shaders::engine::{self, DeviceChoice, DeviceError, Executor};
+use shaders::models::ModelSpec;
 use shaders::optim::OptimizerSpec;
 use shaders::{LearnerSpec, TrainingLearner};
 use sim::virtual_swarm::Task;
@@ -37,7 +38,7 @@ pub(super) struct Engine {
 
 /// Loads the data of a job and says how large everything is.
 pub(super) fn shape(job: &Job) -> Result<Shape, Error> {
-    let dataset = load(&job.data)?;
+    let dataset = load(job)?;
     split(job, &dataset)?;
     Ok(Shape {
         parameters: schema(job, &dataset)?.parameters(),
@@ -48,7 +49,7 @@ pub(super) fn shape(job: &Job) -> Result<Shape, Error> {
 
 /// Loads the data, takes the shard, opens the device. The learner itself is built later, on the thread that will own it.
 pub(super) fn build(job: &Job, device: &str, shard: u32, order_seed: u64) -> Result<Engine, Error> {
-    let dataset = Arc::new(load(&job.data)?);
+    let dataset = Arc::new(load(job)?);
     let shard = split(job, &dataset)?.into_iter().nth(shard as usize).unwrap_or_default();
     let schema = schema(job, &dataset)?;
     let executor = open(device)?;
@@ -57,6 +58,8 @@ pub(super) fn build(job: &Job, device: &str, shard: u32, order_seed: u64) -> Res
         model: job.model.clone(),
         optimizer: optimizer(job),
         schedule: job.schedule,
+        clip: job.clip,
+        loss: job.loss,
         batch: job.batch as usize,
         init_seed: job.init_seed(),
         order_seed,
@@ -86,6 +89,8 @@ pub(super) fn task(job: &Job, dataset: Arc<Dataset>) -> Result<Task, Error> {
         schema: schema(job, &dataset)?,
         optimizer: optimizer(job),
         schedule: job.schedule,
+        clip: job.clip,
+        loss: job.loss,
         batch: job.batch as usize,
         init_seed: job.init_seed(),
         shards: Arc::new(split(job, &dataset)?),
@@ -94,10 +99,17 @@ pub(super) fn task(job: &Job, dataset: Arc<Dataset>) -> Result<Task, Error> {
     })
 }
 
-pub(super) fn load(source: &Data) -> Result<Dataset, Error> {
-    let loaded = match source {
-        Data::Embedded(name) => data::embedded(name),
-        Data::Folder(path) => data::open_folder(path),
+/// The data of a job. A file is a text, whose windows are as long as the model's context.
+pub(super) fn load(job: &Job) -> Result<Dataset, Error> {
+    let loaded = match (&job.data, &job.model) {
+        (Data::Embedded(name), _) => data::embedded(name),
+        (Data::Folder(path), ModelSpec::Lm(lm)) => data::text::open(path, lm.context as usize),
+        (Data::Folder(path), _) if path.is_file() => {
+            let message =
+                format!("{} is a file, and a model of kind {:?} reads none", path.display(), job.model.kind());
+            return Err(Error::new(Kind::Input, message).hint("a folder of idx files, or kind = \"lm\" for a text"));
+        }
+        (Data::Folder(path), _) => data::open_folder(path),
     };
     loaded.map_err(|error| Error::new(Kind::Input, error))
 }
@@ -130,6 +142,7 @@ fn optimizer(job: &Job) -> OptimizerSpec {
     match job.optimizer {
         OptimizerKind::Adam => OptimizerSpec::Adam { learning_rate },
         OptimizerKind::AdamCommon => OptimizerSpec::AdamCommon { learning_rate },
-        OptimizerKind::Sgd { momentum } => OptimizerSpec::Sgd { learning_rate, momentum },
+        OptimizerKind::AdamW { weight_decay } => OptimizerSpec::AdamW { learning_rate, weight_decay },
+        OptimizerKind::Sgd { momentum, nesterov } => OptimizerSpec::Sgd { learning_rate, momentum, nesterov },
     }
 }

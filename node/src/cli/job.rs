@@ -114,8 +114,10 @@ pub(super) fn to_toml(job: &Job, key: Option<SwarmKey>) -> String {
     };
     let momentum = match job.optimizer {
         OptimizerKind::Adam | OptimizerKind::AdamCommon => String::new(),
-        OptimizerKind::Sgd { momentum } => format!("momentum = {momentum:?}\n"),
+        OptimizerKind::AdamW { weight_decay } => format!("weight_decay = {weight_decay:?}\n"),
+        OptimizerKind::Sgd { momentum, nesterov } => format!("momentum = {momentum:?}\nnesterov = {nesterov}\n"),
     };
+    let clip = job.clip.map_or_else(String::new, |limit| format!("clip = {limit:?}\n"));
     let length = match job.schedule.curve {
         Curve::Constant => String::new(),
         Curve::Cosine { total_samples, floor } => format!("total_samples = {total_samples}\nfloor = {floor:?}\n"),
@@ -133,9 +135,9 @@ pub(super) fn to_toml(job: &Job, key: Option<SwarmKey>) -> String {
     let allow = if allow.is_empty() { String::new() } else { format!("allow = [{}]\n", allow.join(", ")) };
     let epochs = job.epochs.map_or_else(|| "# epochs: until stopped\n".into(), |epochs| format!("epochs = {epochs}\n"));
     format!(
-        "[swarm]\nname = {name}\n{key}\n{model}\n\
+        "[swarm]\nname = {name}\n{key}\n{model}loss = \"{loss}\"\n\n\
          [data]\n{source}\nsplit = \"{split}\"\nshards = {shards}\nbatch = {batch}\n\n\
-         [optimizer]\nkind = \"{optimizer}\"\nlearning_rate = {rate:?}\n{momentum}\
+         [optimizer]\nkind = \"{optimizer}\"\nlearning_rate = {rate:?}\n{momentum}{clip}\
          schedule = \"{schedule}\"\nwarm_up_samples = {warm_up}\n{length}\n\
          [gossip]\nmode = \"{mode}\"\n{of_mode}codec = \"{codec}\"\ngain = {gain:?}\nsteps = {steps}\n\
          trigger = \"{trigger}\"\ntrigger_drift = {drift:?}\ntrigger_plateau = {plateau:?}\n{link}\
@@ -143,6 +145,7 @@ pub(super) fn to_toml(job: &Job, key: Option<SwarmKey>) -> String {
          [trust]\nenabled = {trust}\nprobation = {probation}\n{allow}\n\
          [training]\n{epochs}seed = {seed}\n",
         name = quoted(&job.name),
+        loss = job.loss.name(),
         model = model::to_toml(&job.model),
         split = job.split,
         shards = job.shards,
@@ -191,6 +194,11 @@ mod tests {
             "[optimizer]\nkind = \"sgd\"\nlearning_rate = 1e-9",
             "[model]\nkind = \"cnn\"",
             "[model]\nkind = \"cnn\"\nchannels = [4, 8]\nresidual_blocks = 1\nhidden = [9]",
+            "[optimizer]\nkind = \"sgd\"\nnesterov = true\nclip = 0.5",
+            "[optimizer]\nkind = \"adamw\"\nweight_decay = 0.3",
+            "[model]\nkind = \"lm\"\n[data]\npath = \"x.txt\"",
+            "[model]\nkind = \"lm\"\ncontext = 9\nwidth = 8\nlayers = 1\nheads = 2\nnorm = \"layer\"\nactivation = \"silu\"\ndropout = 0.1",
+            "[model]\nloss = \"mean_squared_error\"",
             "[optimizer]\nwarm_up_samples = 500",
             "[optimizer]\nschedule = \"cosine\"\ntotal_samples = 9000\nwarm_up_samples = 500\nfloor = 0.3",
             "[data]\nsplit = \"dirichlet:0.1\"\n[training]\nepochs = 3\nseed = 9",

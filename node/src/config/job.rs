@@ -18,6 +18,7 @@ use protocol::trust::admission::SwarmKey;
 use protocol::{partner, trigger};
 use shaders::data::split::{self, SplitError, SplitRule};
 use shaders::models::ModelSpec;
+use shaders::models::network::Loss;
 use shaders::optim;
 use shaders::optim::schedule::{self, Curve, Schedule};
 
@@ -41,6 +42,12 @@ pub const TRIGGER_SHARE_MAX: f32 = 1.0;
 pub const LINK_BYTES_PER_SECOND_MAX: f32 = 1e12;
 /// Largest learning rate that is no typing error.
 pub const LEARNING_RATE_MAX: f32 = 100.0;
+/// Longest clipped gradient that is no typing error.
+pub const CLIP_MAX: f32 = 1e6;
+/// Largest weight decay that is no typing error.
+pub const WEIGHT_DECAY_MAX: f32 = 10.0;
+/// Of adamw where a job gives none, as in its paper and in PyTorch.
+const WEIGHT_DECAY_DEFAULT: f32 = 0.01;
 /// Most samples of a warm-up or a schedule.
 pub const SAMPLES_MAX: u64 = 1 << 53;
 /// Longest name, characters.
@@ -69,6 +76,8 @@ pub struct Job {
     pub key: Option<SwarmKey>,
     /// What is trained.
     pub model: ModelSpec,
+    /// What is made small.
+    pub loss: Loss,
     /// On what.
     pub data: Data,
     /// How the training samples are split.
@@ -81,6 +90,8 @@ pub struct Job {
     pub optimizer: OptimizerKind,
     /// Its step size.
     pub learning_rate: f32,
+    /// Longest gradient, over all parameters together; `None`: any.
+    pub clip: Option<f32>,
     /// How that changes with the progress of the swarm.
     pub schedule: Schedule,
     /// How progress is shared.
@@ -141,10 +152,17 @@ pub enum OptimizerKind {
     Adam,
     /// Adam with one second moment for all parameters.
     AdamCommon,
+    /// Adam with decoupled weight decay.
+    AdamW {
+        /// 0 or more.
+        weight_decay: f32,
+    },
     /// SGD with momentum.
     Sgd {
         /// 0 to below 1.
         momentum: f32,
+        /// Whether it is Nesterov's.
+        nesterov: bool,
     },
 }
 
@@ -153,9 +171,9 @@ impl OptimizerKind {
     #[must_use]
     pub fn learning_rate_default(self) -> f32 {
         match self {
-            Self::Adam => 0.003,       // measured on digits: 97 % after 30 epochs of an IID shard
-            Self::AdamCommon => 0.002, // measured on Fashion-MNIST (docs/algorithms.md, Unequal classes)
-            Self::Sgd { .. } => 0.01,  // measured on digits, 8 peers, Dirichlet 0.1: 0.005 slower, 0.02 less steady
+            Self::Adam | Self::AdamW { .. } => 0.003, // measured on digits: 97 % after 30 epochs of an IID shard
+            Self::AdamCommon => 0.002,                // measured on Fashion-MNIST (docs/algorithms.md, Unequal classes)
+            Self::Sgd { .. } => 0.01, // measured on digits, 8 peers, Dirichlet 0.1: 0.005 slower, 0.02 less steady
         }
     }
 }
@@ -173,7 +191,7 @@ impl Job {
     /// The first value that is out of place: key, value, limit and remedy.
     pub fn new(raw: RawJob) -> Result<Self, Error> {
         let raw = raw.over(RawJob::demo()?);
-        let optimizer = optimizer(raw.optimizer.kind.as_deref(), raw.optimizer.momentum)?;
+        let optimizer = optimizer(&raw.optimizer)?;
         let default = Gossip::default();
         let mode = raw.gossip.mode.unwrap_or_default();
         let codec = codec_named(raw.gossip.codec.as_deref().unwrap_or_else(|| codec_default(mode)))?;
@@ -181,6 +199,7 @@ impl Job {
         Ok(Self {
             name: name(raw.swarm.name.unwrap_or_default())?,
             key: raw.swarm.key.as_deref().map(key).transpose()?,
+            loss: raw.model.loss.unwrap_or_default(),
             model: model::model(raw.model)?,
             data: data(raw.data.set, raw.data.path)?,
             split: split(raw.data.split.as_deref().unwrap_or("iid"))?,
@@ -192,6 +211,7 @@ impl Job {
                 LEARNING_RATE_MAX,
             )?,
             optimizer,
+            clip: raw.optimizer.clip.map(|limit| positive("optimizer.clip", limit, CLIP_MAX)).transpose()?,
             schedule: schedule(mode, &raw.optimizer)?,
             mode,
             groups: groups(mode, raw.gossip.groups, &raw.optimizer)?,
@@ -261,6 +281,9 @@ impl Job {
         };
         line("swarm.name", &self.name);
         model::canonical(&self.model, &mut line);
+        if self.loss != Loss::default() {
+            line("model.loss", &self.loss.name());
+        }
         line(
             "data.set",
             &match &self.data {
@@ -272,10 +295,20 @@ impl Job {
         line("data.shards", &self.shards);
         line("data.batch", &self.batch);
         line("optimizer.kind", &self.optimizer.name());
-        if let OptimizerKind::Sgd { momentum } = self.optimizer {
-            line("optimizer.momentum", &Bits(momentum));
+        match self.optimizer {
+            OptimizerKind::Adam | OptimizerKind::AdamCommon => {}
+            OptimizerKind::AdamW { weight_decay } => line("optimizer.weight_decay", &Bits(weight_decay)),
+            OptimizerKind::Sgd { momentum, nesterov } => {
+                line("optimizer.momentum", &Bits(momentum));
+                if nesterov {
+                    line("optimizer.nesterov", &nesterov);
+                }
+            }
         }
         line("optimizer.learning_rate", &Bits(self.learning_rate));
+        if let Some(limit) = self.clip {
+            line("optimizer.clip", &Bits(limit));
+        }
         // Only what is there: a job without a schedule keeps its run.
         if self.schedule.warm_up_samples > 0 {
             line("optimizer.warm_up_samples", &self.schedule.warm_up_samples);
@@ -421,6 +454,7 @@ impl OptimizerKind {
         match self {
             Self::Adam => "adam",
             Self::AdamCommon => "adam_common",
+            Self::AdamW { .. } => "adamw",
             Self::Sgd { .. } => "sgd",
         }
     }
@@ -549,24 +583,39 @@ fn graph(rule: PartnerRule, edges: Vec<(PeerId, PeerId)>) -> Result<Vec<(PeerId,
     Ok(edges)
 }
 
-fn optimizer(kind: Option<&str>, momentum: Option<f32>) -> Result<OptimizerKind, Error> {
-    match (kind.unwrap_or("adam"), momentum) {
-        ("adam", None) => Ok(OptimizerKind::Adam),
-        ("adam_common", None) => Ok(OptimizerKind::AdamCommon),
-        ("adam" | "adam_common", Some(momentum)) => {
-            Err(invalid("optimizer.momentum", &momentum.to_string(), "belongs to sgd")
-                .hint("remove it, or use kind = \"sgd\""))
+fn optimizer(raw: &RawOptimizer) -> Result<OptimizerKind, Error> {
+    let kind = raw.kind.as_deref().unwrap_or("adam");
+    let belongs = |key: &str, value: String, owner: &str| {
+        let hint = format!("remove it, or use kind = {owner:?}");
+        Err(invalid(key, &value, &format!("belongs to {owner}")).hint(hint))
+    };
+    match (raw.momentum, raw.nesterov, raw.weight_decay) {
+        (Some(momentum), ..) if kind != "sgd" => return belongs("optimizer.momentum", momentum.to_string(), "sgd"),
+        (_, Some(nesterov), _) if kind != "sgd" => return belongs("optimizer.nesterov", nesterov.to_string(), "sgd"),
+        (.., Some(decay)) if kind != "adamw" => return belongs("optimizer.weight_decay", decay.to_string(), "adamw"),
+        _ => {}
+    }
+    match kind {
+        "adam" => Ok(OptimizerKind::Adam),
+        "adam_common" => Ok(OptimizerKind::AdamCommon),
+        "adamw" => {
+            let weight_decay = raw.weight_decay.unwrap_or(WEIGHT_DECAY_DEFAULT);
+            if !(0.0..=WEIGHT_DECAY_MAX).contains(&weight_decay) {
+                let why = format!("must be from 0 to {WEIGHT_DECAY_MAX}");
+                return Err(invalid("optimizer.weight_decay", &weight_decay.to_string(), &why));
+            }
+            Ok(OptimizerKind::AdamW { weight_decay })
         }
-        ("sgd", momentum) => {
-            let momentum = momentum.unwrap_or(MOMENTUM_DEFAULT);
+        "sgd" => {
+            let momentum = raw.momentum.unwrap_or(MOMENTUM_DEFAULT);
             if !(0.0..1.0).contains(&momentum) {
                 return Err(invalid("optimizer.momentum", &momentum.to_string(), "must be from 0 to below 1"));
             }
-            Ok(OptimizerKind::Sgd { momentum })
+            Ok(OptimizerKind::Sgd { momentum, nesterov: raw.nesterov.unwrap_or(false) })
         }
-        (other, _) => {
-            let known: Vec<_> = optim::ALL.iter().map(|(name, _)| format!("`{name}`")).collect();
-            Err(invalid("optimizer.kind", &format!("{other:?}"), "no such optimizer").hint(known.join(" or ")))
+        other => {
+            let known: Vec<_> = optim::ALL.iter().map(|(known, _)| format!("`{known}`")).collect();
+            Err(invalid("optimizer.kind", &format!("{other:?}"), "no such optimizer").hint(known.join(", ")))
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Write as _};
 
-use shaders::models::{self, CnnSpec, ModelSpec};
+use shaders::models::{self, ActivationKind, CnnSpec, LmSpec, ModelSpec, NormKind};
 
 use super::job::{invalid, list, within};
 use super::raw::RawModel;
@@ -21,6 +21,27 @@ pub const RESIDUAL_BLOCKS_MAX: u32 = 32;
 /// Stages where a job gives none: enough for digits and pictures of 28 x 28.
 const CHANNELS_DEFAULT: [u32; 2] = [16, 32];
 
+/// Longest context of a language model, tokens.
+pub const CONTEXT_MAX: u32 = 8192;
+/// Widest language model.
+pub const WIDTH_MAX: u32 = 4096;
+/// Most layers of a language model.
+pub const LAYERS_MAX: u32 = 96;
+/// Most heads of a language model.
+pub const HEADS_MAX: u32 = 64;
+/// Largest share that dropout drops.
+pub const DROPOUT_MAX: f32 = 0.9;
+/// A language model where a job says nothing: a million parameters less a fifth.
+const LM_DEFAULT: LmSpec = LmSpec {
+    context: 64,
+    width: 128,
+    layers: 4,
+    heads: 4,
+    norm: NormKind::Rms,
+    activation: ActivationKind::Gelu,
+    dropout: 0.0,
+};
+
 /// The keys of `[model]` but `kind`, the kinds that take them, and whether they are given.
 type Keys<'a> = [(&'static str, &'static [&'static str], bool)];
 
@@ -35,6 +56,13 @@ pub(super) fn model(raw: RawModel) -> Result<ModelSpec, Error> {
         ("model.hidden", &["mlp", "cnn"], raw.hidden.is_some()),
         ("model.channels", &["cnn"], raw.channels.is_some()),
         ("model.residual_blocks", &["cnn"], raw.residual_blocks.is_some()),
+        ("model.context", &["lm"], raw.context.is_some()),
+        ("model.width", &["lm"], raw.width.is_some()),
+        ("model.layers", &["lm"], raw.layers.is_some()),
+        ("model.heads", &["lm"], raw.heads.is_some()),
+        ("model.norm", &["lm"], raw.norm.is_some()),
+        ("model.activation", &["lm"], raw.activation.is_some()),
+        ("model.dropout", &["lm"], raw.dropout.is_some()),
     ];
     for (key, kinds, given) in keys {
         if *given && !kinds.contains(&kind) {
@@ -59,6 +87,25 @@ pub(super) fn model(raw: RawModel) -> Result<ModelSpec, Error> {
             let residual_blocks = within("model.residual_blocks", blocks, 0, RESIDUAL_BLOCKS_MAX)?;
             ModelSpec::Cnn(CnnSpec { channels, residual_blocks, hidden })
         }
+        "lm" => {
+            let dropout = raw.dropout.unwrap_or(LM_DEFAULT.dropout);
+            if !(0.0..=DROPOUT_MAX).contains(&dropout) {
+                return Err(invalid(
+                    "model.dropout",
+                    &dropout.to_string(),
+                    &format!("must be from 0 to {DROPOUT_MAX}"),
+                ));
+            }
+            ModelSpec::Lm(LmSpec {
+                context: within("model.context", raw.context.unwrap_or(LM_DEFAULT.context), 1, CONTEXT_MAX)?,
+                width: within("model.width", raw.width.unwrap_or(LM_DEFAULT.width), 4, WIDTH_MAX)?,
+                layers: within("model.layers", raw.layers.unwrap_or(LM_DEFAULT.layers), 1, LAYERS_MAX)?,
+                heads: within("model.heads", raw.heads.unwrap_or(LM_DEFAULT.heads), 1, HEADS_MAX)?,
+                norm: raw.norm.unwrap_or_default(),
+                activation: raw.activation.unwrap_or_default(),
+                dropout,
+            })
+        }
         _ => ModelSpec::Mlp { hidden },
     })
 }
@@ -82,6 +129,16 @@ fn keys(model: &ModelSpec) -> Vec<(&'static str, String)> {
             ("channels", format!("[{}]", list(channels))),
             ("residual_blocks", residual_blocks.to_string()),
             ("hidden", format!("[{}]", list(hidden))),
+        ],
+        ModelSpec::Lm(LmSpec { context, width, layers, heads, norm, activation, dropout }) => vec![
+            ("kind", "\"lm\"".into()),
+            ("context", context.to_string()),
+            ("width", width.to_string()),
+            ("layers", layers.to_string()),
+            ("heads", heads.to_string()),
+            ("norm", format!("{:?}", norm.name())),
+            ("activation", format!("{:?}", activation.name())),
+            ("dropout", format!("{dropout:?}")),
         ],
     }
 }

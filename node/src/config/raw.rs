@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 use protocol::config::{Distance, MergeRule, Mode, PartnerRule, TriggerRule};
 use protocol::id::PeerId;
 use serde::Deserialize;
+use shaders::models::network::Loss;
+use shaders::models::{ActivationKind, NormKind};
 
 use crate::error::{Error, Kind};
 
@@ -44,20 +46,36 @@ layers! {
     }
     /// `[model]`
     RawModel {
-        /// `mlp` or `cnn`
+        /// `mlp`, `cnn` or `lm`
         kind: String,
         /// Widths of the hidden layers.
         hidden: Vec<u32>,
+        /// Name of a loss.
+        loss: Loss,
         /// Of cnn: channels of each stage.
         channels: Vec<u32>,
         /// Of cnn: residual blocks of each stage.
         residual_blocks: u32,
+        /// Of lm: places of a window.
+        context: u32,
+        /// Of lm: numbers of a place.
+        width: u32,
+        /// Of lm.
+        layers: u32,
+        /// Of lm: of attention.
+        heads: u32,
+        /// Of lm: `rms` or `layer`
+        norm: NormKind,
+        /// Of lm: `relu`, `gelu` or `silu`
+        activation: ActivationKind,
+        /// Of lm: share that is dropped.
+        dropout: f32,
     }
     /// `[data]`
     RawData {
         /// Name of an embedded set.
         set: String,
-        /// A folder instead.
+        /// A folder of idx files, or a text, instead.
         path: PathBuf,
         /// `iid`, `dirichlet:ALPHA` or `classes:K`
         split: String,
@@ -74,6 +92,12 @@ layers! {
         learning_rate: f32,
         /// Of sgd.
         momentum: f32,
+        /// Of sgd.
+        nesterov: bool,
+        /// Of adamw.
+        weight_decay: f32,
+        /// Longest gradient.
+        clip: f32,
         /// `constant` or `cosine`
         schedule: String,
         /// Samples of the swarm over which the rate rises.
@@ -224,6 +248,7 @@ impl RawJob {
         let mut optimizer_below = below.optimizer;
         if self.optimizer.kind.as_ref().is_some_and(|kind| Some(kind) != optimizer_below.kind.as_ref()) {
             (optimizer_below.learning_rate, optimizer_below.momentum) = (None, None);
+            (optimizer_below.nesterov, optimizer_below.weight_decay) = (None, None);
         }
         // As length and floor to a schedule.
         if self.optimizer.schedule.as_ref().is_some_and(|schedule| Some(schedule) != optimizer_below.schedule.as_ref())

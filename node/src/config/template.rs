@@ -3,7 +3,7 @@
 use protocol::config::{Distance, Gossip, Mode};
 use protocol::trust::admission::SwarmKey;
 use protocol::{codec, merge, partner, trigger};
-use shaders::models;
+use shaders::models::{self, network::Loss};
 use shaders::optim::{self, schedule};
 
 /// Names and what they mean, a comment line each.
@@ -30,6 +30,7 @@ pub fn template(name: &str, key: Option<SwarmKey>) -> String {
     let distances = choices(Distance::ALL.iter().map(|distance| (distance.name(), distance.about())));
     let triggers = choices(trigger::ALL.iter().map(|trigger| (trigger.name(), trigger.about())));
     let optimizers = choices(optim::ALL.iter().copied());
+    let losses = choices(Loss::ALL.iter().map(|(_, name, about)| (*name, *about)));
     let kinds = choices(models::ALL.iter().copied());
     let schedules = choices(schedule::ALL.iter().copied());
     format!(
@@ -51,10 +52,21 @@ hidden = [64, 64]
 # Of cnn: channels of each stage, and residual blocks of each; 0 for convolutions and pools only.
 # channels = [16, 32]
 # residual_blocks = 0
+# Of lm: tokens that it sees, its width, layers and heads; norm "rms" or "layer"; activation "relu", "gelu" or "silu".
+# context = 64
+# width = 128
+# layers = 4
+# heads = 4
+# norm = "rms"
+# activation = "gelu"
+# dropout = 0.0
+# What is made small:
+{losses}loss = "cross_entropy"
 
 [data]
 # An embedded set, or instead of it  path = "FOLDER"  with the four idx files of MNIST, each plain or as .gz:
 # train-images-idx3-ubyte, train-labels-idx1-ubyte, t10k-images-idx3-ubyte, t10k-labels-idx1-ubyte.
+# A model of kind lm wants  path = "FILE.txt"  instead: a text, plain or as .gz, whose last tenth is evaluated on.
 set = "digits"
 # "iid": every shard looks like the whole. "dirichlet:ALPHA": the smaller ALPHA, the less alike they are. "classes:K": every
 # shard holds K classes only.
@@ -67,9 +79,14 @@ batch = 16
 [optimizer]
 # How a peer steps:
 {optimizers}kind = "sgd"
-# learning_rate = {rate}
 # Of sgd:
 # momentum = 0.9
+# nesterov = false
+# Of adamw:
+# weight_decay = 0.01
+# A gradient longer than this, over all parameters together, is shortened to it.
+# clip = 1.0
+# learning_rate = {rate}
 # How the rate changes while the swarm makes progress: samples are those of all peers together, so peers that join late or are
 # slow have the rate of the others.
 {schedules}schedule = "constant"
@@ -123,7 +140,7 @@ steps = 5
 seed = 1
 "#,
         deadline = Gossip::default().round_deadline.as_secs_f64(),
-        rate = super::OptimizerKind::Sgd { momentum: 0.9 }.learning_rate_default(),
+        rate = super::OptimizerKind::Sgd { momentum: 0.9, nesterov: false }.learning_rate_default(),
         floor = super::job::FLOOR_DEFAULT,
         gain = codec::by_name("top_k_2bit").map_or(1.0, codec::Codec::gain_default),
     )

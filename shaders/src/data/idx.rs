@@ -82,7 +82,7 @@ pub enum IdxError {
 /// # Errors
 /// [`IdxError`].
 pub fn parse(bytes: Vec<u8>, dimensions: Dimensions) -> Result<Idx, IdxError> {
-    let mut bytes = if bytes.starts_with(&GZIP) { unzip(&bytes)? } else { bytes };
+    let mut bytes = unzipped(bytes)?;
     let header: [u8; 4] = match bytes.first_chunk() {
         Some(header) if header[..2] == [0, 0] => *header,
         _ => return Err(IdxError::Magic { found: bytes[..bytes.len().min(4)].to_vec() }),
@@ -108,6 +108,14 @@ pub fn parse(bytes: Vec<u8>, dimensions: Dimensions) -> Result<Idx, IdxError> {
     }
     bytes.drain(..values_at);
     Ok(Idx { extents: extents.into_iter().map(|extent| extent as usize).collect(), values: bytes })
+}
+
+/// The bytes of a file, unpacked where it is gzipped.
+///
+/// # Errors
+/// [`IdxError::Gzip`], [`IdxError::TooLarge`].
+pub fn unzipped(bytes: Vec<u8>) -> Result<Vec<u8>, IdxError> {
+    if bytes.starts_with(&GZIP) { unzip(&bytes) } else { Ok(bytes) }
 }
 
 fn check_rank(rank: u8, dimensions: Dimensions) -> Result<(), IdxError> {

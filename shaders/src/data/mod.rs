@@ -1,10 +1,12 @@
-//! Data sets: pictures or vectors with a class each, in two fixed splits.
+//! Data sets: pictures or vectors with a class each, or windows of a text, in two fixed splits.
 //!
-//! Add an embedded set: one folder here and one line in [`ALL`]. Folders of idx files are read by [`open_folder`].
+//! Add an embedded set: one folder here and one line in [`ALL`]. Folders of idx files are read by [`open_folder`],
+//! texts by [`text::open`].
 
 mod digits;
 pub mod idx;
 pub mod split;
+pub mod text;
 
 use std::path::{Path, PathBuf};
 
@@ -145,6 +147,16 @@ pub enum DataError {
         sample: usize,
         /// Number of classes.
         classes: u32,
+    },
+    /// A text with less than two windows.
+    #[error("{}: {bytes} bytes; to train and to evaluate takes at least {least}: a longer text, or a shorter model.context", path.display())]
+    Short {
+        /// The file.
+        path: PathBuf,
+        /// Its bytes.
+        bytes: usize,
+        /// Fewest.
+        least: usize,
     },
     /// No samples, or samples of nothing.
     #[error("{}: no samples", path.display())]

@@ -62,6 +62,39 @@ fn gzip_is_read_and_its_damage_found() {
     assert!(matches!(parse(cut, Dimensions::Exactly(1)), Err(IdxError::Gzip(_))));
 }
 
+#[test]
+fn a_text_is_windows_that_overlap_by_a_byte() {
+    let text: Vec<u8> = (0..=250).collect();
+    let data = text::windows("t".into(), &text, 10).unwrap();
+    assert_eq!((data.train.len(), data.test.len(), data.features(), data.classes), (22, 3, 11, 256));
+    for (i, window) in data.train.features.chunks(11).enumerate() {
+        assert!(window.iter().enumerate().all(|(j, &token)| token == (10 * i + j) as f32));
+    }
+    assert_eq!(data.test.features[0], 220.0, "what is evaluated on comes behind");
+    assert!(data.train.labels.is_sorted() && data.train.labels.contains(&9));
+    for short in [0, 1, 10, 20] {
+        assert!(text::windows("t".into(), &text[..short], 10).is_none(), "{short}");
+    }
+    assert!(text::windows("t".into(), &text[..21], 10).is_some());
+}
+
+#[test]
+fn a_file_of_text_is_read_and_its_faults_are_named() {
+    let folder = std::env::temp_dir().join(format!("starling-text-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let path = folder.join("text.txt");
+    std::fs::write(&path, "what comes next").unwrap();
+    assert_eq!(text::open(&path, 4).unwrap().train.len(), 2);
+    let short = text::open(&path, 8).unwrap_err().to_string();
+    assert!(short.contains("15 bytes") && short.contains("at least 17"), "{short}");
+    assert!(text::open(&folder.join("none"), 4).is_err());
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+    encoder.write_all(b"what comes next").unwrap();
+    std::fs::write(&path, encoder.finish().unwrap()).unwrap();
+    assert_eq!(text::open(&path, 4).unwrap().train.len(), 2);
+    std::fs::remove_dir_all(&folder).unwrap();
+}
+
 proptest! {
     #[test]
     fn random_bytes_are_refused_or_consistent(mut bytes in prop::collection::vec(any::<u8>(), 0..200), header in any::<bool>()) {

@@ -14,13 +14,22 @@ pub mod adam;
 pub mod adam_common;
 pub mod add;
 pub mod advance;
+pub mod attention_backward_key_value;
+pub mod attention_backward_query;
+pub mod attention_forward;
 pub mod average_pool_backward;
 pub mod average_pool_forward;
+pub mod clip_factor;
 pub mod conv2d_backward_input;
 pub mod conv2d_backward_weight;
 pub mod conv2d_forward;
+pub mod dropout;
+pub mod embedding_backward;
+pub mod embedding_forward;
+pub mod fill;
 pub mod gather;
 mod groups;
+mod heads;
 pub mod linear_backward_input;
 pub mod linear_backward_weight;
 pub mod linear_forward;
@@ -28,6 +37,8 @@ pub mod matmul;
 pub mod max_pool_backward;
 pub mod max_pool_forward;
 pub mod mean_square;
+pub mod mean_squared_error;
+pub mod next_token;
 pub mod norm_backward_input;
 pub mod norm_backward_statistics;
 pub mod norm_backward_weight;
@@ -36,10 +47,14 @@ pub mod norm_statistics;
 mod patches;
 pub mod relu_backward;
 pub mod residual;
+pub mod rotary;
+pub mod scale;
 pub mod scatter_add;
 pub mod sgd;
 pub mod softmax_cross_entropy;
 pub mod sum_slices;
+pub mod sum_squares;
+pub mod token_chain;
 
 use std::fmt::Debug;
 
@@ -75,6 +90,20 @@ pub const ALL: &[&dyn Kernel] = &[
     &norm_backward_statistics::NormBackwardStatistics,
     &norm_backward_input::NormBackwardInput,
     &norm_backward_weight::NormBackwardWeight,
+    &sum_squares::SumSquares,
+    &clip_factor::ClipFactor,
+    &scale::Scale,
+    &dropout::Dropout,
+    &mean_squared_error::MeanSquaredError,
+    &next_token::NextToken,
+    &embedding_forward::EmbeddingForward,
+    &token_chain::TokenChain,
+    &embedding_backward::EmbeddingBackward,
+    &fill::Fill,
+    &rotary::Rotary,
+    &attention_forward::AttentionForward,
+    &attention_backward_query::AttentionBackwardQuery,
+    &attention_backward_key_value::AttentionBackwardKeyValue,
 ];
 
 /// Most arguments of a kernel: WebGPU grants eight storage buffers a stage, and the words take a uniform.

@@ -9,6 +9,7 @@
 mod linear;
 mod norm;
 mod picture;
+mod text;
 mod training;
 
 use rand_chacha::ChaCha8Rng;
@@ -29,7 +30,8 @@ const PRODUCT: f64 = 1e-5;
 const ELEMENT: f64 = 1e-6;
 
 /// Every family: one case of each of its kernels, at a random shape.
-const FAMILIES: &[fn(&mut Random) -> Vec<Case>] = &[linear::cases, norm::cases, picture::cases, training::cases];
+const FAMILIES: &[fn(&mut Random) -> Vec<Case>] =
+    &[linear::cases, norm::cases, picture::cases, text::cases, training::cases];
 
 /// The adapter that there is; says loudly when there is none, and fails where one is required.
 #[cfg(feature = "gpu")]

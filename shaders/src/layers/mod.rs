@@ -7,7 +7,10 @@
 
 mod activation;
 pub mod add;
+pub mod attention;
 pub mod conv2d;
+pub mod dropout;
+pub mod embedding;
 pub mod linear;
 pub mod norm;
 pub mod pool;

@@ -7,7 +7,7 @@ use crate::data::embedded;
 use crate::data::split::SplitRule;
 use crate::engine::cpu::CpuExecutor;
 use crate::kernels::advance::STATE_SECOND;
-use crate::models::CnnSpec;
+use crate::models::{ActivationKind, CnnSpec, LmSpec, NormKind};
 use crate::optim;
 use crate::optim::schedule::Curve;
 
@@ -18,6 +18,8 @@ fn spec(optimizer: OptimizerSpec) -> LearnerSpec {
         model: ModelSpec::Mlp { hidden: vec![64, 64] },
         optimizer,
         schedule: Schedule::default(),
+        clip: None,
+        loss: Loss::default(),
         batch: 32,
         init_seed: [1; 32],
         order_seed: 2,
@@ -48,7 +50,13 @@ fn theta(learner: &mut TrainingLearner) -> Vec<f32> {
 
 #[test]
 fn digits_are_learnt_by_every_optimizer() {
-    for optimizer in [ADAM, ADAM_COMMON, OptimizerSpec::Sgd { learning_rate: 0.1, momentum: 0.9 }] {
+    for optimizer in [
+        ADAM,
+        ADAM_COMMON,
+        OptimizerSpec::AdamW { learning_rate: 0.003, weight_decay: 0.01 },
+        OptimizerSpec::Sgd { learning_rate: 0.1, momentum: 0.9, nesterov: false },
+        OptimizerSpec::Sgd { learning_rate: 0.1, momentum: 0.9, nesterov: true },
+    ] {
         let mut learner = on_cpu(optimizer);
         let before = learner.evaluate(Weights::Local).unwrap();
         assert!(before.accuracy < 0.3 && before.samples == 360, "{before:?}");
@@ -82,7 +90,10 @@ fn the_gpu_trains_convolutions_as_the_cpu_does() {
     for blocks in [0, 1] {
         let Some(gpu) = crate::kernels::tests::gpu() else { return };
         // Not Adam: where a gradient is next to nothing, it goes a whole step by its sign.
-        let spec = LearnerSpec { optimizer: OptimizerSpec::Sgd { learning_rate: 0.05, momentum: 0.9 }, ..cnn(blocks) };
+        let spec = LearnerSpec {
+            optimizer: OptimizerSpec::Sgd { learning_rate: 0.05, momentum: 0.9, nesterov: false },
+            ..cnn(blocks)
+        };
         let mut gpu = TrainingLearner::new(spec.clone(), Box::new(gpu)).unwrap();
         let mut cpu = TrainingLearner::new(spec, Box::new(CpuExecutor::new(None))).unwrap();
         let (a, b) = (gpu.train(10, 0).unwrap().mean_loss, cpu.train(10, 0).unwrap().mean_loss);
@@ -90,6 +101,77 @@ fn the_gpu_trains_convolutions_as_the_cpu_does() {
         let worst = theta(&mut gpu).iter().zip(theta(&mut cpu)).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
         assert!(worst < 1e-4, "{blocks} blocks: {worst}");
     }
+}
+
+/// A small language model on a text that says the same again and again, and so leaves little to guess.
+fn lm(dropout: f32) -> LearnerSpec {
+    let text =
+        "sing, starling, sing; the flock is one because each bird keeps adjusting to the few it can see. ".repeat(40);
+    let dataset = Arc::new(crate::data::text::windows("text".into(), text.as_bytes(), 16).unwrap());
+    let model = LmSpec {
+        context: 16,
+        width: 32,
+        layers: 2,
+        heads: 2,
+        norm: NormKind::Rms,
+        activation: ActivationKind::Gelu,
+        dropout,
+    };
+    let shard = (0..dataset.train.len() as u32).collect();
+    LearnerSpec { model: ModelSpec::Lm(model), batch: 8, shard, dataset, clip: Some(1.0), ..spec(ADAM) }
+}
+
+#[test]
+fn a_text_is_learnt() {
+    let mut learner = TrainingLearner::new(lm(0.1), Box::new(CpuExecutor::new(None))).unwrap();
+    let before = learner.evaluate(Weights::Local).unwrap();
+    assert!((before.loss - 256f32.ln()).abs() < 0.2, "it begins without an opinion: {before:?}");
+    let first = learner.train(1, 0).unwrap().mean_loss;
+    assert!((first - 256f32.ln()).abs() < 0.2, "{first}");
+    learner.train(400, 0).unwrap();
+    let after = learner.evaluate(Weights::Local).unwrap();
+    assert!(after.accuracy > 0.85 && after.loss < 0.5, "{after:?}");
+}
+
+#[cfg(feature = "gpu")]
+#[test]
+fn the_gpu_reads_as_the_cpu_does() {
+    let Some(gpu) = crate::kernels::tests::gpu() else { return };
+    let optimizer = OptimizerSpec::Sgd { learning_rate: 0.1, momentum: 0.9, nesterov: true };
+    let spec = LearnerSpec { optimizer, ..lm(0.2) };
+    let mut gpu = TrainingLearner::new(spec.clone(), Box::new(gpu)).unwrap();
+    let mut cpu = TrainingLearner::new(spec, Box::new(CpuExecutor::new(None))).unwrap();
+    let (a, b) = (gpu.train(10, 0).unwrap().mean_loss, cpu.train(10, 0).unwrap().mean_loss);
+    assert!((a - b).abs() < 1e-4 * b, "{a} and {b}");
+    let worst = theta(&mut gpu).iter().zip(theta(&mut cpu)).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+    assert!(worst < 1e-4, "{worst}");
+    let (a, b) = (gpu.evaluate(Weights::Local).unwrap(), cpu.evaluate(Weights::Local).unwrap());
+    assert!((a.loss - b.loss).abs() < 1e-4 * b.loss, "{a:?} and {b:?}");
+}
+
+#[test]
+fn digits_are_learnt_by_squares_too() {
+    let spec = LearnerSpec { loss: Loss::MeanSquaredError, ..spec(ADAM) };
+    let mut learner = TrainingLearner::new(spec, Box::new(CpuExecutor::new(None))).unwrap();
+    learner.train(1000, 0).unwrap();
+    let after = learner.evaluate(Weights::Local).unwrap();
+    assert!(after.accuracy > 0.95 && after.loss < 0.02, "{after:?}");
+}
+
+#[test]
+fn a_step_is_no_longer_than_a_clipped_gradient() {
+    let optimizer = OptimizerSpec::Sgd { learning_rate: 1.0, momentum: 0.0, nesterov: false };
+    let step = |clip: Option<f32>| {
+        let spec = LearnerSpec { clip, ..spec(optimizer) };
+        let mut learner = TrainingLearner::new(spec, Box::new(CpuExecutor::new(None))).unwrap();
+        learner.train(1, 0).unwrap();
+        learner.read_residual().unwrap()
+    };
+    let (free, loose, tight) = (step(None), step(Some(100.0)), step(Some(0.125)));
+    assert_eq!(free, loose, "a short gradient is left alone");
+    let length = norm(free.iter().copied());
+    assert!(length > 0.2 && (norm(tight.iter().copied()) - 0.125).abs() < 1e-5);
+    assert!(free.iter().zip(&tight).all(|(free, tight)| (free * 0.125 / length - tight).abs() < 1e-6), "its direction");
 }
 
 #[test]
@@ -178,7 +260,8 @@ fn the_rate_follows_the_progress_of_the_swarm_whoever_made_it() {
         let optimizer = |learning_rate| match kind.0 {
             "adam" => OptimizerSpec::Adam { learning_rate },
             "adam_common" => OptimizerSpec::AdamCommon { learning_rate },
-            _ => OptimizerSpec::Sgd { learning_rate, momentum: 0.9 },
+            "adamw" => OptimizerSpec::AdamW { learning_rate, weight_decay: 0.01 },
+            _ => OptimizerSpec::Sgd { learning_rate, momentum: 0.9, nesterov: false },
         };
         let full = optimizer(0.004);
         // A peer whose first step falls into the middle of the warm-up, to its top, or behind the end of the fall: 32
@@ -217,13 +300,13 @@ fn the_gpu_keeps_the_schedule_too() {
 
 #[test]
 fn what_diverged_is_not_said() {
-    let mut learner = on_cpu(OptimizerSpec::Sgd { learning_rate: 1e20, momentum: 0.0 });
+    let mut learner = on_cpu(OptimizerSpec::Sgd { learning_rate: 1e20, momentum: 0.0, nesterov: false });
     learner.train(30, 0).unwrap();
     let base = learner.base().unwrap();
     assert!(matches!(learner.take_delta(&DenseF32, Weight::HALF, f32::INFINITY), Err(LearnerError::NonFinite { .. })));
     assert_eq!(learner.base().unwrap(), base);
 
-    let mut learner = on_cpu(OptimizerSpec::Sgd { learning_rate: 1e4, momentum: 0.0 });
+    let mut learner = on_cpu(OptimizerSpec::Sgd { learning_rate: 1e4, momentum: 0.0, nesterov: false });
     learner.train(1, 0).unwrap();
     assert!(matches!(learner.take_delta(&DenseF32, Weight::ONE, f32::INFINITY), Err(LearnerError::Diverged)));
 }

@@ -3,22 +3,26 @@
 //! Add a model: one file here, a variant of [`ModelSpec`], one line in [`ALL`].
 
 mod cnn;
+mod lm;
 mod mlp;
 pub mod network;
 
 use protocol::schema::Schema;
 use serde::{Deserialize, Serialize};
 
+use crate::kernels::Activation;
+use crate::layers::attention::{HEAD_WIDTH_MAX, HEAD_WIDTH_STEP};
 use network::Network;
 
 /// Names of the models, as in a job file, and one line about each.
 pub const ALL: &[(&str, &str)] = &[
     ("mlp", "fully connected layers with ReLU between them"),
     ("cnn", "convolutions and pools over pictures, or with residual_blocks a small residual network"),
+    ("lm", "a decoder language model on the bytes of a text: attention with rotary positions, tied head"),
 ];
 
 /// A model as a job describes it; what the data decide (input width, classes) is not part of it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum ModelSpec {
     /// See [`mlp`].
@@ -28,6 +32,82 @@ pub enum ModelSpec {
     },
     /// See [`cnn`].
     Cnn(CnnSpec),
+    /// See [`lm`].
+    Lm(LmSpec),
+}
+
+/// A language model as a job describes it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LmSpec {
+    /// Places of a window.
+    pub context: u32,
+    /// Numbers of a place.
+    pub width: u32,
+    /// Layers of attention and perceptron.
+    pub layers: u32,
+    /// Heads of attention.
+    pub heads: u32,
+    /// Which norm.
+    pub norm: NormKind,
+    /// Of the perceptrons.
+    pub activation: ActivationKind,
+    /// Share of the numbers that is dropped before each sum, 0 to below 1.
+    pub dropout: f32,
+}
+
+/// Norms of a language model.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NormKind {
+    /// Without mean and biases.
+    #[default]
+    Rms,
+    /// With them.
+    Layer,
+}
+
+/// Activations of a language model.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ActivationKind {
+    /// Rectified linear unit.
+    Relu,
+    /// Gaussian error linear unit, tanh form.
+    #[default]
+    Gelu,
+    /// Sigmoid linear unit.
+    Silu,
+}
+
+impl NormKind {
+    /// As in a job file.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Rms => "rms",
+            Self::Layer => "layer",
+        }
+    }
+}
+
+impl ActivationKind {
+    /// As in a job file.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Relu => "relu",
+            Self::Gelu => "gelu",
+            Self::Silu => "silu",
+        }
+    }
+
+    fn kernel(self) -> Activation {
+        match self {
+            Self::Relu => Activation::Relu,
+            Self::Gelu => Activation::Gelu,
+            Self::Silu => Activation::Silu,
+        }
+    }
 }
 
 /// A convolutional network as a job describes it.
@@ -54,9 +134,29 @@ pub enum ModelError {
         /// Extents of a sample.
         found: Vec<usize>,
     },
+    /// Heads that no kernel takes.
+    #[error(
+        "width {width} in {heads} heads: a head must be a multiple of {HEAD_WIDTH_STEP} wide, at most {HEAD_WIDTH_MAX}, and all equal"
+    )]
+    Heads {
+        /// Of the model.
+        width: u32,
+        /// Of the model.
+        heads: u32,
+    },
 }
 
 impl ModelSpec {
+    /// Its name, as in a job file.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Mlp { .. } => "mlp",
+            Self::Cnn(_) => "cnn",
+            Self::Lm(_) => "lm",
+        }
+    }
+
     /// The model for samples of these extents and that many classes.
     ///
     /// # Errors
@@ -65,6 +165,7 @@ impl ModelSpec {
         match self {
             Self::Mlp { hidden } => Ok(mlp::build(shape.iter().product(), hidden, classes)),
             Self::Cnn(spec) => cnn::build(spec, shape, classes),
+            Self::Lm(spec) => lm::build(spec, shape, classes),
         }
     }
 

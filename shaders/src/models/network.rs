@@ -11,10 +11,13 @@ use protocol::fixed::from_f32;
 use protocol::schema::{Schema, Tensor};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng as _, SeedableRng as _};
+use serde::{Deserialize, Serialize};
 
 use crate::engine::plan::Draft;
 use crate::engine::{Buffer, Executor, ExecutorError};
 use crate::kernels::accumulate::Accumulate;
+use crate::kernels::mean_squared_error::MeanSquaredError;
+use crate::kernels::next_token::NextToken;
 use crate::kernels::softmax_cross_entropy::SoftmaxCrossEntropy;
 use crate::layers::{Backward, Forward, Gradient, Layer};
 
@@ -37,11 +40,44 @@ impl Init {
     pub fn he(inputs: usize) -> Self {
         Self::Uniform((6.0 / inputs as f64).sqrt())
     }
+
+    /// Uniform with that standard deviation.
+    #[must_use]
+    pub fn deviation(deviation: f64) -> Self {
+        Self::Uniform(3f64.sqrt() * deviation)
+    }
+}
+
+/// What is made small.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Loss {
+    /// See `kernels::softmax_cross_entropy`.
+    #[default]
+    CrossEntropy,
+    /// See `kernels::mean_squared_error`; the target is 1 at the class and 0 elsewhere.
+    MeanSquaredError,
+}
+
+impl Loss {
+    /// All of them, and one line about each.
+    pub const ALL: &'static [(Self, &'static str, &'static str)] = &[
+        (Self::CrossEntropy, "cross_entropy", "minus the logarithm of the probability of the class, by softmax"),
+        (Self::MeanSquaredError, "mean_squared_error", "squared distance to 1 at the class and 0 elsewhere"),
+    ];
+
+    /// As in a job file.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        Self::ALL.iter().find(|(loss, ..)| *loss == self).map_or("", |(_, name, _)| name)
+    }
 }
 
 /// See the module.
 #[derive(Debug, Default)]
 pub struct Network {
+    /// Of the last value.
+    pub loss: Loss,
     tensors: Vec<(Tensor, Init)>,
     parameters: usize,
     nodes: Vec<Node>,
@@ -52,6 +88,8 @@ pub struct Network {
     /// Constants that layers read.
     tables: Vec<Vec<u32>>,
     classes: usize,
+    /// Of a text: places of a window. The batch is then [T + 1] tokens, value 0 the first T of them, and the labels the last T.
+    context: Option<usize>,
 }
 
 /// A layer in its place.
@@ -93,7 +131,13 @@ impl Network {
         Self { widths: vec![features], differentiable: vec![false], classes, ..Self::default() }
     }
 
-    /// The batch.
+    /// A network without layers on windows of a text, that predicts the next token at each of `context` places.
+    #[must_use]
+    pub fn text(context: usize, vocabulary: usize) -> Self {
+        Self { context: Some(context), ..Self::new(context + 1, vocabulary) }
+    }
+
+    /// The batch, or its tokens.
     #[must_use]
     pub fn batch(&self) -> Value {
         Value(0)
@@ -186,11 +230,16 @@ impl Network {
     /// Drafts the forward pass with the loss of every row. With `state` it is a pass of training: what the backward pass needs
     /// is kept, and dropout drops.
     pub fn forward(&self, draft: &mut Draft, theta: Buffer, inputs: &Inputs, state: Option<Buffer>) -> Tape {
+        let (mut batch, mut labels) = (inputs.x, inputs.labels);
+        if let Some(context) = self.context {
+            [batch, labels] = [(); 2].map(|()| draft.buffer(inputs.samples * context));
+            draft.push(&NextToken, &[inputs.x, batch, labels], &[inputs.samples as u32, context as u32]);
+        }
         let mut tape = Tape {
             samples: inputs.samples,
             state,
             tables: inputs.tables.clone(),
-            values: vec![inputs.x],
+            values: vec![batch],
             saved: Vec::new(),
         };
         for node in &self.nodes {
@@ -201,8 +250,12 @@ impl Network {
             node.layer.forward(draft, &tape.forward(node, tape.saved.len() - 1, theta, &x));
         }
         if let Some(&logits) = tape.values.last() {
-            let words = [inputs.samples * self.rows(), self.classes].map(|word| word as u32);
-            draft.push(&SoftmaxCrossEntropy, &[logits, inputs.labels, inputs.results], &words);
+            let [rows, classes] = [inputs.samples * self.rows(), self.classes].map(|word| word as u32);
+            let arguments = [logits, labels, inputs.results];
+            match self.loss {
+                Loss::CrossEntropy => draft.push(&SoftmaxCrossEntropy, &arguments, &[rows, classes]),
+                Loss::MeanSquaredError => draft.push(&MeanSquaredError, &arguments, &[rows, classes, 1]),
+            }
         }
         tape
     }

@@ -154,3 +154,31 @@ fn pictures_that_are_too_small_or_none_are_refused() {
         assert!(error.contains("cnn") && error.contains("pictures"), "{error}");
     }
 }
+
+fn lm(norm: NormKind, activation: ActivationKind) -> ModelSpec {
+    ModelSpec::Lm(LmSpec { context: 6, width: 16, layers: 2, heads: 2, norm, activation, dropout: 0.0 })
+}
+
+#[test]
+fn gradients_of_language_models_are_slopes() {
+    let windows: Vec<f32> = (0..5 * 7).map(|i| (i * i % 11) as f32).collect();
+    for (norm, activation) in [
+        (NormKind::Rms, ActivationKind::Silu),
+        (NormKind::Layer, ActivationKind::Gelu),
+        (NormKind::Rms, ActivationKind::Relu),
+    ] {
+        assert_gradient(&lm(norm, activation), &[7], 11, &windows, &[0; 5]);
+    }
+}
+
+#[test]
+fn what_no_language_model_can_read_is_refused() {
+    let spec = lm(NormKind::Rms, ActivationKind::Gelu);
+    assert!(spec.build(&[7], 256).is_ok());
+    assert!(spec.build(&[8, 8], 10).unwrap_err().to_string().contains("windows of 7 tokens"));
+    for (width, heads) in [(16, 3), (12, 2), (128, 1), (16, 0)] {
+        let ModelSpec::Lm(spec) = lm(NormKind::Rms, ActivationKind::Gelu) else { panic!("no lm") };
+        let error = ModelSpec::Lm(LmSpec { width, heads, ..spec }).build(&[7], 256).unwrap_err();
+        assert_eq!(error, ModelError::Heads { width, heads });
+    }
+}

@@ -4,6 +4,7 @@
 
 mod adam;
 mod adam_common;
+mod clip;
 pub mod schedule;
 mod sgd;
 
@@ -18,12 +19,13 @@ use crate::kernels::sgd::Sgd;
 
 /// Names of the optimizers, as in a job file, and one line about each.
 pub const ALL: &[(&str, &str)] = &[
-    ("sgd", "stochastic gradient descent with momentum"),
+    ("sgd", "stochastic gradient descent with momentum, Polyak's or with nesterov = true"),
     (
         "adam",
         "adaptive moments, beta 0.9 and 0.999; fast where every peer sees the same kind of data, unsteady where not",
     ),
     ("adam_common", "adam with one second moment for all parameters: peers that see other classes do not drift apart"),
+    ("adamw", "adam, and every step weights shrink by rate * weight_decay"),
 ];
 
 /// An optimizer as a job describes it.
@@ -40,12 +42,22 @@ pub enum OptimizerSpec {
         /// Step size.
         learning_rate: f32,
     },
+    /// See `kernels::adam`.
+    #[serde(rename = "adamw")]
+    AdamW {
+        /// Step size.
+        learning_rate: f32,
+        /// Share of the weights, times the step size, that a step takes off.
+        weight_decay: f32,
+    },
     /// See `kernels::sgd`.
     Sgd {
         /// Step size.
         learning_rate: f32,
         /// Share of the velocity that is kept, 0 to below 1.
         momentum: f32,
+        /// Whether the momentum is looked ahead.
+        nesterov: bool,
     },
 }
 
@@ -69,7 +81,7 @@ impl OptimizerSpec {
     /// When the device has no room.
     pub fn build(self, executor: &mut dyn Executor, parameters: usize) -> Result<Optimizer, ExecutorError> {
         let count = match self {
-            Self::Adam { .. } => adam::MOMENTS,
+            Self::Adam { .. } | Self::AdamW { .. } => adam::MOMENTS,
             Self::AdamCommon { .. } => adam_common::MOMENTS,
             Self::Sgd { .. } => sgd::MOMENTS,
         };
@@ -83,16 +95,21 @@ impl Optimizer {
     #[must_use]
     pub fn betas(&self) -> Betas {
         match self.spec {
-            OptimizerSpec::Adam { .. } | OptimizerSpec::AdamCommon { .. } => adam::BETAS,
+            OptimizerSpec::Adam { .. } | OptimizerSpec::AdamW { .. } | OptimizerSpec::AdamCommon { .. } => adam::BETAS,
             OptimizerSpec::Sgd { .. } => Betas(0.0, 0.0),
         }
+    }
+
+    /// Appends the shortening of a gradient that is longer than `limit`.
+    pub fn clip(&self, draft: &mut Draft, gradient: Buffer, limit: f32) {
+        clip::by_global_norm(draft, gradient, self.parameters, limit);
     }
 
     /// Appends one step. The words of its last dispatch are [`Optimizer::words`] of 1.
     pub fn step(&self, draft: &mut Draft, theta: Buffer, gradient: Buffer, state: Buffer) {
         let words = self.words(1.0);
         match self.spec {
-            OptimizerSpec::Adam { .. } => {
+            OptimizerSpec::Adam { .. } | OptimizerSpec::AdamW { .. } => {
                 draft.push(&Adam, &[theta, gradient, self.moments[0], self.moments[1], state], &words);
             }
             OptimizerSpec::AdamCommon { .. } => {
@@ -107,12 +124,15 @@ impl Optimizer {
     #[must_use]
     pub fn words(&self, share: f32) -> Vec<u32> {
         match self.spec {
-            OptimizerSpec::Adam { learning_rate } => adam::words(self.parameters, share * learning_rate).to_vec(),
+            OptimizerSpec::Adam { learning_rate } => adam::words(self.parameters, share * learning_rate, 0.0).to_vec(),
+            OptimizerSpec::AdamW { learning_rate, weight_decay } => {
+                adam::words(self.parameters, share * learning_rate, weight_decay).to_vec()
+            }
             OptimizerSpec::AdamCommon { learning_rate } => {
                 adam_common::words(self.parameters, share * learning_rate).to_vec()
             }
-            OptimizerSpec::Sgd { learning_rate, momentum } => {
-                sgd::words(self.parameters, share * learning_rate, momentum).to_vec()
+            OptimizerSpec::Sgd { learning_rate, momentum, nesterov } => {
+                sgd::words(self.parameters, share * learning_rate, momentum, nesterov).to_vec()
             }
         }
     }

@@ -7,6 +7,7 @@ use protocol::schema::{Schema, Tensor};
 use shaders::data::Dataset;
 use shaders::engine::cpu::CpuExecutor;
 use shaders::models::ModelSpec;
+use shaders::models::network::Loss;
 use shaders::optim::OptimizerSpec;
 use shaders::optim::schedule::Schedule;
 use shaders::{LearnerSpec, TrainingLearner};
@@ -32,6 +33,10 @@ pub enum Task {
         optimizer: OptimizerSpec,
         /// How its learning rate changes.
         schedule: Schedule,
+        /// What is made small.
+        loss: Loss,
+        /// Longest gradient.
+        clip: Option<f32>,
         /// Samples a step.
         batch: usize,
         /// Of the initial weights.
@@ -61,12 +66,26 @@ impl Task {
     pub(super) fn learner(&self, index: u32, peers: u32, seed: u64) -> Result<Mind, LearnerError> {
         Ok(match self {
             Self::Quadratic(spec) => Mind::Quadratic(Box::new(Quadratic::new(spec, index, peers, seed))),
-            Self::Train { model, optimizer, schedule, batch, init_seed, shards, order_seeds, dataset, .. } => {
+            Self::Train {
+                model,
+                optimizer,
+                schedule,
+                loss,
+                clip,
+                batch,
+                init_seed,
+                shards,
+                order_seeds,
+                dataset,
+                ..
+            } => {
                 let shard = index as usize % shards.len();
                 let spec = LearnerSpec {
                     model: model.clone(),
                     optimizer: *optimizer,
                     schedule: *schedule,
+                    clip: *clip,
+                    loss: *loss,
                     batch: *batch,
                     init_seed: *init_seed,
                     order_seed: order_seeds[shard] ^ seed,

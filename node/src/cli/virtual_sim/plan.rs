@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex};
 
 use protocol::Config;
 use shaders::data::Dataset;
+use shaders::models::ModelSpec;
 use sim::report::{PeerReport, SimReport};
 use sim::virtual_swarm::scenario::{Expect, LearnerKind, Scenario};
 use sim::virtual_swarm::{Plan, ScenarioError, Task, validation, variants};
@@ -139,7 +140,11 @@ impl Plans {
     fn dataset(&self, job: &Job, for_validation: bool) -> Result<Arc<Dataset>, Error> {
         let source = match &job.data {
             Data::Embedded(name) => name.clone(),
-            Data::Folder(path) => path.display().to_string(),
+            // Windows of a text are as long as the model reads.
+            Data::Folder(path) => match &job.model {
+                ModelSpec::Lm(lm) => format!("{} in windows of {}", path.display(), lm.context),
+                _ => path.display().to_string(),
+            },
         };
         let poisoned = || Error::new(Kind::Internal, "a thread of the simulator died");
         let mut datasets = self.datasets.lock().map_err(|_| poisoned())?;
@@ -147,7 +152,7 @@ impl Plans {
         if let Some(known) = datasets.get(&key) {
             return Ok(Arc::clone(known));
         }
-        let whole = engine::load(&job.data)?;
+        let whole = engine::load(job)?;
         let loaded = Arc::new(if for_validation { validation(&whole) } else { whole });
         datasets.insert(key, Arc::clone(&loaded));
         Ok(loaded)
@@ -169,7 +174,7 @@ fn assemble(variant: String, scenario: Scenario, job: &Job, task: Task) -> Plan 
 
 /// The virtual twin of processes that ran this job: a peer for each, as fast as it was, for as many epochs.
 pub(crate) fn twin(job: &Job, epochs: u32, processes: &SimReport) -> Result<Plan, Error> {
-    let dataset = Arc::new(engine::load(&job.data)?);
+    let dataset = Arc::new(engine::load(job)?);
     let steps = u64::from(epochs) * u64::from(job.steps_per_epoch(dataset.train.len()));
     // All train until the slowest is through: its time is everybody's.
     let slowest = processes.peers.iter().filter(|peer| peer.steps_per_second > 0.0).min_by_key(|peer| peer.steps);

@@ -66,6 +66,19 @@ fn every_model_has_its_name_in_a_job_and_takes_its_own_keys_only() {
 }
 
 #[test]
+fn every_optimizer_has_its_name_in_a_job_and_takes_its_own_keys_only() {
+    for (kind, _) in optim::ALL {
+        let found = job(&format!("[optimizer]\nkind = \"{kind}\"")).unwrap();
+        assert_eq!(found.optimizer.name(), *kind);
+        assert!(super::super::template("demo", None).contains(&format!("#   {kind} ")), "{kind} is not explained");
+    }
+    for text in ["kind = \"adam\"\nweight_decay = 0.1", "kind = \"adamw\"\nmomentum = 0.1", "weight_decay = 0.1"] {
+        let error = job(&format!("[optimizer]\n{text}")).unwrap_err();
+        assert!(error.message.contains("belongs to"), "{error}");
+    }
+}
+
+#[test]
 fn a_schedule_is_what_the_job_says() {
     let found = |text: &str| job(&format!("[optimizer]\n{text}")).unwrap().schedule;
     assert_eq!(found(""), Schedule::default());
@@ -133,6 +146,15 @@ fn every_shared_value_changes_the_run() {
         "[optimizer]\nkind = \"adam\"",
         "[optimizer]\nkind = \"adam_common\"",
         "[optimizer]\nkind = \"sgd\"\nmomentum = 0.5",
+        "[optimizer]\nkind = \"sgd\"\nnesterov = true",
+        "[optimizer]\nkind = \"adamw\"",
+        "[optimizer]\nkind = \"adamw\"\nweight_decay = 0.02",
+        "[optimizer]\nclip = 1.0",
+        "[model]\nloss = \"mean_squared_error\"",
+        "[model]\nkind = \"lm\"",
+        "[model]\nkind = \"lm\"\nlayers = 1",
+        "[model]\nkind = \"lm\"\nnorm = \"layer\"",
+        "[model]\nkind = \"lm\"\ndropout = 0.5",
         "[optimizer]\nlearning_rate = 0.004",
         "[optimizer]\nwarm_up_samples = 100",
         "[optimizer]\nschedule = \"cosine\"\ntotal_samples = 1000",

@@ -18,6 +18,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
     let b1 = bitcast<f32>(words.a.z);
     let b2 = bitcast<f32>(words.a.w);
     let epsilon = bitcast<f32>(words.b.x);
+    let keep = 1.0 - rate * bitcast<f32>(words.b.y);
     let correct_1 = 1.0 / (1.0 - bitcast<f32>(state[4]));
     let correct_2 = 1.0 / (1.0 - bitcast<f32>(state[5]));
     let g = gradient[i];
@@ -25,5 +26,5 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
     let second = b2 * v[i] + (1.0 - b2) * g * g;
     m[i] = first;
     v[i] = second;
-    theta[i] -= rate * (first * correct_1) / (sqrt(second * correct_2) + epsilon);
+    theta[i] = keep * theta[i] - rate * (first * correct_1) / (sqrt(second * correct_2) + epsilon);
 }

@@ -1,11 +1,12 @@
-//! Adam (Kingma and Ba, arXiv 1412.6980, algorithm 1) over the flat parameter buffer.
+//! Adam (Kingma and Ba, arXiv 1412.6980, algorithm 1) and AdamW (Loshchilov and Hutter, arXiv 1711.05101) over the flat parameter
+//! buffer.
 //!
 //! ```text
 //! m = b1 m + (1 - b1) g        v = b2 v + (1 - b2) g^2
-//! theta -= rate * (m / (1 - b1^t)) / (sqrt(v / (1 - b2^t)) + epsilon)
+//! theta = (1 - rate * decay) theta - rate * (m / (1 - b1^t)) / (sqrt(v / (1 - b2^t)) + epsilon)
 //! ```
 //!
-//! Arguments: theta, gradient, m, v (all [d]), state. Words: d, then as floats rate, b1, b2, epsilon.
+//! Arguments: theta, gradient, m, v (all [d]), state. Words: d, then as floats rate, b1, b2, epsilon, decay (0 for Adam).
 //! b1^t and b2^t are running products in `state`, advanced by `advance`: no power on the device.
 
 mod cpu;

@@ -1,4 +1,6 @@
-use super::{Argument, STATE_BATCH, STATE_CORRECT, STATE_LOSS, STATE_POWER_1, STATE_POWER_2, STATE_STEPS, WORDS};
+use super::{
+    Argument, STATE_BATCH, STATE_CORRECT, STATE_LOSS, STATE_POWER_1, STATE_POWER_2, STATE_STEPS, STATE_TOTAL, WORDS,
+};
 
 pub(super) fn run(arguments: &mut [Argument<'_>], words: &[u32; WORDS]) {
     let [state, rows] = arguments else { return };
@@ -15,6 +17,7 @@ pub(super) fn run(arguments: &mut [Argument<'_>], words: &[u32; WORDS]) {
     state[STATE_BATCH] += 1;
     add(&mut state[STATE_LOSS], loss);
     state[STATE_CORRECT] += correct;
+    state[STATE_TOTAL] = state[STATE_TOTAL].wrapping_add(1);
     scale(&mut state[STATE_POWER_1], words[1]);
     scale(&mut state[STATE_POWER_2], words[2]);
 }

@@ -1,7 +1,7 @@
 //! The bookkeeping between two steps, in one invocation so that sums have one order.
 //!
 //! ```text
-//! loss_sum += sum_m rows[m].loss      correct += sum_m rows[m].correct      batch += 1      b1^t *= b1      b2^t *= b2
+//! loss_sum += sum_m rows[m].loss      correct += sum_m rows[m].correct      batch += 1      total += 1      b1^t *= b1      b2^t *= b2
 //! ```
 //!
 //! Arguments: state, rows [M, 2]. Words: M, then as floats b1, b2. The words of `state` are the constants below.
@@ -22,8 +22,10 @@ pub const STATE_CORRECT: usize = 3;
 pub const STATE_POWER_1: usize = 4;
 /// Word of `state`: b2^t, f32.
 pub const STATE_POWER_2: usize = 5;
+/// Word of `state`: steps since the beginning, modulo 2^32; never reset.
+pub const STATE_TOTAL: usize = 6;
 /// Word of `state`: running mean square of the gradient, f32; see `mean_square`.
-pub const STATE_SECOND: usize = 6;
+pub const STATE_SECOND: usize = 7;
 /// Words of `state`.
 pub const STATE_WORDS: usize = 8;
 

@@ -16,5 +16,5 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
     let momentum = bitcast<f32>(words.a.z);
     let velocity = momentum * m[i] + gradient[i];
     m[i] = velocity;
-    theta[i] -= rate * velocity;
+    theta[i] -= rate * select(velocity, gradient[i] + momentum * velocity, words.a.w != 0u);
 }

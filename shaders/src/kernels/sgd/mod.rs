@@ -1,10 +1,10 @@
-//! Stochastic gradient descent with momentum (Polyak; the form of Sutskever et al. 2013 without Nesterov).
+//! Stochastic gradient descent with momentum (Polyak; Nesterov's in the form of Sutskever et al. 2013).
 //!
 //! ```text
-//! m = momentum * m + g          theta -= rate * m
+//! m = momentum * m + g          theta -= rate * m          with Nesterov: theta -= rate * (g + momentum * m)
 //! ```
 //!
-//! Arguments: theta, gradient, m (all [d]). Words: d, then as floats rate, momentum.
+//! Arguments: theta, gradient, m (all [d]). Words: d, then as floats rate, momentum, then 1 for Nesterov.
 
 mod cpu;
 

@@ -1,7 +1,7 @@
 //! The batch, the loss, the optimizers, the base.
 
 use super::Expected::{Floats, Words};
-use super::advance::{STATE_BATCH, STATE_POWER_1, STATE_POWER_2, STATE_SECOND, STATE_WORDS};
+use super::advance::{STATE_BATCH, STATE_POWER_1, STATE_POWER_2, STATE_SECOND, STATE_TOTAL, STATE_WORDS};
 use super::*;
 
 /// As it is in the second step.
@@ -16,6 +16,9 @@ fn state() -> Vec<u32> {
 pub(super) fn cases(random: &mut Random) -> Vec<Case> {
     let mut cases = vec![gather_case(random), softmax_case(random), advance_case(random)];
     cases.extend(optimizers(random));
+    cases.extend(clipping(random));
+    cases.push(dropout_case(random));
+    cases.push(squares_case(random));
     cases.extend(base(random));
     cases
 }
@@ -71,6 +74,7 @@ fn advance_case(random: &mut Random) -> Case {
     let correct = losses.iter().filter(|loss| **loss > 1.0).count() as u32;
     let mut after = before.clone();
     // Eighths add up exactly.
+    after[STATE_TOTAL] += 1;
     [after[0], after[1], after[2], after[3]] = [5, 2, word(10.0 + losses.iter().sum::<f32>()), 7 + correct];
     [after[STATE_POWER_1], after[STATE_POWER_2]] = [word(0.9 * 0.9), word(0.999 * 0.999)];
     Case {
@@ -87,11 +91,17 @@ fn optimizers(random: &mut Random) -> Vec<Case> {
     let [theta, gradient, first] = [(); 3].map(|()| random.floats(d));
     let second: Vec<u32> = random.floats(d).iter().map(|bits| word(f32::from_bits(*bits).abs())).collect();
     let [t, g, m, v] = [&theta, &gradient, &first, &second].map(|words| values(words));
-    let [rate, b1, b2, epsilon, momentum] = [0.01f32, 0.9, 0.999, 1e-8, 0.9].map(f64::from);
+    let decay_word = [0.0f32, 0.1][random.below(2)];
+    let nesterov = random.below(2) as u32;
+    let [rate, b1, b2, epsilon, momentum, decay] = [0.01f32, 0.9, 0.999, 1e-8, 0.9, decay_word].map(f64::from);
     let adam_first = |i: usize| b1 * m[i] + (1.0 - b1) * g[i];
     let adam_second = |i: usize| b2 * v[i] + (1.0 - b2) * g[i] * g[i];
-    let adam = |i: usize| t[i] - rate * (adam_first(i) / (1.0 - b1)) / ((adam_second(i) / (1.0 - b2)).sqrt() + epsilon);
+    let adam = |i: usize| {
+        t[i] - rate * decay * t[i]
+            - rate * (adam_first(i) / (1.0 - b1)) / ((adam_second(i) / (1.0 - b2)).sqrt() + epsilon)
+    };
     let velocity = |i: usize| momentum * m[i] + g[i];
+    let direction = |i: usize| if nesterov == 1 { g[i] + momentum * velocity(i) } else { velocity(i) };
     let all = |f: &dyn Fn(usize) -> f64| Floats((0..d).map(f).collect());
     let mut with_second = state();
     with_second[STATE_SECOND] = word(0.25);
@@ -116,18 +126,108 @@ fn optimizers(random: &mut Random) -> Vec<Case> {
         Case {
             kernel: &adam::Adam,
             arguments: vec![theta.clone(), gradient.clone(), first.clone(), second, state()],
-            words: vec![d as u32, word(0.01), word(0.9), word(0.999), word(1e-8)],
+            words: vec![d as u32, word(0.01), word(0.9), word(0.999), word(1e-8), word(decay_word)],
             expected: vec![(0, all(&adam)), (2, all(&adam_first)), (3, all(&adam_second))],
             tolerance: ELEMENT,
         },
         Case {
             kernel: &sgd::Sgd,
             arguments: vec![theta, gradient, first],
-            words: vec![d as u32, word(0.01), word(0.9)],
-            expected: vec![(0, all(&|i| t[i] - rate * velocity(i))), (2, all(&velocity))],
+            words: vec![d as u32, word(0.01), word(0.9), nesterov],
+            expected: vec![(0, all(&|i| t[i] - rate * direction(i))), (2, all(&velocity))],
             tolerance: ELEMENT,
         },
     ]
+}
+
+fn clipping(random: &mut Random) -> Vec<Case> {
+    let [d, slices] = [500, 20].map(|most| random.extent(most));
+    let (x, factor) = (random.floats(d), random.floats(1));
+    let parts: Vec<u32> = random.floats(slices).iter().map(|bits| bits & 0x7fff_ffff).collect();
+    let [xs, ps, factors] = [&x, &parts, &factor].map(|words| values(words));
+    let stretch = d.div_ceil(slices);
+    let squares = (0..slices).map(|s| sum(stretch, |i| xs.get(s * stretch + i).map_or(0.0, |x| x * x)));
+    let limit = 0.25 + random.float().abs() * 4.0;
+    let clip = (f64::from(limit) / (ps.iter().sum::<f64>().sqrt() + 1e-6)).min(1.0);
+    vec![
+        Case {
+            kernel: &sum_squares::SumSquares,
+            arguments: vec![x.clone(), poison(slices)],
+            words: extents([d, slices]),
+            expected: vec![(1, Floats(squares.collect()))],
+            tolerance: ELEMENT,
+        },
+        Case {
+            kernel: &clip_factor::ClipFactor,
+            arguments: vec![parts, poison(1)],
+            words: vec![slices as u32, word(limit)],
+            expected: vec![(1, Floats(vec![clip]))],
+            tolerance: ELEMENT,
+        },
+        Case {
+            kernel: &scale::Scale,
+            arguments: vec![factor, x],
+            words: vec![d as u32],
+            expected: vec![(1, Floats(xs.iter().map(|x| x * factors[0]).collect()))],
+            tolerance: ELEMENT,
+        },
+    ]
+}
+
+/// pcg4d, as in the paper, on u64 so that it is not the code of the twin.
+fn pcg4d(input: [u32; 4]) -> u64 {
+    let mask = u64::from(u32::MAX);
+    let mut v = input.map(|word| (u64::from(word) * 1_664_525 + 1_013_904_223) & mask);
+    let steps = [(0, 1, 3), (1, 2, 0), (2, 0, 1), (3, 1, 2)];
+    let mix = |v: &mut [u64; 4]| steps.iter().for_each(|&(a, b, c)| v[a] = (v[a] + v[b] * v[c]) & mask);
+    mix(&mut v);
+    v = v.map(|word| word ^ (word >> 16));
+    mix(&mut v);
+    v[0]
+}
+
+fn dropout_case(random: &mut Random) -> Case {
+    let n = random.extent(500);
+    let x = random.floats(n);
+    let mut state = state();
+    state[STATE_TOTAL] = random.0.next_u32();
+    let (least, layer, seed) = (random.0.next_u32(), random.below(9) as u32, random.0.next_u32());
+    let stays = |i: usize| pcg4d([i as u32, state[STATE_TOTAL], layer, seed]) >= u64::from(least);
+    let y = values(&x).iter().enumerate().map(|(i, x)| if stays(i) { 1.25 * x } else { 0.0 }).collect();
+    Case {
+        kernel: &dropout::Dropout,
+        arguments: vec![x, state.clone(), poison(n)],
+        words: vec![n as u32, least, word(1.25), layer, seed],
+        expected: vec![(2, Floats(y))],
+        tolerance: ELEMENT,
+    }
+}
+
+fn squares_case(random: &mut Random) -> Case {
+    let [m, width] = [30, 20].map(|most| random.extent(most));
+    let y = random.floats(m * width);
+    let ys = values(&y);
+    let by_class = random.below(2) == 0;
+    let targets = if by_class { random.indices(m, width) } else { random.floats(m * width) };
+    let t = |i: usize, c: usize| match by_class {
+        true => f64::from(u8::from(targets[i] as usize == c)),
+        false => f64::from(f32::from_bits(targets[i * width + c])),
+    };
+    let away = |i: usize, c: usize| ys[i * width + c] - t(i, c);
+    let gradient = (0..m * width).map(|e| 2.0 * away(e / width, e % width) / (m * width) as f64).collect();
+    let first_largest = |f: &dyn Fn(usize) -> f64| (0..width).rev().max_by(|&a, &b| f(a).total_cmp(&f(b))).unwrap();
+    let rows = (0..m).flat_map(|i| {
+        let correct = first_largest(&|c| ys[i * width + c]) == first_largest(&|c| t(i, c));
+        // Read as a float, an integer as small as 1 is next to nothing.
+        [sum(width, |c| away(i, c).powi(2)) / width as f64, f64::from(f32::from_bits(u32::from(correct)))]
+    });
+    Case {
+        kernel: &mean_squared_error::MeanSquaredError,
+        expected: vec![(0, Floats(gradient)), (2, Floats(rows.collect()))],
+        arguments: vec![y, targets.clone(), poison(2 * m)],
+        words: vec![m as u32, width as u32, u32::from(by_class)],
+        tolerance: ELEMENT,
+    }
 }
 
 fn base(random: &mut Random) -> Vec<Case> {

@@ -1,0 +1,17 @@
+use super::super::heads::Heads;
+use super::{Argument, WORDS};
+
+pub(super) fn run(arguments: &mut [Argument<'_>], words: &[u32; WORDS]) {
+    let [qkv, y, dy, sums, dqkv] = arguments else { return };
+    let heads = Heads::new(words);
+    let (qkv, y, dy, sums, dqkv) = (qkv.f32(), y.f32(), dy.f32(), sums.f32_mut(), dqkv.f32_mut());
+    heads.each(qkv, |head| {
+        for t in 0..head.t {
+            let at = head.row(t) * head.e;
+            let delta = y[at..at + head.e].iter().zip(&dy[at..]).map(|(y, dy)| y * dy).sum();
+            sums[head.row(t) * 2 + 1] = delta;
+        }
+        head.score_gradients(dy, sums);
+        head.query_gradient(dqkv);
+    });
+}

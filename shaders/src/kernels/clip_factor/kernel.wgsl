@@ -1,0 +1,14 @@
+#import words
+
+@group(0) @binding(0) var<storage, read> parts: array<f32>;
+@group(0) @binding(1) var<storage, read_write> factor: array<f32>;
+@group(0) @binding(2) var<uniform> words: Words;
+
+@compute @workgroup_size(1)
+fn main() {
+    var sum = 0.0;
+    for (var s = 0u; s < words.a.x; s++) {
+        sum += parts[s];
+    }
+    factor[0] = min(1.0, bitcast<f32>(words.a.y) / (sqrt(sum) + 0.000001));
+}

@@ -1,0 +1,40 @@
+//! Gradient of an embedding, added to what is there: every row of the table hears from all places of its token, the last first, so
+//! that the sum has one order.
+//!
+//! ```text
+//! dtable[v, d] += sum of dy[m, d] over the places m of token v
+//! ```
+//!
+//! Arguments: tokens [M], chain [M, 2] of `token_chain`, dy [M, D], gradient (flat; at `offset` dtable [V, D]).
+//! Words: M, D, offset, V. It adds: a table that is the head of the network too has a gradient already, another one is filled with
+//! zeros first. An invocation of the last place of a token goes along its chain.
+
+mod cpu;
+
+use super::{Access, Argument, Grid, Kernel, WORDS};
+
+/// See the module.
+#[derive(Clone, Copy, Debug)]
+pub struct EmbeddingBackward;
+
+impl Kernel for EmbeddingBackward {
+    fn name(&self) -> &'static str {
+        "embedding_backward"
+    }
+
+    fn wgsl(&self) -> &'static str {
+        include_str!("kernel.wgsl")
+    }
+
+    fn access(&self) -> &'static [Access] {
+        &[Access::Read, Access::Read, Access::Read, Access::Write]
+    }
+
+    fn grid(&self, words: &[u32; WORDS]) -> Grid {
+        Grid::elements(words[0] * words[1])
+    }
+
+    fn twin(&self, arguments: &mut [Argument<'_>], words: &[u32; WORDS]) {
+        cpu::run(arguments, words);
+    }
+}

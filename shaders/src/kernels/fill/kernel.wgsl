@@ -1,0 +1,13 @@
+#import words
+#import index
+
+@group(0) @binding(0) var<storage, read_write> x: array<u32>;
+@group(0) @binding(1) var<uniform> words: Words;
+
+@compute @workgroup_size(64)
+fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
+    let i = flat_index(id, groups);
+    if i < words.a.y {
+        x[words.a.x + i] = words.a.z;
+    }
+}

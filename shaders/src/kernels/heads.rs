@@ -1,0 +1,133 @@
+//! Attention of one head at a time on the CPU, shared by the three twins: tables of T x T for one head are small, and products of
+//! matrices are fast. qkv is [B, T, 3, H, E].
+
+use super::WORDS;
+use super::matmul::{Layout, matmul};
+
+/// The words of an attention kernel.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Heads {
+    samples: usize,
+    t: usize,
+    heads: usize,
+    e: usize,
+}
+
+/// One head of one sample.
+#[derive(Debug, Default)]
+pub(super) struct Head {
+    /// T.
+    pub(super) t: usize,
+    /// E.
+    pub(super) e: usize,
+    heads: usize,
+    sample: usize,
+    head: usize,
+    /// Queries times 1 / sqrt(E), keys, values, each [T, E].
+    q: Vec<f32>,
+    k: Vec<f32>,
+    v: Vec<f32>,
+    /// Scores or probabilities [T, T].
+    pub(super) p: Vec<f32>,
+    /// Gradients of the scores [T, T].
+    ds: Vec<f32>,
+    /// dy of the head [T, E].
+    dy: Vec<f32>,
+    /// A result [T, E].
+    pub(super) out: Vec<f32>,
+}
+
+impl Heads {
+    pub(super) fn new(words: &[u32; WORDS]) -> Self {
+        let [samples, t, heads, e, ..] = words.map(|word| word as usize);
+        Self { samples, t, heads, e }
+    }
+
+    /// Every head of every sample.
+    pub(super) fn each(&self, qkv: &[f32], mut work: impl FnMut(&mut Head)) {
+        let table = || vec![0.0; self.t * self.t];
+        let rows = || vec![0.0; self.t * self.e];
+        let mut head = Head { t: self.t, e: self.e, heads: self.heads, p: table(), ds: table(), ..Head::default() };
+        [head.q, head.k, head.v, head.dy, head.out] = [(); 5].map(|()| rows());
+        let scale = 1.0 / (self.e as f32).sqrt();
+        for sample in 0..self.samples {
+            for number in 0..self.heads {
+                (head.sample, head.head) = (sample, number);
+                for t in 0..self.t {
+                    let to = t * self.e..(t + 1) * self.e;
+                    let [q, k, v] = [0, 1, 2].map(|part| &qkv[head.at(t, part)..][..self.e]);
+                    head.q[to.clone()].iter_mut().zip(q).for_each(|(to, q)| *to = q * scale);
+                    head.k[to.clone()].copy_from_slice(k);
+                    head.v[to].copy_from_slice(v);
+                }
+                work(&mut head);
+            }
+        }
+    }
+}
+
+impl Head {
+    /// Number of (sample, t, head).
+    pub(super) fn row(&self, t: usize) -> usize {
+        (self.sample * self.t + t) * self.heads + self.head
+    }
+
+    /// Place in qkv of a query (0), key (1) or value (2).
+    fn at(&self, t: usize, part: usize) -> usize {
+        (((self.sample * self.t + t) * 3 + part) * self.heads + self.head) * self.e
+    }
+
+    /// p = scores; those of what is to come are not looked at.
+    pub(super) fn scores(&mut self) {
+        matmul(Layout::NormalTransposed, [self.t, self.t, self.e], &self.q, &self.k, false, &mut self.p);
+    }
+
+    /// out = p v
+    pub(super) fn weigh(&mut self) {
+        matmul(Layout::Normal, [self.t, self.e, self.t], &self.p, &self.v, false, &mut self.out);
+    }
+
+    /// p = probabilities, ds = gradients of the scores, from sums with delta.
+    pub(super) fn score_gradients(&mut self, dy: &[f32], sums: &[f32]) {
+        self.scores();
+        for t in 0..self.t {
+            let from = self.row(t) * self.e;
+            self.dy[t * self.e..(t + 1) * self.e].copy_from_slice(&dy[from..from + self.e]);
+        }
+        matmul(Layout::NormalTransposed, [self.t, self.t, self.e], &self.dy, &self.v, false, &mut self.ds);
+        for t in 0..self.t {
+            let (log_sum, delta) = (sums[2 * self.row(t)], sums[2 * self.row(t) + 1]);
+            let row = t * self.t..(t + 1) * self.t;
+            let (p, ds) = (&mut self.p[row.clone()], &mut self.ds[row]);
+            for (p, ds) in p[..=t].iter_mut().zip(&mut ds[..=t]) {
+                *p = (*p - log_sum).exp();
+                *ds = *p * (*ds - delta);
+            }
+            p[t + 1..].fill(0.0);
+            ds[t + 1..].fill(0.0);
+        }
+    }
+
+    /// dq = ds k / sqrt(E)
+    pub(super) fn query_gradient(&mut self, dqkv: &mut [f32]) {
+        matmul(Layout::Normal, [self.t, self.e, self.t], &self.ds, &self.k, false, &mut self.out);
+        let scale = 1.0 / (self.e as f32).sqrt();
+        self.out.iter_mut().for_each(|value| *value *= scale);
+        self.put(0, dqkv);
+    }
+
+    /// dk = ds^T q / sqrt(E), where q is scaled already, and dv = p^T dy
+    pub(super) fn key_value_gradient(&mut self, dqkv: &mut [f32]) {
+        matmul(Layout::TransposedNormal, [self.t, self.e, self.t], &self.ds, &self.q, false, &mut self.out);
+        self.put(1, dqkv);
+        matmul(Layout::TransposedNormal, [self.t, self.e, self.t], &self.p, &self.dy, false, &mut self.out);
+        self.put(2, dqkv);
+    }
+
+    fn put(&self, part: usize, dqkv: &mut [f32]) {
+        for t in 0..self.t {
+            let to = self.at(t, part);
+            dqkv[to..to + self.e].copy_from_slice(&self.out[t * self.e..(t + 1) * self.e]);
+        }
+    }
+}

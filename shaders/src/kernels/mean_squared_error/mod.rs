@@ -1,0 +1,39 @@
+//! Mean squared error, forward and backward.
+//!
+//! ```text
+//! loss[m] = 1/C sum_c (y[m, c] - t[m, c])^2        dy[m, c] = 2 (y[m, c] - t[m, c]) / (M C)
+//! correct[m] = 1 when the largest y (the first of equals) is where t is largest
+//! ```
+//!
+//! Arguments: y [M, C] (overwritten by its gradient), targets, rows [M, 2] (loss as f32, correct as u32).
+//! Words: M, C, 1 where targets are classes [M] and t is 1 at the class and 0 elsewhere; else they are floats [M, C].
+
+mod cpu;
+
+use super::{Access, Argument, Grid, Kernel, WORDS};
+
+/// See the module.
+#[derive(Clone, Copy, Debug)]
+pub struct MeanSquaredError;
+
+impl Kernel for MeanSquaredError {
+    fn name(&self) -> &'static str {
+        "mean_squared_error"
+    }
+
+    fn wgsl(&self) -> &'static str {
+        include_str!("kernel.wgsl")
+    }
+
+    fn access(&self) -> &'static [Access] {
+        &[Access::Write, Access::Read, Access::Write]
+    }
+
+    fn grid(&self, words: &[u32; WORDS]) -> Grid {
+        Grid::elements(words[0])
+    }
+
+    fn twin(&self, arguments: &mut [Argument<'_>], words: &[u32; WORDS]) {
+        cpu::run(arguments, words);
+    }
+}

@@ -1,0 +1,37 @@
+//! Sums of squares of stretches of a buffer: the first half of a norm.
+//!
+//! ```text
+//! parts[s] = sum of x[i]^2 over the s-th of S stretches of equal length
+//! ```
+//!
+//! Arguments: x [d], parts [S]. Words: d, S.
+
+mod cpu;
+
+use super::{Access, Argument, Grid, Kernel, WORDS};
+
+/// See the module.
+#[derive(Clone, Copy, Debug)]
+pub struct SumSquares;
+
+impl Kernel for SumSquares {
+    fn name(&self) -> &'static str {
+        "sum_squares"
+    }
+
+    fn wgsl(&self) -> &'static str {
+        include_str!("kernel.wgsl")
+    }
+
+    fn access(&self) -> &'static [Access] {
+        &[Access::Read, Access::Write]
+    }
+
+    fn grid(&self, words: &[u32; WORDS]) -> Grid {
+        Grid::elements(words[1])
+    }
+
+    fn twin(&self, arguments: &mut [Argument<'_>], words: &[u32; WORDS]) {
+        cpu::run(arguments, words);
+    }
+}

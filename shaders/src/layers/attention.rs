@@ -1,0 +1,84 @@
+//! Causal attention of several heads with rotary positions, by kernels `rotary` and `attention_*`.
+//!
+//! ```text
+//! forward     q, k turned by their place     y[t] = sum_(u <= t) softmax_u( q[t] . k[u] / sqrt(E) ) v[u]
+//! backward    dq, dk, dv from dy; dq and dk turned back          x = (q, k, v) [T, 3, H, E], y [T, H, E]
+//! ```
+//!
+//! Queries and keys are turned in place: whoever made x needs nothing of it but its gradient. Probabilities are not kept but computed
+//! again, from one number for each place and head.
+
+use super::{Backward, Forward, Layer, input};
+use crate::engine::plan::Draft;
+use crate::kernels::attention_backward_key_value::AttentionBackwardKeyValue;
+use crate::kernels::attention_backward_query::AttentionBackwardQuery;
+use crate::kernels::attention_forward::AttentionForward;
+use crate::kernels::rotary::Rotary;
+use crate::kernels::word;
+
+/// Widest head: a query and its sum lie in registers.
+pub const HEAD_WIDTH_MAX: usize = 64;
+/// Heads are read four numbers at a time.
+pub const HEAD_WIDTH_STEP: usize = 4;
+/// Slowest turn, as in the paper.
+const BASE: f64 = 10_000.0;
+
+/// One layer, without parameters.
+#[derive(Clone, Copy, Debug)]
+pub struct Attention {
+    /// T.
+    pub places: usize,
+    /// H.
+    pub heads: usize,
+    /// E.
+    pub head_width: usize,
+    /// Number of the table of [`angles`].
+    pub angles: usize,
+}
+
+/// Cosine and sine of every place and pair, [T, E/2, 2].
+#[must_use]
+pub fn angles(places: usize, head_width: usize) -> Vec<u32> {
+    let turn = |place: usize, pair: usize| place as f64 * BASE.powf(-2.0 * pair as f64 / head_width as f64);
+    let pairs = |place| (0..head_width / 2).map(move |pair| turn(place, pair));
+    (0..places).flat_map(pairs).flat_map(|turn| [word(turn.cos() as f32), word(turn.sin() as f32)]).collect()
+}
+
+impl Attention {
+    fn words(&self, samples: usize) -> [u32; 4] {
+        [samples, self.places, self.heads, self.head_width].map(|word| word as u32)
+    }
+
+    /// Of queries and keys, the first two thirds of every row.
+    fn turn(&self, samples: usize, back: bool) -> [u32; 6] {
+        let width = 3 * self.heads * self.head_width;
+        let (rows, heads) = (samples * self.places, 2 * self.heads);
+        [rows, width, heads, self.head_width, self.places, usize::from(back)].map(|word| word as u32)
+    }
+}
+
+impl Layer for Attention {
+    fn width(&self) -> usize {
+        self.places * self.heads * self.head_width
+    }
+
+    fn saved(&self, samples: usize) -> usize {
+        2 * samples * self.places * self.heads
+    }
+
+    fn forward(&self, draft: &mut Draft, io: &Forward<'_>) {
+        let x = *input(io.x);
+        let sums = io.saved.unwrap_or_else(|| draft.buffer(self.saved(io.samples)));
+        draft.push(&Rotary, &[x, io.tables[self.angles]], &self.turn(io.samples, false));
+        draft.push(&AttentionForward, &[x, io.y, sums], &self.words(io.samples));
+    }
+
+    fn backward(&self, draft: &mut Draft, io: &Backward<'_>) {
+        let forward = &io.forward;
+        let (Some(dx), Some(sums)) = (input(io.dx), forward.saved) else { return };
+        let (x, dx, words) = (*input(forward.x), dx.buffer, self.words(forward.samples));
+        draft.push(&AttentionBackwardQuery, &[x, forward.y, io.dy, sums, dx], &words);
+        draft.push(&AttentionBackwardKeyValue, &[x, io.dy, sums, dx], &words);
+        draft.push(&Rotary, &[dx, forward.tables[self.angles]], &self.turn(forward.samples, true));
+    }
+}
