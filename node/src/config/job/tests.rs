@@ -210,7 +210,7 @@ fn values_out_of_range_are_named_with_their_limit() {
         ("[optimizer]\nkind = \"adam\"\nmomentum = 0.9", "optimizer.momentum"),
         ("[optimizer]\nkind = \"adam_common\"\nmomentum = 0.9", "belongs to sgd"),
         ("[optimizer]\nkind = \"sgd\"\nmomentum = 1.0", "optimizer.momentum"),
-        ("[optimizer]\nkind = \"lion\"", "`sgd` or `adam` or `adam_common`"),
+        ("[optimizer]\nkind = \"lion\"", "`sgd`, `adam`, `adam_common`, `adamw`"),
         ("[optimizer]\nschedule = \"linear\"", "`constant` or `cosine`"),
         ("[optimizer]\nschedule = \"cosine\"", "total_samples = N"),
         ("[optimizer]\nschedule = \"cosine\"\ntotal_samples = 0", "above warm_up_samples (0)"),

@@ -17,7 +17,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
     let b1 = bitcast<f32>(words.a.z);
     let epsilon = bitcast<f32>(words.a.w);
     let correct = 1.0 / (1.0 - state[4]);
-    let scale = rate * correct / (sqrt(state[7] / (1.0 - state[5])) + epsilon);
+    let scale = rate * correct / (sqrt(state[6] / (1.0 - state[5])) + epsilon);
     let first = b1 * m[i] + (1.0 - b1) * gradient[i];
     m[i] = first;
     theta[i] -= scale * first;

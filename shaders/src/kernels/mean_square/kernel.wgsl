@@ -24,6 +24,6 @@ fn main(@builtin(local_invocation_index) lane: u32) {
     }
     if lane == 0u {
         let b2 = bitcast<f32>(words.a.y);
-        state[7] = b2 * state[7] + (1.0 - b2) * sums[0] / f32(max(d, 1u));
+        state[6] = b2 * state[6] + (1.0 - b2) * sums[0] / f32(max(d, 1u));
     }
 }
