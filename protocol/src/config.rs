@@ -22,6 +22,8 @@ pub struct Config {
 pub struct Gossip {
     /// How progress is shared.
     pub mode: Mode,
+    /// Of the mode `incremental`: groups that the peers are divided into, 1: none; see [`crate::groups`].
+    pub groups: u32,
     /// Of the mode `full_sync`: whoever has not said its delta of a round so long after we have said ours is evicted from the
     /// round. guess: ten heartbeats, so that a pause of a few seconds costs a wait and not a place.
     pub round_deadline: Span,
@@ -84,6 +86,7 @@ impl Default for Gossip {
     fn default() -> Self {
         Self {
             mode: Mode::Incremental,
+            groups: 1,
             round_deadline: Span::from_secs(10),
             enabled: true,
             merge: MergeRule::Average,

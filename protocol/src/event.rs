@@ -120,6 +120,8 @@ pub enum Timer {
     Settle,
     /// A round takes too long: go on without whoever is missing.
     Round,
+    /// With groups: a delegate looks whether there is something to say although nobody trains.
+    Groups,
 }
 
 /// What happened, in the words of the domain.

@@ -6,8 +6,8 @@
 use std::fmt::Debug;
 use std::sync::Arc;
 
-use crate::codec::{Codec, CodecError};
-use crate::fixed::{CONTRIBUTION_MAX, Weight, from_f32};
+use crate::codec::{Codec, CodecError, Decoded};
+use crate::fixed::{CONTRIBUTION_MAX, Weight, from_f32, to_f32};
 use crate::id::PeerId;
 use crate::log::Delta;
 use crate::mode::pairwise;
@@ -38,11 +38,17 @@ pub trait Learner: Send {
     fn train(&mut self, steps: u32, progress: u64) -> Result<Trained, LearnerError>;
 
     /// Encodes `e = theta - b` with `codec`, decodes the payload to `v`, and does `b += round(w * v)`,
-    /// `theta -= v - round(w * v)`: the residual shrinks by exactly `v`.
+    /// `theta -= v - round(w * v)`: the residual shrinks by exactly `v`, which is no longer than `norm_max`
+    /// ([`encode_within`] is its arithmetic).
     ///
     /// # Errors
     /// [`LearnerError::NonFinite`] when `theta` holds a NaN or an infinity (nothing changes then), or a device failure.
-    fn take_delta(&mut self, codec: &'static dyn Codec, weight: Weight) -> Result<TakenDelta, LearnerError>;
+    fn take_delta(
+        &mut self,
+        codec: &'static dyn Codec,
+        weight: Weight,
+        norm_max: f32,
+    ) -> Result<TakenDelta, LearnerError>;
 
     /// ||theta - b|| and ||b||; nothing changes. Not finite when a weight is not.
     ///
@@ -110,6 +116,46 @@ pub struct Folded {
     pub norm: f32,
 }
 
+/// Encodes a finite residual so that the decoded `v` is no longer than `norm_max`: a longer one is scaled down as a whole, and
+/// the rest of it stays in the residual. `decoded` holds `v` and its contributions afterwards; returns the payload.
+///
+/// # Errors
+/// [`LearnerError::Diverged`] when a contribution is over the cap.
+pub fn encode_within(
+    codec: &'static dyn Codec,
+    residual: &[f32],
+    weight: Weight,
+    norm_max: f32,
+    decoded: &mut Decoded,
+) -> Result<Vec<u8>, LearnerError> {
+    /// Codes and scales round, so a scaled residual may decode to something a little longer.
+    const SLACK: f32 = 0.97;
+    let mut payload = Vec::new();
+    codec.encode(residual, &mut payload);
+    let length = match codec.decode(&payload, residual.len(), weight, decoded) {
+        Ok(()) => decoded.l2_norm(),
+        Err(CodecError::Contribution { .. }) if norm_max < norm(residual) => norm(residual),
+        Err(error) => return Err(too_far(error)),
+    };
+    if length <= norm_max {
+        return Ok(payload);
+    }
+    let scale = SLACK * norm_max.max(0.0) / length;
+    let shorter: Vec<f32> = residual.iter().map(|value| scale * value).collect();
+    payload.clear();
+    codec.encode(&shorter, &mut payload);
+    codec.decode(&payload, residual.len(), weight, decoded).map_err(too_far)?;
+    Ok(payload)
+}
+
+/// What a codec says of its own payload: only a contribution can be wrong with it.
+fn too_far(error: CodecError) -> LearnerError {
+    match error {
+        CodecError::Contribution { .. } => LearnerError::Diverged,
+        error => error.into(),
+    }
+}
+
 /// ||values||_2.
 #[must_use]
 pub fn norm(values: &[f32]) -> f32 {
@@ -152,6 +198,17 @@ pub struct TakenDelta {
     pub residual_norm: f32,
     /// ||b||_2 before anything was added.
     pub base_norm: f32,
+}
+
+/// Result of [`Command::Move`].
+#[derive(Clone, Debug, PartialEq)]
+pub struct Moved {
+    /// What was said; its norms are those of the difference and of the base before.
+    pub taken: TakenDelta,
+    /// What the base has moved by.
+    pub by: Vec<(usize, i32)>,
+    /// The base after it.
+    pub base: Vec<i32>,
 }
 
 /// Result of [`Learner::measure`].
@@ -232,6 +289,17 @@ pub enum Command {
         codec: &'static dyn Codec,
         /// Share that goes into the base.
         weight: Weight,
+        /// ||v|| at most; what is longer is said in parts.
+        norm_max: f32,
+    },
+    /// With groups: moves the base, and `theta` with it, by what the codec keeps of `by`, as a delta of that weight.
+    Move {
+        /// How to encode.
+        codec: &'static dyn Codec,
+        /// Weight of the delta; what is encoded is `by` over it.
+        weight: Weight,
+        /// How far, length d.
+        by: Vec<i32>,
     },
     /// [`Learner::measure`].
     Measure,
@@ -288,6 +356,8 @@ pub enum Computed {
     Trained(Trained),
     /// Of [`Command::TakeDelta`].
     DeltaTaken(TakenDelta),
+    /// Of [`Command::Move`].
+    Moved(Moved),
     /// Of [`Command::Measure`].
     Measured(Measured),
     /// Of [`Command::Apply`].
@@ -325,7 +395,10 @@ pub fn run(command: Command, learner: &mut dyn Learner) -> Computed {
 fn try_run(command: Command, learner: &mut dyn Learner) -> Result<Computed, LearnerError> {
     Ok(match command {
         Command::Train { steps, progress } => Computed::Trained(learner.train(steps, progress)?),
-        Command::TakeDelta { codec, weight } => Computed::DeltaTaken(learner.take_delta(codec, weight)?),
+        Command::TakeDelta { codec, weight, norm_max } => {
+            Computed::DeltaTaken(learner.take_delta(codec, weight, norm_max)?)
+        }
+        Command::Move { codec, weight, by } => Computed::Moved(move_by(learner, codec, weight, &by)?),
         Command::Measure => Computed::Measured(learner.measure()?),
         Command::Apply { deltas } => {
             apply_all(&deltas, learner)?;
@@ -361,6 +434,29 @@ fn try_run(command: Command, learner: &mut dyn Learner) -> Result<Computed, Lear
     })
 }
 
+fn move_by(
+    learner: &mut dyn Learner,
+    codec: &'static dyn Codec,
+    weight: Weight,
+    by: &[i32],
+) -> Result<Moved, LearnerError> {
+    let before = learner.base()?;
+    if by.len() != before.len() {
+        return Err(LearnerError::Shape { found: by.len(), expected: before.len() });
+    }
+    let over = 1.0 / weight.as_f32();
+    let way: Vec<f32> = by.iter().map(|&by| to_f32(by)).collect();
+    let scaled: Vec<f32> = way.iter().map(|value| value * over).collect();
+    let mut payload = Vec::new();
+    codec.encode(&scaled, &mut payload);
+    let mut decoded = Decoded::default();
+    codec.decode(&payload, before.len(), weight, &mut decoded)?;
+    learner.apply(codec, weight, &payload)?;
+    let base_norm = norm(&before.iter().map(|&value| to_f32(value)).collect::<Vec<_>>());
+    let taken = TakenDelta { payload, l2_norm: decoded.l2_norm(), residual_norm: norm(&way), base_norm };
+    Ok(Moved { taken, by: decoded.iter().map(|(i, _, add)| (i, add)).collect(), base: learner.base()? })
+}
+
 fn apply_all(deltas: &[Arc<Delta>], learner: &mut dyn Learner) -> Result<(), LearnerError> {
     for delta in deltas {
         learner.apply(delta.codec(), delta.weight(), delta.payload())?;
@@ -380,4 +476,44 @@ pub fn base_hash(base: &[i32]) -> crate::id::Hash {
         }
     }
     crate::id::Hash(*hasher.finalize().as_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::codec;
+
+    fn residual() -> Vec<f32> {
+        (0..5000).map(|i| (i as f32 * 0.7).sin() * 0.01 * (1 + i % 7) as f32).collect()
+    }
+
+    #[test]
+    fn what_is_too_long_is_said_in_part_and_in_its_own_direction() {
+        let residual = residual();
+        for codec in codec::ALL {
+            let mut whole = Decoded::default();
+            let unbounded = encode_within(*codec, &residual, Weight::HALF, f32::INFINITY, &mut whole).unwrap();
+            let mut payload = Vec::new();
+            codec.encode(&residual, &mut payload);
+            assert_eq!(unbounded, payload, "{}: no bound, no change", codec.name());
+            let bound = 0.3 * whole.l2_norm();
+            let mut part = Decoded::default();
+            encode_within(*codec, &residual, Weight::HALF, bound, &mut part).unwrap();
+            let length = part.l2_norm();
+            assert!(length <= bound && length > 0.9 * bound, "{}: {length} of {bound}", codec.name());
+            let inner: f32 = part.iter().map(|(i, value, _)| value * residual[i]).sum();
+            assert!(inner > 0.0, "{}", codec.name());
+        }
+    }
+
+    #[test]
+    fn what_no_delta_could_say_is_said_in_part_too() {
+        let far = vec![100.0; 64];
+        let mut decoded = Decoded::default();
+        let dense = &codec::DenseF32;
+        let unbounded = encode_within(dense, &far, Weight::ONE, f32::INFINITY, &mut decoded);
+        assert!(matches!(unbounded, Err(LearnerError::Diverged)));
+        encode_within(dense, &far, Weight::ONE, 10.0, &mut decoded).unwrap();
+        assert!((decoded.l2_norm() - 9.7).abs() < 0.01, "{}", decoded.l2_norm());
+    }
 }

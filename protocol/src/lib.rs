@@ -62,5 +62,6 @@ pub mod wire;
 
 pub use config::Config;
 pub use event::{Event, Input, Output, Timer};
+pub use mode::groups;
 pub use mode::pairwise::exchange_bytes_max;
 pub use peer::{Peer, View};

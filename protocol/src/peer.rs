@@ -9,10 +9,11 @@ use crate::codec::Decoded;
 use crate::config::Config;
 use crate::event::{Event, Input, Output, Timer};
 use crate::id::{Hash, Origin, PeerId};
+use crate::learner::Moved;
 use crate::log::{Context, Delta, Exclusions, Head, Log, VersionVector};
 use crate::membership::{Membership, short_key};
 use crate::mode::full_sync::Rounds;
-use crate::mode::incremental::{Digest, Offers, Schedule, Session, Snapshots, Witness};
+use crate::mode::incremental::{Digest, Offers, Restraint, Schedule, Session, Snapshots, Witness};
 use crate::mode::pairwise::Pairs;
 use crate::time::Time;
 use crate::trust::{Guard, Identity};
@@ -93,8 +94,11 @@ pub struct Peer {
     pub(crate) snapshots: Snapshots,
     pub(crate) witness: Witness,
     pub(crate) session: Session,
+    pub(crate) restraint: Restraint,
     pub(crate) counters: Counters,
     pub(crate) guard: Guard,
+    /// With groups: the last move of the base, until the delegate takes it.
+    pub(crate) moved: Option<Moved>,
     /// Decoding space of the check of a delta, reused.
     pub(crate) scratch: Decoded,
     outputs: VecDeque<Output>,
@@ -120,7 +124,9 @@ impl Peer {
             snapshots: Snapshots::default(),
             witness: Witness::default(),
             session: Session::default(),
+            restraint: Restraint::default(),
             counters: Counters::default(),
+            moved: None,
             scratch: Decoded::default(),
             outputs: VecDeque::new(),
             origin,
@@ -243,6 +249,7 @@ impl Peer {
             Timer::Snapshot => self.snapshot_stalled(),
             Timer::Settle => self.settle(true),
             Timer::Round => self.round_overdue(),
+            Timer::Groups => {} // The delegate's.
         }
     }
 

@@ -187,8 +187,31 @@ def build(case):
     return Cnn(case["shape"], m["channels"], m["hidden"], case["classes"])
 
 
+class AdamCommon(torch.optim.Optimizer):
+    """Adam with the mean square of the whole gradient in the place of every element's own: PyTorch has none."""
+
+    def __init__(self, parameters, learning_rate, betas=(0.9, 0.999), eps=1e-8):
+        super().__init__(parameters, {"lr": learning_rate})
+        self.betas, self.eps, self.steps, self.second = betas, eps, 0, 0.0
+
+    @torch.no_grad()
+    def step(self):
+        tensors = self.param_groups[0]["params"]
+        b1, b2 = self.betas
+        self.steps += 1
+        mean = sum(t.grad.square().sum() for t in tensors) / sum(t.numel() for t in tensors)
+        self.second = b2 * self.second + (1 - b2) * mean
+        length = (self.second / (1 - b2**self.steps)).sqrt() + self.eps
+        for t in tensors:
+            first = self.state[t].setdefault("first", torch.zeros_like(t))
+            first.mul_(b1).add_((1 - b1) * t.grad)
+            t.sub_(self.param_groups[0]["lr"] / length * first / (1 - b1**self.steps))
+
+
 def optimizer(case, model):
     o = case["optimizer"]
+    if o["kind"] == "adam_common":
+        return AdamCommon(model.parameters(), o["learning_rate"])
     if o["kind"] == "sgd":
         return torch.optim.SGD(model.parameters(), o["learning_rate"], momentum=o["momentum"], nesterov=o["nesterov"])
     if o["kind"] == "adamw":
@@ -222,6 +245,7 @@ def run(case):
 SGD = {"kind": "sgd", "learning_rate": 0.1, "momentum": 0.9, "nesterov": False}
 NESTEROV = {"kind": "sgd", "learning_rate": 0.05, "momentum": 0.9, "nesterov": True}
 ADAM = {"kind": "adam", "learning_rate": 0.002}
+ADAM_COMMON = {"kind": "adam_common", "learning_rate": 0.002}
 ADAMW = {"kind": "adamw", "learning_rate": 0.002, "weight_decay": 0.1}
 
 
@@ -234,6 +258,8 @@ CASES = [
      "loss": "cross_entropy", "optimizer": SGD, "clip": None},
     {"name": "mlp squares", "model": {"kind": "mlp", "hidden": [12]}, "shape": [7], "classes": 3, "batch": 5,
      "loss": "mean_squared_error", "optimizer": ADAM, "clip": None},
+    {"name": "mlp common", "model": {"kind": "mlp", "hidden": [12]}, "shape": [7], "classes": 3, "batch": 5,
+     "loss": "cross_entropy", "optimizer": ADAM_COMMON, "clip": None},
     {"name": "cnn", "model": {"kind": "cnn", "channels": [4, 6], "residual_blocks": 0, "hidden": [10]}, "shape": [9, 8, 2],
      "classes": 5, "batch": 4, "loss": "cross_entropy", "optimizer": NESTEROV, "clip": None},
     {"name": "resnet", "model": {"kind": "cnn", "channels": [8, 16], "residual_blocks": 2, "hidden": []}, "shape": [8, 7, 1],

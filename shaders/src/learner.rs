@@ -8,7 +8,7 @@ mod footprint;
 use std::sync::Arc;
 
 pub use footprint::{Footprint, Misfit};
-use protocol::codec::{Codec, CodecError, Decoded};
+use protocol::codec::{Codec, Decoded};
 use protocol::fixed::{Weight, to_f32};
 use protocol::learner::{
     self, Evaluation, Folded, Learner, LearnerError, Measured, Replicas, TakenDelta, Trained, Weights,
@@ -107,7 +107,7 @@ struct DeviceState {
 #[derive(Clone, Copy, Debug)]
 struct Step {
     pass: Prepared,
-    /// Number of the optimizer's dispatch in it.
+    /// Number of the optimizer's last dispatch in it: the one with the learning rate.
     optimizer: usize,
 }
 
@@ -228,11 +228,11 @@ impl TrainingLearner {
         self.executor.info()
     }
 
-    /// Moments zero, and the powers of their decay rates at the first step.
+    /// Moments zero, the common one too, and the powers of their decay rates at the first step.
     fn reset_optimizer(&mut self) -> Result<(), LearnerError> {
         self.optimizer.reset(self.executor.as_mut())?;
         let betas = self.optimizer.betas();
-        self.executor.write(self.buffers.state, STATE_POWER_1, &[word(betas.0), word(betas.1)])?;
+        self.executor.write(self.buffers.state, STATE_POWER_1, &[word(betas.0), word(betas.1), word(0.0)])?;
         Ok(())
     }
 
@@ -338,8 +338,8 @@ fn record_step(
     if let Some(limit) = clip {
         optimizer.clip(&mut step, gradient, limit);
     }
-    let position = step.len();
     optimizer.step(&mut step, theta, gradient, state);
+    let position = step.len() - 1;
     let (rows, betas) = (inputs.samples * model.rows(), optimizer.betas());
     step.push(&Advance, &[state, inputs.results], &[rows as u32, word(betas.0), word(betas.1)]);
     let step = step.place(on)?;
@@ -380,19 +380,19 @@ impl Learner for TrainingLearner {
         Ok(Trained { steps, samples, mean_loss: (loss / rows.max(1) as f64) as f32 })
     }
 
-    fn take_delta(&mut self, codec: &'static dyn Codec, weight: Weight) -> Result<TakenDelta, LearnerError> {
+    fn take_delta(
+        &mut self,
+        codec: &'static dyn Codec,
+        weight: Weight,
+        norm_max: f32,
+    ) -> Result<TakenDelta, LearnerError> {
         let residual = self.read_residual()?;
         let count = residual.iter().filter(|value| !value.is_finite()).count();
         if count > 0 {
             return Err(LearnerError::NonFinite { count, parameters: residual.len() });
         }
         let base_norm = norm(self.base()?.into_iter().map(to_f32));
-        let mut payload = Vec::new();
-        codec.encode(&residual, &mut payload);
-        codec.decode(&payload, residual.len(), weight, &mut self.decoded).map_err(|error| match error {
-            CodecError::Contribution { .. } => LearnerError::Diverged,
-            error => error.into(),
-        })?;
+        let payload = learner::encode_within(codec, &residual, weight, norm_max, &mut self.decoded)?;
         let l2_norm = self.decoded.l2_norm();
         self.add_decoded(true)?;
         Ok(TakenDelta { payload, l2_norm, residual_norm: norm(residual.into_iter()), base_norm })

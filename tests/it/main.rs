@@ -9,4 +9,5 @@ mod lan;
 mod main_job;
 mod orphans;
 mod stalled;
+mod twin;
 mod virtual_sim;

@@ -173,6 +173,7 @@ fn optimizer(job: &Job) -> OptimizerSpec {
     let learning_rate = job.learning_rate;
     match job.optimizer {
         OptimizerKind::Adam => OptimizerSpec::Adam { learning_rate },
+        OptimizerKind::AdamCommon => OptimizerSpec::AdamCommon { learning_rate },
         OptimizerKind::AdamW { weight_decay } => OptimizerSpec::AdamW { learning_rate, weight_decay },
         OptimizerKind::Sgd { momentum, nesterov } => OptimizerSpec::Sgd { learning_rate, momentum, nesterov },
     }

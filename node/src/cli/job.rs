@@ -113,7 +113,7 @@ pub(super) fn to_toml(job: &Job, key: Option<SwarmKey>) -> String {
         Data::Folder(path) => format!("path = {}", quoted(&path.to_string_lossy())),
     };
     let momentum = match job.optimizer {
-        OptimizerKind::Adam => String::new(),
+        OptimizerKind::Adam | OptimizerKind::AdamCommon => String::new(),
         OptimizerKind::AdamW { weight_decay } => format!("weight_decay = {weight_decay:?}\n"),
         OptimizerKind::Sgd { momentum, nesterov } => format!("momentum = {momentum:?}\nnesterov = {nesterov}\n"),
     };
@@ -128,6 +128,7 @@ pub(super) fn to_toml(job: &Job, key: Option<SwarmKey>) -> String {
     let of_mode = match job.mode {
         Mode::FullSync => format!("round_deadline_s = {:?}\n", job.round_deadline.as_secs_f64()),
         Mode::Pairwise => format!("merge = \"{}\"\n", protocol::merge::of(job.merge).name()),
+        Mode::Incremental if job.groups > 1 => format!("groups = {}\n", job.groups),
         Mode::Incremental => String::new(),
     };
     let allow: Vec<_> = job.trust_allow.iter().map(|peer| format!("\"{peer}\"")).collect();
@@ -190,6 +191,7 @@ mod tests {
     fn a_job_spelled_out_is_the_same_job() {
         for text in [
             "",
+            "[gossip]\ngroups = 8",
             "[optimizer]\nkind = \"sgd\"\nlearning_rate = 1e-9",
             "[model]\nkind = \"cnn\"",
             "[model]\nkind = \"cnn\"\nchannels = [4, 8]\nresidual_blocks = 1\nhidden = [9]",

@@ -63,9 +63,21 @@ pub(super) fn run(args: &RunArgs) -> Result<(), Error> {
     Ok(())
 }
 
+/// Groups exist in the simulator only so far.
+pub(super) fn refuse_groups(job: &Job) -> Result<(), Error> {
+    if job.groups <= 1 {
+        return Ok(());
+    }
+    let message =
+        format!("gossip.groups = {}: a real peer cannot take part in groups yet, only a virtual one", job.groups);
+    Err(Error::new(Kind::Usage, message)
+        .hint("`starling sim --virtual` runs such a job; for real peers remove the key, or take mode = \"pairwise\""))
+}
+
 /// The job that the flags and the file describe, if this peer may take part in it.
 fn job_of(args: &RunArgs) -> Result<Job, Error> {
     let job = Job::layered(args.job_layer(), job_command::read(args.job.as_deref())?)?;
+    refuse_groups(&job)?;
     if job.key.is_none() && !args.open && !args.no_gossip && !args.child {
         let what =
             if args.job.is_some() { "this job has no key" } else { "without --job, a peer takes the public demo job" };

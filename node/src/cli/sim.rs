@@ -8,7 +8,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use sim::processes::{
     Action, Arrangement, ChildEvent, Ending, Outcome, PeerFacts, Stop, Swarm, SwarmError, SwarmEvent, SwarmSpec,
 };
-use sim::report::{PeerReport, SimReport};
+use sim::report::{PeerReport, SimReport, TWIN_ACCURACY_MAX, TWIN_BYTES_MAX, TwinReport, TwinRun, TwinSide};
+use sim::virtual_swarm::{self, Until};
 
 use super::args::{LogFormat, SIM_EPOCHS_DEFAULT, SimArgs, SimCommand};
 use super::files::JsonTarget;
@@ -22,8 +23,10 @@ use crate::error::{Error, Kind};
 const PROCESSES_MAX: u32 = 256;
 
 pub(super) fn run(args: &SimArgs) -> Result<(), Error> {
-    if let Some(SimCommand::Compare(args)) = &args.command {
-        return virtual_sim::compare(args);
+    match &args.command {
+        Some(SimCommand::Compare(args)) => return virtual_sim::compare(args),
+        Some(SimCommand::Saturation(args)) => return virtual_sim::saturation(args),
+        None => {}
     }
     if args.scenario.is_some() {
         return virtual_sim::run(args);
@@ -48,6 +51,17 @@ pub(super) fn run(args: &SimArgs) -> Result<(), Error> {
     })?;
 
     let mut show = Show::new(args, &job, json.is_stdout());
+    if let Some(seeds) = args.twin {
+        let done = twins(args, &job, seeds, &stop, &mut show);
+        gone.store(true, Ordering::SeqCst);
+        let done = done.and_then(|report| {
+            let written = json.write(&report);
+            show.screen.last_word(&summary::twins(&report));
+            written.and(agreement(&report))
+        });
+        show.screen.drain();
+        return done;
+    }
     let done = simulate(args, &job, spec, &stop, &mut show);
     // All children are reaped; what remains waits for readers, and after a signal not for long.
     gone.store(true, Ordering::SeqCst);
@@ -82,6 +96,51 @@ fn simulate(
     Ok((outcome, report.derive()))
 }
 
+/// Seed after seed: the processes, then virtual peers as fast as they were.
+fn twins(args: &SimArgs, job: &Job, seeds: u32, stop: &Stop, show: &mut Show) -> Result<TwinReport, Error> {
+    let mut runs = Vec::new();
+    for i in 0..seeds {
+        let job = Job { seed: job.seed.wrapping_add(u64::from(i)), ..job.clone() };
+        let spec = spec_of(args, &job)?;
+        let outcome = show.run(&spec, stop)?;
+        let report = report_of(&job, &spec, &outcome).derive();
+        verdict(&outcome, &SimReport { interrupted: stop.requested(), ..report.clone() })?;
+        let plan = virtual_sim::twin(&job, spec.epochs, &report)?;
+        show.screen.line(&format!("seed {}: now {} virtual peers as fast as these were", job.seed, spec.peers));
+        let run = virtual_swarm::run(&plan, job.seed, Until::default(), &mut |_| !stop.requested());
+        if run.interrupted {
+            return Err(Error::new(Kind::Interrupted, "stopped before the end"));
+        }
+        if let Some(violation) = run.violations.first() {
+            return Err(Error::new(
+                Kind::Internal,
+                format!("the virtual peers broke an invariant: {}", violation.what),
+            ));
+        }
+        let (processes, virtual_peers) = (TwinSide::of_processes(&report), TwinSide::of_virtual(&run));
+        let none = || Error::new(Kind::Internal, "no peer got to its end: there is nothing to compare");
+        let (processes, virtual_peers) = processes.zip(virtual_peers).ok_or_else(none)?;
+        runs.push(TwinRun { seed: job.seed, processes, virtual_peers });
+    }
+    Ok(TwinReport::of(runs))
+}
+
+/// What the exit code says of twins.
+fn agreement(report: &TwinReport) -> Result<(), Error> {
+    if report.holds {
+        return Ok(());
+    }
+    let (accuracy, bytes) = (report.accuracy_difference, report.bytes_difference);
+    let message = format!(
+        "the virtual peers are {:+.1} points and {:+.1} % of the bytes off, the limits are {:.0} and {:.0}",
+        100.0 * accuracy,
+        100.0 * bytes,
+        100.0 * TWIN_ACCURACY_MAX,
+        100.0 * TWIN_BYTES_MAX
+    );
+    Err(Error::new(Kind::Internal, message).hint("one run is off by half a point by chance: give --twin more seeds"))
+}
+
 /// What the exit code says of a run that came to its end.
 fn verdict(outcome: &Outcome, report: &SimReport) -> Result<(), Error> {
     if report.interrupted {
@@ -114,6 +173,7 @@ fn job_of(args: &SimArgs) -> Result<Job, Error> {
         ..RawJob::default()
     };
     let mut job = Job::layered(args.job_layer(), file.over(below))?;
+    super::run::refuse_groups(&job)?;
     // Nobody else on this machine gets in, and two simulations at a time do not meet.
     job.key = Some(job_command::fresh_key()?);
     Ok(job)

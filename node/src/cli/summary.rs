@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use sim::report::{PeerReport, SimReport, accuracy_mean};
+use sim::report::{PeerReport, SimReport, TwinReport, TwinSide, accuracy_mean};
 
 use super::format::{bytes, loss, percent, short};
 use super::table::device;
@@ -33,6 +33,42 @@ pub(super) fn text(report: &SimReport, agreed: bool) -> String {
         report.steps_per_second,
         report.wall_s,
         if report.interrupted { ", stopped before the end" } else { "" }
+    );
+    out
+}
+
+/// Processes and their virtual twins, seed by seed.
+pub(super) fn twins(report: &TwinReport) -> String {
+    let mut out = String::new();
+    let _ = writeln!(
+        out,
+        "\n{:>6} {:<9} {:>9} {:>8} {:>8} {:>9} {:>14}",
+        "seed", "peers", "accuracy", "steps", "said", "sent", "sent per said"
+    );
+    let mut side = |seed: &str, kind: &str, side: &TwinSide| {
+        let _ = writeln!(
+            out,
+            "{seed:>6} {kind:<9} {:>9} {:>8.0} {:>8.0} {:>9} {:>14}",
+            percent(Some(side.accuracy)),
+            side.steps,
+            side.deltas_said,
+            bytes(side.bytes_sent),
+            bytes(side.bytes_a_delta()),
+        );
+    };
+    for run in &report.runs {
+        side(&run.seed.to_string(), "processes", &run.processes);
+        side("", "virtual", &run.virtual_peers);
+    }
+    side("mean", "processes", &report.processes);
+    side("mean", "virtual", &report.virtual_peers);
+    let _ = write!(
+        out,
+        "virtual less real: accuracy {:+.2} points, bytes sent {:+.1} %, bytes a delta {:+.1} %: {}",
+        100.0 * report.accuracy_difference,
+        100.0 * report.bytes_difference,
+        100.0 * report.bytes_a_delta_difference,
+        if report.holds { "they agree" } else { "THEY DO NOT AGREE" }
     );
     out
 }

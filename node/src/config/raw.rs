@@ -86,7 +86,7 @@ layers! {
     }
     /// `[optimizer]`
     RawOptimizer {
-        /// `adam`, `adamw` or `sgd`
+        /// Name of an optimizer.
         kind: String,
         /// Step size.
         learning_rate: f32,
@@ -111,6 +111,8 @@ layers! {
     RawGossip {
         /// Name of a mode.
         mode: Mode,
+        /// Of the mode `incremental`: groups that the peers are divided into.
+        groups: u32,
         /// Of the mode `full_sync`, seconds.
         round_deadline_s: f32,
         /// Of the mode `pairwise`: name of a merge rule.
@@ -264,6 +266,7 @@ impl RawJob {
         if self.gossip.mode.is_some_and(|mode| mode != gossip_below.mode.unwrap_or_default()) {
             gossip_below.gain = None;
             (gossip_below.merge, gossip_below.round_deadline_s) = (None, None);
+            gossip_below.groups = None;
             if self.gossip.mode == Some(Mode::Pairwise) {
                 gossip_below.codec = None;
             }

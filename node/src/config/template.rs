@@ -77,8 +77,9 @@ shards = 4
 batch = 16
 
 [optimizer]
-# adam is faster where every peer sees the same kind of data, unsteady where not.
+# How a peer steps:
 {optimizers}kind = "sgd"
+# Of sgd:
 # momentum = 0.9
 # nesterov = false
 # Of adamw:
@@ -98,6 +99,8 @@ batch = 16
 [gossip]
 # How progress is shared:
 {modes}mode = "incremental"
+# Of incremental, for swarms that are too large to hear everybody; virtual peers only so far (starling sim saturation):
+# groups = 1
 # Of full_sync: a peer whose delta is missing for so long is left out of the round.
 # round_deadline_s = {deadline}
 # Of pairwise, how models are merged:

@@ -61,12 +61,15 @@ impl Learner for Fake {
         Ok(Trained { steps, samples: u64::from(steps), mean_loss: evaluation.loss })
     }
 
-    fn take_delta(&mut self, codec: &'static dyn Codec, weight: Weight) -> Result<TakenDelta, LearnerError> {
+    fn take_delta(
+        &mut self,
+        codec: &'static dyn Codec,
+        weight: Weight,
+        norm_max: f32,
+    ) -> Result<TakenDelta, LearnerError> {
         let Measured { residual_norm, base_norm } = self.measure()?;
         let residual = self.residual();
-        let mut payload = Vec::new();
-        codec.encode(&residual, &mut payload);
-        codec.decode(&payload, self.base.len(), weight, &mut self.decoded)?;
+        let payload = learner::encode_within(codec, &residual, weight, norm_max, &mut self.decoded)?;
         for (i, value, add) in self.decoded.iter() {
             self.base[i] = self.base[i].wrapping_add(add);
             self.theta[i] -= value - to_f32(add);

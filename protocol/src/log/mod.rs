@@ -17,6 +17,7 @@
 
 mod delta;
 mod exclusions;
+mod run;
 mod version_vector;
 
 pub use delta::{Checked, Context, Delta, Header, Invalid, SignedDelta, codec_name};
@@ -27,6 +28,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use bincode::{Decode, Encode};
 
+use self::run::Run;
 use crate::event::Refused;
 use crate::id::{Hash, Origin};
 use crate::wire::Range;
@@ -61,7 +63,7 @@ pub struct Head {
 pub struct Log {
     heard: VersionVector,
     heads: BTreeMap<Origin, Tip>,
-    retained: BTreeMap<(Origin, u64), Delta>,
+    retained: BTreeMap<Origin, Run>,
     /// Retained deltas, oldest arrival first. May name deltas that are gone already.
     arrivals: VecDeque<(Origin, u64)>,
     bytes: usize,
@@ -180,7 +182,7 @@ impl Log {
     /// The retained delta of that number.
     #[must_use]
     pub fn get(&self, origin: Origin, seq: u64) -> Option<&Delta> {
-        self.retained.get(&(origin, seq))
+        self.retained.get(&origin)?.get(seq)
     }
 
     /// Hash of that delta, when it is the head of its chain or retained.
@@ -287,8 +289,8 @@ impl Log {
             let hash = cut.first().map_or(Hash::ZERO, |delta| delta.header().previous);
             let samples = self.heads.get(&origin).map_or(0, |tip| tip.samples);
             let samples = samples.saturating_sub(cut.iter().map(claimed).sum());
-            for delta in &cut {
-                self.forget((origin, delta.seq()));
+            if let Some(run) = self.retained.get_mut(&origin) {
+                self.bytes -= run.cut(allowed);
             }
             self.set_head(origin, allowed, Tip { hash, samples });
             out.extend(cut);
@@ -383,12 +385,14 @@ impl Log {
         *tip = Tip { hash: delta.hash(), samples: tip.samples.saturating_add(claimed(&delta)) };
         self.bytes += delta.bytes();
         self.arrivals.push_back(key);
-        self.retained.insert(key, delta);
+        self.retained.entry(key.0).or_default().push(delta);
         while self.bytes > self.bytes_max {
-            let Some(oldest) = self.arrivals.pop_front() else {
+            let Some((origin, seq)) = self.arrivals.pop_front() else {
                 break;
             };
-            self.forget(oldest);
+            if let Some(run) = self.retained.get_mut(&origin) {
+                self.bytes -= run.forget(seq);
+            }
         }
     }
 
@@ -397,7 +401,7 @@ impl Log {
     pub fn backfill(&mut self, delta: Delta) -> bool {
         let key = (delta.origin(), delta.seq());
         let first = self.first_retained(key.0);
-        let expected = match self.retained.get(&(key.0, first)) {
+        let expected = match self.get(key.0, first) {
             Some(next) => next.header().previous,
             None => self.head(&key.0),
         };
@@ -406,21 +410,15 @@ impl Log {
         }
         self.bytes += delta.bytes();
         self.arrivals.push_front(key);
-        self.retained.insert(key, delta);
+        self.retained.entry(key.0).or_default().push_before(delta);
         true
-    }
-
-    fn forget(&mut self, key: (Origin, u64)) {
-        if let Some(delta) = self.retained.remove(&key) {
-            self.bytes -= delta.bytes();
-        }
     }
 
     /// First retained number of `origin`; `heard + 1` when none is.
     #[must_use]
     pub fn first_retained(&self, origin: Origin) -> u64 {
-        let first = self.retained.range((origin, 0)..=(origin, u64::MAX)).next();
-        first.map_or(self.heard.get(&origin) + 1, |(&(_, seq), _)| seq)
+        let first = self.retained.get(&origin).and_then(Run::first);
+        first.unwrap_or_else(|| self.heard.get(&origin) + 1)
     }
 
     /// What somebody who has `theirs` lacks of ours.
@@ -436,8 +434,8 @@ impl Log {
 
     /// The retained deltas of a range, in order.
     pub fn range(&self, range: Range) -> impl Iterator<Item = &Delta> + '_ {
-        let last = range.last.max(range.first);
-        self.retained.range((range.origin, range.first)..=(range.origin, last)).map(|(_, delta)| delta)
+        let run = self.retained.get(&range.origin);
+        run.into_iter().flat_map(move |run| run.range(range.first, range.last.max(range.first)))
     }
 
     /// What we have beyond a snapshot with these heads.
@@ -469,8 +467,9 @@ impl Log {
     }
 
     fn drop_retained(&mut self, origin: Origin) {
-        let keys: Vec<_> = self.retained.range((origin, 0)..=(origin, u64::MAX)).map(|(&key, _)| key).collect();
-        keys.into_iter().for_each(|key| self.forget(key));
+        if let Some(run) = self.retained.remove(&origin) {
+            self.bytes -= run.bytes();
+        }
     }
 
     fn drop_held(&mut self, origin: Origin, last: u64) {
@@ -492,8 +491,7 @@ impl Log {
         self.drop_excluded_waiting();
         let ours: Vec<_> = self.heard.iter().map(|(origin, _)| origin).collect();
         for origin in ours.into_iter().filter(|&origin| excluded.last_allowed(origin) != u64::MAX) {
-            let old: Vec<_> = self.retained.range((origin, 0)..=(origin, u64::MAX)).map(|(&key, _)| key).collect();
-            old.into_iter().for_each(|key| self.forget(key));
+            self.drop_retained(origin);
             self.set_head(origin, 0, Tip { hash: Hash::ZERO, samples: 0 });
         }
         for &Head { origin, seq, hash, samples } in heads {

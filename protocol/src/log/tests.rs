@@ -54,6 +54,17 @@ fn chain(i: u8, n: u64) -> Vec<Delta> {
         .collect()
 }
 
+/// Judges look at what is decoded: in a simulation many peers check one copy, and only the first one verifies its signature.
+#[test]
+fn whoever_checks_a_delta_has_it_decoded() {
+    let signed = delta(&Identity::from_seed(&[1; 32]), 1, Hash::ZERO, 0.5).signed().clone();
+    for _ in 0..2 {
+        let mut scratch = Decoded::default();
+        Delta::check(&context(), signed.clone(), &mut scratch).unwrap();
+        assert_eq!(scratch.values, [0.5, 0.0]);
+    }
+}
+
 fn check(signed: SignedDelta) -> Result<Delta, Invalid> {
     Delta::check(&context(), Arc::new(signed), &mut Decoded::default())
 }

@@ -7,6 +7,7 @@
 //! Of two peers that learn of each other the one with the smaller id dials first; the other waits [`DIAL_DEFER`], in case
 //! the first cannot (address translation, one-way firewalls). That gives one connection a pair almost always.
 
+use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::id::{Origin, PeerId};
@@ -30,6 +31,9 @@ const DIAL_FAILURES_MAX: u32 = 16;
 const MEMBERS_KEPT: usize = 32;
 /// A peer whose deltas arrive by way of others counts as living for so long after the last one.
 pub const LIVE_WINDOW: Span = Span::from_secs(10);
+/// With groups: a peer that is no neighbour is not spoken for by another for so long after its last delta. guess: a few
+/// deltas; shorter than [`LIVE_WINDOW`], for two delegates do no harm and none for long costs progress.
+const LEAD_WINDOW: Span = Span::from_secs(2);
 /// How long a delta that was sent counts as arrived although the neighbour's version vector does not show it.
 const IN_FLIGHT_MAX: Span = Span::from_secs(1);
 
@@ -136,6 +140,15 @@ struct Member {
     refused: bool,
 }
 
+/// How many live, and how long that stays true unless somebody comes or goes.
+#[derive(Clone, Copy, Debug)]
+struct Counted {
+    live: usize,
+    from: Time,
+    /// The first of those who are no neighbours would fall silent then, had it said nothing since.
+    until: Time,
+}
+
 /// The table of peers.
 #[derive(Debug)]
 pub struct Membership {
@@ -145,6 +158,8 @@ pub struct Membership {
     members: BTreeMap<PeerId, Member>,
     /// Last delta of each origin's peer, however it came.
     spoke: BTreeMap<PeerId, Time>,
+    /// The last answer of [`Self::live_peers`]: asked once a delta, it would otherwise go through all of `spoke` each time.
+    counted: Cell<Option<Counted>>,
     members_max: usize,
     /// Peers that the swarm has excluded: never neighbours again.
     banned: BTreeSet<PeerId>,
@@ -160,6 +175,7 @@ impl Membership {
             neighbours: BTreeMap::new(),
             members: BTreeMap::new(),
             spoke: BTreeMap::new(),
+            counted: Cell::new(None),
             members_max,
             banned: BTreeSet::new(),
         }
@@ -203,11 +219,13 @@ impl Membership {
         if let Some(member) = self.members.get_mut(&peer) {
             member.failures = 0;
         }
+        self.counted.set(None);
         self.neighbours.insert(peer, Neighbour::new(now)).is_none()
     }
 
     /// The peer said goodbye: it does not live until it is heard of again.
     pub fn left(&mut self, peer: PeerId) {
+        self.counted.set(None);
         self.spoke.remove(&peer);
     }
 
@@ -218,6 +236,7 @@ impl Membership {
         if let Some(member) = self.members.get_mut(&peer) {
             member.dial_after = now + DIAL_PAUSE;
         }
+        self.counted.set(None);
         self.neighbours.remove(&peer).is_some()
     }
 
@@ -227,12 +246,17 @@ impl Membership {
             self.spoke.retain(|_, at| now - *at < LIVE_WINDOW);
         }
         if self.spoke.len() < MEMBERS_MAX && !self.banned.contains(&peer) {
-            self.spoke.insert(peer, now);
+            let before = self.spoke.insert(peer, now);
+            // Whoever lived lives longer, and the count stands.
+            if before.is_none_or(|at| now - at >= LIVE_WINDOW) {
+                self.counted.set(None);
+            }
         }
     }
 
     /// Has no more to do with that peer. Returns whether it is a neighbour: its link is to be closed.
     pub fn ban(&mut self, peer: PeerId) -> bool {
+        self.counted.set(None);
         self.banned.insert(peer);
         self.spoke.remove(&peer);
         self.members.remove(&peer);
@@ -251,14 +275,28 @@ impl Membership {
         self.neighbours.contains_key(&peer) || self.spoke.get(&peer).is_some_and(|at| now - *at < LIVE_WINDOW)
     }
 
+    /// Peers of a lower id that are no neighbours and were heard by way of others a moment ago.
+    #[must_use]
+    pub fn heard_from_lower(&self, us: PeerId, now: Time) -> usize {
+        let lower = self.spoke.range(..us);
+        lower.filter(|(peer, _)| !self.neighbours.contains_key(peer)).filter(|(_, at)| now - **at < LEAD_WINDOW).count()
+    }
+
     /// Peers that live, we among them: neighbours, and those whose deltas came lately by way of others.
     #[must_use]
     pub fn live_peers(&self, now: Time) -> usize {
-        let beyond = self
-            .spoke
-            .iter()
-            .filter(|(peer, at)| **peer != self.us && !self.neighbours.contains_key(peer) && now - **at < LIVE_WINDOW);
-        1 + self.neighbours.len() + beyond.count()
+        if let Some(counted) = self.counted.get().filter(|counted| (counted.from..counted.until).contains(&now)) {
+            return counted.live;
+        }
+        let (mut live, mut until) = (1 + self.neighbours.len(), Time(u64::MAX));
+        for (peer, &at) in &self.spoke {
+            if now - at < LIVE_WINDOW && *peer != self.us && !self.neighbours.contains_key(peer) {
+                live += 1;
+                until = until.min(at + LIVE_WINDOW);
+            }
+        }
+        self.counted.set(Some(Counted { live, from: now, until }));
+        live
     }
 
     /// Neighbours that have said nothing for longer than `silence_max`.

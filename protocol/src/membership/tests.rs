@@ -134,3 +134,25 @@ fn round_trips_are_smoothed_and_ambiguous_ones_left_out() {
     neighbour.note_answered(Time(0) + Span::from_secs(9));
     assert!((neighbour.round_trip - 0.2).abs() < 1e-6);
 }
+
+#[test]
+fn the_number_of_the_living_is_remembered_only_as_long_as_it_is_true() {
+    let mut table = Membership::new(peer(0), MEMBERS_MAX);
+    let (mut now, mut state) = (Time(0), 1u64);
+    for step in 0..20_000 {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        let draw = (state >> 33) as u32;
+        let other = peer((draw % 12) as u8);
+        match draw / 12 % 16 {
+            0 => drop(table.connected(other, now)),
+            1 | 2 => drop(table.disconnected(other, now)),
+            3 => table.left(other),
+            4 if step > 15_000 && table.banned.len() < 4 => drop(table.ban(other)),
+            5..=9 => table.spoke(other, now),
+            _ => now = now + Span(u64::from(draw) % LIVE_WINDOW.0 / 4),
+        }
+        let beyond = (1..12).map(peer).filter(|&p| table.neighbour(p).is_none() && table.lives(p, now)).count();
+        assert_eq!(table.live_peers(now), 1 + table.neighbour_count() + beyond, "after step {step}");
+        assert_eq!(table.live_peers(now), table.live_peers(now));
+    }
+}

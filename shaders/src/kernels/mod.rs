@@ -11,6 +11,7 @@ mod activation;
 pub mod activation_backward;
 pub mod activation_forward;
 pub mod adam;
+pub mod adam_common;
 pub mod add;
 pub mod advance;
 pub mod attention_backward_key_value;
@@ -38,6 +39,7 @@ pub mod linear_forward_wide;
 pub mod matmul;
 pub mod max_pool_backward;
 pub mod max_pool_forward;
+pub mod mean_square;
 pub mod mean_squared_error;
 pub mod next_token;
 pub mod norm_backward_input;
@@ -68,6 +70,8 @@ pub const ALL: &[&dyn Kernel] = &[
     &relu_backward::ReluBackward,
     &softmax_cross_entropy::SoftmaxCrossEntropy,
     &adam::Adam,
+    &mean_square::MeanSquare,
+    &adam_common::AdamCommon,
     &sgd::Sgd,
     &advance::Advance,
     &scatter_add::ScatterAdd,

@@ -186,7 +186,7 @@ mod tests {
             assert_eq!(footprint.largest, 4 * taken.largest);
             assert_eq!(footprint.dispatches, taken.dispatches);
             assert_eq!(footprint.moments, 4 * moments * learner.parameters() as u64);
-            learner.take_delta(&DenseF32, Weight::HALF).unwrap();
+            learner.take_delta(&DenseF32, Weight::HALF, f32::INFINITY).unwrap();
             assert_eq!(ledger.account().words - taken.words, delta_words(learner.parameters(), &DenseF32));
         }
     }

@@ -6,7 +6,9 @@ use super::*;
 use crate::data::embedded;
 use crate::data::split::SplitRule;
 use crate::engine::cpu::CpuExecutor;
+use crate::kernels::advance::STATE_SECOND;
 use crate::models::{ActivationKind, CnnSpec, LmSpec, NormKind};
+use crate::optim;
 use crate::optim::schedule::Curve;
 
 pub(super) fn spec(optimizer: OptimizerSpec) -> LearnerSpec {
@@ -28,6 +30,7 @@ pub(super) fn spec(optimizer: OptimizerSpec) -> LearnerSpec {
 }
 
 const ADAM: OptimizerSpec = OptimizerSpec::Adam { learning_rate: 0.003 };
+const ADAM_COMMON: OptimizerSpec = OptimizerSpec::AdamCommon { learning_rate: 0.003 };
 
 fn on_cpu(optimizer: OptimizerSpec) -> TrainingLearner {
     TrainingLearner::new(spec(optimizer), Box::new(CpuExecutor::new(None))).unwrap()
@@ -50,6 +53,7 @@ fn theta(learner: &mut TrainingLearner) -> Vec<f32> {
 fn digits_are_learnt_by_every_optimizer() {
     for optimizer in [
         ADAM,
+        ADAM_COMMON,
         OptimizerSpec::AdamW { learning_rate: 0.003, weight_decay: 0.01 },
         OptimizerSpec::Sgd { learning_rate: 0.1, momentum: 0.9, nesterov: false },
         OptimizerSpec::Sgd { learning_rate: 0.1, momentum: 0.9, nesterov: true },
@@ -178,7 +182,7 @@ fn a_delta_shrinks_the_residual_by_what_it_says() {
             let mut learner = on_cpu(ADAM);
             learner.train(20, 0).unwrap();
             let before = learner.read_residual().unwrap();
-            let taken = learner.take_delta(*codec, weight).unwrap();
+            let taken = learner.take_delta(*codec, weight, f32::INFINITY).unwrap();
             let mut decoded = Decoded::default();
             codec.decode(&taken.payload, before.len(), weight, &mut decoded).unwrap();
             let after = learner.read_residual().unwrap();
@@ -198,7 +202,7 @@ fn a_heard_delta_moves_base_and_weights_alike() {
     sender.train(20, 0).unwrap();
     receiver.train(7, 0).unwrap();
     let unsaid = receiver.read_residual().unwrap();
-    let taken = sender.take_delta(&TopK2Bit, Weight::HALF).unwrap();
+    let taken = sender.take_delta(&TopK2Bit, Weight::HALF, f32::INFINITY).unwrap();
     receiver.apply(&TopK2Bit, Weight::HALF, &taken.payload).unwrap();
     assert_eq!(sender.base().unwrap(), receiver.base().unwrap());
     let after = receiver.read_residual().unwrap();
@@ -219,6 +223,28 @@ fn a_restored_base_keeps_the_residual_and_zeroes_the_moments() {
     assert!(matches!(wrong, Err(LearnerError::Shape { .. })));
 }
 
+#[test]
+fn the_common_moment_is_the_mean_square_of_the_gradients_and_goes_with_the_other_moments() {
+    let mut learner = on_cpu(ADAM_COMMON);
+    let before = theta(&mut learner);
+    learner.train(1, 0).unwrap();
+    // At the first step both moments are those of one gradient: its direction, at a length of rate * sqrt(d).
+    let moved = norm(theta(&mut learner).iter().zip(&before).map(|(after, before)| after - before));
+    let expected = 0.003 * (before.len() as f32).sqrt();
+    assert!((moved / expected - 1.0).abs() < 1e-3, "{moved}, not {expected}");
+    let second = |learner: &mut TrainingLearner| {
+        let mut words = Vec::new();
+        learner.executor.read(learner.buffers.state, STATE_WORDS, &mut words).unwrap();
+        f32::from_bits(words[STATE_SECOND])
+    };
+    let first = second(&mut learner);
+    learner.train(20, 0).unwrap();
+    assert!(first > 0.0 && second(&mut learner) > 2.0 * first, "it is kept from call to call");
+    let base = learner.base().unwrap();
+    learner.restore(&base, 0.0).unwrap();
+    assert_eq!(second(&mut learner).to_bits(), 0);
+}
+
 /// Weights after some steps by a schedule, from a progress of the swarm on.
 fn scheduled(schedule: Schedule, optimizer: OptimizerSpec, progress: u64, steps: u32) -> Vec<f32> {
     let spec = LearnerSpec { schedule, ..spec(optimizer) };
@@ -231,10 +257,12 @@ fn scheduled(schedule: Schedule, optimizer: OptimizerSpec, progress: u64, steps:
 fn the_rate_follows_the_progress_of_the_swarm_whoever_made_it() {
     let schedule = Schedule { warm_up_samples: 1000, curve: Curve::Cosine { total_samples: 9000, floor: 0.25 } };
     let unscheduled = |optimizer, steps| scheduled(Schedule::default(), optimizer, 0, steps);
-    for adam in [true, false] {
-        let optimizer = |learning_rate| match adam {
-            true => OptimizerSpec::Adam { learning_rate },
-            false => OptimizerSpec::Sgd { learning_rate, momentum: 0.9, nesterov: false },
+    for kind in optim::ALL {
+        let optimizer = |learning_rate| match kind.0 {
+            "adam" => OptimizerSpec::Adam { learning_rate },
+            "adam_common" => OptimizerSpec::AdamCommon { learning_rate },
+            "adamw" => OptimizerSpec::AdamW { learning_rate, weight_decay: 0.01 },
+            _ => OptimizerSpec::Sgd { learning_rate, momentum: 0.9, nesterov: false },
         };
         let full = optimizer(0.004);
         // A peer whose first step falls into the middle of the warm-up, to its top, or behind the end of the fall: 32
@@ -276,12 +304,12 @@ fn what_diverged_is_not_said() {
     let mut learner = on_cpu(OptimizerSpec::Sgd { learning_rate: 1e20, momentum: 0.0, nesterov: false });
     learner.train(30, 0).unwrap();
     let base = learner.base().unwrap();
-    assert!(matches!(learner.take_delta(&DenseF32, Weight::HALF), Err(LearnerError::NonFinite { .. })));
+    assert!(matches!(learner.take_delta(&DenseF32, Weight::HALF, f32::INFINITY), Err(LearnerError::NonFinite { .. })));
     assert_eq!(learner.base().unwrap(), base);
 
     let mut learner = on_cpu(OptimizerSpec::Sgd { learning_rate: 1e4, momentum: 0.0, nesterov: false });
     learner.train(1, 0).unwrap();
-    assert!(matches!(learner.take_delta(&DenseF32, Weight::ONE), Err(LearnerError::Diverged)));
+    assert!(matches!(learner.take_delta(&DenseF32, Weight::ONE, f32::INFINITY), Err(LearnerError::Diverged)));
 }
 
 #[test]
@@ -311,14 +339,16 @@ fn a_batch_larger_than_the_shard_goes_round() {
 #[cfg(feature = "gpu")]
 #[test]
 fn the_gpu_trains_as_the_cpu_does() {
-    let Some(mut gpu) = on_gpu(ADAM) else { return };
-    let mut cpu = on_cpu(ADAM);
-    let losses = (gpu.train(20, 0).unwrap().mean_loss, cpu.train(20, 0).unwrap().mean_loss);
-    assert!((losses.0 - losses.1).abs() < 1e-4, "{losses:?}");
-    let worst = theta(&mut gpu).iter().zip(theta(&mut cpu)).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
-    assert!(worst < 1e-4, "after 20 steps: {worst}");
-    let shown = (gpu.evaluate(Weights::Local).unwrap(), cpu.evaluate(Weights::Local).unwrap());
-    assert!((shown.0.loss - shown.1.loss).abs() < 1e-3, "{shown:?}");
+    for optimizer in [ADAM, ADAM_COMMON] {
+        let Some(mut gpu) = on_gpu(optimizer) else { return };
+        let mut cpu = on_cpu(optimizer);
+        let losses = (gpu.train(20, 0).unwrap().mean_loss, cpu.train(20, 0).unwrap().mean_loss);
+        assert!((losses.0 - losses.1).abs() < 1e-4, "{losses:?}");
+        let worst = theta(&mut gpu).iter().zip(theta(&mut cpu)).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+        assert!(worst < 1e-4, "after 20 steps: {worst}");
+        let shown = (gpu.evaluate(Weights::Local).unwrap(), cpu.evaluate(Weights::Local).unwrap());
+        assert!((shown.0.loss - shown.1.loss).abs() < 1e-3, "{shown:?}");
+    }
 }
 
 #[cfg(feature = "gpu")]
@@ -330,9 +360,9 @@ fn the_base_is_bit_equal_on_gpu_and_cpu() {
         for _ in 0..3 {
             gpu.train(5, 0).unwrap();
             cpu.train(3, 0).unwrap();
-            let said = gpu.take_delta(*codec, Weight::HALF).unwrap();
+            let said = gpu.take_delta(*codec, Weight::HALF, f32::INFINITY).unwrap();
             cpu.apply(*codec, Weight::HALF, &said.payload).unwrap();
-            let said = cpu.take_delta(*codec, Weight::HALF).unwrap();
+            let said = cpu.take_delta(*codec, Weight::HALF, f32::INFINITY).unwrap();
             gpu.apply(*codec, Weight::HALF, &said.payload).unwrap();
             assert_eq!(gpu.base().unwrap(), cpu.base().unwrap(), "{}", codec.name());
         }
@@ -346,7 +376,7 @@ fn a_retracted_delta_leaves_no_trace_in_the_base() {
         sender.train(20, 0).unwrap();
         receiver.train(7, 0).unwrap();
         let (base, unsaid) = (receiver.base().unwrap(), receiver.read_residual().unwrap());
-        let taken = sender.take_delta(*codec, Weight::HALF).unwrap();
+        let taken = sender.take_delta(*codec, Weight::HALF, f32::INFINITY).unwrap();
         receiver.apply(*codec, Weight::HALF, &taken.payload).unwrap();
         assert_ne!(receiver.base().unwrap(), base);
         receiver.retract(*codec, Weight::HALF, &taken.payload).unwrap();
@@ -364,7 +394,7 @@ fn a_measurement_is_what_the_next_delta_finds_and_changes_nothing() {
     let before = theta(&mut learner);
     let measured = learner.measure().unwrap();
     assert_eq!(theta(&mut learner), before);
-    let taken = learner.take_delta(&TopK2Bit, Weight::HALF).unwrap();
+    let taken = learner.take_delta(&TopK2Bit, Weight::HALF, f32::INFINITY).unwrap();
     assert_eq!((measured.residual_norm, measured.base_norm), (taken.residual_norm, taken.base_norm));
     assert!(measured.drift() > 0.0);
 }

@@ -1,8 +1,9 @@
-//! Optimizers: one dispatch over the flat parameter buffer, state on the device.
+//! Optimizers: a dispatch or two over the flat parameter buffer, state on the device.
 //!
 //! Add an optimizer: one file here, a variant of [`OptimizerSpec`], one line in [`ALL`].
 
 mod adam;
+mod adam_common;
 mod clip;
 pub mod schedule;
 mod sgd;
@@ -12,13 +13,19 @@ use serde::{Deserialize, Serialize};
 use crate::engine::plan::Draft;
 use crate::engine::{Buffer, Executor, ExecutorError};
 use crate::kernels::adam::Adam;
+use crate::kernels::adam_common::AdamCommon;
+use crate::kernels::mean_square::MeanSquare;
 use crate::kernels::sgd::Sgd;
 
 /// Names of the optimizers, as in a job file, and one line about each.
 pub const ALL: &[(&str, &str)] = &[
-    ("adam", "adaptive moments, beta 0.9 and 0.999"),
-    ("adamw", "adam, and every step weights shrink by rate * weight_decay"),
     ("sgd", "stochastic gradient descent with momentum, Polyak's or with nesterov = true"),
+    (
+        "adam",
+        "adaptive moments, beta 0.9 and 0.999; fast where every peer sees the same kind of data, unsteady where not",
+    ),
+    ("adam_common", "adam with one second moment for all parameters: peers that see other classes do not drift apart"),
+    ("adamw", "adam, and every step weights shrink by rate * weight_decay"),
 ];
 
 /// An optimizer as a job describes it.
@@ -27,6 +34,11 @@ pub const ALL: &[(&str, &str)] = &[
 pub enum OptimizerSpec {
     /// See `kernels::adam`.
     Adam {
+        /// Step size.
+        learning_rate: f32,
+    },
+    /// See [`adam_common`].
+    AdamCommon {
         /// Step size.
         learning_rate: f32,
     },
@@ -70,6 +82,7 @@ impl OptimizerSpec {
     pub fn build(self, executor: &mut dyn Executor, parameters: usize) -> Result<Optimizer, ExecutorError> {
         let count = match self {
             Self::Adam { .. } | Self::AdamW { .. } => adam::MOMENTS,
+            Self::AdamCommon { .. } => adam_common::MOMENTS,
             Self::Sgd { .. } => sgd::MOMENTS,
         };
         let moments = (0..count).map(|_| executor.allocate(parameters)).collect::<Result<_, _>>()?;
@@ -82,7 +95,7 @@ impl Optimizer {
     #[must_use]
     pub fn betas(&self) -> Betas {
         match self.spec {
-            OptimizerSpec::Adam { .. } | OptimizerSpec::AdamW { .. } => adam::BETAS,
+            OptimizerSpec::Adam { .. } | OptimizerSpec::AdamW { .. } | OptimizerSpec::AdamCommon { .. } => adam::BETAS,
             OptimizerSpec::Sgd { .. } => Betas(0.0, 0.0),
         }
     }
@@ -92,24 +105,31 @@ impl Optimizer {
         clip::by_global_norm(draft, gradient, self.parameters, limit);
     }
 
-    /// Appends one step: one dispatch, whose words are [`Optimizer::words`] of 1.
+    /// Appends one step. The words of its last dispatch are [`Optimizer::words`] of 1.
     pub fn step(&self, draft: &mut Draft, theta: Buffer, gradient: Buffer, state: Buffer) {
         let words = self.words(1.0);
         match self.spec {
             OptimizerSpec::Adam { .. } | OptimizerSpec::AdamW { .. } => {
                 draft.push(&Adam, &[theta, gradient, self.moments[0], self.moments[1], state], &words);
             }
+            OptimizerSpec::AdamCommon { .. } => {
+                draft.push(&MeanSquare, &[gradient, state], &adam_common::moment_words(self.parameters));
+                draft.push(&AdamCommon, &[theta, gradient, self.moments[0], state], &words);
+            }
             OptimizerSpec::Sgd { .. } => draft.push(&Sgd, &[theta, gradient, self.moments[0]], &words),
         }
     }
 
-    /// Words of its dispatch at that share of the learning rate.
+    /// Words of its last dispatch at that share of the learning rate.
     #[must_use]
     pub fn words(&self, share: f32) -> Vec<u32> {
         match self.spec {
             OptimizerSpec::Adam { learning_rate } => adam::words(self.parameters, share * learning_rate, 0.0).to_vec(),
             OptimizerSpec::AdamW { learning_rate, weight_decay } => {
                 adam::words(self.parameters, share * learning_rate, weight_decay).to_vec()
+            }
+            OptimizerSpec::AdamCommon { learning_rate } => {
+                adam_common::words(self.parameters, share * learning_rate).to_vec()
             }
             OptimizerSpec::Sgd { learning_rate, momentum, nesterov } => {
                 sgd::words(self.parameters, share * learning_rate, momentum, nesterov).to_vec()

@@ -55,12 +55,7 @@ fn verdicts(report: &VirtualReport, out: &mut String) {
     out.push_str("<h2>Expected</h2><div class=wide><table><tr><th>what<th>variant<th>bound<th>mean<th>min<th>max<th>");
     for verdict in &report.verdicts {
         let expect = &verdict.expect;
-        let mut what = escape(&expect.metric);
-        for (word, other) in [("less that of", &expect.relative_to), ("over that of", &expect.ratio_to)] {
-            if let Some(other) = other {
-                let _ = write!(what, ", {word} {}", escape(other));
-            }
-        }
+        let what = format!("{}{}", escape(&expect.metric), escape(&expect.against()));
         let bound = [("at least", expect.at_least), ("at most", expect.at_most)]
             .iter()
             .filter_map(|(word, bound)| bound.map(|bound| format!("{word} {bound}")))

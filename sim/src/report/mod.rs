@@ -9,12 +9,14 @@
 
 mod compare;
 mod html;
+mod twin;
 mod virtual_run;
 
 pub use compare::compare;
 pub use html::html;
+pub use twin::{TWIN_ACCURACY_MAX, TWIN_BYTES_MAX, TwinReport, TwinRun, TwinSide};
 pub use virtual_run::{
-    METRICS, Moment, Point, Spread, VariantSummary, Verdict, VirtualPeer, VirtualReport, VirtualRun,
+    METRICS, Moment, Point, Spread, VariantSummary, Verdict, VirtualPeer, VirtualReport, VirtualRun, recovered_after_s,
 };
 
 use serde::{Deserialize, Serialize};

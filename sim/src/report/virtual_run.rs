@@ -68,6 +68,9 @@ pub struct VirtualRun {
     pub liars_excluded: u32,
     /// Rounds of training of a peer, mean: steps / `gossip.steps`.
     pub rounds: f64,
+    /// Rounds of training after the first cut was healed until the mean accuracy was back; see [`recovered_after_s`].
+    #[serde(default)]
+    pub recovered_after_rounds: Option<f64>,
     /// CPU time of the run, seconds; not part of the trace.
     pub cpu_s: Option<f64>,
     /// Mode `pairwise`: `|b_i - mean b| / |mean b|` of the worst honest peer when the last step was taken.
@@ -190,6 +193,7 @@ pub const METRICS: &[&str] = &[
     "base_hashes_equal",
     "steps_to_target",
     "violations",
+    "recovered_after_rounds",
     "honest_held",
     "honest_excluded",
     "liars_excluded",
@@ -246,6 +250,7 @@ impl VirtualRun {
             "base_hashes_equal" => truth(self.base_hashes_equal),
             "steps_to_target" => self.steps_to_target.map(|steps| steps as f64),
             "violations" => Some(self.violation_count as f64),
+            "recovered_after_rounds" => self.recovered_after_rounds,
             "honest_held" => Some(f64::from(self.honest_held)),
             "honest_excluded" => Some(f64::from(self.honest_excluded)),
             "liars_excluded" => Some(f64::from(self.liars_excluded)),
@@ -268,6 +273,17 @@ impl VirtualRun {
         let all = rounds * self.peers.len() as f64;
         self.cpu_s.filter(|_| all > 0.0).map(|seconds| 1e6 * seconds / all)
     }
+}
+
+/// Seconds from the heal at `heal_s` until an evaluation found a mean accuracy of at most a point less than before the cut
+/// at `cut_s`: the mean over the last second, since it moves by as much from one evaluation to the next. `None` when
+/// nothing was evaluated then, or it never came back.
+#[must_use]
+pub fn recovered_after_s(curve: &[Point], cut_s: f64, heal_s: f64) -> Option<f64> {
+    let before = curve.iter().filter(|point| (cut_s - 1.0..cut_s).contains(&point.at_s));
+    let enough = mean(before.map(|point| point.accuracy_mean))? - 0.01;
+    let back = curve.iter().find(|point| point.at_s >= heal_s && point.accuracy_mean >= enough)?;
+    Some(back.at_s - heal_s)
 }
 
 fn mean(values: impl Iterator<Item = f64>) -> Option<f64> {
@@ -370,16 +386,21 @@ impl VirtualReport {
     }
 
     fn judge(&self, expect: &Expect, names: &[String]) -> Vec<Verdict> {
-        let reference = expect.relative_to.as_ref().or(expect.ratio_to.as_ref());
         let about: Vec<&String> = match &expect.variant {
             Some(name) => names.iter().filter(|other| *other == name).collect(),
-            None => names.iter().filter(|name| Some(*name) != reference).collect(),
+            None => names.iter().filter(|name| expect.references().all(|other| other != *name)).collect(),
         };
         let value = |run: &VirtualRun| -> Option<f64> {
             let found = run.metric(&expect.metric)?;
-            let Some(reference) = reference else { return Some(found) };
-            let other = self.of_variant(reference).find(|other| other.seed == run.seed)?.metric(&expect.metric)?;
-            Some(if expect.ratio_to.is_some() { found / other } else { found - other })
+            let of = |reference: &str| {
+                self.of_variant(reference).find(|other| other.seed == run.seed)?.metric(&expect.metric)
+            };
+            Some(match (&expect.relative_to, &expect.ratio_to, &expect.gap) {
+                (Some(other), ..) => found - of(other)?,
+                (_, Some(other), _) => found / of(other)?,
+                (.., Some([from, to])) => (found - of(from)?) / (of(to)? - of(from)?),
+                _ => found,
+            })
         };
         about
             .into_iter()
@@ -424,6 +445,28 @@ mod tests {
         assert!(report("metric = \"accuracy_mean\"\nvariant = \"clean\"\nat_least = 0.8\nevery_seed = true").holds);
         assert!(!report("metric = \"steps_to_target\"\nat_most = 1.0").holds, "no seed has it");
         assert!(!report("metric = \"nonsense\"\nat_most = 1.0").holds);
+        // 0.01 of 0.1, and nothing of a gap of nothing.
+        let gap = report("metric = \"accuracy_mean\"\nvariant = \"hurt\"\ngap = [\"low\", \"clean\"]\nat_least = 0.4");
+        assert!(!gap.holds, "no such variant");
+        let mut runs = runs.clone();
+        runs.extend([run("low", 0, 0.8), run("low", 1, 0.75)]);
+        let mut report = VirtualReport { runs, ..VirtualReport::default() };
+        let gap = "metric = \"accuracy_mean\"\ngap = [\"low\", \"clean\"]";
+        report.derive(&[expect(&format!("{gap}\nat_least = 0.64")), expect(&format!("{gap}\nat_least = 0.66"))]);
+        let holds: Vec<_> = report.verdicts.iter().map(|verdict| (verdict.variant.as_str(), verdict.holds)).collect();
+        assert_eq!(holds, [("hurt", true), ("hurt", false)], "0.9 and 0.4 of the way: 0.65");
+    }
+
+    #[test]
+    fn back_is_who_is_within_a_point_of_the_second_before_the_cut() {
+        let curve = |accuracies: &[(f64, f64)]| -> Vec<Point> {
+            accuracies.iter().map(|&(at_s, accuracy_mean)| Point { at_s, accuracy_mean, ..Point::default() }).collect()
+        };
+        let until = [(0.5, 0.2), (1.2, 0.95), (1.8, 0.97), (2.5, 0.99), (3.5, 0.8)];
+        let back = |after: &[(f64, f64)]| recovered_after_s(&curve(&[&until[..], after].concat()), 2.0, 4.0);
+        assert_eq!(back(&[(4.25, 0.94), (4.5, 0.951)]), Some(0.5), "of 0.95 and 0.97: 0.95 is enough");
+        assert_eq!(back(&[(4.25, 0.94), (4.5, 0.949)]), None);
+        assert_eq!(recovered_after_s(&curve(&[(4.5, 0.9)]), 2.0, 4.0), None, "nothing to compare with");
     }
 
     #[test]

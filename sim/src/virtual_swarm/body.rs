@@ -3,11 +3,13 @@
 use std::collections::VecDeque;
 
 use protocol::Peer;
+use protocol::groups::Delegate;
 use protocol::learner::Command;
 use protocol::time::{Span, Time};
 
 use super::attackers::Attacker;
 use super::checks::Applied;
+use super::network::Level;
 use super::task::Mind;
 
 /// Commands other than training take so long: an apply of a few kB.
@@ -18,6 +20,10 @@ const COMMAND: Span = Span(50);
 pub(super) struct Body {
     pub(super) peer: Peer,
     pub(super) mind: Mind,
+    /// While it speaks for its group.
+    pub(super) delegate: Option<Box<Delegate>>,
+    /// How often it has become one: what was meant for an earlier term is not delivered.
+    pub(super) term: u64,
     pub(super) commands: VecDeque<Command>,
     /// Time of one optimizer step.
     pub(super) step: Span,
@@ -44,6 +50,11 @@ impl Body {
             Command::Train { steps, .. } => Span(self.step.0.saturating_mul(u64::from(*steps))),
             _ => COMMAND,
         }
+    }
+
+    /// Whether it has a peer in that log.
+    pub(super) fn stands_in(&self, level: Level) -> bool {
+        level == Level::Group || self.delegate.is_some()
     }
 
     pub(super) fn is_honest(&self) -> bool {

@@ -24,6 +24,8 @@ pub struct FaultSpec {
 pub enum Action {
     /// No goodbye. Comes back, if at all, with nothing but its identity.
     Kill,
+    /// As `kill`, to whoever are the delegates of their groups at that moment: as many as `peers` names, all when it names none.
+    KillDelegates,
     /// No goodbye. Comes back with what was on its disk: base and chains of the last save.
     Crash,
     /// Leaves in good order, and comes back with nothing.

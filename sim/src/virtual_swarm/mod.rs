@@ -10,6 +10,7 @@
 //! - [`body`]: a peer with its learner, its speed and its disk.
 //! - [`faults`]: crash, restart, pause, cut, churn; [`attackers`]: peers that lie.
 //! - [`checks`]: what must hold after every command that a learner has run, whatever happens.
+//! - [`saturation`]: at how many peers a link is full.
 //! - [`quadratic`]: a learner with a known optimum, for everything that is not about accuracy.
 
 pub mod attackers;
@@ -18,6 +19,7 @@ pub mod checks;
 pub mod faults;
 pub mod network;
 mod quadratic;
+pub mod saturation;
 pub mod scenario;
 mod swarm;
 mod task;

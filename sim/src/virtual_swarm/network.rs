@@ -51,10 +51,23 @@ impl NetworkSpec {
     }
 }
 
+/// Which log a link is for. A pair of peers may have one of each; they share the uplink.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Level {
+    /// That of the peer's group; where there are no groups the only one.
+    Group,
+    /// That of the delegates.
+    Upper,
+}
+
+impl Level {
+    pub(super) const ALL: [Self; 2] = [Self::Group, Self::Upper];
+}
+
 /// The state of all links. Peers are numbers.
 #[derive(Debug, Default)]
 pub(super) struct Network {
-    links: Vec<BTreeSet<u32>>,
+    links: [Vec<BTreeSet<u32>>; 2],
     /// Peers on one side of a cut: a link across is impossible. Several cuts may stand at a time.
     cuts: Vec<BTreeSet<u32>>,
     /// When each peer's uplink is free again.
@@ -65,18 +78,18 @@ pub(super) struct Network {
 impl Network {
     pub(super) fn add_peer(&mut self, unreachable: bool) {
         if unreachable {
-            self.unreachable.insert(self.links.len() as u32);
+            self.unreachable.insert(self.free_at.len() as u32);
         }
-        self.links.push(BTreeSet::new());
+        self.links.iter_mut().for_each(|links| links.push(BTreeSet::new()));
         self.free_at.push(Time(0));
     }
 
-    pub(super) fn linked(&self, a: u32, b: u32) -> bool {
-        self.links[a as usize].contains(&b)
+    pub(super) fn linked(&self, level: Level, a: u32, b: u32) -> bool {
+        self.links[level as usize][a as usize].contains(&b)
     }
 
-    pub(super) fn links_of(&self, peer: u32) -> Vec<u32> {
-        self.links[peer as usize].iter().copied().collect()
+    pub(super) fn links_of(&self, level: Level, peer: u32) -> Vec<u32> {
+        self.links[level as usize][peer as usize].iter().copied().collect()
     }
 
     /// Whether a dial from `from` can reach `to`.
@@ -89,22 +102,27 @@ impl Network {
     }
 
     /// Makes a link; whether it is new.
-    pub(super) fn link(&mut self, a: u32, b: u32) -> bool {
-        self.links[b as usize].insert(a);
-        self.links[a as usize].insert(b)
+    pub(super) fn link(&mut self, level: Level, a: u32, b: u32) -> bool {
+        let links = &mut self.links[level as usize];
+        links[b as usize].insert(a);
+        links[a as usize].insert(b)
     }
 
     /// Takes a link away; whether there was one.
-    pub(super) fn unlink(&mut self, a: u32, b: u32) -> bool {
-        self.links[b as usize].remove(&a);
-        self.links[a as usize].remove(&b)
+    pub(super) fn unlink(&mut self, level: Level, a: u32, b: u32) -> bool {
+        let links = &mut self.links[level as usize];
+        links[b as usize].remove(&a);
+        links[a as usize].remove(&b)
     }
 
     /// Cuts `side` off from everybody else. Returns the links that break.
-    pub(super) fn cut(&mut self, side: BTreeSet<u32>) -> Vec<(u32, u32)> {
+    pub(super) fn cut(&mut self, side: BTreeSet<u32>) -> Vec<(Level, u32, u32)> {
         let mut broken = Vec::new();
-        for &a in &side {
-            broken.extend(self.links[a as usize].iter().filter(|b| !side.contains(b)).map(|&b| (a, b)));
+        for level in Level::ALL {
+            for &a in &side {
+                let links = &self.links[level as usize][a as usize];
+                broken.extend(links.iter().filter(|b| !side.contains(b)).map(|&b| (level, a, b)));
+            }
         }
         self.cuts.push(side);
         broken
@@ -198,9 +216,10 @@ mod tests {
     fn a_cut_separates_two_sides_until_it_heals() {
         let mut network = Network::default();
         (0..4).for_each(|_| network.add_peer(false));
-        network.link(0, 1);
-        network.link(1, 2);
-        assert_eq!(network.cut([0, 1].into()), [(1, 2)]);
+        network.link(Level::Group, 0, 1);
+        network.link(Level::Group, 1, 2);
+        network.link(Level::Upper, 0, 3);
+        assert_eq!(network.cut([0, 1].into()), [(Level::Group, 1, 2), (Level::Upper, 0, 3)]);
         assert!(!network.can_dial(0, 3) && network.can_dial(0, 1) && network.can_dial(2, 3));
         network.heal();
         assert!(network.can_dial(0, 3));

@@ -92,16 +92,19 @@ impl Learner for Quadratic {
         Ok(Trained { steps, samples: u64::from(steps), mean_loss: mean as f32 })
     }
 
-    fn take_delta(&mut self, codec: &'static dyn Codec, weight: Weight) -> Result<TakenDelta, LearnerError> {
+    fn take_delta(
+        &mut self,
+        codec: &'static dyn Codec,
+        weight: Weight,
+        norm_max: f32,
+    ) -> Result<TakenDelta, LearnerError> {
         let residual = self.residual();
         let count = residual.iter().filter(|value| !value.is_finite()).count();
         if count > 0 {
             return Err(LearnerError::NonFinite { count, parameters: residual.len() });
         }
         let Measured { residual_norm, base_norm } = self.measure()?;
-        let mut payload = Vec::new();
-        codec.encode(&residual, &mut payload);
-        codec.decode(&payload, self.base.len(), weight, &mut self.decoded)?;
+        let payload = learner::encode_within(codec, &residual, weight, norm_max, &mut self.decoded)?;
         for (i, value, add) in self.decoded.iter() {
             self.base[i] = self.base[i].wrapping_add(add);
             self.theta[i] -= value - to_f32(add);
@@ -225,7 +228,7 @@ mod tests {
         let mut learner = Quadratic::new(&spec, 0, 2, 1);
         for _ in 0..20 {
             learner.train(10, 0).unwrap();
-            learner.take_delta(&TopK2Bit, Weight::HALF).unwrap();
+            learner.take_delta(&TopK2Bit, Weight::HALF, f32::INFINITY).unwrap();
         }
         assert!(learner.unaccounted() < 1e-4, "{}", learner.unaccounted());
         learner.theta[3] += 0.01;

@@ -51,6 +51,8 @@ pub struct Scenario {
     pub peers: u32,
     /// Seeds that are run where the command names none: 1, 2, ...
     pub seeds: u64,
+    /// Runs that go at the same time at most: a large swarm fills the memory. 0: one a core.
+    pub runs_at_a_time: usize,
     /// What a peer computes.
     pub learner: LearnerKind,
     /// The quadratic learner's numbers.
@@ -61,6 +63,8 @@ pub struct Scenario {
     pub evaluations: u32,
     /// Virtual time of an optimizer step, milliseconds.
     pub step_ms: f64,
+    /// The same for peers 0, 1, ... one by one, as measured elsewhere; whoever is not named takes `step_ms`.
+    pub step_ms_each: Vec<f64>,
     /// Sigma of the log-normal distribution of speeds; 0: all are equally fast.
     pub speed_sigma: f64,
     /// Every peer's clock is off by up to this much, seconds.
@@ -104,11 +108,13 @@ impl Default for Scenario {
             about: String::new(),
             peers: 8,
             seeds: 1,
+            runs_at_a_time: 0,
             learner: LearnerKind::Train,
             quadratic: QuadraticSpec::default(),
             steps: 1000,
             evaluations: 20,
             step_ms: 10.0,
+            step_ms_each: Vec::new(),
             speed_sigma: 0.0,
             clock_skew_s: 0.0,
             unreachable_share: 0.0,
@@ -175,6 +181,9 @@ pub struct Expect {
     /// Divide by that of this variant first, seed by seed.
     #[serde(default)]
     pub ratio_to: Option<String>,
+    /// How much of the way from the first of these variants to the second it goes, seed by seed: 0 is the first, 1 the second.
+    #[serde(default)]
+    pub gap: Option<[String; 2]>,
     /// Lower bound.
     #[serde(default)]
     pub at_least: Option<f64>,
@@ -184,6 +193,36 @@ pub struct Expect {
     /// Whether every seed must hold it, and not only the mean over the seeds.
     #[serde(default)]
     pub every_seed: bool,
+}
+
+impl Expect {
+    /// The variants that it compares with.
+    pub fn references(&self) -> impl Iterator<Item = &String> {
+        self.relative_to.iter().chain(&self.ratio_to).chain(self.gap.iter().flatten())
+    }
+
+    /// The same in words, behind the name of the metric; nothing where it compares with nothing.
+    #[must_use]
+    pub fn against(&self) -> String {
+        match (&self.relative_to, &self.ratio_to, &self.gap) {
+            (Some(other), ..) => format!(" less that of {other}"),
+            (_, Some(other), _) => format!(" over that of {other}"),
+            (.., Some([from, to])) => format!(", share of the gap from {from} to {to}"),
+            _ => String::new(),
+        }
+    }
+
+    fn check(&self, variants: &[&str]) -> Result<(), ScenarioError> {
+        let given = [self.relative_to.is_some(), self.ratio_to.is_some(), self.gap.is_some()];
+        if given.iter().filter(|given| **given).count() > 1 {
+            let why = "relative_to, ratio_to and gap are three ways to compare: keep one";
+            return Err(wrong("expect", &self.metric, why));
+        }
+        match self.references().chain(&self.variant).find(|name| !variants.contains(&name.as_str())) {
+            Some(name) => Err(wrong("expect", name, format!("no such variant; there are: {}", variants.join("; ")))),
+            None => Ok(()),
+        }
+    }
 }
 
 /// Why a scenario cannot be run.
@@ -291,7 +330,8 @@ impl Scenario {
             ("arrive_over_s", self.arrive_over_s, 0.0),
             ("speed_sigma", self.speed_sigma, 0.0),
         ];
-        for (key, value, low) in seconds {
+        let each = self.step_ms_each.iter().map(|&step_ms| ("step_ms_each", step_ms, 0.001));
+        for (key, value, low) in seconds.into_iter().chain(each) {
             if !(low..=1e6).contains(&value) {
                 return Err(wrong(key, &value, format!("must be from {low} to 1000000")));
             }
@@ -316,6 +356,14 @@ impl Scenario {
             }
         }
         Ok(())
+    }
+
+    /// Checks that its expectations speak of variants that there are.
+    ///
+    /// # Errors
+    /// The first one that does not, or that compares in two ways.
+    pub fn check_expectations(&self, variants: &[&str]) -> Result<(), ScenarioError> {
+        self.expect.iter().try_for_each(|expect| expect.check(variants))
     }
 
     /// Optimizer steps between two evaluations.
@@ -349,11 +397,25 @@ mod tests {
         };
         assert!(error("pears = 3").contains("pears"), "{}", error("pears = 3"));
         assert!(error("peers = 0").contains("from 1 to"));
+        assert!(error("step_ms_each = [1.0, 0.0]").contains("step_ms_each = 0"));
         assert!(
             error("peers = 2\n[[faults]]\nat_s = 1\naction = \"kill\"\npeers = [2]").contains("numbered from 0 to 1")
         );
         assert!(error("[[variants]]\npeers = 3").contains("needs one"));
         assert!(error("peers = 2\n[[attackers]]\nkind = \"nan\"\ncount = 2").contains("honest"));
         assert!(error("[network]\nloss = 2.0").contains("network.loss"));
+    }
+
+    #[test]
+    fn an_expectation_names_variants_that_there_are_and_compares_in_one_way() {
+        let check = |text: &str| {
+            let found = variants(&format!("[[expect]]\nmetric = \"loss_mean\"\n{text}")).unwrap();
+            Scenario::from_table(found[0].1.clone()).unwrap().check_expectations(&["a", "b"]).map_err(|e| e.to_string())
+        };
+        assert_eq!(check("variant = \"a\"\nrelative_to = \"b\""), Ok(()));
+        assert_eq!(check("gap = [\"a\", \"b\"]"), Ok(()));
+        assert!(check("variant = \"c\"").unwrap_err().contains("there are: a; b"));
+        assert!(check("gap = [\"a\", \"c\"]").unwrap_err().contains("no such variant"));
+        assert!(check("relative_to = \"a\"\nratio_to = \"b\"").unwrap_err().contains("keep one"));
     }
 }

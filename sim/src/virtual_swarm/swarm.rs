@@ -4,6 +4,7 @@
 //! everybody finishes.
 
 mod carry;
+mod delegates;
 mod harm;
 mod measure;
 mod spread;
@@ -17,7 +18,7 @@ use protocol::log::Context;
 use protocol::time::{Span, Time};
 use protocol::trust::Identity;
 use protocol::wire::Message;
-use protocol::{Config, Input, Peer};
+use protocol::{Config, Input, Peer, Timer};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng as _, SeedableRng as _};
 
@@ -25,7 +26,7 @@ use super::Plan;
 use super::attackers::{Attacker, Conspiracy};
 use super::body::Body;
 use super::checks::{Account, Applied, COMMANDS_MAX, UNACCOUNTED_MAX};
-use super::network::{Network, millis, normal, seconds, unit};
+use super::network::{Level, Network, millis, normal, seconds, unit};
 use super::task::Mind;
 use super::trace::Trace;
 use crate::report::VirtualRun;
@@ -71,7 +72,10 @@ enum Happening {
     Input(Input),
     /// The head of the learner's queue is done.
     LearnerDone,
+    /// To the upper peer of a delegate in that term.
+    Upper(u64, Input),
     Message {
+        level: Level,
         from: u32,
         message: Message,
     },
@@ -103,6 +107,8 @@ struct Swarm<'a> {
     rng: ChaCha8Rng,
     conspiracy: Conspiracy,
     account: Account,
+    /// Hash of u by the name of the set of upper deltas in it.
+    upper_bases: BTreeMap<Hash, Hash>,
     measure: Measure,
     trace: Trace,
     evaluations: BTreeMap<Hash, Evaluation>,
@@ -160,7 +166,8 @@ impl<'a> Swarm<'a> {
             config.gossip.neighbours_target = scenario.neighbours;
             config.gossip.neighbours_max = 2 * scenario.neighbours + CONTACTS;
         }
-        config.trust.enabled &= scenario.trust;
+        // With groups nobody is suspected: see protocol::groups.
+        config.trust.enabled &= scenario.trust && config.gossip.groups <= 1;
         if scenario.members > 0 {
             config.gossip.members_max = scenario.members;
         }
@@ -188,6 +195,7 @@ impl<'a> Swarm<'a> {
             rng: ChaCha8Rng::seed_from_u64(seed ^ 0x5741_524d),
             conspiracy: Conspiracy::default(),
             account: Account::default(),
+            upper_bases: BTreeMap::new(),
             measure: Measure::new(scenario),
             trace: Trace::new(),
             evaluations: BTreeMap::new(),
@@ -239,14 +247,14 @@ impl<'a> Swarm<'a> {
         let first = life <= u64::from(scenario.peers);
         let mut config = self.config.clone();
         config.gossip.company = if first && scenario.arrive_over_s == 0.0 {
-            (scenario.peers as usize - 1).min(COMPANY_MAX).min(config.gossip.neighbours_target)
+            (self.group_size(number) - 1).min(COMPANY_MAX).min(config.gossip.neighbours_target)
         } else {
-            usize::from(scenario.peers > 1)
+            usize::from(self.group_size(number) > 1)
         };
         config.gossip.join_grace = COMPANY_GRACE;
         let seed = self.rng.next_u64();
         let identity = Identity::from_seed(&identity_seed(number));
-        let mut peer = Peer::new(config, self.context, identity, life, seed);
+        let mut peer = Peer::new(config, self.context_of(number), identity, life, seed);
         let learner_seed = if first { 0 } else { life };
         let mut mind = match self.plan.task.learner(number, scenario.peers, learner_seed) {
             Ok(mind) => mind,
@@ -265,12 +273,15 @@ impl<'a> Swarm<'a> {
         }
         let attacker = self.attacker(number);
         let speed = if scenario.speed_sigma > 0.0 { (scenario.speed_sigma * normal(&mut self.rng)).exp() } else { 1.0 };
+        let step_ms = scenario.step_ms_each.get(number as usize).copied().unwrap_or(scenario.step_ms);
         let skew = seconds(scenario.clock_skew_s * unit(&mut self.rng));
         let body = Body {
             peer,
             mind,
+            delegate: None,
+            term: 0,
             commands: Default::default(),
-            step: millis(scenario.step_ms / speed).max(Span(1)),
+            step: millis(step_ms / speed).max(Span(1)),
             skew,
             life,
             paused_until: Time(0),
@@ -283,7 +294,7 @@ impl<'a> Swarm<'a> {
         self.measure.life(number, first);
         self.push(self.now, number, Happening::Input(Input::Start));
         self.push(self.now, number, Happening::Input(Input::Listening { addresses: address(number) }));
-        self.introduce(number);
+        self.introduce(Level::Group, number);
     }
 
     fn attacker(&self, number: u32) -> Option<Attacker> {
@@ -299,8 +310,10 @@ impl<'a> Swarm<'a> {
     }
 
     /// The newcomer and a few that are there hear of each other, as by mDNS.
-    fn introduce(&mut self, number: u32) {
-        let there: Vec<u32> = self.living().filter(|&other| other != number).collect();
+    fn introduce(&mut self, level: Level, number: u32) {
+        let (group, upper) = (self.group(number), level == Level::Upper);
+        let near = |other: u32| self.stands_in(level, other) && (upper || self.group(other) == group);
+        let there: Vec<u32> = self.living().filter(|&other| other != number && near(other)).collect();
         let mut chosen = BTreeSet::new();
         while chosen.len() < CONTACTS.min(there.len()) {
             chosen.insert(there[(self.rng.next_u64() % there.len() as u64) as usize]);
@@ -308,7 +321,7 @@ impl<'a> Swarm<'a> {
         for other in chosen {
             for (hears, of) in [(number, other), (other, number)] {
                 let found = Input::Discovered { peer: self.ids[of as usize], addresses: address(of) };
-                self.push(self.now, hears, Happening::Input(found));
+                self.push_input(level, self.now, hears, found);
             }
         }
     }
@@ -403,11 +416,22 @@ impl<'a> Swarm<'a> {
                 Some(input) => input,
                 None => return,
             },
-            Happening::Message { from, message } => {
-                if !self.network.linked(from, to) {
+            Happening::Upper(term, input) => {
+                if body.term == term {
+                    self.handle_upper(to, input);
+                }
+                return;
+            }
+            Happening::Message { level, from, message } => {
+                if !self.network.linked(level, from, to) {
                     return;
                 }
-                Input::Message { from: self.ids[from as usize], message }
+                let input = Input::Message { from: self.ids[from as usize], message };
+                if level == Level::Upper {
+                    self.handle_upper(to, input);
+                    return;
+                }
+                input
             }
             Happening::Harm(_) => return,
         };
@@ -419,13 +443,14 @@ impl<'a> Swarm<'a> {
     fn handle(&mut self, to: u32, input: Input) {
         let now = self.now;
         let Some(body) = self.bodies[to as usize].as_mut() else { return };
+        let look = matches!(input, Input::Timer(Timer::Heartbeat));
         body.peer.handle(body.clock(now), input);
-        let mut outputs = Vec::new();
-        while let Some(output) = body.peer.next_output() {
-            outputs.push(output);
+        if let Some(delegate) = &mut body.delegate {
+            delegate.follow(now + body.skew, &mut body.peer);
         }
-        for output in outputs {
-            self.carry_out(to, output);
+        self.carry_all_out(to);
+        if look && self.config.gossip.groups > 1 {
+            self.appoint(to);
         }
     }
 
@@ -478,7 +503,11 @@ impl<'a> Swarm<'a> {
             before.account(body, result, &mut self.account, &mut wrong);
             let hash = match result {
                 Computed::Evaluated { base_hash, .. } => Some(*base_hash),
-                Computed::DeltaTaken(_) | Computed::Applied | Computed::Retracted | Computed::Restored
+                Computed::DeltaTaken(_)
+                | Computed::Moved(_)
+                | Computed::Applied
+                | Computed::Retracted
+                | Computed::Restored
                     if parameters <= HASHED_ALWAYS_MAX =>
                 {
                     body.mind.learner().base().ok().map(|base| base_hash(&base))
@@ -526,6 +555,9 @@ impl<'a> Swarm<'a> {
     fn agreed(&mut self) -> bool {
         if self.pairwise {
             return self.close();
+        }
+        if self.config.gossip.groups > 1 {
+            return self.groups_agree();
         }
         let mut heard = None;
         self.honest().all(|(_, body)| {
@@ -589,7 +621,7 @@ impl Before {
         };
         let kind = match command {
             Command::Apply { deltas } => Kind::Apply(names(deltas)),
-            Command::TakeDelta { .. } => Kind::TakeDelta,
+            Command::TakeDelta { .. } | Command::Move { .. } => Kind::TakeDelta,
             Command::Base => Kind::Base,
             Command::Restore { base, replay, .. } => Kind::Restore { base: base_hash(base), replay: names(replay) },
             Command::Evaluate { .. } => Kind::Evaluate,
@@ -621,7 +653,7 @@ impl Before {
                     wrong.extend(body.applied.remove(origin, seq).err());
                 }
             }
-            (Kind::TakeDelta, Computed::DeltaTaken(_)) => {
+            (Kind::TakeDelta, Computed::DeltaTaken(_) | Computed::Moved(_)) => {
                 let origin = body.peer.origin();
                 let seq = body.applied.heard.get(&origin) + 1;
                 wrong.extend(body.applied.add(origin, seq).err());

@@ -46,6 +46,7 @@ impl Trace {
                 match result {
                     Computed::Trained(trained) => out.extend_from_slice(&trained.mean_loss.to_le_bytes()),
                     Computed::DeltaTaken(taken) => out.extend_from_slice(&taken.payload),
+                    Computed::Moved(moved) => out.extend_from_slice(&moved.taken.payload),
                     Computed::EdgeSaid(said) => out.extend_from_slice(&said.payload),
                     Computed::Evaluated { base_hash, .. } => out.extend_from_slice(&base_hash.0),
                     _ => {}

@@ -1,6 +1,9 @@
 //! `starling sim --virtual`: the same peers in virtual time, as many and as often as one likes; `starling sim compare`.
 
 mod plan;
+mod saturation;
+
+pub(super) use plan::twin;
 
 use std::io::{self, IsTerminal as _};
 use std::path::Path;
@@ -20,6 +23,7 @@ use super::format::{bytes, escape};
 use super::{logging, signals};
 use crate::error::{Error, Kind};
 use plan::Plans;
+pub(super) use saturation::saturation;
 
 /// Largest report that is read, bytes.
 const REPORT_BYTES_MAX: u64 = 1 << 30;
@@ -83,7 +87,7 @@ fn seeds(args: &SimArgs, plans: &Plans) -> Result<SeedRange, Error> {
     Ok(range)
 }
 
-/// Every variant with every seed, as many at a time as there are cores.
+/// Every variant with every seed, as many at a time as there are cores, or fewer where the scenario says so.
 fn run_all(
     plans: &Plans,
     seeds: SeedRange,
@@ -93,7 +97,8 @@ fn run_all(
     let jobs: Vec<(usize, u64)> =
         (0..plans.variants()).flat_map(|variant| (seeds.first..seeds.end).map(move |seed| (variant, seed))).collect();
     let bar = bar(jobs.len());
-    let threads = thread::available_parallelism().map_or(1, usize::from).min(jobs.len()).max(1);
+    let cores = thread::available_parallelism().map_or(1, usize::from);
+    let threads = cores.min(plans.runs_at_a_time().unwrap_or(cores)).min(jobs.len()).max(1);
     let (next, done, failed) = (AtomicUsize::new(0), Mutex::new(Vec::new()), Mutex::new(None));
     let lock_failed = || Error::new(Kind::Internal, "a thread of the simulator died");
     thread::scope(|scope| {
@@ -180,11 +185,7 @@ fn describe(report: &VirtualReport, args: &SimArgs) -> String {
     }
     for verdict in &report.verdicts {
         let expect = &verdict.expect;
-        let reference = match (&expect.relative_to, &expect.ratio_to) {
-            (Some(other), _) => format!(" less that of {other}"),
-            (_, Some(other)) => format!(" over that of {other}"),
-            _ => String::new(),
-        };
+        let reference = expect.against();
         let bound = [(">=", expect.at_least), ("<=", expect.at_most)]
             .iter()
             .filter_map(|(sign, bound)| bound.map(|bound| format!("{sign} {bound}")))

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex};
 use protocol::Config;
 use shaders::data::Dataset;
 use shaders::models::ModelSpec;
+use sim::report::{PeerReport, SimReport};
 use sim::virtual_swarm::scenario::{Expect, LearnerKind, Scenario};
 use sim::virtual_swarm::{Plan, ScenarioError, Task, validation, variants};
 
@@ -70,6 +71,10 @@ impl Plans {
             job.swarm.key = None;
             found.push(Variant { name, scenario, job });
         }
+        let names: Vec<&str> = found.iter().map(|variant| variant.name.as_str()).collect();
+        for variant in &found {
+            variant.scenario.check_expectations(&names).map_err(|error| fail(&error))?;
+        }
         let first = &found[0].scenario;
         let (name, about, seeds) = (first.name.clone(), first.about.clone(), first.seeds.max(1));
         let plans = Self { name, about, seeds, variants: found, datasets: Mutex::default() };
@@ -90,6 +95,11 @@ impl Plans {
 
     pub(super) fn seeds(&self) -> u64 {
         self.seeds
+    }
+
+    /// Runs that may go at the same time, as the most modest variant has it; `None`: as many as there are cores.
+    pub(super) fn runs_at_a_time(&self) -> Option<usize> {
+        self.variants.iter().map(|variant| variant.scenario.runs_at_a_time).filter(|&runs| runs > 0).min()
     }
 
     pub(super) fn variants(&self) -> usize {
@@ -124,18 +134,7 @@ impl Plans {
                 engine::task(&job, dataset)?
             }
         };
-        let config = Config { gossip: job.gossip(), trust: job.trust(), ..Config::default() };
-        let canonical = job.canonical().lines().map(str::to_owned).collect();
-        Ok(Plan {
-            variant: name.clone(),
-            scenario,
-            config,
-            codec: job.codec,
-            limits: job.limits(),
-            run: job.run_id(),
-            task,
-            job: canonical,
-        })
+        Ok(assemble(name.clone(), scenario, &job, task))
     }
 
     fn dataset(&self, job: &Job, for_validation: bool) -> Result<Arc<Dataset>, Error> {
@@ -158,6 +157,44 @@ impl Plans {
         datasets.insert(key, Arc::clone(&loaded));
         Ok(loaded)
     }
+}
+
+fn assemble(variant: String, scenario: Scenario, job: &Job, task: Task) -> Plan {
+    Plan {
+        variant,
+        scenario,
+        config: Config { gossip: job.gossip(), trust: job.trust(), ..Config::default() },
+        codec: job.codec,
+        limits: job.limits(),
+        run: job.run_id(),
+        task,
+        job: job.canonical().lines().map(str::to_owned).collect(),
+    }
+}
+
+/// The virtual twin of processes that ran this job: a peer for each, as fast as it was, for as many epochs.
+pub(crate) fn twin(job: &Job, epochs: u32, processes: &SimReport) -> Result<Plan, Error> {
+    let dataset = Arc::new(engine::load(job)?);
+    let steps = u64::from(epochs) * u64::from(job.steps_per_epoch(dataset.train.len()));
+    // All train until the slowest is through: its time is everybody's.
+    let slowest = processes.peers.iter().filter(|peer| peer.steps_per_second > 0.0).min_by_key(|peer| peer.steps);
+    let seconds = slowest.map_or(0.0, |peer| peer.steps as f64 / f64::from(peer.steps_per_second));
+    let step_ms = |peer: &PeerReport| 1e3 * seconds / peer.steps.max(1) as f64;
+    let step_ms_each: Vec<f64> = processes.peers.iter().map(step_ms).collect();
+    let scenario = Scenario {
+        name: "twin".into(),
+        peers: u32::try_from(processes.peers.len()).unwrap_or(u32::MAX),
+        steps,
+        evaluations: epochs.clamp(1, EVALUATIONS_MAX),
+        step_ms: step_ms_each.iter().copied().fold(0.0, f64::max),
+        step_ms_each,
+        ..Scenario::default()
+    };
+    scenario.check().map_err(|error| {
+        Error::new(Kind::Internal, format!("the speeds of the processes make no virtual run: {error}"))
+    })?;
+    let task = engine::task(job, dataset)?;
+    Ok(assemble(String::new(), scenario, job, task))
 }
 
 fn read(path: &Path) -> Result<String, Error> {

@@ -33,6 +33,10 @@ fn every_rule_has_its_name_in_a_job() {
         let found = job(&format!("[gossip]\npartner_distance = \"{}\"", distance.name())).unwrap().partner_distance;
         assert_eq!(found, distance);
     }
+    for (name, _) in optim::ALL {
+        let found = job(&format!("[optimizer]\nkind = \"{name}\"")).unwrap().optimizer;
+        assert_eq!(found.name(), *name);
+    }
     let error = RawJob::parse("[gossip]\npartner = \"unifrom\"", "test").unwrap_err();
     assert_eq!(error.hint.as_deref(), Some("did you mean `uniform`?"));
     let template = super::super::template("demo", None);
@@ -41,6 +45,7 @@ fn every_rule_has_its_name_in_a_job() {
         .map(|rule| rule.name())
         .chain(["drift", "plateau", "adaptive", "round_trip"])
         .chain(codec::ALL.iter().map(|codec| codec.name()))
+        .chain(optim::ALL.iter().map(|(name, _)| *name))
     {
         assert!(template.contains(&format!("#   {name} ")), "{name} is not explained");
     }
@@ -139,6 +144,7 @@ fn every_shared_value_changes_the_run() {
         "[data]\nbatch = 17",
         "[data]\npath = \"x\"",
         "[optimizer]\nkind = \"adam\"",
+        "[optimizer]\nkind = \"adam_common\"",
         "[optimizer]\nkind = \"sgd\"\nmomentum = 0.5",
         "[optimizer]\nkind = \"sgd\"\nnesterov = true",
         "[optimizer]\nkind = \"adamw\"",
@@ -203,8 +209,9 @@ fn values_out_of_range_are_named_with_their_limit() {
         ("[optimizer]\nlearning_rate = nan", "--lr"),
         ("[optimizer]\nlearning_rate = inf", "--lr"),
         ("[optimizer]\nkind = \"adam\"\nmomentum = 0.9", "optimizer.momentum"),
+        ("[optimizer]\nkind = \"adam_common\"\nmomentum = 0.9", "belongs to sgd"),
         ("[optimizer]\nkind = \"sgd\"\nmomentum = 1.0", "optimizer.momentum"),
-        ("[optimizer]\nkind = \"lion\"", "no such optimizer"),
+        ("[optimizer]\nkind = \"lion\"", "`sgd`, `adam`, `adam_common`, `adamw`"),
         ("[optimizer]\nschedule = \"linear\"", "`constant` or `cosine`"),
         ("[optimizer]\nschedule = \"cosine\"", "total_samples = N"),
         ("[optimizer]\nschedule = \"cosine\"\ntotal_samples = 0", "above warm_up_samples (0)"),
@@ -292,6 +299,13 @@ fn the_template_names_the_files_that_the_loader_opens() {
 }
 
 #[test]
+fn groups_are_part_of_the_run_and_one_group_is_none() {
+    let run = |text: &str| job(&format!("[gossip]\n{text}")).unwrap().run_id();
+    assert_eq!(run("groups = 1"), run(""));
+    assert_ne!(run("groups = 2"), run("groups = 3"));
+}
+
+#[test]
 fn a_pairwise_job_has_its_own_defaults_and_refuses_what_it_cannot_do() {
     let pairwise = job("[gossip]\nmode = \"pairwise\"").unwrap();
     assert_eq!((pairwise.codec.name(), pairwise.merge), ("sign", MergeRule::Average));
@@ -305,6 +319,9 @@ fn a_pairwise_job_has_its_own_defaults_and_refuses_what_it_cannot_do() {
     }
     for (text, named) in [
         ("[gossip]\nmerge = \"clipped\"", "belongs to mode = \"pairwise\""),
+        ("[gossip]\nmode = \"pairwise\"\ngroups = 2", "belongs to mode = \"incremental\""),
+        ("[gossip]\ngroups = 0", "from 1 to 1024"),
+        ("[gossip]\ngroups = 2\n[optimizer]\nwarm_up_samples = 9", "those of its own group"),
         ("[gossip]\nmode = \"pairwise\"\ngain = 1.5", "at most 1"),
         ("[gossip]\nmode = \"pairwise\"\n[optimizer]\nwarm_up_samples = 9", "nobody counts"),
         ("[gossip]\nmode = \"pairwise\"\n[optimizer]\nschedule = \"cosine\"\ntotal_samples = 9", "nobody counts"),

@@ -80,7 +80,10 @@ impl Peer {
                 self.try_begin();
                 self.settle(false);
             }
-            Arrival::Held(gap) => self.want(from, vec![gap]),
+            Arrival::Held(gap) => {
+                self.guard.ledger.note_ahead(self.now, origin, gap.first - 1, seq);
+                self.want(from, vec![gap]);
+            }
             Arrival::Refused(reason) => {
                 self.refuse(from, origin, seq, reason);
                 // The delta under that number, or the one before it, that we have instead.
@@ -165,6 +168,7 @@ impl Peer {
             self.note_known(from, range.origin, range.last);
             let first = self.log.heard().get(&range.origin) + 1;
             if range.last >= first && range.origin != self.origin {
+                self.guard.ledger.note_ahead(self.now, range.origin, first - 1, range.last);
                 wants.push(Range { first, ..*range });
             }
         }

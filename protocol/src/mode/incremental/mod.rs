@@ -12,25 +12,32 @@
 //! too far behind  take a snapshot: base, and the head of every chain                 snapshot.rs
 //! believe it      when a second peer finds the same base for the same deltas            witness.rs
 //! liars           suspect, hold, vote, exclude and retract                            judge.rs
+//! restraint       an honest peer says nothing that would make others suspicious      restraint.rs
 //! first and last  wait for company, catch up, begin; agree, evaluate, stop           session.rs
 //! ```
 //!
 //! Training never waits for any of this: the schedule keeps the learner's queue filled with the next stretch of steps,
 //! and deltas are applied between stretches.
 
+#[cfg(test)]
+mod alone;
 mod anti_entropy;
 mod brake;
 mod hear;
 mod judge;
+mod moved;
+mod restraint;
 mod say;
 mod schedule;
 mod session;
 mod snapshot;
+mod speed;
 mod when;
 mod witness;
 
 pub(crate) use anti_entropy::Digest;
 pub(crate) use hear::Offers;
+pub(crate) use restraint::Restraint;
 pub(crate) use schedule::{Pending, Schedule};
 pub(crate) use session::Session;
 pub(crate) use snapshot::Snapshots;

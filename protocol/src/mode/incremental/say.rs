@@ -11,20 +11,30 @@ use crate::wire::Message;
 impl Peer {
     /// The learner took a delta out of the residual: it is in our base already, now it goes to the others.
     pub(super) fn say_delta(&mut self, seq: u64, heard: Hash, weight: Weight, round: u64, taken: TakenDelta) {
+        let steps = std::mem::take(&mut self.schedule.unsaid_steps);
+        let samples = std::mem::take(&mut self.schedule.unsaid_samples);
+        self.say_payload((seq, heard, weight, round), (steps, samples), taken);
+    }
+
+    pub(super) fn say_payload(
+        &mut self,
+        (seq, heard, weight, round): (u64, Hash, Weight, u64),
+        (steps, samples): (u32, u64),
+        taken: TakenDelta,
+    ) {
         let payload_bytes = taken.payload.len();
         let header = Header {
             origin: self.origin,
             seq,
             previous: self.log.head(&self.origin),
             heard,
-            steps: std::mem::take(&mut self.schedule.unsaid_steps),
-            samples: std::mem::take(&mut self.schedule.unsaid_samples),
+            steps,
+            samples,
             round,
             weight: weight.raw(),
             codec: self.context.codec.wire_id(),
             l2_norm: taken.l2_norm,
         };
-        let steps = header.steps;
         let delta = Delta::sign(&self.context, header, taken.payload, &self.identity);
         self.log.say(delta.clone());
         self.guard.ledger.own(self.now, delta.header());

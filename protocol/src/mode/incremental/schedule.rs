@@ -7,6 +7,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::brake::Brake;
+use super::speed::Speed;
 use super::when::Watch;
 use crate::config::{Config, Training};
 use crate::event::{Event, Output, Report};
@@ -29,8 +30,6 @@ const READY_MAX: usize = 1024;
 const STRETCH: Span = Span::from_millis(25);
 /// Steps of a stretch before the speed is known.
 const STRETCH_FIRST: u32 = 1;
-/// Weight of the newest stretch in the running speed.
-const SPEED_SMOOTHING: f32 = 0.2;
 
 /// A command in the learner's queue, and what its result is for.
 #[derive(Debug)]
@@ -41,6 +40,12 @@ pub(crate) enum Pending {
         heard: Hash,
         weight: Weight,
         round: u64,
+    },
+    /// Towards the base of other groups.
+    Move {
+        seq: u64,
+        heard: Hash,
+        weight: Weight,
     },
     Apply,
     Retract,
@@ -108,8 +113,7 @@ pub(crate) struct Schedule {
     samples_per_step: u64,
     epoch_loss: LossMean,
     recent_loss: f32,
-    steps_per_second: f32,
-    last_trained: Option<Time>,
+    speed: Speed,
     /// Hash of the base at a set of deltas, the last that was computed.
     pub(super) known_base: Option<(Hash, Hash)>,
 }
@@ -157,8 +161,7 @@ impl Schedule {
             samples_per_step: 0,
             epoch_loss: LossMean::default(),
             recent_loss: f32::NAN,
-            steps_per_second: 0.0,
-            last_trained: None,
+            speed: Speed::default(),
             known_base: None,
         }
     }
@@ -176,7 +179,7 @@ impl Schedule {
     }
 
     pub(crate) fn steps_per_second(&self) -> f32 {
-        self.steps_per_second
+        self.speed.steps_per_second()
     }
 
     /// Whether as many epochs as were asked for are over.
@@ -224,7 +227,7 @@ impl Schedule {
     fn stretch(&self, gossip: bool) -> u32 {
         let to_epoch = u64::from(self.training.steps_per_epoch) * u64::from(self.epochs_issued + 1) - self.steps_issued;
         let to_delta = if gossip { self.delta_due.saturating_sub(self.since_delta).max(1) } else { u32::MAX };
-        let in_time = (f64::from(self.steps_per_second) * STRETCH.as_secs_f64()) as u32;
+        let in_time = (f64::from(self.steps_per_second()) * STRETCH.as_secs_f64()) as u32;
         let bound = in_time.max(STRETCH_FIRST).min(to_delta);
         u32::try_from(to_epoch).unwrap_or(u32::MAX).min(bound)
     }
@@ -236,13 +239,7 @@ impl Schedule {
         self.samples_per_step = trained.samples / u64::from(trained.steps.max(1));
         self.epoch_loss.add(trained);
         self.recent_loss = trained.mean_loss;
-        if let Some(before) = self.last_trained.replace(now) {
-            // Wall time from result to result: evaluation and heard deltas slow a peer down too.
-            let seconds = (now - before).as_secs_f64().max(1e-6);
-            let speed = (f64::from(trained.steps) / seconds) as f32;
-            let old = self.steps_per_second;
-            self.steps_per_second = if old > 0.0 { old + SPEED_SMOOTHING * (speed - old) } else { speed };
-        }
+        self.speed.note(trained.steps, now);
     }
 }
 
@@ -324,8 +321,9 @@ impl Peer {
         };
         let weight = self.context.limits.weight(seq, wanted);
         let round = self.open_round();
+        let norm_max = self.norm_max(weight, self.schedule.since_delta);
         let pending = Pending::TakeDelta { seq, heard, weight, round };
-        self.issue(Command::TakeDelta { codec: self.context.codec, weight }, pending);
+        self.issue(Command::TakeDelta { codec: self.context.codec, weight, norm_max }, pending);
         self.schedule.since_delta = 0;
         self.schedule.watch.delta_issued();
         self.schedule.delta_due = self.first_due();
@@ -450,6 +448,7 @@ impl Peer {
             (Pending::Measure { since, deltas }, Computed::Measured(measured)) => {
                 self.measured(since, deltas, measured)
             }
+            (Pending::Move { seq, heard, weight }, Computed::Moved(moved)) => self.moved(seq, heard, weight, moved),
             (Pending::Fold, Computed::Folded) | (Pending::EdgeForget, Computed::EdgeForgotten) => {}
             (Pending::EdgeSay { edge, name, seq }, Computed::EdgeSaid(said)) => self.edge_said(edge, name, seq, &said),
             (Pending::EdgeMeet { edge, exchange, payload_bytes }, Computed::EdgeMet(met)) => {

@@ -219,7 +219,7 @@ impl Peer {
     }
 
     /// Stops at once.
-    pub(super) fn leave(&mut self) {
+    pub(crate) fn leave(&mut self) {
         self.say_to_all(None, &Message::Bye);
         self.session.stopped = true;
         self.output(Output::Stopped);

@@ -7,10 +7,11 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
+use super::norm::WEIGHT_SLACK;
 use super::{ALL, COMPANY_MIN, Evidence, OUTRAGE, WINDOW};
 use crate::codec::Decoded;
 use crate::config::Trust;
-use crate::fixed::to_f32;
+use crate::fixed::{Weight, to_f32};
 use crate::id::{Hash, Origin};
 use crate::log::Header;
 use crate::time::{Span, Time};
@@ -42,10 +43,16 @@ pub(super) const BURST: Span = Span::from_secs(100);
 const BURST_MIN: f64 = 512.0;
 /// Weight of the last heartbeat in a running rate.
 const RATE_SMOOTHING: f64 = 0.2;
-/// An origin that was silent for so long and is far ahead has been cut off, not lying in wait.
-const AWAY: Span = Span::from_secs(2);
+/// An origin that was silent for so many times what is usual between two deltas and is far ahead has been cut off, not lying in wait.
+const AWAY_DELTAS: f64 = 5.0;
+/// And at most for so long.
+const AWAY_MAX: Span = Span::from_secs(2);
 /// Deltas that are far ahead.
 const BACKLOG_MIN: u64 = 8;
+/// So many times the usual rate says that a chain was there before we met it.
+const BEFORE_RATE: f64 = 2.0;
+/// And for so many deltas at most: nobody is excused for ever by being fast.
+const BEFORE_MAX: u64 = 64;
 
 #[derive(Debug)]
 struct Seen {
@@ -66,6 +73,8 @@ struct Seen {
     strikes: VecDeque<(u64, Reason, u32)>,
     /// Up to here it spoke while it was cut off from us.
     backlog: u64,
+    /// When it was first heard, and the number of that delta.
+    met: (Time, u64),
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -174,13 +183,26 @@ impl Ledger {
             return;
         }
         let known = self.origins.contains_key(&origin);
-        if self.origins.get(&origin).is_none_or(|seen| now - seen.last >= AWAY) {
+        let away = (AWAY_DELTAS / self.rate).min(AWAY_MAX.as_secs_f64());
+        if self.origins.get(&origin).is_none_or(|seen| (now - seen.last).as_secs_f64() >= away) {
             if !known {
                 self.make_room();
             }
             let seen = self.origins.entry(origin).or_insert_with(|| Seen::new(now));
             seen.backlog = seen.backlog.max(seq);
         }
+    }
+
+    /// The length ||v|| from which on a delta of that weight and so many steps would be a strike of `norm` today; infinite
+    /// while nobody is judged.
+    pub(crate) fn longest_usual(&mut self, now: Time, weight: Weight, steps: u32, config: &Trust) -> f32 {
+        let medians = self.medians(now);
+        if medians.origins < COMPANY_MIN || medians.norm <= 0.0 {
+            return f32::INFINITY;
+        }
+        let bar = config.suspect_norm_factor * excuse(steps, medians);
+        let weighted = bar * WEIGHT_SLACK * medians.weighted / weight.as_f32();
+        (bar * medians.norm).min(if weighted > 0.0 { weighted } else { f32::INFINITY })
     }
 
     /// Whether a delta with these norms would be a strike of `norm` today.
@@ -285,7 +307,7 @@ impl Ledger {
         let Some(seen) = self.origins.get(&header.origin) else {
             return evidence;
         };
-        if header.seq <= seen.backlog {
+        if header.seq <= seen.backlog || self.is_from_before(now, header.seq, seen) {
             evidence.weighted_ratio = 0.0;
         }
         // Before the first heartbeat nobody knows what is usual.
@@ -309,6 +331,13 @@ impl Ledger {
         evidence
     }
 
+    /// Whether the origin is further than it can have come since we first heard of it.
+    fn is_from_before(&self, now: Time, seq: u64, seen: &Seen) -> bool {
+        let since = BEFORE_RATE * self.rate * (now - seen.met.0).as_secs_f64();
+        let further = seq.saturating_sub(seen.met.1);
+        further <= BEFORE_MAX && further as f64 > since
+    }
+
     fn remember(&mut self, now: Time, header: &Header, sketch: Vec<f32>) {
         if !self.origins.contains_key(&header.origin) {
             self.make_room();
@@ -319,6 +348,9 @@ impl Ledger {
         seen.spent = (seen.spent - (now - seen.spent_at).as_secs_f64() * growth).max(0.0) + 1.0;
         seen.spent_at = now;
         seen.last = now;
+        if seen.norms.is_empty() {
+            seen.met = (now, header.seq);
+        }
         seen.since_tick += 1;
         seen.steps = header.steps;
         seen.unmoved = if seen.heard == header.heard { seen.unmoved.saturating_add(1) } else { 1 };
@@ -361,19 +393,25 @@ impl Seen {
             unmoved: 0,
             strikes: VecDeque::new(),
             backlog: 0,
+            met: (now, 0),
         }
     }
 }
 
 fn ratios(header: &Header, medians: Medians) -> (f32, f32) {
-    let excuse = (header.steps as f32 / medians.steps.max(1.0)).clamp(1.0, STEPS_EXCUSE_MAX);
+    let excuse = excuse(header.steps, medians);
     let ratio = |value: f32, median: f32| if median > 0.0 { value / (median * excuse) } else { 0.0 };
     (ratio(header.l2_norm, medians.norm), ratio(weighted(header), medians.weighted))
 }
 
+/// More steps excuse a longer delta.
+fn excuse(steps: u32, medians: Medians) -> f32 {
+    (steps as f32 / medians.steps.max(1.0)).clamp(1.0, STEPS_EXCUSE_MAX)
+}
+
 /// ||w v||.
 fn weighted(header: &Header) -> f32 {
-    header.l2_norm * header.weight as f32 / crate::fixed::Weight::ONE.raw() as f32
+    header.l2_norm * header.weight as f32 / Weight::ONE.raw() as f32
 }
 
 fn norm(values: &[f32]) -> f32 {
@@ -392,4 +430,87 @@ fn mix(mut x: u64) -> u64 {
     x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     x ^ (x >> 31)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::id::PeerId;
+    use crate::trust::suspicion::{Measure as _, Norm};
+
+    fn header(peer: u8, seq: u64, l2_norm: f32, weight: Weight) -> Header {
+        Header {
+            origin: Origin { peer: PeerId([peer; 32]), incarnation: 1 },
+            seq,
+            previous: Hash::ZERO,
+            heard: Hash([seq as u8; 32]),
+            steps: 10,
+            samples: 10,
+            round: 0,
+            weight: weight.raw(),
+            codec: 0,
+            l2_norm,
+        }
+    }
+
+    /// Five origins that say deltas of length 1 at w = 0.1, ten a second, for three seconds.
+    fn usual() -> (Ledger, Time) {
+        let mut ledger = Ledger::new(1, 64.0);
+        ledger.set_live(5);
+        let mut now = Time(0);
+        for seq in 1..=30 {
+            now = now + Span::from_millis(100);
+            (0..5).for_each(|peer| ledger.own(now, &header(peer, seq, 1.0, tenth())));
+            if seq % 10 == 0 {
+                ledger.tick(now);
+            }
+        }
+        (ledger, now)
+    }
+
+    fn tenth() -> Weight {
+        Weight::from_raw(6554).unwrap()
+    }
+
+    #[test]
+    fn who_stays_below_the_longest_usual_is_not_struck() {
+        let (mut ledger, now) = usual();
+        let config = Trust::default();
+        for weight in [tenth(), Weight::ONE] {
+            let longest = ledger.longest_usual(now, weight, 10, &config);
+            for (share, struck) in [(0.99, false), (1.01, true)] {
+                let header = header(1, 31, share * longest, weight);
+                let medians = ledger.medians(now);
+                let (ratio, weighted) = ratios(&header, medians);
+                let evidence = ledger.evidence(now, &header, &[0.0; SKETCH], medians);
+                assert_eq!((evidence.norm_ratio, evidence.weighted_ratio), (ratio, weighted));
+                let strikes = Norm.strikes(&evidence, &config);
+                assert_eq!(strikes > 0, struck, "{share} of {longest}");
+            }
+        }
+        assert!((ledger.longest_usual(now, tenth(), 10, &config) - 3.0).abs() < 1e-3);
+        assert!((ledger.longest_usual(now, tenth(), 20, &config) - 6.0).abs() < 1e-3, "twice the steps");
+        assert!(ledger.longest_usual(now, Weight::ONE, 10, &config) < 1.0, "by its weight");
+        assert_eq!(Ledger::new(1, 64.0).longest_usual(now, tenth(), 10, &config), f32::INFINITY);
+    }
+
+    #[test]
+    fn a_chain_that_was_there_before_we_met_it_is_not_measured_by_its_weight() {
+        let (mut ledger, mut now) = usual();
+        let weighted = |ledger: &mut Ledger, now, seq| {
+            let header = header(9, seq, 1.0, Weight::ONE);
+            let medians = ledger.medians(now);
+            let ratio = ledger.evidence(now, &header, &[0.0; SKETCH], medians).weighted_ratio;
+            ledger.own(now, &header);
+            ratio
+        };
+        weighted(&mut ledger, now, 1);
+        // Ten a second is usual: what comes within a moment was said before.
+        assert!((2..=20).all(|seq| weighted(&mut ledger, now, seq) == 0.0));
+        for seq in 21..=60 {
+            now = now + Span::from_millis(100);
+            let ratio = weighted(&mut ledger, now, seq);
+            assert_eq!(ratio > 5.0, seq >= 39, "{seq}: {ratio}");
+        }
+    }
 }

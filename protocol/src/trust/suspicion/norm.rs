@@ -11,7 +11,7 @@ use crate::trust::Reason;
 const OUTRAGE_FACTOR: f32 = 10.0;
 
 /// See the module.
-const WEIGHT_SLACK: f32 = 3.0;
+pub(super) const WEIGHT_SLACK: f32 = 3.0;
 
 /// See the module.
 #[derive(Clone, Copy, Debug)]

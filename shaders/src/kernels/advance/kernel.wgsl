@@ -18,5 +18,5 @@ fn main() {
     state[3] += correct;
     state[4] = bitcast<u32>(bitcast<f32>(state[4]) * bitcast<f32>(words.a.y));
     state[5] = bitcast<u32>(bitcast<f32>(state[5]) * bitcast<f32>(words.a.z));
-    state[6] += 1u;
+    state[7] += 1u;
 }

@@ -22,8 +22,10 @@ pub const STATE_CORRECT: usize = 3;
 pub const STATE_POWER_1: usize = 4;
 /// Word of `state`: b2^t, f32.
 pub const STATE_POWER_2: usize = 5;
+/// Word of `state`: running mean square of the gradient, f32; see `mean_square`.
+pub const STATE_SECOND: usize = 6;
 /// Word of `state`: steps since the beginning, modulo 2^32; never reset.
-pub const STATE_TOTAL: usize = 6;
+pub const STATE_TOTAL: usize = 7;
 /// Words of `state`.
 pub const STATE_WORDS: usize = 8;
 

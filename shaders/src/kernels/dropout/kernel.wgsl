@@ -7,7 +7,7 @@
 @group(0) @binding(3) var<uniform> words: Words;
 
 fn draw(i: u32) -> u32 {
-    var v = vec4<u32>(i, state[6], words.a.w, words.b.x) * 1664525u + 1013904223u;
+    var v = vec4<u32>(i, state[7], words.a.w, words.b.x) * 1664525u + 1013904223u;
     v.x += v.y * v.w;
     v.y += v.z * v.x;
     v.z += v.x * v.y;

@@ -1,7 +1,7 @@
 //! The batch, the loss, the optimizers, the base.
 
 use super::Expected::{Floats, Words};
-use super::advance::{STATE_BATCH, STATE_POWER_1, STATE_POWER_2, STATE_TOTAL, STATE_WORDS};
+use super::advance::{STATE_BATCH, STATE_POWER_1, STATE_POWER_2, STATE_SECOND, STATE_TOTAL, STATE_WORDS};
 use super::*;
 
 /// As it is in the second step.
@@ -103,7 +103,26 @@ fn optimizers(random: &mut Random) -> Vec<Case> {
     let velocity = |i: usize| momentum * m[i] + g[i];
     let direction = |i: usize| if nesterov == 1 { g[i] + momentum * velocity(i) } else { velocity(i) };
     let all = |f: &dyn Fn(usize) -> f64| Floats((0..d).map(f).collect());
+    let mut with_second = state();
+    with_second[STATE_SECOND] = word(0.25);
+    let mut after = values(&with_second);
+    after[STATE_SECOND] = b2 * 0.25 + (1.0 - b2) * sum(d, |i| g[i] * g[i]) / d as f64;
+    let scale = rate / (1.0 - b1) / ((0.25 / (1.0 - b2)).sqrt() + epsilon);
     vec![
+        Case {
+            kernel: &mean_square::MeanSquare,
+            arguments: vec![gradient.clone(), with_second.clone()],
+            words: vec![d as u32, word(0.999)],
+            expected: vec![(1, Floats(after))],
+            tolerance: ELEMENT,
+        },
+        Case {
+            kernel: &adam_common::AdamCommon,
+            arguments: vec![theta.clone(), gradient.clone(), first.clone(), with_second],
+            words: vec![d as u32, word(0.01), word(0.9), word(1e-8)],
+            expected: vec![(0, all(&|i| t[i] - scale * adam_first(i))), (2, all(&adam_first))],
+            tolerance: ELEMENT,
+        },
         Case {
             kernel: &adam::Adam,
             arguments: vec![theta.clone(), gradient.clone(), first.clone(), second, state()],

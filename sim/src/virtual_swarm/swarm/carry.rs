@@ -11,34 +11,36 @@ use protocol::{Event, Input, Output};
 use rand_chacha::rand_core::Rng as _;
 
 use super::super::attackers::Attack;
-use super::super::network::millis;
+use super::super::network::{Level, millis};
 use super::{Happening, Swarm, identity_seed};
 
 /// Old deltas that a replaying attacker sends with each of its own.
 const REPLAYS: usize = 4;
 
 impl Swarm<'_> {
-    pub(super) fn carry_out(&mut self, number: u32, output: Output) {
+    pub(super) fn carry_out(&mut self, level: Level, number: u32, output: Output) {
         match output {
             Output::Send { to, message } => {
                 if let Some(&to) = self.numbers.get(&to) {
-                    self.send(number, to, message);
+                    self.send(level, number, to, message);
                 }
             }
-            Output::Dial { peer, .. } => self.dial(number, peer),
+            Output::Dial { peer, .. } => self.dial(level, number, peer),
             Output::Disconnect { peer } => {
                 if let Some(&other) = self.numbers.get(&peer) {
-                    self.unlink(number, other);
+                    self.unlink(level, number, other);
                 }
             }
             Output::Compute(command) => self.compute(number, command),
             Output::SetTimer { at, timer } => {
                 let skew = self.bodies[number as usize].as_ref().map_or(0, |body| body.skew.0);
                 let at = Time(at.0.saturating_sub(skew)).max(self.now);
-                self.push(at, number, Happening::Input(Input::Timer(timer)));
+                self.push_input(level, at, number, Input::Timer(timer));
             }
+            Output::Event(event) if level == Level::Upper => self.upper_event(number, event),
             Output::Event(event) => self.event(number, event),
             Output::Audit(record) => self.measure.audit(number, self.now, &record),
+            Output::Stopped if level == Level::Upper => {}
             Output::Stopped => {
                 if let Some(body) = self.bodies[number as usize].as_mut() {
                     body.stopped = true;
@@ -72,51 +74,51 @@ impl Swarm<'_> {
         self.measure.event(number, honest, self.now, event);
     }
 
-    fn dial(&mut self, number: u32, peer: protocol::id::PeerId) {
+    fn dial(&mut self, level: Level, number: u32, peer: protocol::id::PeerId) {
         let later = self.now + millis(self.plan.scenario.network.latency_ms);
         let other = self.numbers.get(&peer).copied().filter(|&other| {
-            self.bodies[other as usize].as_ref().is_some_and(|body| !body.stopped)
+            self.bodies[other as usize].as_ref().is_some_and(|body| !body.stopped && body.stands_in(level))
                 && self.network.can_dial(number, other)
         });
         let Some(other) = other else {
-            self.push(later, number, Happening::Input(Input::DialFailed { peer, refused: false }));
+            self.push_input(level, later, number, Input::DialFailed { peer, refused: false });
             return;
         };
-        let full = self.network.links_of(other).len() >= self.config.gossip.neighbours_max;
+        let full = self.network.links_of(level, other).len() >= self.config.gossip.neighbours_max;
         if full {
-            self.push(later, number, Happening::Input(Input::DialFailed { peer, refused: false }));
-        } else if self.network.link(number, other) {
+            self.push_input(level, later, number, Input::DialFailed { peer, refused: false });
+        } else if self.network.link(level, number, other) {
             for (at, of) in [(number, other), (other, number)] {
-                self.push(later, at, Happening::Input(Input::Connected { peer: self.ids[of as usize] }));
+                self.push_input(level, later, at, Input::Connected { peer: self.ids[of as usize] });
             }
         }
     }
 
-    pub(super) fn unlink(&mut self, a: u32, b: u32) {
-        if self.network.unlink(a, b) {
+    pub(super) fn unlink(&mut self, level: Level, a: u32, b: u32) {
+        if self.network.unlink(level, a, b) {
             for (at, of) in [(a, b), (b, a)] {
-                self.push(self.now, at, Happening::Input(Input::Disconnected { peer: self.ids[of as usize] }));
+                self.push_input(level, self.now, at, Input::Disconnected { peer: self.ids[of as usize] });
             }
         }
     }
 
-    fn send(&mut self, from: u32, to: u32, message: Message) {
-        if !self.network.linked(from, to) {
+    fn send(&mut self, level: Level, from: u32, to: u32, message: Message) {
+        if !self.network.linked(level, from, to) {
             return;
         }
         let message =
             match self.bodies[from as usize].as_ref().and_then(|body| body.attacker.as_ref()).map(|a| a.attack) {
                 Some(Attack::Equivocation) if to.is_multiple_of(2) => self.forked(from, message),
                 Some(Attack::Replay) => {
-                    self.replay(from, to, &message);
+                    self.replay(level, from, to, &message);
                     message
                 }
                 _ => message,
             };
-        self.deliver(from, to, message);
+        self.deliver(level, from, to, message);
     }
 
-    fn deliver(&mut self, from: u32, to: u32, message: Message) {
+    fn deliver(&mut self, level: Level, from: u32, to: u32, message: Message) {
         let bytes = wire::frame_bytes(&message);
         self.measure.sent(from, bytes);
         if self.silent_until > self.now {
@@ -124,11 +126,11 @@ impl Swarm<'_> {
         }
         let arrivals = self.network.deliveries(&self.plan.scenario.network, from, bytes, self.now, &mut self.rng);
         if let Some(second) = arrivals.second {
-            self.push(second, to, Happening::Message { from, message: message.clone() });
+            self.push(second, to, Happening::Message { level, from, message: message.clone() });
         }
         if let Some(first) = arrivals.first {
             self.measure.received(to, bytes);
-            self.push(first, to, Happening::Message { from, message });
+            self.push(first, to, Happening::Message { level, from, message });
         }
     }
 
@@ -141,11 +143,11 @@ impl Swarm<'_> {
         let mut header = signed.header.clone();
         header.steps = header.steps.wrapping_add(1);
         let identity = Identity::from_seed(&identity_seed(from));
-        let fork = Delta::sign(&self.context, header, signed.payload.clone(), &identity);
+        let fork = Delta::sign(&self.context_of(from), header, signed.payload.clone(), &identity);
         Message::Delta(Arc::clone(fork.signed()))
     }
 
-    fn replay(&mut self, from: u32, to: u32, message: &Message) {
+    fn replay(&mut self, level: Level, from: u32, to: u32, message: &Message) {
         let Message::Delta(signed) = message else { return };
         let old: &mut Vec<Arc<SignedDelta>> = self.measure.overheard();
         if old.len() < 256 {
@@ -154,7 +156,7 @@ impl Swarm<'_> {
         let count = old.len() as u64;
         for _ in 0..REPLAYS.min(old.len()) {
             let again = Arc::clone(&self.measure.overheard()[(self.rng.next_u64() % count) as usize]);
-            self.deliver(from, to, Message::Delta(again));
+            self.deliver(level, from, to, Message::Delta(again));
         }
     }
 }

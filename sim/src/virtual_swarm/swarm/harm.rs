@@ -11,7 +11,7 @@ use rand_chacha::rand_core::Rng as _;
 
 use super::super::checks::Applied;
 use super::super::faults::{Action, FaultSpec};
-use super::super::network::{chance, seconds, unit};
+use super::super::network::{Level, chance, seconds, unit};
 use super::{Happening, Swarm};
 
 /// As mDNS does it on a LAN.
@@ -94,8 +94,10 @@ impl Swarm<'_> {
             Harm::Heal => self.network.heal(),
             Harm::Rediscover => {
                 for number in self.living().collect::<Vec<_>>() {
-                    if self.network.links_of(number).is_empty() {
-                        self.introduce(number);
+                    for level in Level::ALL {
+                        if self.network.links_of(level, number).is_empty() {
+                            self.introduce(level, number);
+                        }
                     }
                 }
                 self.push_harm(self.now + REDISCOVER, Harm::Rediscover);
@@ -112,7 +114,7 @@ impl Swarm<'_> {
         match fault.action {
             Action::Cut => {
                 let broken = self.network.cut(fault.peers.iter().copied().collect());
-                broken.into_iter().for_each(|(a, b)| self.unlink(a, b));
+                broken.into_iter().for_each(|(level, a, b)| self.unlink(level, a, b));
                 if let Some(until) = until {
                     self.push_harm(until, Harm::Heal);
                 }
@@ -139,8 +141,11 @@ impl Swarm<'_> {
                     self.push_harm(self.now + self.config.gossip.settle_max + Span::from_secs(1), Harm::Fault(gone));
                 }
             }
-            Action::Kill | Action::Crash => {
-                for &number in &fault.peers {
+            Action::Kill | Action::Crash | Action::KillDelegates => {
+                let count = if fault.peers.is_empty() { usize::MAX } else { fault.peers.len() };
+                let delegates = self.living().filter(|&number| self.speaks(number)).take(count).collect();
+                let peers = if fault.action == Action::KillDelegates { delegates } else { fault.peers.clone() };
+                for number in peers {
                     self.kill(number, fault.action == Action::Crash);
                     if let Some(until) = until {
                         self.push_harm(until, Harm::Back { number, disk: fault.action == Action::Crash });
@@ -162,8 +167,10 @@ impl Swarm<'_> {
             self.disks.insert(number, Disk { heads, tail, base, hash, applied: body.applied.clone() });
         }
         self.measure.killed(number, &body.peer.view());
-        for other in self.network.links_of(number) {
-            self.unlink(number, other);
+        for level in Level::ALL {
+            for other in self.network.links_of(level, number) {
+                self.unlink(level, number, other);
+            }
         }
     }
 

@@ -10,9 +10,10 @@ use protocol::{Event, View};
 use protocol::id::PeerId;
 use protocol::trust::audit::{Act, Record};
 
+use super::super::faults::Action;
 use super::super::scenario::Scenario;
 use super::Swarm;
-use crate::report::{Moment, Point, VirtualPeer, VirtualRun, dense_bytes};
+use crate::report::{Moment, Point, VirtualPeer, VirtualRun, dense_bytes, recovered_after_s};
 
 /// Moments of the time line that are kept.
 const MOMENTS_MAX: usize = 4000;
@@ -122,6 +123,17 @@ impl Measure {
 
     pub(super) fn received(&mut self, number: u32, bytes: usize) {
         self.facts(number).bytes_received += bytes as u64;
+    }
+
+    /// A delegate said a delta in the upper log.
+    pub(super) fn said(&mut self, number: u32, payload_bytes: usize) {
+        let facts = self.facts(number);
+        facts.deltas_said += 1;
+        facts.payload_bytes_said += payload_bytes as u64;
+    }
+
+    pub(super) fn note(&mut self, now: Time, number: u32, what: String) {
+        self.moment(now, number, what);
     }
 
     /// What a peer decided about another.
@@ -282,7 +294,13 @@ impl Swarm<'_> {
         let (honest_held, honest_excluded) = (about(&self.measure.held, true), about(&self.measure.excluded, true));
         let liars_excluded = about(&self.measure.excluded, false);
         let spread = self.spread();
+        let round_s = f64::from(self.config.gossip.steps.max(1)) * self.plan.scenario.step_ms / 1e3;
+        let mut cuts = self.plan.scenario.faults.iter().filter(|fault| fault.action == Action::Cut);
+        let cut = cuts.find_map(|fault| Some((fault.at_s, fault.at_s + fault.for_s?)));
+        let recovered_after_rounds =
+            cut.and_then(|(cut_s, heal_s)| Some(recovered_after_s(&curve, cut_s, heal_s)? / round_s));
         let mut run = VirtualRun {
+            recovered_after_rounds,
             rounds: steps_mean / f64::from(self.config.gossip.steps.max(1)),
             spread_before: self.spread_before,
             spread_mean: spread.map(|spread| spread.mean),

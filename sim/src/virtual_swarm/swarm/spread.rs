@@ -1,4 +1,5 @@
-//! How far apart the models are, in the mode `pairwise`: there no two peers hold one base, and agreement is a small distance.
+//! How far apart the models are, in the mode `pairwise` and with groups: there not all peers hold one base. In the mode `pairwise`
+//! agreement is a small distance; with groups it is one set of deltas in each group, and a small distance of each delegate.
 
 use protocol::fixed::to_f32;
 
@@ -19,7 +20,7 @@ pub(super) struct Spread {
 impl Swarm<'_> {
     /// `None` in other modes, and when nobody is there.
     pub(super) fn spread(&mut self) -> Option<Spread> {
-        if !self.pairwise {
+        if !self.pairwise && self.config.gossip.groups <= 1 {
             return None;
         }
         let bases: Vec<Vec<i32>> = self

@@ -1,0 +1,84 @@
+//! For tests of when things are said: one peer, its learner's queue, and a clock of 100 steps a second.
+
+use std::collections::VecDeque;
+
+use crate::codec::DenseF32;
+use crate::config::{Config, TriggerRule};
+use crate::event::{Input, Output, Timer};
+use crate::id::{Hash, RunId};
+use crate::learner::{Command, Computed, Measured, TakenDelta, Trained};
+use crate::log::Context;
+use crate::peer::Peer;
+use crate::schema::Schema;
+use crate::time::{Span, Time};
+use crate::trust::{Identity, Limits};
+
+/// A peer alone, and the queue of its learner.
+pub(super) struct Alone {
+    pub(super) peer: Peer,
+    pub(super) queue: VecDeque<Command>,
+    pub(super) now: Time,
+    pub(super) loss: f32,
+    pub(super) drift: f32,
+}
+
+impl Alone {
+    pub(super) fn new(trigger: TriggerRule) -> Self {
+        let mut config = Config::default();
+        (config.gossip.steps, config.gossip.trigger, config.training.steps_per_epoch) = (4, trigger, 1_000_000);
+        let schema = Schema { tensors: Vec::new() }.hash();
+        let context = Context { run: RunId(Hash::ZERO), schema, parameters: 1, codec: &DenseF32, limits: Limits::OFF };
+        let peer = Peer::new(config, context, Identity::from_seed(&[1; 32]), 1, 1);
+        let mut alone = Self { peer, queue: VecDeque::new(), now: Time(0), loss: 1.0, drift: 0.0 };
+        alone.input(Input::Start);
+        alone.now = alone.now + Span::from_secs(1);
+        alone.input(Input::Timer(Timer::JoinGrace));
+        alone
+    }
+
+    pub(super) fn input(&mut self, input: Input) {
+        self.peer.handle(self.now, input);
+        while let Some(output) = self.peer.next_output() {
+            if let Output::Compute(command) = output {
+                self.queue.push_back(command);
+            }
+        }
+    }
+
+    /// Answers the command at the head of the queue; 100 steps a second.
+    pub(super) fn answer(&mut self) -> Command {
+        let command = self.queue.pop_front().expect("there is always a next step");
+        let result = match &command {
+            Command::Train { steps, .. } => {
+                self.now = self.now + Span::from_millis(u64::from(*steps) * 10);
+                Computed::Trained(Trained { steps: *steps, samples: 1, mean_loss: self.loss })
+            }
+            Command::Measure => Computed::Measured(Measured { residual_norm: self.drift, base_norm: 1.0 }),
+            Command::TakeDelta { .. } => Computed::DeltaTaken(TakenDelta {
+                payload: vec![0; 4],
+                l2_norm: 0.0,
+                residual_norm: self.drift,
+                base_norm: 1.0,
+            }),
+            other => panic!("nobody asks for {other:?}"),
+        };
+        self.input(Input::Computed { result, took: Span(0) });
+        command
+    }
+
+    /// Steps until the learner is asked to take a delta, and questions before it.
+    pub(super) fn until_delta(&mut self, mut between: impl FnMut(&mut Self)) -> (u32, u32) {
+        let (mut done, mut questions) = (0, 0);
+        loop {
+            let command = self.answer();
+            assert!(!self.queue.is_empty(), "the learner has work at every moment");
+            between(self);
+            match command {
+                Command::Train { steps, .. } => done += steps,
+                Command::Measure => questions += 1,
+                Command::TakeDelta { .. } => return (done, questions),
+                _ => {}
+            }
+        }
+    }
+}

@@ -1,0 +1,133 @@
+//! Restraint: what an honest peer does so that no honest peer suspects it.
+//!
+//! Suspicion compares lengths (`trust/suspicion/norm.rs`), and a peer that was away, began before it had caught up, or gave up a
+//! history of its own has much to say at once. Nothing of it has to be said at once: what a delta leaves out stays in the
+//! residual. So the origin obeys the bars of the others before they have to judge it:
+//!
+//! - **No delta is longer than is usual.** ||v|| and ||w v|| stay below [`SHARE`] of the bars of `norm`, by the medians that
+//!   this peer knows itself; `v` is scaled down as a whole (gradient clipping by norm, Pascanu, Mikolov and Bengio 2013, on
+//!   what is said and not on what is learnt).
+//! - **Who does not know where the swarm stands listens first**: it lacks most of what has been said, or a neighbour has not told
+//!   it anything yet, and it takes those that it knows for the whole swarm. It trains on and says nothing, for no longer than [`LISTENS_MAX`], so
+//!   nobody can silence it by big words.
+//!
+//! The bounds are of this peer's own choice, so no two peers need agree on them, and equal sets stay equal bases.
+
+use crate::fixed::Weight;
+use crate::log::VersionVector;
+use crate::peer::Peer;
+use crate::time::{Span, Time};
+
+/// Of the length at which others begin to suspect: their medians are not quite ours, and whoever pulls against the others has a
+/// bar of two thirds (`trust/suspicion/direction.rs`).
+const SHARE: f32 = 0.5;
+/// A peer that lacks fewer deltas than this is not behind: so many may be on their way.
+const BEHIND_MIN: u64 = 64;
+/// A peer says nothing for so long at most: as long as catching up may take before training.
+const LISTENS_MAX: Span = Span::from_secs(20);
+/// And then not again for so long.
+const LISTENS_AGAIN: Span = Span::from_secs(200);
+
+/// Since when this peer has held back.
+#[derive(Debug, Default)]
+pub(crate) struct Restraint {
+    since: Option<Time>,
+}
+
+impl Peer {
+    /// Whether the next delta had better wait until this peer has heard what the swarm has said.
+    pub(super) fn listens_first(&mut self) -> bool {
+        if self.in_rounds() || self.in_pairs() || !self.config.trust.enabled {
+            return false;
+        }
+        let now = self.now;
+        if self.restraint.since.is_some_and(|since| now - since >= LISTENS_AGAIN) {
+            self.restraint.since = None;
+        }
+        let spent = self.restraint.since.is_some_and(|since| now - since >= LISTENS_MAX);
+        if spent || !(self.is_new_here() || self.is_far_behind()) {
+            return false;
+        }
+        self.restraint.since.get_or_insert(now);
+        true
+    }
+
+    /// Whether a neighbour has not said yet what it has: behind it may be the whole swarm, which may hear us already.
+    fn is_new_here(&self) -> bool {
+        self.members.neighbours().any(|(_, neighbour)| neighbour.confirmed.is_none())
+    }
+
+    /// Whether a neighbour has, by its own words, more than twice of what we have.
+    fn is_far_behind(&self) -> bool {
+        let ours = self.log.heard();
+        self.members.neighbours().filter_map(|(_, neighbour)| neighbour.confirmed.as_ref()).any(|theirs| {
+            let lacking = theirs.ahead_of(ours).map(|(_, first, last)| last - first + 1).fold(0, u64::saturating_add);
+            lacking >= BEHIND_MIN && lacking > total(theirs) / 2
+        })
+    }
+
+    /// The greatest length ||v|| of a delta of that weight and so many steps that nobody suspects; infinite when nobody could.
+    pub(super) fn norm_max(&mut self, weight: Weight, steps: u32) -> f32 {
+        let limit = self.context.limits.norm_max;
+        if self.in_rounds() || !self.config.trust.enabled {
+            return limit;
+        }
+        let bar = self.guard.ledger.longest_usual(self.now, weight, steps, &self.config.trust);
+        limit.min(SHARE * bar)
+    }
+}
+
+fn total(set: &VersionVector) -> u64 {
+    set.iter().map(|(_, seq)| seq).fold(0, u64::saturating_add)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::TriggerRule;
+    use crate::event::Input;
+    use crate::id::{Origin, PeerId};
+    use crate::learner::Command;
+    use crate::mode::incremental::alone::Alone;
+    use crate::trust::Identity;
+    use crate::wire::Message;
+
+    /// Time until the first delta is taken.
+    fn silence(alone: &mut Alone) -> Span {
+        let begin = alone.now;
+        while !matches!(alone.answer(), Command::TakeDelta { .. }) {}
+        alone.now - begin
+    }
+
+    fn digest(from: PeerId, deltas: u64) -> Input {
+        let heard = [(Origin { peer: from, incarnation: 1 }, deltas)].into_iter().collect();
+        let message = Message::Digest { heard, excluded: Vec::new(), spot: None, base_hash: None, answer: false };
+        Input::Message { from, message }
+    }
+
+    #[test]
+    fn who_lacks_most_of_what_was_said_listens_for_a_while_and_trains_on() {
+        let neighbour = Identity::from_seed(&[2; 32]).peer_id();
+        for (deltas, listens) in [(2 * BEHIND_MIN, true), (BEHIND_MIN - 1, false)] {
+            let mut alone = Alone::new(TriggerRule::EveryH);
+            alone.input(Input::Connected { peer: neighbour });
+            alone.input(digest(neighbour, deltas));
+            let silent = silence(&mut alone);
+            assert_eq!(silent >= LISTENS_MAX, listens, "{deltas}: {silent:?}");
+            assert!(silent < Span(LISTENS_MAX.0 + Span::from_secs(1).0), "by big words nobody is silenced for longer");
+            assert!(silence(&mut alone) < Span::from_secs(1), "nor again at once");
+        }
+    }
+
+    #[test]
+    fn who_has_just_met_its_neighbours_waits_for_the_first_word_of_one() {
+        let neighbour = Identity::from_seed(&[2; 32]).peer_id();
+        let mut alone = Alone::new(TriggerRule::EveryH);
+        alone.input(Input::Connected { peer: neighbour });
+        for _ in 0..100 {
+            assert!(!matches!(alone.answer(), Command::TakeDelta { .. }));
+        }
+        alone.input(digest(neighbour, 0));
+        assert!(silence(&mut alone) < Span::from_secs(1));
+    }
+}

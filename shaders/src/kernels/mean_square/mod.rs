@@ -1,0 +1,41 @@
+//! The running mean square of a gradient: one number for the whole model.
+//!
+//! ```text
+//! s = b2 s + (1 - b2) (sum_i g[i]^2) / d
+//! ```
+//!
+//! Arguments: gradient [d], state (word [`STATE_SECOND`](super::advance::STATE_SECOND) is s). Words: d, then as a float b2.
+//! One workgroup goes over everything, so that the sum has one order on a device.
+
+mod cpu;
+
+use super::{Access, Argument, Grid, Kernel, WORDS};
+
+/// Invocations of the workgroup, as in the WGSL.
+const LANES: u32 = 256;
+
+/// See the module.
+#[derive(Clone, Copy, Debug)]
+pub struct MeanSquare;
+
+impl Kernel for MeanSquare {
+    fn name(&self) -> &'static str {
+        "mean_square"
+    }
+
+    fn wgsl(&self) -> &'static str {
+        include_str!("kernel.wgsl")
+    }
+
+    fn access(&self) -> &'static [Access] {
+        &[Access::Read, Access::Write]
+    }
+
+    fn grid(&self, _words: &[u32; WORDS]) -> Grid {
+        Grid { invocations: [LANES, 1], workgroup: [LANES, 1] }
+    }
+
+    fn twin(&self, arguments: &mut [Argument<'_>], words: &[u32; WORDS]) {
+        cpu::run(arguments, words);
+    }
+}
