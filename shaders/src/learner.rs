@@ -20,7 +20,7 @@ use crate::data::Dataset;
 use crate::data::split::shuffle;
 use crate::engine::plan::Draft;
 use crate::engine::{Buffer, DeviceInfo, Executor, ExecutorError, Prepared, Recording};
-use crate::kernels::advance::{Advance, STATE_LOSS, STATE_POWER_1, STATE_WORDS};
+use crate::kernels::advance::{Advance, STATE_LOSS, STATE_POWER_1, STATE_TOTAL, STATE_WORDS};
 use crate::kernels::gather::Gather;
 use crate::kernels::residual::Residual;
 use crate::kernels::scatter_add::ScatterAdd;
@@ -219,6 +219,9 @@ impl TrainingLearner {
             words: Vec::new(),
         };
         learner.reset_optimizer()?;
+        // Dropout draws by this counter: each peer begins elsewhere, or all of them would drop the same.
+        let start = (order_seed ^ order_seed >> 32) as u32;
+        learner.executor.write(learner.buffers.state, STATE_TOTAL, &[start])?;
         Ok(learner)
     }
 

@@ -21,8 +21,11 @@ pub mod average_pool_backward;
 pub mod average_pool_forward;
 pub mod clip_factor;
 pub mod conv2d_backward_input;
+pub mod conv2d_backward_input_wide;
 pub mod conv2d_backward_weight;
+pub mod conv2d_backward_weight_wide;
 pub mod conv2d_forward;
+pub mod conv2d_forward_wide;
 pub mod dropout;
 pub mod embedding_backward;
 pub mod embedding_forward;
@@ -110,6 +113,9 @@ pub const ALL: &[&dyn Kernel] = &[
     &linear_forward_wide::LinearForwardWide,
     &linear_backward_input_wide::LinearBackwardInputWide,
     &linear_backward_weight_wide::LinearBackwardWeightWide,
+    &conv2d_forward_wide::Conv2dForwardWide,
+    &conv2d_backward_input_wide::Conv2dBackwardInputWide,
+    &conv2d_backward_weight_wide::Conv2dBackwardWeightWide,
 ];
 
 /// Most arguments of a kernel: WebGPU grants eight storage buffers a stage, and the words take a uniform.

@@ -131,6 +131,12 @@ pub(super) fn weight_grid(words: &[u32; WORDS]) -> Grid {
     Grid::elements(words[12] * tiles(words[6], words[8] * words[8] * words[3]))
 }
 
+/// Of `conv2d_backward_weight_wide`: blocks of 8 x 8.
+pub(super) fn wide_weight_grid(words: &[u32; WORDS]) -> Grid {
+    let weights = words[8] * words[8] * words[3];
+    Grid::elements(words[12] * words[6].div_ceil(8) * weights.div_ceil(8))
+}
+
 /// The words of a pool.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Windows {

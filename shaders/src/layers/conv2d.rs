@@ -9,11 +9,17 @@
 
 use super::{Backward, Forward, Layer, activation, input, slices};
 use crate::engine::plan::Draft;
-use crate::kernels::Activation;
 use crate::kernels::conv2d_backward_input::Conv2dBackwardInput;
+use crate::kernels::conv2d_backward_input_wide::Conv2dBackwardInputWide;
 use crate::kernels::conv2d_backward_weight::Conv2dBackwardWeight;
+use crate::kernels::conv2d_backward_weight_wide::Conv2dBackwardWeightWide;
 use crate::kernels::conv2d_forward::Conv2dForward;
+use crate::kernels::conv2d_forward_wide::Conv2dForwardWide;
 use crate::kernels::sum_slices::SumSlices;
+use crate::kernels::{Activation, Kernel};
+
+/// Channels are read this many at a time where all extents allow it.
+const WIDE: usize = 4;
 
 /// One layer; its parameters lie at `offset` of the flat buffers.
 #[derive(Clone, Copy, Debug)]
@@ -49,6 +55,11 @@ impl Conv2d {
         self.outputs * (self.kernel * self.kernel * self.picture[2] + 1)
     }
 
+    /// Whether pixels and weights begin at multiples of [`WIDE`].
+    fn wide_inputs(&self) -> bool {
+        self.picture[2].is_multiple_of(WIDE) && self.offset.is_multiple_of(WIDE)
+    }
+
     fn words(&self, samples: usize, activation: Activation, slices: usize) -> [u32; 13] {
         let ([h, w, c], [oh, ow, o]) = (self.picture, self.output());
         let (k, s, p) = (self.kernel, self.stride, self.padding);
@@ -63,7 +74,8 @@ impl Layer for Conv2d {
 
     fn forward(&self, draft: &mut Draft, io: &Forward<'_>) {
         let words = self.words(io.samples, self.activation, 0);
-        draft.push(&Conv2dForward, &[*input(io.x), io.theta, io.y], &words);
+        let kernel: &'static dyn Kernel = if self.wide_inputs() { &Conv2dForwardWide } else { &Conv2dForward };
+        draft.push(kernel, &[*input(io.x), io.theta, io.y], &words);
     }
 
     fn backward(&self, draft: &mut Draft, io: &Backward<'_>) {
@@ -73,12 +85,15 @@ impl Layer for Conv2d {
         let [height, width, _] = self.output();
         let slices = slices(forward.samples * height * width, self.parameters());
         let words = self.words(forward.samples, Activation::None, slices);
+        let wide = self.wide_inputs() && self.outputs.is_multiple_of(WIDE);
+        let by_weight: &'static dyn Kernel = if wide { &Conv2dBackwardWeightWide } else { &Conv2dBackwardWeight };
+        let by_input: &'static dyn Kernel = if wide { &Conv2dBackwardInputWide } else { &Conv2dBackwardInput };
         let parts = draft.buffer(slices * self.parameters());
-        draft.push(&Conv2dBackwardWeight, &[io.dy, *input(forward.x), parts], &words);
+        draft.push(by_weight, &[io.dy, *input(forward.x), parts], &words);
         let sums = [slices, self.parameters(), self.offset].map(|word| word as u32);
         draft.push(&SumSlices, &[parts, io.gradient], &sums);
         if let Some(dx) = input(io.dx) {
-            draft.push(&Conv2dBackwardInput, &[io.dy, forward.theta, dx.buffer], &words);
+            draft.push(by_input, &[io.dy, forward.theta, dx.buffer], &words);
         }
     }
 }

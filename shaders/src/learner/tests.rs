@@ -123,6 +123,19 @@ pub(super) fn lm(dropout: f32) -> LearnerSpec {
 }
 
 #[test]
+fn peers_do_not_drop_the_same() {
+    let first_loss = |order_seed: u64, dropout: f32| {
+        // One sample again and again: only what is dropped can differ.
+        let spec = LearnerSpec { order_seed, shard: vec![0], ..lm(dropout) };
+        let mut learner = TrainingLearner::new(spec, Box::new(CpuExecutor::new(None))).unwrap();
+        [learner.train(1, 0).unwrap().mean_loss, learner.train(1, 0).unwrap().mean_loss]
+    };
+    assert_eq!(first_loss(1, 0.0), first_loss(2, 0.0));
+    assert_eq!(first_loss(1, 0.3), first_loss(1, 0.3));
+    assert_ne!(first_loss(1, 0.3), first_loss(2, 0.3));
+}
+
+#[test]
 fn a_text_is_learnt() {
     let mut learner = TrainingLearner::new(lm(0.1), Box::new(CpuExecutor::new(None))).unwrap();
     let before = learner.evaluate(Weights::Local).unwrap();

@@ -2,7 +2,7 @@ use super::super::patches::Extents;
 use super::{Argument, WORDS};
 use crate::kernels::matmul::{Layout, matmul};
 
-pub(super) fn run(arguments: &mut [Argument<'_>], words: &[u32; WORDS]) {
+pub(in crate::kernels) fn run(arguments: &mut [Argument<'_>], words: &[u32; WORDS]) {
     let [dy, parameters, dx] = arguments else { return };
     let conv = Extents::new(words);
     let (w, dy, dx) = (&parameters.f32()[conv.offset..], dy.f32(), dx.f32_mut());

@@ -9,7 +9,7 @@
 //!
 //! An invocation makes 4 pixels x 4 channels. It gathers, so that no two write to one place.
 
-mod cpu;
+pub(super) mod cpu;
 
 use super::{Access, Argument, Grid, Kernel, WORDS, patches};
 

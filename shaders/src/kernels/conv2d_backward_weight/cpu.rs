@@ -2,7 +2,7 @@ use super::super::patches::Extents;
 use super::{Argument, WORDS};
 use crate::kernels::matmul::{Layout, matmul};
 
-pub(super) fn run(arguments: &mut [Argument<'_>], words: &[u32; WORDS]) {
+pub(in crate::kernels) fn run(arguments: &mut [Argument<'_>], words: &[u32; WORDS]) {
     let [dy, x, parts] = arguments else { return };
     let conv = Extents::new(words);
     let (dy, x, slices) = (dy.f32(), x.f32(), words[12] as usize);

@@ -10,7 +10,7 @@
 //! A sum over all pixels of the batch with few results: split into S stretches of pixels, or a GPU would stand idle. An invocation
 //! makes 4 channels x 4 weights of one part; those of the first column also sum the bias.
 
-mod cpu;
+pub(super) mod cpu;
 
 use super::{Access, Argument, Grid, Kernel, WORDS, patches};
 

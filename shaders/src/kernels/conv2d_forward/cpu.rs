@@ -3,7 +3,7 @@ use super::super::patches::Extents;
 use super::{Argument, WORDS};
 use crate::kernels::matmul::{Layout, matmul};
 
-pub(super) fn run(arguments: &mut [Argument<'_>], words: &[u32; WORDS]) {
+pub(in crate::kernels) fn run(arguments: &mut [Argument<'_>], words: &[u32; WORDS]) {
     let [x, parameters, y] = arguments else { return };
     let conv = Extents::new(words);
     let (w, b) = parameters.f32()[conv.offset..].split_at(conv.outputs * conv.patch());

@@ -11,7 +11,7 @@
 //! An invocation makes 4 pixels x 4 channels from registers, as in `linear_forward`; where a patch leaves the picture it reads what
 //! is there anyway, and takes 0.
 
-mod cpu;
+pub(super) mod cpu;
 
 use super::{Access, Argument, Grid, Kernel, WORDS, patches};
 

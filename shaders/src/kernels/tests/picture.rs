@@ -65,7 +65,11 @@ impl Conv {
 }
 
 pub(super) fn cases(random: &mut Random) -> Vec<Case> {
-    let mut cases = convolutions(random);
+    let conv = Conv::random(random);
+    let mut cases = convolutions(random, conv, false);
+    // Fewer pixels, and channels in multiples of 4: one to three blocks of the wide kernels.
+    let (c, o, n) = (4 * random.extent(2), 4 * random.extent(3), 1);
+    cases.extend(convolutions(random, Conv { n, c, o, h: conv.h.min(5).max(conv.kernel), ..conv }, true));
     cases.extend(pools(random));
     let n = random.extent(200);
     let kind = random.below(4) as u32;
@@ -92,11 +96,11 @@ pub(super) fn cases(random: &mut Random) -> Vec<Case> {
     cases
 }
 
-fn convolutions(random: &mut Random) -> Vec<Case> {
-    let conv = Conv::random(random);
+fn convolutions(random: &mut Random, conv: Conv, wide: bool) -> Vec<Case> {
     let Conv { n, h, w: width, c, o, kernel, stride, padding } = conv;
     let (oh, ow) = (conv.out(h), conv.out(width));
-    let [offset, slices] = [5, 4].map(|most| random.extent(most));
+    let [mut offset, slices] = [5, 4].map(|most| random.extent(most));
+    offset *= if wide { 4 } else { 1 };
     let kind = random.below(4);
     let weights = o * kernel * kernel * c;
     let x = random.floats(n * h * width * c);
@@ -119,23 +123,36 @@ fn convolutions(random: &mut Random) -> Vec<Case> {
         let all = [n, h, width, c, oh, ow, o, offset, kernel, stride, padding];
         [extents(all), extents(last)].concat()
     };
+    let kernels: [&'static dyn Kernel; 3] = if wide {
+        [
+            &conv2d_forward_wide::Conv2dForwardWide,
+            &conv2d_backward_input_wide::Conv2dBackwardInputWide,
+            &conv2d_backward_weight_wide::Conv2dBackwardWeightWide,
+        ]
+    } else {
+        [
+            &conv2d_forward::Conv2dForward,
+            &conv2d_backward_input::Conv2dBackwardInput,
+            &conv2d_backward_weight::Conv2dBackwardWeight,
+        ]
+    };
     vec![
         Case {
-            kernel: &conv2d_forward::Conv2dForward,
+            kernel: kernels[0],
             arguments: vec![x.clone(), parameters.clone(), poison(n * oh * ow * o)],
             words: words([kind, 0]),
             expected: vec![(2, Floats(y))],
             tolerance: PRODUCT,
         },
         Case {
-            kernel: &conv2d_backward_input::Conv2dBackwardInput,
+            kernel: kernels[1],
             arguments: vec![dy.clone(), parameters, poison(xs.len())],
             words: words([0, 0]),
             expected: vec![(2, Floats(dx))],
             tolerance: PRODUCT,
         },
         Case {
-            kernel: &conv2d_backward_weight::Conv2dBackwardWeight,
+            kernel: kernels[2],
             arguments: vec![dy, x, poison(parts.len())],
             words: words([0, slices]),
             expected: vec![(2, Floats(parts))],

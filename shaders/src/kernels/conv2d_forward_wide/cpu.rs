@@ -1,0 +1,3 @@
+//! The twin of the narrow kernel: the formula is the same.
+
+pub(super) use super::super::conv2d_forward::cpu::run;
