@@ -8,11 +8,10 @@ use protocol::schema::Schema;
 use shaders::data::{self, Dataset};
 use shaders::engine::{self, DeviceChoice, DeviceError, DeviceInfo, Executor};
 use shaders::models::ModelSpec;
-use shaders::optim::OptimizerSpec;
 use shaders::{Footprint, LearnerSpec, Misfit, TrainingLearner};
 use sim::virtual_swarm::Task;
 
-use crate::config::{Data, Job, OptimizerKind};
+use crate::config::{Data, Job};
 use crate::driver::MakeLearner;
 use crate::error::{Error, Kind};
 
@@ -83,7 +82,7 @@ fn spec(job: &Job, dataset: &Arc<Dataset>, shard: Vec<u32>, order_seed: u64) -> 
     LearnerSpec {
         model: job.model.clone(),
         loss: job.loss,
-        optimizer: optimizer(job),
+        optimizer: job.optimizer.spec(job.learning_rate),
         schedule: job.schedule,
         clip: job.clip,
         recompute: job.recompute,
@@ -119,7 +118,7 @@ pub(super) fn task(job: &Job, dataset: Arc<Dataset>) -> Result<Task, Error> {
     Ok(Task::Train {
         model: job.model.clone(),
         schema: schema(job, &dataset)?,
-        optimizer: optimizer(job),
+        optimizer: job.optimizer.spec(job.learning_rate),
         schedule: job.schedule,
         clip: job.clip,
         loss: job.loss,
@@ -167,14 +166,4 @@ fn open(device: &str) -> Result<Box<dyn Executor>, Error> {
 /// Names and shapes of the parameters of a job's model on these data.
 fn schema(job: &Job, dataset: &Dataset) -> Result<Schema, Error> {
     job.model.schema(&dataset.shape, dataset.classes).map_err(|error| Error::new(Kind::Input, error))
-}
-
-fn optimizer(job: &Job) -> OptimizerSpec {
-    let learning_rate = job.learning_rate;
-    match job.optimizer {
-        OptimizerKind::Adam => OptimizerSpec::Adam { learning_rate },
-        OptimizerKind::AdamCommon => OptimizerSpec::AdamCommon { learning_rate },
-        OptimizerKind::AdamW { weight_decay } => OptimizerSpec::AdamW { learning_rate, weight_decay },
-        OptimizerKind::Sgd { momentum, nesterov } => OptimizerSpec::Sgd { learning_rate, momentum, nesterov },
-    }
 }

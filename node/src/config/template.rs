@@ -143,7 +143,7 @@ seed = 1
 "#,
         deadline = Gossip::default().round_deadline.as_secs_f64(),
         rate = super::OptimizerKind::Sgd { momentum: 0.9, nesterov: false }.learning_rate_default(),
-        floor = super::job::FLOOR_DEFAULT,
+        floor = super::optimizer::FLOOR_DEFAULT,
         gain = codec::by_name("top_k_2bit").map_or(1.0, codec::Codec::gain_default),
     )
 }
