@@ -10,7 +10,6 @@ use std::time::Instant;
 use protocol::learner::Learner as _;
 use shaders::data::{Dataset, Split};
 use shaders::engine::{DeviceChoice, open};
-use shaders::models::network::Loss;
 use shaders::models::{ActivationKind, CnnSpec, LmSpec, ModelSpec, NormKind};
 use shaders::optim::OptimizerSpec;
 use shaders::optim::schedule::Schedule;
@@ -53,12 +52,10 @@ fn main() {
     ] {
         for choice in [DeviceChoice::Cpu, DeviceChoice::Auto] {
             let spec = LearnerSpec {
-                model: model.clone(),
+                model: Arc::new(model.build(&data.shape, data.classes).unwrap()),
                 optimizer: OptimizerSpec::Adam { learning_rate: 0.001 },
                 schedule: Schedule::default(),
                 clip: None,
-                recompute: false,
-                loss: Loss::default(),
                 batch,
                 init_seed: [1; 32],
                 order_seed: 1,

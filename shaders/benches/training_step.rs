@@ -14,7 +14,6 @@ use shaders::data::{Dataset, Split};
 use shaders::engine::{DeviceChoice, open};
 use shaders::kernels::matmul::{Layout, matmul};
 use shaders::models::ModelSpec;
-use shaders::models::network::Loss;
 use shaders::optim::OptimizerSpec;
 use shaders::optim::schedule::Schedule;
 use shaders::{LearnerSpec, TrainingLearner};
@@ -47,12 +46,10 @@ fn learner(shape: &Shape, device: &DeviceChoice) -> TrainingLearner {
     let dataset = dataset(shape.widths[0]);
     let hidden = shape.widths[1..shape.widths.len() - 1].iter().map(|&w| w as u32).collect();
     let spec = LearnerSpec {
-        model: ModelSpec::Mlp { hidden },
+        model: Arc::new(ModelSpec::Mlp { hidden }.build(&dataset.shape, dataset.classes).unwrap()),
         optimizer: OptimizerSpec::Adam { learning_rate: 0.001 },
         schedule: Schedule::default(),
         clip: None,
-        recompute: false,
-        loss: Loss::default(),
         batch: shape.batch,
         init_seed: [1; 32],
         order_seed: 1,

@@ -20,15 +20,15 @@ use crate::data::Dataset;
 use crate::data::split::shuffle;
 use crate::engine::plan::Draft;
 use crate::engine::{Buffer, DeviceInfo, Executor, ExecutorError, Prepared, Recording};
-use crate::kernels::advance::{Advance, STATE_LOSS, STATE_POWER_1, STATE_TOTAL, STATE_WORDS};
+use crate::kernels::advance::{STATE_LOSS, STATE_POWER_1, STATE_TOTAL, STATE_WORDS};
 use crate::kernels::gather::Gather;
 use crate::kernels::residual::Residual;
 use crate::kernels::scatter_add::ScatterAdd;
 use crate::kernels::word;
-use crate::models::ModelSpec;
-use crate::models::network::{Inputs, Loss, Network};
+use crate::models::network::{Inputs, Network};
 use crate::optim::schedule::Schedule;
 use crate::optim::{Optimizer, OptimizerSpec};
+use crate::step::{self, StepBuffers};
 
 /// Steps whose batches are uploaded at once.
 const ORDER_STEPS_MAX: usize = 256;
@@ -40,18 +40,14 @@ const EVALUATION_WORDS_MAX: usize = 4 << 20;
 /// What to train, and on what.
 #[derive(Clone, Debug)]
 pub struct LearnerSpec {
-    /// The model.
-    pub model: ModelSpec,
-    /// What is made small.
-    pub loss: Loss,
+    /// The model, with its loss.
+    pub model: Arc<Network>,
     /// The optimizer.
     pub optimizer: OptimizerSpec,
     /// How its learning rate changes.
     pub schedule: Schedule,
     /// Longest gradient, over all parameters together; `None`: any.
     pub clip: Option<f32>,
-    /// Whether activations are computed again in place of being kept, see [`Network::recompute`].
-    pub recompute: bool,
     /// Samples a step.
     pub batch: usize,
     /// Of the initial weights: the same for every peer of a run.
@@ -67,7 +63,7 @@ pub struct LearnerSpec {
 /// See the module.
 pub struct TrainingLearner {
     executor: Box<dyn Executor>,
-    model: Network,
+    model: Arc<Network>,
     optimizer: Optimizer,
     schedule: Schedule,
     /// Share of the learning rate that `step` was last given.
@@ -165,22 +161,7 @@ impl TrainingLearner {
     /// # Errors
     /// [`LearnerError::Device`] when the device has no room for it or refuses a kernel.
     pub fn new(spec: LearnerSpec, mut executor: Box<dyn Executor>) -> Result<Self, LearnerError> {
-        let LearnerSpec {
-            model,
-            loss,
-            optimizer,
-            schedule,
-            clip,
-            recompute,
-            batch,
-            init_seed,
-            order_seed,
-            shard,
-            dataset,
-        } = spec;
-        let mut model =
-            model.build(&dataset.shape, dataset.classes).map_err(|error| LearnerError::Device(error.to_string()))?;
-        (model.loss, model.recompute) = (loss, recompute);
+        let LearnerSpec { model, optimizer, schedule, clip, batch, init_seed, order_seed, shard, dataset } = spec;
         let d = model.parameters();
         let on = executor.as_mut();
         let base = model.initial_base(init_seed);
@@ -323,7 +304,7 @@ impl EvaluationPass {
 /// One optimizer step, from the choice of the batch to the bookkeeping.
 fn record_step(
     on: &mut dyn Executor,
-    model: &Network,
+    network: &Network,
     (optimizer, clip): (&Optimizer, Option<f32>),
     dataset: &Dataset,
     buffers: &DeviceState,
@@ -332,21 +313,14 @@ fn record_step(
     let DeviceState { theta, state, order, .. } = *buffers;
     let features = upload(on, bytemuck::cast_slice(&dataset.train.features))?;
     let labels = upload(on, &dataset.train.labels)?;
-    let gradient = on.allocate(model.parameters())?;
-    let mut step = Draft::default();
+    let gradient = on.allocate(network.parameters())?;
+    let mut draft = Draft::default();
     let sources = [features, labels, order, state, inputs.x, inputs.labels];
-    step.push(&Gather, &sources, &[inputs.samples as u32, dataset.features() as u32]);
-    let tape = model.forward(&mut step, theta, inputs, Some(state));
-    model.backward(&mut step, theta, gradient, tape);
-    if let Some(limit) = clip {
-        optimizer.clip(&mut step, gradient, limit);
-    }
-    optimizer.step(&mut step, theta, gradient, state);
-    let position = step.len() - 1;
-    let (rows, betas) = (inputs.samples * model.rows(), optimizer.betas());
-    step.push(&Advance, &[state, inputs.results], &[rows as u32, word(betas.0), word(betas.1)]);
-    let step = step.place(on)?;
-    Ok(Step { pass: on.prepare(step)?, optimizer: position })
+    draft.push(&Gather, &sources, &[inputs.samples as u32, dataset.features() as u32]);
+    let step = step::Step { network, optimizer, clip };
+    let optimizer = step.draft(&mut draft, inputs, &StepBuffers { theta, gradient, state });
+    let recording = draft.place(on)?;
+    Ok(Step { pass: on.prepare(recording)?, optimizer })
 }
 
 fn upload(on: &mut dyn Executor, words: &[u32]) -> Result<Buffer, ExecutorError> {

@@ -81,8 +81,9 @@ fn measure(adapter: &wgpu::Adapter) -> DeviceInfo {
     let (info, limits) = (adapter.get_info(), adapter.limits());
     let largest = limits.max_storage_buffer_binding_size.min(limits.max_buffer_size);
     let software = info.device_type == wgpu::DeviceType::Cpu;
-    let free_memory = if software { super::device::free_memory() } else { None };
-    DeviceInfo { largest_buffer: Some(largest), free_memory, ..describe(&info) }
+    let free_host_memory = super::device::free_memory();
+    let free_memory = if software { free_host_memory } else { None };
+    DeviceInfo { largest_buffer: Some(largest), free_memory, free_host_memory, ..describe(&info) }
 }
 
 /// The adapters that there are, best first.
@@ -230,6 +231,7 @@ impl Executor for GpuExecutor {
     }
 
     fn allocate(&mut self, words: usize) -> Result<Buffer, ExecutorError> {
+        super::countable(words)?;
         // Whole groups of four: some kernels read a buffer so, and a rest behind the last group would not be there for them.
         let bytes = 4 * words.max(1).next_multiple_of(4) as u64;
         let largest = self.limits.max_storage_buffer_binding_size.min(self.limits.max_buffer_size);

@@ -7,20 +7,24 @@ use crate::data::embedded;
 use crate::data::split::SplitRule;
 use crate::engine::cpu::CpuExecutor;
 use crate::kernels::advance::STATE_SECOND;
-use crate::models::{ActivationKind, CnnSpec, LmSpec, NormKind};
+use crate::models::network::Loss;
+use crate::models::{ActivationKind, CnnSpec, LmSpec, ModelSpec, NormKind};
 use crate::optim;
 use crate::optim::schedule::Curve;
+
+/// A model on these data.
+fn network(model: &ModelSpec, dataset: &Dataset) -> Arc<Network> {
+    Arc::new(model.build(&dataset.shape, dataset.classes).unwrap())
+}
 
 pub(super) fn spec(optimizer: OptimizerSpec) -> LearnerSpec {
     let dataset = Arc::new(embedded("digits").unwrap());
     let shard = SplitRule::Iid.shards(&dataset.train.labels, 1, 1).unwrap().remove(0);
     LearnerSpec {
-        model: ModelSpec::Mlp { hidden: vec![64, 64] },
+        model: network(&ModelSpec::Mlp { hidden: vec![64, 64] }, &dataset),
         optimizer,
         schedule: Schedule::default(),
         clip: None,
-        recompute: false,
-        loss: Loss::default(),
         batch: 32,
         init_seed: [1; 32],
         order_seed: 2,
@@ -72,7 +76,8 @@ fn digits_are_learnt_by_every_optimizer() {
 
 pub(super) fn cnn(residual_blocks: u32) -> LearnerSpec {
     let model = CnnSpec { channels: vec![8, 16], residual_blocks, hidden: vec![] };
-    LearnerSpec { model: ModelSpec::Cnn(model), ..spec(ADAM) }
+    let spec = spec(ADAM);
+    LearnerSpec { model: network(&ModelSpec::Cnn(model), &spec.dataset), ..spec }
 }
 
 #[test]
@@ -119,7 +124,8 @@ pub(super) fn lm(dropout: f32) -> LearnerSpec {
         dropout,
     };
     let shard = (0..dataset.train.len() as u32).collect();
-    LearnerSpec { model: ModelSpec::Lm(model), batch: 8, shard, dataset, clip: Some(1.0), ..spec(ADAM) }
+    let model = network(&ModelSpec::Lm(model), &dataset);
+    LearnerSpec { model, batch: 8, shard, dataset, clip: Some(1.0), ..spec(ADAM) }
 }
 
 #[test]
@@ -165,7 +171,8 @@ fn the_gpu_reads_as_the_cpu_does() {
 
 #[test]
 fn digits_are_learnt_by_squares_too() {
-    let spec = LearnerSpec { loss: Loss::MeanSquaredError, ..spec(ADAM) };
+    let mut spec = spec(ADAM);
+    Arc::get_mut(&mut spec.model).unwrap().loss = Loss::MeanSquaredError;
     let mut learner = TrainingLearner::new(spec, Box::new(CpuExecutor::new(None))).unwrap();
     learner.train(1000, 0).unwrap();
     let after = learner.evaluate(Weights::Local).unwrap();

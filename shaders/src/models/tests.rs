@@ -5,6 +5,8 @@ use crate::engine::Executor;
 use crate::engine::cpu::CpuExecutor;
 use crate::engine::plan::Draft;
 use crate::kernels::advance::STATE_WORDS;
+use crate::optim::OptimizerSpec;
+use crate::step::{Step, StepBuffers};
 
 const FEATURES: usize = 5;
 const CLASSES: usize = 3;
@@ -38,9 +40,11 @@ fn gradient_and_loss(network: &Network, theta: &[f32], x: &[f32], labels: &[u32]
     on.write(weights, 0, bytemuck::cast_slice(theta)).unwrap();
     on.write(inputs.x, 0, bytemuck::cast_slice(x)).unwrap();
     on.write(inputs.labels, 0, labels).unwrap();
+    let optimizer = OptimizerSpec::Sgd { learning_rate: 0.0, momentum: 0.0, nesterov: false };
+    let optimizer = optimizer.build(on, theta.len()).unwrap();
     let mut draft = Draft::default();
-    let tape = network.forward(&mut draft, weights, &inputs, Some(state));
-    network.backward(&mut draft, weights, gradient, tape);
+    let step = Step { network, optimizer: &optimizer, clip: None };
+    step.draft(&mut draft, &inputs, &StepBuffers { theta: weights, gradient, state });
     let recording = draft.place(on).unwrap();
     let prepared = on.prepare(recording).unwrap();
     on.run(prepared, 1).unwrap();
@@ -152,6 +156,37 @@ fn pictures_that_are_too_small_or_none_are_refused() {
     for shape in [&[7, 8][..], &[64], &[1, 2, 3, 4]] {
         let error = spec.build(shape, 10).unwrap_err().to_string();
         assert!(error.contains("cnn") && error.contains("pictures"), "{error}");
+    }
+}
+
+#[test]
+fn what_no_offset_can_count_is_refused_before_anything_is_as_large() {
+    let linear = |features: usize| ModelSpec::Mlp { hidden: vec![] }.build(&[features], 1 << 10);
+    assert_eq!(linear((1 << 20) - 1).unwrap().parameters(), PARAMETERS_MAX);
+    let parameters = PARAMETERS_MAX + (1 << 10);
+    assert_eq!(linear(1 << 20).unwrap_err(), ModelError::TooLarge { parameters, limit: PARAMETERS_MAX });
+    let largest = [
+        (ModelSpec::Mlp { hidden: vec![u32::MAX; 3] }, vec![28, 28]),
+        (ModelSpec::Cnn(CnnSpec { channels: vec![u32::MAX; 2], residual_blocks: 1, hidden: vec![] }), vec![28, 28]),
+        (
+            ModelSpec::Lm(LmSpec {
+                context: 8192,
+                width: 4096,
+                layers: 96,
+                heads: 64,
+                norm: NormKind::Rms,
+                activation: ActivationKind::Gelu,
+                dropout: 0.0,
+            }),
+            vec![8193],
+        ),
+    ];
+    for (model, shape) in largest {
+        let error = model.build(&shape, 1000).unwrap_err();
+        assert!(matches!(error, ModelError::TooLarge { limit: PARAMETERS_MAX, .. }), "{error}");
+        // Samples too: their product must not wrap around.
+        let samples = model.build(&[usize::MAX, 2], 10).unwrap_err();
+        assert!(matches!(samples, ModelError::Shape { .. }), "{samples}");
     }
 }
 
