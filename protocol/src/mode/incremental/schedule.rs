@@ -211,8 +211,9 @@ impl Schedule {
         open && !self.stopping
     }
 
+    /// Whether a delta of ours is in the making: the learner has it, or will, and the log has it not.
     pub(crate) fn delta_pending(&self) -> bool {
-        self.pending.iter().any(|pending| matches!(pending, Pending::TakeDelta { .. }))
+        self.pending.iter().any(|pending| matches!(pending, Pending::TakeDelta { .. } | Pending::Move { .. }))
     }
 
     pub(super) fn final_pending(&self) -> bool {

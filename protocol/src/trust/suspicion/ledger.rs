@@ -182,14 +182,17 @@ impl Ledger {
         if seq < heard.saturating_add(BACKLOG_MIN) {
             return;
         }
-        let known = self.origins.contains_key(&origin);
+        let known = self.origins.get(&origin);
+        if known.is_none() && self.origins.len() >= ORIGINS_MAX {
+            return; // Hearsay about a stranger is no reason to forget whom we have heard.
+        }
         let away = (AWAY_DELTAS / self.rate).min(AWAY_MAX.as_secs_f64());
-        if self.origins.get(&origin).is_none_or(|seen| (now - seen.last).as_secs_f64() >= away) {
-            if !known {
-                self.make_room();
-            }
+        let silent = (now - known.map_or(Time(0), |seen| seen.last)).as_secs_f64();
+        if known.is_none() || silent >= away {
+            // No more than it can have said: who claims to be farther ahead is excused for no more.
+            let most = BACKLOG_MIN + (BEFORE_RATE * self.rate * silent) as u64;
             let seen = self.origins.entry(origin).or_insert_with(|| Seen::new(now));
-            seen.backlog = seen.backlog.max(seq);
+            seen.backlog = seen.backlog.max(seq.min(heard.saturating_add(most)));
         }
     }
 
