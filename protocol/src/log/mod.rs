@@ -435,7 +435,7 @@ impl Log {
     /// The retained deltas of a range, in order.
     pub fn range(&self, range: Range) -> impl Iterator<Item = &Delta> + '_ {
         let run = self.retained.get(&range.origin);
-        run.into_iter().flat_map(move |run| run.range(range.first, range.last.max(range.first)))
+        run.into_iter().flat_map(move |run| run.range(range.first, range.last))
     }
 
     /// What we have beyond a snapshot with these heads.

@@ -49,6 +49,8 @@ pub struct Neighbour {
     pub status: Option<Status>,
     /// Its version vector as it last said itself; `None` before its first digest.
     pub confirmed: Option<VersionVector>,
+    /// Whether we lacked most of that when it said so.
+    pub far_ahead: bool,
     /// What it leaves out, as it last said.
     pub excluded: Exclusions,
     /// What it has as far as we can tell: what it said, what it passed to us, what we sent it.
@@ -70,6 +72,7 @@ impl Neighbour {
             last_heard: now,
             status: None,
             confirmed: None,
+            far_ahead: false,
             excluded: Exclusions::default(),
             known: VersionVector::new(),
             sent: BTreeMap::new(),

@@ -1,12 +1,13 @@
 //! A learner whose answer is known: `theta` is pulled towards a target of the peer's own, so the swarm's optimum is the
 //! mean of the targets.
 
+use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 
 use protocol::codec::{Codec, Decoded};
 use protocol::fixed::{UNIT, Weight, from_f32, to_f32};
 use protocol::learner::{
-    self, Evaluation, Folded, Learner, LearnerError, Measured, Replicas, TakenDelta, Trained, Weights,
+    Evaluation, Folded, Learner, LearnerError, Measured, Replicas, State, TakenDelta, Trained, Weights,
 };
 
 /// What a learner says instead of what it learned.
@@ -21,8 +22,7 @@ pub enum Lie {
 
 /// f(theta) = |theta - target|^2 / 2, plain gradient descent.
 pub struct Quadratic {
-    pub theta: Vec<f32>,
-    pub base: Vec<i32>,
+    state: State,
     pub target: Vec<f32>,
     optimum: Vec<f32>,
     pub rate: f32,
@@ -31,12 +31,10 @@ pub struct Quadratic {
     pub emitted: Vec<f64>,
     /// Samples of the swarm, as it was told with the last command to train.
     pub told_progress: u64,
-    decoded: Decoded,
     pub lie: Lie,
     /// Mode `pairwise`: what was folded into the base, and where the base began when it was last replaced.
     pub folded: Vec<i32>,
     pub start: Vec<i32>,
-    replicas: Replicas,
     noise: u64,
 }
 
@@ -46,22 +44,19 @@ impl Quadratic {
         let spread = spread * (index as f32 - (peers as f32 - 1.0) / 2.0);
         let optimum: Vec<f32> = (0..parameters).map(|i| ((i * 37 % 101) as f32 - 50.0) / 50.0).collect();
         let target = optimum.iter().enumerate().map(|(i, o)| o + 0.1 * spread * if i % 2 == 0 { 1.0 } else { -1.0 });
-        let base: Vec<i32> = (0..parameters).map(|i| from_f32(Self::start(i))).collect();
+        let base = initial_base(parameters);
         Self {
-            theta: base.iter().map(|&b| to_f32(b)).collect(),
             target: target.collect(),
             optimum,
             rate: 0.02,
             progress: vec![0.0; parameters],
             emitted: vec![0.0; parameters],
             told_progress: 0,
-            decoded: Decoded::default(),
             lie: Lie::None,
             folded: vec![0; parameters],
             start: base.clone(),
-            replicas: Replicas::default(),
             noise: index as u64 + 1,
-            base,
+            state: State::new(base),
         }
     }
 
@@ -112,9 +107,24 @@ impl Quadratic {
         let sums = self.progress.iter().zip(&self.emitted).zip(residual);
         sums.map(|((progress, emitted), residual)| (progress - emitted - residual).abs()).fold(0.0, f64::max)
     }
+}
 
-    fn residual(&self) -> Vec<f32> {
-        self.theta.iter().zip(&self.base).map(|(&theta, &base)| theta - to_f32(base)).collect()
+/// b0, the same for every peer.
+fn initial_base(parameters: usize) -> Vec<i32> {
+    (0..parameters).map(|i| from_f32(Quadratic::start(i))).collect()
+}
+
+impl Deref for Quadratic {
+    type Target = State;
+
+    fn deref(&self) -> &State {
+        &self.state
+    }
+}
+
+impl DerefMut for Quadratic {
+    fn deref_mut(&mut self) -> &mut State {
+        &mut self.state
     }
 }
 
@@ -126,7 +136,7 @@ impl Learner for Quadratic {
     fn train(&mut self, steps: u32, progress: u64) -> Result<Trained, LearnerError> {
         self.told_progress = progress;
         for _ in 0..steps {
-            for ((theta, target), progress) in self.theta.iter_mut().zip(&self.target).zip(&mut self.progress) {
+            for ((theta, target), progress) in self.state.theta.iter_mut().zip(&self.target).zip(&mut self.progress) {
                 let before = *theta;
                 *theta -= self.rate * (*theta - target);
                 *progress += f64::from(*theta) - f64::from(before);
@@ -142,94 +152,63 @@ impl Learner for Quadratic {
         weight: Weight,
         norm_max: f32,
     ) -> Result<TakenDelta, LearnerError> {
-        let Measured { residual_norm, base_norm } = self.measure()?;
-        let residual = self.residual();
-        let residual = self.told(residual);
+        let said = self.told(self.state.residual());
         // A liar does not hold back.
         let norm_max = if self.lie == Lie::None { norm_max } else { f32::INFINITY };
-        let payload = learner::encode_within(codec, &residual, weight, norm_max, &mut self.decoded)?;
-        for (i, value, add) in self.decoded.iter() {
-            self.base[i] = self.base[i].wrapping_add(add);
-            self.theta[i] -= value - to_f32(add);
-            self.emitted[i] += f64::from(value);
-        }
-        Ok(TakenDelta { payload, l2_norm: self.decoded.l2_norm(), residual_norm, base_norm })
+        let taken = self.state.take(&said, codec, weight, norm_max)?;
+        self.state.decoded.iter().for_each(|(i, value, _)| self.emitted[i] += f64::from(value));
+        Ok(taken)
     }
 
     fn measure(&mut self) -> Result<Measured, LearnerError> {
-        let norm = |values: &mut dyn Iterator<Item = f32>| values.map(|v| v * v).sum::<f32>().sqrt();
-        let residual_norm = norm(&mut self.residual().into_iter());
-        Ok(Measured { residual_norm, base_norm: norm(&mut self.base.iter().map(|&b| to_f32(b))) })
+        Ok(self.state.measure())
     }
 
     fn apply(&mut self, codec: &'static dyn Codec, weight: Weight, payload: &[u8]) -> Result<(), LearnerError> {
-        codec.decode(payload, self.base.len(), weight, &mut self.decoded)?;
-        for (i, _, add) in self.decoded.iter() {
-            self.base[i] = self.base[i].wrapping_add(add);
-            self.theta[i] += to_f32(add);
-        }
-        Ok(())
+        self.state.add(codec, weight, payload, 1)
     }
 
     fn retract(&mut self, codec: &'static dyn Codec, weight: Weight, payload: &[u8]) -> Result<(), LearnerError> {
-        codec.decode(payload, self.base.len(), weight, &mut self.decoded)?;
-        for (i, _, add) in self.decoded.iter() {
-            self.base[i] = self.base[i].wrapping_sub(add);
-            self.theta[i] -= to_f32(add);
-        }
-        Ok(())
+        self.state.add(codec, weight, payload, -1)
     }
 
     fn base(&mut self) -> Result<Vec<i32>, LearnerError> {
-        Ok(self.base.clone())
+        Ok(self.state.base.clone())
     }
 
     fn restore(&mut self, base: &[i32], carry: f32) -> Result<(), LearnerError> {
-        for (i, ((theta, old), &new)) in self.theta.iter_mut().zip(&mut self.base).zip(base).enumerate() {
-            let difference = to_f32(new.wrapping_sub(*old));
-            *theta += (1.0 - carry) * difference;
-            self.progress[i] -= f64::from(carry * difference);
-            *old = new;
-        }
+        let carried = self.state.restore(base, carry)?;
+        self.progress.iter_mut().zip(carried).for_each(|(progress, carried)| *progress += f64::from(carried));
         self.start = base.to_vec();
         self.folded.fill(0);
         Ok(())
     }
 
     fn evaluate(&mut self, weights: Weights) -> Result<Evaluation, LearnerError> {
-        let value = |i: usize| match weights {
-            Weights::Base => to_f32(self.base[i]),
-            Weights::Local => self.theta[i],
-        };
+        let value = |i: usize| self.state.value(weights, i);
         let loss: f32 = self.optimum.iter().enumerate().map(|(i, o)| (value(i) - o) * (value(i) - o)).sum();
         Ok(Evaluation { loss: loss / self.optimum.len() as f32, accuracy: 0.0, samples: 1 })
     }
 
     fn initial_base(&self) -> Vec<i32> {
-        (0..self.theta.len()).map(|i| from_f32((i % 7) as f32 / 100.0)).collect()
+        initial_base(self.theta.len())
     }
 
     fn fold(&mut self) -> Result<Folded, LearnerError> {
-        let residual = self.residual();
-        let adds = learner::fold(&residual)?;
+        let (folded, adds) = self.state.fold()?;
         for (i, add) in adds.into_iter().enumerate() {
-            self.base[i] = self.base[i].wrapping_add(add);
             self.emitted[i] += f64::from(add) * f64::from(UNIT);
             self.folded[i] = self.folded[i].wrapping_add(add);
         }
-        Ok(Folded { base: self.base.clone(), norm: learner::norm(&residual) })
+        Ok(folded)
     }
 
     fn shift(&mut self, by: &[i32]) -> Result<(), LearnerError> {
-        let unsaid = self.residual();
-        for (i, by) in by.iter().enumerate() {
-            self.base[i] = self.base[i].wrapping_add(*by);
-            self.theta[i] = to_f32(self.base[i]) + unsaid[i];
-        }
+        self.state.shift(by);
         Ok(())
     }
 
     fn replicas(&mut self) -> &mut Replicas {
-        &mut self.replicas
+        &mut self.state.replicas
     }
 }

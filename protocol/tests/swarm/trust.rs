@@ -68,7 +68,7 @@ fn expected_base(network: &Network, id: PeerId) -> Vec<i32> {
             .iter()
             .any(|&(about, from)| about.peer == origin.peer && (origin.incarnation, seq) >= (about.incarnation, from))
     };
-    let mut base = Quadratic::new(PARAMETERS, 0, HONEST, 0.0).base;
+    let mut base = Quadratic::new(PARAMETERS, 0, HONEST, 0.0).base.clone();
     let mut decoded = Decoded::default();
     let mut seen = BTreeSet::new();
     for signed in &network.deltas {

@@ -395,12 +395,14 @@ impl VirtualReport {
             let of = |reference: &str| {
                 self.of_variant(reference).find(|other| other.seed == run.seed)?.metric(&expect.metric)
             };
-            Some(match (&expect.relative_to, &expect.ratio_to, &expect.gap) {
+            let value = match (&expect.relative_to, &expect.ratio_to, &expect.gap) {
                 (Some(other), ..) => found - of(other)?,
                 (_, Some(other), _) => found / of(other)?,
                 (.., Some([from, to])) => (found - of(from)?) / (of(to)? - of(from)?),
                 _ => found,
-            })
+            };
+            // A share of nothing is no number, and holds no bound.
+            Some(value).filter(|value| value.is_finite())
         };
         about
             .into_iter()
@@ -429,6 +431,17 @@ mod tests {
 
     fn expect(text: &str) -> Expect {
         toml::from_str(text).expect("an expectation")
+    }
+
+    #[test]
+    fn a_share_of_nothing_holds_no_bound() {
+        let runs = ["a", "b", "c"].map(|name| run(name, 1, 0.5)).to_vec();
+        for text in ["gap = [\"a\", \"b\"]\nevery_seed = true", "gap = [\"a\", \"b\"]"] {
+            let text = format!("metric = \"accuracy_mean\"\nvariant = \"c\"\nat_least = -5\nat_most = 5\n{text}");
+            let mut report = VirtualReport { runs: runs.clone(), ..VirtualReport::default() };
+            report.derive(&[expect(&text)]);
+            assert!(!report.verdicts[0].holds && report.verdicts[0].found.is_none(), "{:?}", report.verdicts);
+        }
     }
 
     #[test]

@@ -8,10 +8,10 @@
 //! evaluation: loss = |b - o|^2 / d       accuracy = 1 / (1 + 100 loss), so that "higher is better" has a number too
 //! ```
 
-use protocol::codec::{Codec, Decoded};
-use protocol::fixed::{UNIT, Weight, from_f32, to_f32};
+use protocol::codec::Codec;
+use protocol::fixed::{UNIT, Weight, from_f32};
 use protocol::learner::{
-    self, Evaluation, Folded, Learner, LearnerError, Measured, Replicas, TakenDelta, Trained, Weights,
+    Evaluation, Folded, Learner, LearnerError, Measured, Replicas, State, TakenDelta, Trained, Weights,
 };
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng as _;
@@ -22,16 +22,13 @@ use super::scenario::QuadraticSpec;
 /// See the module.
 #[derive(Debug)]
 pub(super) struct Quadratic {
-    theta: Vec<f32>,
-    base: Vec<i32>,
+    state: State,
     pull: f32,
     rate: f32,
     noise: f32,
     rng: ChaCha8Rng,
     /// Sum of all that the optimizer did, less all that was said of it.
     unsaid: Vec<f64>,
-    decoded: Decoded,
-    replicas: Replicas,
 }
 
 impl Quadratic {
@@ -41,17 +38,13 @@ impl Quadratic {
         let place = f64::from(index / 2 + 1) / f64::from(peers.div_ceil(2));
         let alone = index + 1 == peers && peers % 2 == 1;
         let pull = if alone { 0.0 } else { place * if index.is_multiple_of(2) { 1.0 } else { -1.0 } };
-        let base = initial_base(spec.parameters);
         Self {
-            theta: base.iter().map(|&fixed| to_f32(fixed)).collect(),
-            base,
+            state: State::new(initial_base(spec.parameters)),
             pull: spec.spread * pull as f32,
             rate: spec.learning_rate,
             noise: spec.noise,
             rng: ChaCha8Rng::seed_from_u64(seed),
             unsaid: vec![0.0; spec.parameters],
-            decoded: Decoded::default(),
-            replicas: Replicas::default(),
         }
     }
 }
@@ -71,7 +64,7 @@ fn sign(i: usize) -> f32 {
 
 impl Learner for Quadratic {
     fn parameters(&self) -> usize {
-        self.theta.len()
+        self.state.theta.len()
     }
 
     fn train(&mut self, steps: u32, _progress: u64) -> Result<Trained, LearnerError> {
@@ -79,7 +72,7 @@ impl Learner for Quadratic {
         for _ in 0..steps {
             // One draw a step, spread over the coordinates by their sign pattern: cheap, and its mean is zero.
             let noise = if self.noise > 0.0 { self.noise * normal(&mut self.rng) as f32 } else { 0.0 };
-            for (i, (theta, unsaid)) in self.theta.iter_mut().zip(&mut self.unsaid).enumerate() {
+            for (i, (theta, unsaid)) in self.state.theta.iter_mut().zip(&mut self.unsaid).enumerate() {
                 let before = *theta;
                 let error = before - (optimum(i) + self.pull * sign(i));
                 loss += f64::from(error) * f64::from(error);
@@ -88,7 +81,7 @@ impl Learner for Quadratic {
                 *unsaid += f64::from(*theta) - f64::from(before);
             }
         }
-        let mean = loss / (self.theta.len() as f64 * f64::from(steps.max(1)));
+        let mean = loss / (self.state.theta.len() as f64 * f64::from(steps.max(1)));
         Ok(Trained { steps, samples: u64::from(steps), mean_loss: mean as f32 })
     }
 
@@ -98,116 +91,73 @@ impl Learner for Quadratic {
         weight: Weight,
         norm_max: f32,
     ) -> Result<TakenDelta, LearnerError> {
-        let residual = self.residual();
-        let count = residual.iter().filter(|value| !value.is_finite()).count();
-        if count > 0 {
-            return Err(LearnerError::NonFinite { count, parameters: residual.len() });
-        }
-        let Measured { residual_norm, base_norm } = self.measure()?;
-        let payload = learner::encode_within(codec, &residual, weight, norm_max, &mut self.decoded)?;
-        for (i, value, add) in self.decoded.iter() {
-            self.base[i] = self.base[i].wrapping_add(add);
-            self.theta[i] -= value - to_f32(add);
-            self.unsaid[i] -= f64::from(value);
-        }
-        Ok(TakenDelta { payload, l2_norm: self.decoded.l2_norm(), residual_norm, base_norm })
+        let taken = self.state.take(&self.state.residual(), codec, weight, norm_max)?;
+        self.state.decoded.iter().for_each(|(i, value, _)| self.unsaid[i] -= f64::from(value));
+        Ok(taken)
     }
 
     fn measure(&mut self) -> Result<Measured, LearnerError> {
-        let norm = |values: &mut dyn Iterator<Item = f32>| values.map(|v| f64::from(v * v)).sum::<f64>().sqrt() as f32;
-        let residual_norm = norm(&mut self.theta.iter().zip(&self.base).map(|(&theta, &base)| theta - to_f32(base)));
-        let base_norm = norm(&mut self.base.iter().map(|&b| to_f32(b)));
-        Ok(Measured { residual_norm, base_norm })
+        Ok(self.state.measure())
     }
 
     fn apply(&mut self, codec: &'static dyn Codec, weight: Weight, payload: &[u8]) -> Result<(), LearnerError> {
-        codec.decode(payload, self.base.len(), weight, &mut self.decoded)?;
-        for (i, _, add) in self.decoded.iter() {
-            self.base[i] = self.base[i].wrapping_add(add);
-            self.theta[i] += to_f32(add);
-        }
-        Ok(())
+        self.state.add(codec, weight, payload, 1)
     }
 
     fn retract(&mut self, codec: &'static dyn Codec, weight: Weight, payload: &[u8]) -> Result<(), LearnerError> {
-        codec.decode(payload, self.base.len(), weight, &mut self.decoded)?;
-        for (i, _, add) in self.decoded.iter() {
-            self.base[i] = self.base[i].wrapping_sub(add);
-            self.theta[i] -= to_f32(add);
-        }
-        Ok(())
+        self.state.add(codec, weight, payload, -1)
     }
 
     fn base(&mut self) -> Result<Vec<i32>, LearnerError> {
-        Ok(self.base.clone())
+        Ok(self.state.base.clone())
     }
 
     fn restore(&mut self, base: &[i32], carry: f32) -> Result<(), LearnerError> {
-        if base.len() != self.base.len() {
-            return Err(LearnerError::Shape { found: base.len(), expected: self.base.len() });
-        }
-        for (i, ((theta, old), &new)) in self.theta.iter_mut().zip(&mut self.base).zip(base).enumerate() {
-            let difference = to_f32(new.wrapping_sub(*old));
-            *theta += (1.0 - carry) * difference;
-            // What is carried over is to be said again.
-            self.unsaid[i] -= f64::from(carry * difference);
-            *old = new;
-        }
+        // What is carried over is to be said again.
+        let carried = self.state.restore(base, carry)?;
+        self.unsaid.iter_mut().zip(carried).for_each(|(unsaid, carried)| *unsaid += f64::from(carried));
         Ok(())
     }
 
     fn evaluate(&mut self, weights: Weights) -> Result<Evaluation, LearnerError> {
-        let value = |i: usize| match weights {
-            Weights::Base => to_f32(self.base[i]),
-            Weights::Local => self.theta[i],
-        };
-        let sum: f64 = (0..self.base.len()).map(|i| f64::from(value(i) - optimum(i)).powi(2)).sum();
-        let loss = sum / self.base.len() as f64;
+        let value = |i: usize| self.state.value(weights, i);
+        let sum: f64 = (0..self.state.base.len()).map(|i| f64::from(value(i) - optimum(i)).powi(2)).sum();
+        let loss = sum / self.state.base.len() as f64;
         Ok(Evaluation { loss: loss as f32, accuracy: (1.0 / (1.0 + 100.0 * loss)) as f32, samples: 1 })
     }
 
     fn initial_base(&self) -> Vec<i32> {
-        initial_base(self.base.len())
+        initial_base(self.state.base.len())
     }
 
     fn fold(&mut self) -> Result<Folded, LearnerError> {
-        let residual = self.residual();
-        let adds = learner::fold(&residual)?;
-        for (i, add) in adds.into_iter().enumerate() {
-            self.base[i] = self.base[i].wrapping_add(add);
-            self.unsaid[i] -= f64::from(add) * f64::from(UNIT);
-        }
-        Ok(Folded { base: self.base.clone(), norm: learner::norm(&residual) })
+        let (folded, adds) = self.state.fold()?;
+        let said = adds.into_iter().map(|add| f64::from(add) * f64::from(UNIT));
+        self.unsaid.iter_mut().zip(said).for_each(|(unsaid, said)| *unsaid -= said);
+        Ok(folded)
     }
 
     fn shift(&mut self, by: &[i32]) -> Result<(), LearnerError> {
-        let unsaid = self.residual();
-        for (i, by) in by.iter().enumerate() {
-            self.base[i] = self.base[i].wrapping_add(*by);
-            self.theta[i] = to_f32(self.base[i]) + unsaid[i];
-        }
+        self.state.shift(by);
         Ok(())
     }
 
     fn replicas(&mut self) -> &mut Replicas {
-        &mut self.replicas
+        &mut self.state.replicas
     }
 }
 
 impl Quadratic {
-    fn residual(&self) -> Vec<f32> {
-        self.theta.iter().zip(&self.base).map(|(&theta, &base)| theta - to_f32(base)).collect()
-    }
-
     /// Largest difference between what the optimizer did and what was said and what is still to be said.
     pub(super) fn unaccounted(&self) -> f64 {
-        let residual = self.theta.iter().zip(&self.base).map(|(&t, &b)| f64::from(t) - f64::from(b) * f64::from(UNIT));
+        let residual =
+            self.state.theta.iter().zip(&self.state.base).map(|(&t, &b)| f64::from(t) - f64::from(b) * f64::from(UNIT));
         self.unsaid.iter().zip(residual).map(|(unsaid, residual)| (unsaid - residual).abs()).fold(0.0, f64::max)
     }
 
     /// Whether every weight is finite.
     pub(super) fn finite(&self) -> bool {
-        self.theta.iter().all(|value| value.is_finite())
+        self.state.theta.iter().all(|value| value.is_finite())
     }
 }
 
@@ -231,7 +181,7 @@ mod tests {
             learner.take_delta(&TopK2Bit, Weight::HALF, f32::INFINITY).unwrap();
         }
         assert!(learner.unaccounted() < 1e-4, "{}", learner.unaccounted());
-        learner.theta[3] += 0.01;
+        learner.state.theta[3] += 0.01;
         assert!(learner.unaccounted() > 5e-3, "and it notices what is lost");
     }
 

@@ -33,6 +33,7 @@ use serde::{Deserialize, Serialize};
 use super::attackers::AttackerSpec;
 use super::faults::{Chaos, Churn, FaultSpec};
 use super::network::NetworkSpec;
+use crate::report::METRICS;
 
 /// Most peers of a virtual swarm.
 pub const PEERS_MAX: u32 = 100_000;
@@ -217,6 +218,23 @@ impl Expect {
         if given.iter().filter(|given| **given).count() > 1 {
             let why = "relative_to, ratio_to and gap are three ways to compare: keep one";
             return Err(wrong("expect", &self.metric, why));
+        }
+        if !METRICS.contains(&self.metric.as_str()) {
+            return Err(wrong(
+                "expect.metric",
+                &self.metric,
+                format!("no such metric; there are: {}", METRICS.join(", ")),
+            ));
+        }
+        if self.at_least.is_none() && self.at_most.is_none() {
+            return Err(wrong("expect", &self.metric, "says nothing: add at_least or at_most"));
+        }
+        if self.variant.is_none() && variants.iter().all(|name| self.references().any(|other| other == name)) {
+            return Err(wrong(
+                "expect",
+                &self.metric,
+                "every variant is what others are compared with: name one by variant",
+            ));
         }
         match self.references().chain(&self.variant).find(|name| !variants.contains(&name.as_str())) {
             Some(name) => Err(wrong("expect", name, format!("no such variant; there are: {}", variants.join("; ")))),
@@ -408,12 +426,16 @@ mod tests {
 
     #[test]
     fn an_expectation_names_variants_that_there_are_and_compares_in_one_way() {
-        let check = |text: &str| {
-            let found = variants(&format!("[[expect]]\nmetric = \"loss_mean\"\n{text}")).unwrap();
+        let said = |text: &str| {
+            let found = variants(&format!("[[expect]]\n{text}")).unwrap();
             Scenario::from_table(found[0].1.clone()).unwrap().check_expectations(&["a", "b"]).map_err(|e| e.to_string())
         };
+        let check = |text: &str| said(&format!("metric = \"loss_mean\"\nat_least = 1\n{text}"));
         assert_eq!(check("variant = \"a\"\nrelative_to = \"b\""), Ok(()));
-        assert_eq!(check("gap = [\"a\", \"b\"]"), Ok(()));
+        assert_eq!(check("variant = \"b\"\ngap = [\"a\", \"b\"]"), Ok(()));
+        assert!(check("gap = [\"a\", \"b\"]").unwrap_err().contains("name one by variant"));
+        assert!(said("metric = \"loss_mean\"").unwrap_err().contains("add at_least or at_most"));
+        assert!(said("metric = \"los_mean\"\nat_least = 1").unwrap_err().contains("loss_mean"), "they are listed");
         assert!(check("variant = \"c\"").unwrap_err().contains("there are: a; b"));
         assert!(check("gap = [\"a\", \"c\"]").unwrap_err().contains("no such variant"));
         assert!(check("relative_to = \"a\"\nratio_to = \"b\"").unwrap_err().contains("keep one"));

@@ -1,18 +1,26 @@
 //! `starling sim saturation`: the model of [`sim::virtual_swarm::saturation`] as a table.
 
 use protocol::Config;
+use protocol::config::Mode;
 use sim::virtual_swarm::saturation as model;
 
 use super::super::args::SaturationArgs;
 use super::super::format::bytes;
 use super::super::job as job_command;
 use crate::config::Job;
-use crate::error::Error;
+use crate::error::{Error, Kind};
 
 pub(crate) fn saturation(args: &SaturationArgs) -> Result<(), Error> {
     let mut raw = job_command::read(args.job.as_deref())?;
     raw.gossip.steps = args.steps.or(raw.gossip.steps);
     let job = Job::new(raw)?;
+    if job.mode != Mode::Incremental {
+        let why = format!(
+            "gossip.mode = \"{}\": there nobody hears every delta, and no link fills up this way",
+            job.mode.name()
+        );
+        return Err(Error::new(Kind::Input, why).hint("use a job of the mode incremental"));
+    }
     let config = Config { gossip: job.gossip(), ..Config::default() };
     let interval_s = f64::from(args.step_ms) * f64::from(job.gossip_steps) / 1e3;
     let link = f64::from(args.megabits) * 1e6 / 8.0;

@@ -11,8 +11,10 @@
 //! nothing else. All of it is integers.
 
 use crate::codec::{Codec, Decoded};
-use crate::fixed::{Weight, to_f32};
-use crate::learner::{self, Evaluation, Folded, Learner, LearnerError, Measured, TakenDelta, Trained, Weights};
+use crate::fixed::{Weight, from_f32, to_f32};
+use crate::learner::{
+    self, Evaluation, Folded, Learner, LearnerError, Measured, TakenDelta, Trained, Weights, within_payload,
+};
 use crate::mode::pairwise::Replicas;
 
 /// See the module.
@@ -71,9 +73,10 @@ impl Bridge {
         unsaid / learner::norm(&floats(&self.upper)).max(f32::MIN_POSITIVE)
     }
 
+    /// As far as a payload may say it; what is beyond is said next time.
     fn residual(&self) -> Vec<f32> {
         let place = self.group.iter().zip(&self.pending).map(|(&b, &p)| b.wrapping_add(p));
-        place.zip(&self.upper).map(|(place, &u)| to_f32(place.wrapping_sub(u))).collect()
+        place.zip(&self.upper).map(|(place, &u)| within_payload(place.wrapping_sub(u))).collect()
     }
 
     fn add(
@@ -117,9 +120,8 @@ impl Learner for Bridge {
         self.add(codec, weight, &payload, 1)?;
         let l2_norm = self.decoded.l2_norm();
         // All of v is said now, and the group keeps of it what went into u.
-        codec.decode(&payload, self.upper.len(), Weight::ONE, &mut self.decoded)?;
-        for (i, _, whole) in self.decoded.iter() {
-            self.pending[i] = self.pending[i].wrapping_sub(whole);
+        for (i, value, _) in self.decoded.iter() {
+            self.pending[i] = self.pending[i].wrapping_sub(from_f32(value));
         }
         Ok(TakenDelta { payload, l2_norm, residual_norm, base_norm })
     }
@@ -181,7 +183,6 @@ mod tests {
     #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
     use super::*;
     use crate::codec::TopK2Bit;
-    use crate::fixed::from_f32;
 
     /// b + p - u
     fn unsaid(bridge: &Bridge) -> Vec<i32> {

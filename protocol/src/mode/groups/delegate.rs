@@ -106,7 +106,8 @@ impl Delegate {
 
     /// To be called after every input of the group's peer.
     pub fn follow(&mut self, now: Time, group: &mut Peer) {
-        if let Some(moved) = group.take_moved() {
+        // One of an earlier term was told to the bridge of that term.
+        if let Some(moved) = group.take_moved().filter(|_| self.open) {
             self.open = false;
             self.own_deltas = group.own_deltas();
             self.bridge.told(&moved.by, moved.base);
@@ -116,7 +117,7 @@ impl Delegate {
             }
             self.up(now, group);
         }
-        let said = group.own_deltas() > self.own_deltas;
+        let said = group.own_deltas() != self.own_deltas; // Fewer after a new chain was begun.
         let resting = std::mem::take(&mut self.tick) && group.is_done() && self.distance() > REST_DISTANCE;
         if self.speaks && (said || resting) && !self.open && !self.upper.session.is_joining() {
             let pending = self.bridge.pending();

@@ -8,6 +8,7 @@
 use rand_chacha::rand_core::Rng as _;
 
 use super::REPLY_BYTES_MAX;
+use super::restraint::far_ahead;
 use crate::config::Distance;
 use crate::event::{Event, Timer};
 use crate::id::{Hash, Origin, PeerId};
@@ -99,7 +100,9 @@ impl Peer {
             self.guard.ledger.note_ahead(now, origin, first - 1, last);
         }
         self.compare_exclusions(from, &digest.excluded);
+        let far_ahead = far_ahead(&digest.heard, self.log.heard());
         if let Some(neighbour) = self.members.neighbour_mut(from) {
+            neighbour.far_ahead = far_ahead;
             neighbour.confirm(digest.heard, now);
             neighbour.excluded = digest.excluded;
             if !answer {

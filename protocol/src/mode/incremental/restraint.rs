@@ -8,8 +8,8 @@
 //!   this peer knows itself; `v` is scaled down as a whole (gradient clipping by norm, Pascanu, Mikolov and Bengio 2013, on
 //!   what is said and not on what is learnt).
 //! - **Who does not know where the swarm stands listens first**: it lacks most of what has been said, or a neighbour has not told
-//!   it anything yet, and it takes those that it knows for the whole swarm. It trains on and says nothing, for no longer than [`LISTENS_MAX`], so
-//!   nobody can silence it by big words.
+//!   it anything yet, and it takes those that it knows for the whole swarm. It trains on and says nothing, for no longer than [`LISTENS_MAX`] at
+//!   a time and an eleventh of the time in the long run, so nobody can silence it by big words.
 //!
 //! The bounds are of this peer's own choice, so no two peers need agree on them, and equal sets stay equal bases.
 
@@ -25,13 +25,26 @@ const SHARE: f32 = 0.5;
 const BEHIND_MIN: u64 = 64;
 /// A peer says nothing for so long at most: as long as catching up may take before training.
 const LISTENS_MAX: Span = Span::from_secs(20);
-/// And then not again for so long.
-const LISTENS_AGAIN: Span = Span::from_secs(200);
+/// Of the time in which it may speak, what it may listen for again.
+const REGAINED: f64 = 0.1;
 
-/// Since when this peer has held back.
+/// How long this peer has held back: a bucket of [`LISTENS_MAX`] that fills again while it speaks.
 #[derive(Debug, Default)]
 pub(crate) struct Restraint {
-    since: Option<Time>,
+    /// Seconds listened and not regained yet.
+    spent: f64,
+    listens: bool,
+    asked: Time,
+}
+
+impl Restraint {
+    /// Whether to listen, when there is `reason` to.
+    fn listens(&mut self, now: Time, reason: bool) -> bool {
+        let since = (now - std::mem::replace(&mut self.asked, now)).as_secs_f64();
+        self.spent = (self.spent + if self.listens { since } else { -REGAINED * since }).max(0.0);
+        self.listens = reason && self.spent < LISTENS_MAX.as_secs_f64();
+        self.listens
+    }
 }
 
 impl Peer {
@@ -40,16 +53,8 @@ impl Peer {
         if self.in_rounds() || self.in_pairs() || !self.config.trust.enabled {
             return false;
         }
-        let now = self.now;
-        if self.restraint.since.is_some_and(|since| now - since >= LISTENS_AGAIN) {
-            self.restraint.since = None;
-        }
-        let spent = self.restraint.since.is_some_and(|since| now - since >= LISTENS_MAX);
-        if spent || !(self.is_new_here() || self.is_far_behind()) {
-            return false;
-        }
-        self.restraint.since.get_or_insert(now);
-        true
+        let reason = self.is_new_here() || self.is_far_behind();
+        self.restraint.listens(self.now, reason)
     }
 
     /// Whether a neighbour has not said yet what it has: behind it may be the whole swarm, which may hear us already.
@@ -57,13 +62,13 @@ impl Peer {
         self.members.neighbours().any(|(_, neighbour)| neighbour.confirmed.is_none())
     }
 
-    /// Whether a neighbour has, by its own words, more than twice of what we have.
+    /// Whether we lack more than half of what a neighbour has, by its own words. Those that were far ahead when they said so are
+    /// looked at again: there are none but for a while.
     fn is_far_behind(&self) -> bool {
-        let ours = self.log.heard();
-        self.members.neighbours().filter_map(|(_, neighbour)| neighbour.confirmed.as_ref()).any(|theirs| {
-            let lacking = theirs.ahead_of(ours).map(|(_, first, last)| last - first + 1).fold(0, u64::saturating_add);
-            lacking >= BEHIND_MIN && lacking > total(theirs) / 2
-        })
+        let ahead = self.members.neighbours().filter(|(_, neighbour)| neighbour.far_ahead);
+        ahead
+            .filter_map(|(_, neighbour)| neighbour.confirmed.as_ref())
+            .any(|theirs| far_ahead(theirs, self.log.heard()))
     }
 
     /// The greatest length ||v|| of a delta of that weight and so many steps that nobody suspects; infinite when nobody could.
@@ -77,8 +82,11 @@ impl Peer {
     }
 }
 
-fn total(set: &VersionVector) -> u64 {
-    set.iter().map(|(_, seq)| seq).fold(0, u64::saturating_add)
+/// Whether of what `theirs` holds more than half is missing in `ours`, and not only what may be on its way.
+pub(super) fn far_ahead(theirs: &VersionVector, ours: &VersionVector) -> bool {
+    let sum = |sum: u64, deltas: u64| sum.saturating_add(deltas);
+    let lacking = theirs.ahead_of(ours).map(|(_, first, last)| last - first + 1).fold(0, sum);
+    lacking >= BEHIND_MIN && lacking > theirs.iter().map(|(_, seq)| seq).fold(0, sum) / 2
 }
 
 #[cfg(test)]
@@ -116,7 +124,30 @@ mod tests {
             assert_eq!(silent >= LISTENS_MAX, listens, "{deltas}: {silent:?}");
             assert!(silent < Span(LISTENS_MAX.0 + Span::from_secs(1).0), "by big words nobody is silenced for longer");
             assert!(silence(&mut alone) < Span::from_secs(1), "nor again at once");
+            // In the long run it listens for an eleventh of the time: H = 4 of 100 steps a second are 25 deltas a second.
+            let begin = alone.now;
+            let deltas =
+                std::iter::from_fn(|| (alone.now - begin < Span::from_secs(60)).then(|| silence(&mut alone))).count();
+            assert!(deltas > 25 * 60 * 8 / 10, "{deltas}");
         }
+    }
+
+    #[test]
+    fn a_short_wait_leaves_the_rest_of_the_time_for_later() {
+        let mut restraint = Restraint::default();
+        let at = |seconds| Time(0) + Span::from_secs(seconds);
+        assert!(
+            restraint.listens(at(0), true) && !restraint.listens(at(1), false),
+            "for the first word of a neighbour"
+        );
+        // A heal a minute later.
+        let silent = (60..100).take_while(|&second| restraint.listens(at(second), true)).count();
+        assert_eq!(silent, 20);
+        assert_eq!(
+            (81..91).filter(|&second| restraint.listens(at(second), true)).count(),
+            1,
+            "a tenth of the time after that"
+        );
     }
 
     #[test]

@@ -211,8 +211,9 @@ impl Schedule {
         open && !self.stopping
     }
 
+    /// Whether a delta of ours is in the making: the learner has it, or will, and the log has it not.
     pub(crate) fn delta_pending(&self) -> bool {
-        self.pending.iter().any(|pending| matches!(pending, Pending::TakeDelta { .. }))
+        self.pending.iter().any(|pending| matches!(pending, Pending::TakeDelta { .. } | Pending::Move { .. }))
     }
 
     pub(super) fn final_pending(&self) -> bool {
@@ -349,7 +350,7 @@ impl Peer {
     }
 
     /// No further steps: what is queued runs out, and what was not said yet is said (by the pump, once no snapshot is
-    /// about to replace the base).
+    /// about to replace the base), as far as one delta may say it: what is beyond its bound (`restraint.rs`) stays unsaid.
     pub(super) fn stop_training(&mut self) {
         self.schedule.stopping = true;
     }

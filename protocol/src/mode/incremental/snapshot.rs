@@ -295,6 +295,10 @@ impl Peer {
             self.snapshot_failed("its size is not that of the model");
             return;
         }
+        if self.in_pairs() && !(head.heads.is_empty() && head.exclusions.is_empty()) {
+            self.snapshot_failed("it names deltas or exclusions, and in this mode there are none");
+            return;
+        }
         let own = self.log.heard().get(&self.origin);
         if head.heads.iter().any(|tip| tip.origin == self.origin && tip.seq > own) {
             self.snapshot_failed("it holds deltas in our name that we never said");

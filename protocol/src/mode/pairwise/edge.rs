@@ -37,8 +37,6 @@ pub(super) struct Edge {
     pub(super) used: Time,
     /// Of a leader: when the open exchange was last said.
     pub(super) said_at: Time,
-    /// In which round of ours the other side last began something, and how often in it.
-    spent: (u64, u32),
 }
 
 #[derive(Debug, PartialEq)]
@@ -87,16 +85,7 @@ pub(super) enum Answered {
 
 impl Edge {
     pub(super) fn new(name: Name, now: Time) -> Self {
-        Self {
-            name,
-            done: 0,
-            stage: Stage::Idle,
-            answer: None,
-            confirmed: true,
-            used: now,
-            said_at: now,
-            spent: (0, 0),
-        }
+        Self { name, done: 0, stage: Stage::Idle, answer: None, confirmed: true, used: now, said_at: now }
     }
 
     pub(super) fn exchange(&self, seq: u64) -> Exchange {
@@ -116,15 +105,6 @@ impl Edge {
     /// Whether both ends have done their halves of everything, as far as we know.
     pub(super) fn is_settled(&self) -> bool {
         self.stage == Stage::Idle && self.confirmed
-    }
-
-    /// Takes one of the `most` beginnings that the other side has in a round of ours.
-    pub(super) fn spend(&mut self, round: u64, most: u32) -> bool {
-        if self.spent.0 != round {
-            self.spent = (round, 0);
-        }
-        self.spent.1 += 1;
-        self.spent.1 <= most
     }
 
     /// Leader: begins the next exchange; its number, or `None` while one is on its way.
@@ -289,12 +269,5 @@ mod tests {
         assert!(!leader.is_settled() && leader.unanswered().is_none());
         leader.said(NAME, 2, &bytes(7), NOW);
         assert_eq!(leader.unanswered(), Some((leader.exchange(2), part(7))));
-    }
-
-    #[test]
-    fn the_other_side_begins_so_often_in_a_round_of_ours() {
-        let mut edge = Edge::new(NAME, NOW);
-        assert_eq!((0..4).filter(|_| edge.spend(1, 2)).count(), 2);
-        assert!(edge.spend(2, 2), "the next round");
     }
 }

@@ -56,11 +56,20 @@ pub(crate) struct Pairs {
     /// Who was asked for a model before we began.
     asked: BTreeSet<PeerId>,
     has_model: bool,
+    /// How often each neighbour has begun something in this round of ours.
+    begun: BTreeMap<PeerId, u32>,
 }
 
 impl Pairs {
     pub(crate) fn exchanges(&self) -> u64 {
         self.exchanges
+    }
+
+    /// Takes one of the beginnings that a neighbour has in a round of ours, in whatever edge or epoch.
+    fn lets_begin(&mut self, peer: PeerId) -> bool {
+        let begun = self.begun.entry(peer).or_default();
+        *begun = begun.saturating_add(1);
+        *begun <= BEGUN_BY_OTHERS_MAX
     }
 
     /// We have a model of our own: nobody else's is taken.
@@ -78,6 +87,7 @@ impl Peer {
     /// One round: an exchange with whom the partner rule chooses, if that edge is free.
     pub(crate) fn exchange(&mut self) {
         self.pairs.rounds += 1;
+        self.pairs.begun.clear();
         self.repeat_exchanges(false);
         let Some(partner) = self.choose_partner() else { return };
         if self.origin.peer < partner {
@@ -128,7 +138,7 @@ impl Peer {
 
     /// Makes room where there is none; whether the edge is there.
     fn open_edge(&mut self, peer: PeerId, name: Name) -> bool {
-        if self.pairs.edges.len() >= EDGES_MAX {
+        if self.pairs.edges.len() >= EDGES_MAX && !self.pairs.edges.contains_key(&peer) {
             // Settled ones first: dropping half an exchange loses the other half.
             let free = |(&other, edge): (&PeerId, &Edge)| {
                 let linked = self.members.neighbour(other).is_some();
@@ -210,9 +220,7 @@ impl Peer {
     }
 
     pub(crate) fn hear_exchange_ask(&mut self, from: PeerId) {
-        let (takes_part, round) = (self.takes_part(), self.pairs.rounds);
-        let spent = |edge: &mut Edge| edge.spend(round, BEGUN_BY_OTHERS_MAX);
-        if self.origin.peer < from && takes_part && self.pairs.edges.get_mut(&from).is_none_or(spent) {
+        if self.origin.peer < from && self.takes_part() && self.pairs.lets_begin(from) {
             self.begin_exchange(from);
         }
     }
@@ -226,23 +234,23 @@ impl Peer {
             return;
         }
         let known = self.pairs.edges.get(&from).map(|edge| edge.name);
-        if known.is_none_or(|known| known < name) {
-            if !self.takes_part() {
-                return;
-            }
-            if seq > 1 {
+        let fresh = known.is_none_or(|known| known < name);
+        if fresh && seq > 1 {
+            if self.takes_part() {
                 self.send(from, Message::ExchangeLost { exchange });
-                return;
             }
-            if !self.open_edge(from, name) {
-                return;
-            }
+            return;
         }
-        let (takes_part, round, load) = (self.takes_part(), self.pairs.rounds, self.load());
-        let Some(edge) = self.pairs.edges.get_mut(&from).filter(|edge| edge.name == name) else { return };
-        if edge.current().seq < seq && !(takes_part && edge.spend(round, BEGUN_BY_OTHERS_MAX)) {
+        let next = |edge: &Edge| edge.name == name && edge.current().seq < seq;
+        let begins = fresh || self.pairs.edges.get(&from).is_some_and(next);
+        if begins && !(self.takes_part() && self.pairs.lets_begin(from)) {
             return; // It comes again.
         }
+        if fresh && !self.open_edge(from, name) {
+            return;
+        }
+        let load = self.load();
+        let Some(edge) = self.pairs.edges.get_mut(&from).filter(|edge| edge.name == name) else { return };
         match edge.hear_say(seq, part, load, now) {
             Heard::Next => self.ask_learner(from, name, seq),
             Heard::Again(part) => self.send(from, Message::ExchangeAnswer { exchange, part }),
@@ -352,5 +360,40 @@ impl Peer {
             self.pairs.asked.insert(peer);
             self.ask_snapshot(peer);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::Input;
+    use crate::mode::incremental::alone::Alone;
+
+    #[test]
+    fn the_other_side_begins_so_often_in_a_round_of_ours_and_nobody_else_pays_for_it() {
+        let mut pairs = Pairs::default();
+        let [one, other] = [1, 2].map(|byte| PeerId([byte; 32]));
+        let lets = |pairs: &mut Pairs, peer| (0..10).filter(|_| pairs.lets_begin(peer)).count();
+        assert_eq!(lets(&mut pairs, one), BEGUN_BY_OTHERS_MAX as usize);
+        assert_eq!(lets(&mut pairs, other), BEGUN_BY_OTHERS_MAX as usize);
+        pairs.begun.clear();
+        assert!(pairs.lets_begin(one), "the next round");
+    }
+
+    #[test]
+    fn ever_new_epochs_draw_no_more_than_their_share() {
+        let mut alone = Alone::with(|config| config.gossip.mode = Mode::Pairwise);
+        let leader = PeerId([0; 32]); // Less than any key: it may lead.
+        alone.input(Input::Connected { peer: leader });
+        let mut payload = Vec::new();
+        codec_of(1, alone.peer.context.codec).encode(&[0.5], &mut payload);
+        let part = Part { load: 1, learnt: 1, payload: payload.into() };
+        for epoch in 1..=50 {
+            let exchange = Exchange { leader: 1, follower: 1, epoch, seq: 1 };
+            let message = Message::ExchangeSay { exchange, part: part.clone() };
+            alone.input(Input::Message { from: leader, message });
+        }
+        let drawn = alone.queue.iter().filter(|command| matches!(command, Command::EdgeSay { .. })).count();
+        assert_eq!(drawn, BEGUN_BY_OTHERS_MAX as usize);
     }
 }

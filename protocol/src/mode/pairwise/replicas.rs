@@ -7,7 +7,7 @@ use crate::codec::{Codec, CodecError, Decoded};
 use crate::config::MergeRule;
 use crate::fixed::{CONTRIBUTION_MAX, UNIT, WEIGHT_BITS, Weight, from_f32, to_f32};
 use crate::id::PeerId;
-use crate::learner::{Folded, Learner, LearnerError};
+use crate::learner::{Folded, Learner, LearnerError, within_payload};
 use crate::merge;
 use crate::wire::Part;
 
@@ -111,9 +111,7 @@ pub(crate) fn say(
     let learnt = total - std::mem::replace(&mut pair.learnt, total).min(total);
     let own = &pair.own;
     // What is beyond the range of a payload is said at the next exchange.
-    let most = CONTRIBUTION_MAX as f32 * UNIT / 2.0;
-    let unsaid: Vec<f32> =
-        base.iter().zip(own).map(|(&base, &own)| to_f32(base.wrapping_sub(own)).clamp(-most, most)).collect();
+    let unsaid: Vec<f32> = base.iter().zip(own).map(|(&base, &own)| within_payload(base.wrapping_sub(own))).collect();
     let mut payload = Vec::new();
     codec.encode(&unsaid, &mut payload);
     let square: f64 = base.iter().map(|&value| f64::from(value) * f64::from(value)).sum();

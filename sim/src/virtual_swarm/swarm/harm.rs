@@ -95,7 +95,7 @@ impl Swarm<'_> {
             Harm::Rediscover => {
                 for number in self.living().collect::<Vec<_>>() {
                     for level in Level::ALL {
-                        if self.network.links_of(level, number).is_empty() {
+                        if self.stands_in(level, number) && self.network.links_of(level, number).is_empty() {
                             self.introduce(level, number);
                         }
                     }

@@ -51,7 +51,7 @@ impl Swarm<'_> {
         self.spread_before = self.spread().map(|spread| spread.worst);
     }
 
-    /// Whether all rest, and the worst has come close.
+    /// Whether the worst has come close.
     pub(super) fn close(&mut self) -> bool {
         let bound = AGREED_MIN.max(AGREED_SHARE * self.spread_before.unwrap_or(0.0));
         self.spread().is_none_or(|spread| spread.worst <= bound)

@@ -1,0 +1,205 @@
+//! What a learner is asked to do, what became of it, and [`run`], which does it.
+
+use std::sync::Arc;
+
+use super::{
+    Evaluation, Learner, LearnerError, Measured, Meeting, Met, Moved, Said, TakenDelta, Trained, Weights, base_hash,
+    norm, within_payload,
+};
+use crate::codec::{Codec, Decoded};
+use crate::fixed::{Weight, to_f32};
+use crate::id::PeerId;
+use crate::log::Delta;
+use crate::mode::pairwise;
+
+/// Work for a learner.
+#[derive(Clone, Debug)]
+pub enum Command {
+    /// [`Learner::train`].
+    Train {
+        /// Optimizer steps.
+        steps: u32,
+        /// Samples of the whole swarm before them.
+        progress: u64,
+    },
+    /// [`Learner::take_delta`].
+    TakeDelta {
+        /// How to encode.
+        codec: &'static dyn Codec,
+        /// Share that goes into the base.
+        weight: Weight,
+        /// ||v|| at most; what is longer is said in parts.
+        norm_max: f32,
+    },
+    /// With groups: moves the base, and `theta` with it, by what the codec keeps of `by`, as a delta of that weight.
+    Move {
+        /// How to encode.
+        codec: &'static dyn Codec,
+        /// Weight of the delta; what is encoded is `by` over it.
+        weight: Weight,
+        /// How far, length d.
+        by: Vec<i32>,
+    },
+    /// [`Learner::measure`].
+    Measure,
+    /// [`Learner::apply`] for each, in order.
+    Apply {
+        /// Deltas of other peers, validated.
+        deltas: Vec<Arc<Delta>>,
+    },
+    /// [`Learner::retract`] for each: the swarm has excluded them.
+    Retract {
+        /// Deltas that were applied.
+        deltas: Vec<Arc<Delta>>,
+    },
+    /// [`Learner::base`].
+    Base,
+    /// [`Learner::restore`], then [`Learner::apply`] for each of `replay`.
+    Restore {
+        /// The new base, length d.
+        base: Vec<i32>,
+        /// Deltas that this peer had and the base lacks, the peer's own among them.
+        replay: Vec<Arc<Delta>>,
+        /// Share of the difference of the bases that goes into the residual.
+        carry: f32,
+    },
+    /// [`Learner::fold`].
+    Fold,
+    /// Mode `pairwise`: fold, and encode what the other end of an edge does not know yet.
+    EdgeSay {
+        /// Who is at the other end.
+        edge: PeerId,
+        /// Whether its replicas begin anew, from b0.
+        fresh: bool,
+        /// How to encode.
+        codec: &'static dyn Codec,
+    },
+    /// Mode `pairwise`: both payloads of an exchange are known.
+    EdgeMeet(Box<Meeting>),
+    /// Mode `pairwise`: lets go of the replicas of an edge.
+    EdgeForget {
+        /// Who is at the other end.
+        edge: PeerId,
+    },
+    /// [`Learner::evaluate`] and the hash of the base.
+    Evaluate {
+        /// What to look at.
+        weights: Weights,
+    },
+}
+
+/// What became of a [`Command`]; one for each, in order.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Computed {
+    /// Of [`Command::Train`].
+    Trained(Trained),
+    /// Of [`Command::TakeDelta`].
+    DeltaTaken(TakenDelta),
+    /// Of [`Command::Move`].
+    Moved(Moved),
+    /// Of [`Command::Measure`].
+    Measured(Measured),
+    /// Of [`Command::Apply`].
+    Applied,
+    /// Of [`Command::Retract`].
+    Retracted,
+    /// Of [`Command::Base`].
+    Base(Vec<i32>),
+    /// Of [`Command::Restore`].
+    Restored,
+    /// Of [`Command::Fold`].
+    Folded,
+    /// Of [`Command::EdgeSay`].
+    EdgeSaid(Said),
+    /// Of [`Command::EdgeMeet`].
+    EdgeMet(Met),
+    /// Of [`Command::EdgeForget`].
+    EdgeForgotten,
+    /// Of [`Command::Evaluate`].
+    Evaluated {
+        /// Loss and accuracy.
+        evaluation: Evaluation,
+        /// [`base_hash`] of `b`.
+        base_hash: crate::id::Hash,
+    },
+    /// The command failed; the learner may not be used for training any more.
+    Failed(LearnerError),
+}
+
+/// Runs one command. The caller measures how long it takes.
+pub fn run(command: Command, learner: &mut dyn Learner) -> Computed {
+    try_run(command, learner).unwrap_or_else(Computed::Failed)
+}
+
+fn try_run(command: Command, learner: &mut dyn Learner) -> Result<Computed, LearnerError> {
+    Ok(match command {
+        Command::Train { steps, progress } => Computed::Trained(learner.train(steps, progress)?),
+        Command::TakeDelta { codec, weight, norm_max } => {
+            Computed::DeltaTaken(learner.take_delta(codec, weight, norm_max)?)
+        }
+        Command::Move { codec, weight, by } => Computed::Moved(move_by(learner, codec, weight, &by)?),
+        Command::Measure => Computed::Measured(learner.measure()?),
+        Command::Apply { deltas } => {
+            apply_all(&deltas, learner)?;
+            Computed::Applied
+        }
+        Command::Retract { deltas } => {
+            for delta in &deltas {
+                learner.retract(delta.codec(), delta.weight(), delta.payload())?;
+            }
+            Computed::Retracted
+        }
+        Command::Base => Computed::Base(learner.base()?),
+        Command::Restore { base, replay, carry } => {
+            learner.restore(&base, carry)?;
+            apply_all(&replay, learner)?;
+            Computed::Restored
+        }
+        Command::Fold => {
+            learner.fold()?;
+            Computed::Folded
+        }
+        Command::EdgeSay { edge, fresh, codec } => Computed::EdgeSaid(pairwise::say(learner, edge, fresh, codec)?),
+        Command::EdgeMeet(meeting) => Computed::EdgeMet(pairwise::meet(learner, &meeting)?),
+        Command::EdgeForget { edge } => {
+            learner.replicas().forget(edge);
+            Computed::EdgeForgotten
+        }
+        Command::Evaluate { weights } => {
+            let evaluation = learner.evaluate(weights)?;
+            let base_hash = base_hash(&learner.base()?);
+            Computed::Evaluated { evaluation, base_hash }
+        }
+    })
+}
+
+fn move_by(
+    learner: &mut dyn Learner,
+    codec: &'static dyn Codec,
+    weight: Weight,
+    by: &[i32],
+) -> Result<Moved, LearnerError> {
+    let before = learner.base()?;
+    if by.len() != before.len() {
+        return Err(LearnerError::Shape { found: by.len(), expected: before.len() });
+    }
+    let over = 1.0 / weight.as_f32();
+    // What is beyond the range of a payload is said next time.
+    let way: Vec<f32> = by.iter().map(|&by| within_payload(by)).collect();
+    let scaled: Vec<f32> = way.iter().map(|value| value * over).collect();
+    let mut payload = Vec::new();
+    codec.encode(&scaled, &mut payload);
+    let mut decoded = Decoded::default();
+    codec.decode(&payload, before.len(), weight, &mut decoded)?;
+    learner.apply(codec, weight, &payload)?;
+    let base_norm = norm(before.iter().map(|&value| to_f32(value)));
+    let taken = TakenDelta { payload, l2_norm: decoded.l2_norm(), residual_norm: norm(&way), base_norm };
+    Ok(Moved { taken, by: decoded.iter().map(|(i, _, add)| (i, add)).collect(), base: learner.base()? })
+}
+
+fn apply_all(deltas: &[Arc<Delta>], learner: &mut dyn Learner) -> Result<(), LearnerError> {
+    for delta in deltas {
+        learner.apply(delta.codec(), delta.weight(), delta.payload())?;
+    }
+    Ok(())
+}

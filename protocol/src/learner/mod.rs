@@ -1,0 +1,222 @@
+//! The port between decisions and arithmetic: [`Peer`](crate::Peer) emits a [`Command`], whoever owns a [`Learner`] calls
+//! [`run`], and the result goes back in as an [`Input`](crate::Input). The node does so on a thread of its own, the
+//! simulator at once with a modelled cost. Commands run in the order they were given: the version vector at the moment
+//! a command was issued is the version vector of the base that it sees.
+//!
+//! Here is the port; `command.rs` is what goes through it, `arithmetic.rs` what every learner computes alike, and `state.rs` a
+//! learner's vectors in memory, for those that compute nothing else.
+
+mod arithmetic;
+mod command;
+mod state;
+
+pub(crate) use arithmetic::within_payload;
+pub use arithmetic::{base_hash, encode_within, fold, norm};
+pub use command::{Command, Computed, run};
+pub use state::State;
+
+use std::fmt::Debug;
+
+use crate::codec::{Codec, CodecError};
+use crate::fixed::Weight;
+pub use crate::mode::pairwise::{Meeting, Met, Replicas, Said};
+
+/// Which weights to look at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Weights {
+    /// The shared base `b`: the same on every peer that has heard the same deltas.
+    Base,
+    /// The peer's own training weights `theta`.
+    Local,
+}
+
+/// Training weights `theta` (f32), base `b` (i32, units of 2^-24), optimizer state and data of one peer.
+///
+/// d is the number of parameters; `theta` starts equal to `b`.
+pub trait Learner: Send {
+    /// d.
+    fn parameters(&self) -> usize;
+
+    /// Takes `steps` optimizer steps on `theta`. `progress` is the number of samples that the whole swarm has trained on
+    /// before them, as far as this peer has heard: what a learning-rate schedule goes by, so that who joined late is on
+    /// the page of the others. It may fall, when the swarm takes out what somebody said.
+    ///
+    /// # Errors
+    /// [`LearnerError::Device`] when the device fails.
+    fn train(&mut self, steps: u32, progress: u64) -> Result<Trained, LearnerError>;
+
+    /// Encodes `e = theta - b` with `codec`, decodes the payload to `v`, and does `b += round(w * v)`,
+    /// `theta -= v - round(w * v)`: the residual shrinks by exactly `v`, which is no longer than `norm_max`
+    /// ([`encode_within`] is its arithmetic).
+    ///
+    /// # Errors
+    /// [`LearnerError::NonFinite`] when `theta` holds a NaN or an infinity (nothing changes then), or a device failure.
+    fn take_delta(
+        &mut self,
+        codec: &'static dyn Codec,
+        weight: Weight,
+        norm_max: f32,
+    ) -> Result<TakenDelta, LearnerError>;
+
+    /// ||theta - b|| and ||b||; nothing changes. Not finite when a weight is not.
+    ///
+    /// # Errors
+    /// [`LearnerError::Device`] when the device fails.
+    fn measure(&mut self) -> Result<Measured, LearnerError>;
+
+    /// Adds another peer's delta: `b += round(w * v)`, `theta += round(w * v)`.
+    ///
+    /// # Errors
+    /// [`LearnerError::Codec`] for a payload that does not decode (nothing changes then), or a device failure.
+    fn apply(&mut self, codec: &'static dyn Codec, weight: Weight, payload: &[u8]) -> Result<(), LearnerError>;
+
+    /// Takes a delta back out, to the bit: `b -= round(w * v)`, `theta -= round(w * v)`. What the peer has not said stays.
+    ///
+    /// # Errors
+    /// As [`Learner::apply`].
+    fn retract(&mut self, codec: &'static dyn Codec, weight: Weight, payload: &[u8]) -> Result<(), LearnerError>;
+
+    /// Copy of `b`, length d.
+    ///
+    /// # Errors
+    /// [`LearnerError::Device`] when the device fails.
+    fn base(&mut self) -> Result<Vec<i32>, LearnerError>;
+
+    /// Replaces `b` and keeps the residual: `theta += (1 - carry) (base - b)`, `b = base`. Optimizer moments are zeroed.
+    /// With `carry` 0 the residual stays what it was; a share `carry` of what the old base had and the new one lacks is
+    /// added to it, to be said again.
+    ///
+    /// # Errors
+    /// [`LearnerError::Shape`] when `base` has another length than d.
+    fn restore(&mut self, base: &[i32], carry: f32) -> Result<(), LearnerError>;
+
+    /// Loss and accuracy on the test split.
+    ///
+    /// # Errors
+    /// [`LearnerError::Device`] when the device fails.
+    fn evaluate(&mut self, weights: Weights) -> Result<Evaluation, LearnerError>;
+
+    /// b0, the base that every learner of the run begins with.
+    fn initial_base(&self) -> Vec<i32>;
+
+    /// Takes all progress into the base: `b += round(theta - b)`, `theta` stays. [`fold`] is its arithmetic.
+    ///
+    /// # Errors
+    /// [`LearnerError::NonFinite`] and [`LearnerError::Diverged`] as [`Learner::take_delta`], or a device failure.
+    fn fold(&mut self) -> Result<Folded, LearnerError>;
+
+    /// Moves the learner: `b += by`, and `theta` so that `theta - b` stays. `by` has length d.
+    ///
+    /// # Errors
+    /// [`LearnerError::Device`] when the device fails.
+    fn shift(&mut self, by: &[i32]) -> Result<(), LearnerError>;
+
+    /// What it knows of the edges to its neighbours, in the mode `pairwise`.
+    fn replicas(&mut self) -> &mut Replicas;
+}
+
+/// Result of [`Learner::fold`].
+#[derive(Clone, Debug, PartialEq)]
+pub struct Folded {
+    /// The base after it.
+    pub base: Vec<i32>,
+    /// ||theta - b||_2 before it.
+    pub norm: f32,
+}
+
+/// Result of [`Learner::train`].
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Trained {
+    /// Steps taken.
+    pub steps: u32,
+    /// Samples seen in them.
+    pub samples: u64,
+    /// Mean training loss over them, nats a sample.
+    pub mean_loss: f32,
+}
+
+/// Result of [`Learner::take_delta`].
+#[derive(Clone, Debug, PartialEq)]
+pub struct TakenDelta {
+    /// Bytes of the codec.
+    pub payload: Vec<u8>,
+    /// ||v||_2.
+    pub l2_norm: f32,
+    /// ||theta - b||_2 before anything was taken.
+    pub residual_norm: f32,
+    /// ||b||_2 before anything was added.
+    pub base_norm: f32,
+}
+
+/// Result of [`Command::Move`].
+#[derive(Clone, Debug, PartialEq)]
+pub struct Moved {
+    /// What was said; its norms are those of the difference and of the base before.
+    pub taken: TakenDelta,
+    /// What the base has moved by.
+    pub by: Vec<(usize, i32)>,
+    /// The base after it.
+    pub base: Vec<i32>,
+}
+
+/// Result of [`Learner::measure`].
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Measured {
+    /// ||theta - b||_2.
+    pub residual_norm: f32,
+    /// ||b||_2.
+    pub base_norm: f32,
+}
+
+impl Measured {
+    /// ||theta - b|| / ||b||: how far the peer is from what it has said and heard.
+    #[must_use]
+    pub fn drift(&self) -> f32 {
+        self.residual_norm / self.base_norm.max(f32::MIN_POSITIVE)
+    }
+}
+
+/// Result of [`Learner::evaluate`].
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Evaluation {
+    /// Mean cross-entropy, nats a sample.
+    pub loss: f32,
+    /// Share of samples whose most likely class is the right one, 0 to 1.
+    pub accuracy: f32,
+    /// Samples looked at.
+    pub samples: u64,
+}
+
+/// Why a command failed.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum LearnerError {
+    /// The device was lost, ran out of memory, or refused the work.
+    #[error("device: {0}")]
+    Device(String),
+    /// A payload did not decode.
+    #[error(transparent)]
+    Codec(#[from] CodecError),
+    /// A vector has another length than the model.
+    #[error("{found} parameters, the model has {expected}")]
+    Shape {
+        /// Elements given.
+        found: usize,
+        /// Elements of the model.
+        expected: usize,
+    },
+    /// A weight moved further than one delta may say.
+    #[error(
+        "a weight moved by more than 32.0 between two deltas: training has diverged (try a lower learning rate or gain)"
+    )]
+    Diverged,
+    /// Weights are NaN or infinite: training has diverged.
+    #[error(
+        "{count} of {parameters} weights are not finite: training has diverged (try a lower learning rate or gain)"
+    )]
+    NonFinite {
+        /// Weights that are NaN or infinite.
+        count: usize,
+        /// Weights in all.
+        parameters: usize,
+    },
+}
