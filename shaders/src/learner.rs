@@ -36,6 +36,8 @@ const ORDER_STEPS_MAX: usize = 256;
 const EVALUATION_SAMPLES_MAX: usize = 1024;
 /// Words of the widest value of such a batch: 16 MiB.
 const EVALUATION_WORDS_MAX: usize = 4 << 20;
+/// Multiply-adds of such a batch, where every row meets every parameter: about a second of software Vulkan.
+const EVALUATION_WORK_MAX: usize = 4 << 30;
 
 /// What to train, and on what.
 #[derive(Clone, Debug)]
@@ -176,7 +178,7 @@ impl TrainingLearner {
         let optimizer = optimizer.build(on, d)?;
         let inputs = model.inputs(on, batch)?;
         let step = record_step(on, &model, (&optimizer, clip), &dataset, &buffers, &inputs)?;
-        let evaluation = EvaluationPass::new(on, &model, &dataset)?;
+        let evaluation = EvaluationPass::new(on, &model, evaluation_samples(&model, &dataset))?;
         let mut residual = Recording::default();
         residual.push(&Residual, &[buffers.theta, buffers.base, buffers.unsaid], &[d as u32]);
         let residual = on.prepare(residual)?;
@@ -288,11 +290,17 @@ impl TrainingLearner {
     }
 }
 
+/// Samples of the test split that a device is given at once: few enough that it is heard of in time, however large the model.
+fn evaluation_samples(model: &Network, dataset: &Dataset) -> usize {
+    let work = model.rows().saturating_mul(model.parameters()).max(1);
+    let most = (EVALUATION_WORDS_MAX / model.widest().max(1)).min(EVALUATION_WORK_MAX / work);
+    dataset.test.len().min(most.clamp(1, EVALUATION_SAMPLES_MAX))
+}
+
 impl EvaluationPass {
-    fn new(on: &mut dyn Executor, model: &Network, dataset: &Dataset) -> Result<Self, LearnerError> {
+    fn new(on: &mut dyn Executor, model: &Network, samples: usize) -> Result<Self, LearnerError> {
         let weights = on.allocate(model.parameters())?;
-        let most = (EVALUATION_WORDS_MAX / model.widest()).clamp(1, EVALUATION_SAMPLES_MAX);
-        let inputs = model.inputs(on, dataset.test.len().min(most))?;
+        let inputs = model.inputs(on, samples)?;
         let mut draft = Draft::default();
         model.forward(&mut draft, weights, &inputs, None);
         let recording = draft.place(on)?;
