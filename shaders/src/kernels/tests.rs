@@ -225,6 +225,32 @@ fn the_gpu_computes_them_too() {
     }
 }
 
+/// WebGPU grants 65,535 workgroups along an axis: what needs more is folded, and must still come by every number once.
+#[cfg(feature = "gpu")]
+#[test]
+fn a_folded_grid_comes_by_every_number_once() {
+    let Some(mut gpu) = gpu() else { return };
+    let n = 65_536 * 64 + 3;
+    let numbers = |seed| {
+        let random = &mut Random(ChaCha8Rng::seed_from_u64(seed));
+        random.floats(n)
+    };
+    let case = Case {
+        kernel: &accumulate::Accumulate,
+        arguments: vec![numbers(1), numbers(2)],
+        words: vec![n as u32, 1],
+        expected: Vec::new(),
+        tolerance: 0.0,
+    };
+    let [x, y, _] = case.kernel.grid(&Dispatch::new(case.kernel, &[Buffer(0), Buffer(1)], &case.words).words).groups();
+    assert!(x < 65_536 && y > 1 && x as usize * y as usize * 64 > n, "{x} x {y}");
+    let by_gpu = run(&case, &mut gpu, BEHIND);
+    let by_twin = run(&case, &mut CpuExecutor::new(None), BEHIND);
+    // One sum of two numbers: the same bits, wherever.
+    let wrong = by_gpu[1].iter().zip(&by_twin[1]).position(|(gpu, twin)| gpu != twin);
+    assert_eq!(wrong, None, "the first number that differs");
+}
+
 #[test]
 fn every_kernel_has_cases() {
     let random = &mut Random(ChaCha8Rng::seed_from_u64(3));
