@@ -287,7 +287,15 @@ impl GpuExecutor {
         self.device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor { label: None, entries: &entries })
     }
 
-    fn bind(&mut self, dispatch: &super::Dispatch) -> Bound {
+    fn bind(&mut self, dispatch: &super::Dispatch) -> Result<Bound, ExecutorError> {
+        let groups = dispatch.kernel.grid(&dispatch.words).groups();
+        let (most, asked) = (self.limits.max_compute_workgroups_per_dimension, groups[0].max(groups[1]));
+        if asked > most {
+            let kernel = dispatch.kernel.name();
+            return Err(ExecutorError(format!(
+                "{kernel} of {asked} workgroups along an axis, this device dispatches at most {most}: a smaller layer or batch"
+            )));
+        }
         let pipeline = self.pipeline(dispatch.kernel);
         let words = self.buffer(4 * WORDS as u64, wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST);
         self.queue.write_buffer(&words, 0, bytemuck::cast_slice(&dispatch.words));
@@ -302,8 +310,7 @@ impl GpuExecutor {
             layout: &layout,
             entries: &entries,
         });
-        let groups = dispatch.kernel.grid(&dispatch.words).groups();
-        Bound { kernel: dispatch.kernel, pipeline, group, words, groups }
+        Ok(Bound { kernel: dispatch.kernel, pipeline, group, words, groups })
     }
 }
 
@@ -365,7 +372,7 @@ impl Executor for GpuExecutor {
     }
 
     fn prepare(&mut self, recording: Recording) -> Result<Prepared, ExecutorError> {
-        let dispatches = recording.dispatches.iter().map(|dispatch| self.bind(dispatch)).collect();
+        let dispatches = recording.dispatches.iter().map(|dispatch| self.bind(dispatch)).collect::<Result<_, _>>()?;
         self.check()?;
         self.recordings.push(Replay { dispatches, at_once: 1 });
         Ok(Prepared(self.recordings.len() - 1))
@@ -410,6 +417,7 @@ mod tests {
 
     use super::*;
     use crate::kernels::accumulate::Accumulate;
+    use crate::kernels::linear_forward::LinearForward;
 
     #[test]
     fn submissions_grow_while_they_are_short_and_shrink_when_they_are_long() {
@@ -440,6 +448,17 @@ mod tests {
             assert_eq!(found, expected, "round {round}");
         }
         assert!(gpu.recordings[prepared.0].at_once > 1, "submissions stay short");
+    }
+
+    #[test]
+    fn what_no_dispatch_can_hold_is_refused_before_it_runs() {
+        let Some(mut gpu) = crate::kernels::tests::gpu() else { return };
+        let buffers = [(); 3].map(|()| gpu.allocate(1).unwrap());
+        let mut recording = Recording::default();
+        // 32 columns a workgroup.
+        recording.push(&LinearForward, &buffers, &[1, 32 * gpu.limits.max_compute_workgroups_per_dimension + 1, 1]);
+        let error = gpu.prepare(recording).unwrap_err().to_string();
+        assert!(error.contains("linear_forward") && error.contains("a smaller layer"), "{error}");
     }
 
     #[test]

@@ -168,12 +168,13 @@ impl Grid {
         Self { invocations: [n, 1], workgroup: [64, 1] }
     }
 
-    /// Workgroups along x, y, z. A long row folds into z-slices of `GROUPS_X_MAX` along y when y is free.
+    /// Workgroups along x, y, z. A long row of invocations folds into stretches of `GROUPS_X_MAX` along y (`flat_index` in the
+    /// WGSL); where y has a meaning nothing folds, and an executor refuses what it cannot dispatch.
     #[must_use]
     pub fn groups(&self) -> [u32; 3] {
         let x = self.invocations[0].div_ceil(self.workgroup[0]).max(1);
         let y = self.invocations[1].div_ceil(self.workgroup[1]).max(1);
-        if x > GROUPS_X_MAX && y == 1 { [GROUPS_X_MAX, x.div_ceil(GROUPS_X_MAX), 1] } else { [x, y, 1] }
+        if x > GROUPS_X_MAX && self.workgroup[1] == 1 { [GROUPS_X_MAX, x.div_ceil(GROUPS_X_MAX), 1] } else { [x, y, 1] }
     }
 }
 
