@@ -29,7 +29,6 @@ pub mod conv2d_forward_wide;
 pub mod dropout;
 pub mod embedding_backward;
 pub mod embedding_forward;
-pub mod fill;
 pub mod gather;
 mod groups;
 mod heads;
@@ -51,7 +50,6 @@ pub mod norm_backward_weight;
 pub mod norm_forward;
 pub mod norm_statistics;
 mod patches;
-pub mod relu_backward;
 pub mod residual;
 pub mod rotary;
 pub mod scale;
@@ -70,7 +68,6 @@ pub const ALL: &[&dyn Kernel] = &[
     &linear_forward::LinearForward,
     &linear_backward_input::LinearBackwardInput,
     &linear_backward_weight::LinearBackwardWeight,
-    &relu_backward::ReluBackward,
     &softmax_cross_entropy::SoftmaxCrossEntropy,
     &adam::Adam,
     &mean_square::MeanSquare,
@@ -105,7 +102,6 @@ pub const ALL: &[&dyn Kernel] = &[
     &embedding_forward::EmbeddingForward,
     &token_chain::TokenChain,
     &embedding_backward::EmbeddingBackward,
-    &fill::Fill,
     &rotary::Rotary,
     &attention_forward::AttentionForward,
     &attention_backward_query::AttentionBackwardQuery,
