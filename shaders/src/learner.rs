@@ -11,7 +11,7 @@ pub use footprint::{Footprint, Misfit};
 use protocol::codec::{Codec, Decoded};
 use protocol::fixed::{Weight, to_f32};
 use protocol::learner::{
-    self, Evaluation, Folded, Learner, LearnerError, Measured, Replicas, TakenDelta, Trained, Weights,
+    self, Evaluation, Folded, Learner, LearnerError, Measured, Replicas, TakenDelta, Trained, Weights, norm,
 };
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng as _;
@@ -337,10 +337,6 @@ fn upload(on: &mut dyn Executor, words: &[u32]) -> Result<Buffer, ExecutorError>
     Ok(buffer)
 }
 
-fn norm(values: impl Iterator<Item = f32>) -> f32 {
-    values.map(|value| f64::from(value) * f64::from(value)).sum::<f64>().sqrt() as f32
-}
-
 impl Learner for TrainingLearner {
     fn parameters(&self) -> usize {
         self.model.parameters()
@@ -380,11 +376,11 @@ impl Learner for TrainingLearner {
         let payload = learner::encode_within(codec, &residual, weight, norm_max, &mut self.decoded)?;
         let l2_norm = self.decoded.l2_norm();
         self.add_decoded(true)?;
-        Ok(TakenDelta { payload, l2_norm, residual_norm: norm(residual.into_iter()), base_norm })
+        Ok(TakenDelta { payload, l2_norm, residual_norm: norm(residual), base_norm })
     }
 
     fn measure(&mut self) -> Result<Measured, LearnerError> {
-        let residual_norm = norm(self.read_residual()?.into_iter());
+        let residual_norm = norm(self.read_residual()?);
         let base_norm = norm(self.base()?.into_iter().map(to_f32));
         Ok(Measured { residual_norm, base_norm })
     }
@@ -463,7 +459,7 @@ impl Learner for TrainingLearner {
         let mut base = self.base()?;
         base.iter_mut().zip(adds).for_each(|(base, add)| *base = base.wrapping_add(add));
         self.executor.write(self.buffers.base, 0, bytemuck::cast_slice(&base))?;
-        Ok(Folded { base, norm: learner::norm(&residual) })
+        Ok(Folded { base, norm: norm(&residual) })
     }
 
     fn shift(&mut self, by: &[i32]) -> Result<(), LearnerError> {

@@ -106,13 +106,14 @@ fn optimizers(random: &mut Random) -> Vec<Case> {
     let mut with_second = state();
     with_second[STATE_SECOND] = word(0.25);
     let mut after = values(&with_second);
-    after[STATE_SECOND] = b2 * 0.25 + (1.0 - b2) * sum(d, |i| g[i] * g[i]) / d as f64;
+    let parts: Vec<u32> = (0..random.extent(20)).map(|_| word(random.float().abs())).collect();
+    after[STATE_SECOND] = b2 * 0.25 + (1.0 - b2) * values(&parts).iter().sum::<f64>() / d as f64;
     let scale = rate / (1.0 - b1) / ((0.25 / (1.0 - b2)).sqrt() + epsilon);
     vec![
         Case {
             kernel: &mean_square::MeanSquare,
-            arguments: vec![gradient.clone(), with_second.clone()],
-            words: vec![d as u32, word(0.999)],
+            arguments: vec![parts.clone(), with_second.clone()],
+            words: vec![parts.len() as u32, d as u32, word(0.999)],
             expected: vec![(1, Floats(after))],
             tolerance: ELEMENT,
         },
