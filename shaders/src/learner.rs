@@ -11,7 +11,7 @@ pub use footprint::{Footprint, Misfit};
 use protocol::codec::{Codec, Decoded};
 use protocol::fixed::{Weight, to_f32};
 use protocol::learner::{
-    self, Evaluation, Folded, Learner, LearnerError, Measured, Progress, Replicas, TakenDelta, Trained, Weights,
+    self, Evaluation, Folded, Learner, LearnerError, Measured, Progress, Replicas, TakenDelta, Trained, Weights, norm,
 };
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng as _;
@@ -36,6 +36,8 @@ const ORDER_STEPS_MAX: usize = 256;
 const EVALUATION_SAMPLES_MAX: usize = 1024;
 /// Words of the widest value of such a batch: 16 MiB.
 const EVALUATION_WORDS_MAX: usize = 4 << 20;
+/// Multiply-adds of such a batch, where every row meets every parameter: about a second of software Vulkan.
+const EVALUATION_WORK_MAX: usize = 4 << 30;
 
 /// What to train, and on what.
 #[derive(Clone, Debug)]
@@ -176,7 +178,7 @@ impl TrainingLearner {
         let optimizer = optimizer.build(on, d)?;
         let inputs = model.inputs(on, batch)?;
         let step = record_step(on, &model, (&optimizer, clip), &dataset, &buffers, &inputs)?;
-        let evaluation = EvaluationPass::new(on, &model, &dataset)?;
+        let evaluation = EvaluationPass::new(on, &model, evaluation_samples(&model, &dataset))?;
         let mut residual = Recording::default();
         residual.push(&Residual, &[buffers.theta, buffers.base, buffers.unsaid], &[d as u32]);
         let residual = on.prepare(residual)?;
@@ -288,11 +290,17 @@ impl TrainingLearner {
     }
 }
 
+/// Samples of the test split that a device is given at once: few enough that it is heard of in time, however large the model.
+fn evaluation_samples(model: &Network, dataset: &Dataset) -> usize {
+    let work = model.rows().saturating_mul(model.parameters()).max(1);
+    let most = (EVALUATION_WORDS_MAX / model.widest().max(1)).min(EVALUATION_WORK_MAX / work);
+    dataset.test.len().min(most.clamp(1, EVALUATION_SAMPLES_MAX))
+}
+
 impl EvaluationPass {
-    fn new(on: &mut dyn Executor, model: &Network, dataset: &Dataset) -> Result<Self, LearnerError> {
+    fn new(on: &mut dyn Executor, model: &Network, samples: usize) -> Result<Self, LearnerError> {
         let weights = on.allocate(model.parameters())?;
-        let most = (EVALUATION_WORDS_MAX / model.widest()).clamp(1, EVALUATION_SAMPLES_MAX);
-        let inputs = model.inputs(on, dataset.test.len().min(most))?;
+        let inputs = model.inputs(on, samples)?;
         let mut draft = Draft::default();
         model.forward(&mut draft, weights, &inputs, None);
         let recording = draft.place(on)?;
@@ -327,10 +335,6 @@ fn upload(on: &mut dyn Executor, words: &[u32]) -> Result<Buffer, ExecutorError>
     let buffer = on.allocate(words.len())?;
     on.write(buffer, 0, words)?;
     Ok(buffer)
-}
-
-fn norm(values: impl Iterator<Item = f32>) -> f32 {
-    values.map(|value| f64::from(value) * f64::from(value)).sum::<f64>().sqrt() as f32
 }
 
 impl Learner for TrainingLearner {
@@ -372,11 +376,11 @@ impl Learner for TrainingLearner {
         let payload = learner::encode_within(codec, &residual, weight, norm_max, &mut self.decoded)?;
         let l2_norm = self.decoded.l2_norm();
         self.add_decoded(true)?;
-        Ok(TakenDelta { payload, l2_norm, residual_norm: norm(residual.into_iter()), base_norm })
+        Ok(TakenDelta { payload, l2_norm, residual_norm: norm(residual), base_norm })
     }
 
     fn measure(&mut self) -> Result<Measured, LearnerError> {
-        let residual_norm = norm(self.read_residual()?.into_iter());
+        let residual_norm = norm(self.read_residual()?);
         let base_norm = norm(self.base()?.into_iter().map(to_f32));
         Ok(Measured { residual_norm, base_norm })
     }
@@ -455,7 +459,7 @@ impl Learner for TrainingLearner {
         let mut base = self.base()?;
         base.iter_mut().zip(adds).for_each(|(base, add)| *base = base.wrapping_add(add));
         self.executor.write(self.buffers.base, 0, bytemuck::cast_slice(&base))?;
-        Ok(Folded { base, norm: learner::norm(&residual) })
+        Ok(Folded { base, norm: norm(&residual) })
     }
 
     fn shift(&mut self, by: &[i32]) -> Result<(), LearnerError> {

@@ -8,6 +8,8 @@ pub mod idx;
 pub mod split;
 pub mod text;
 
+use std::fs::File;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 /// Most bytes of a data set, unpacked: it is held in memory, once on the host and once on the device.
@@ -206,14 +208,24 @@ fn read_file(folder: &Path, name: &str) -> Result<(PathBuf, Vec<u8>), DataError>
     let Some(path) = candidates.into_iter().find(|path| path.exists()) else {
         return Err(DataError::Missing { path: folder.into(), expected: name.into() });
     };
-    let error = |source| DataError::Read { path: path.clone(), source };
-    let bytes = std::fs::metadata(&path).map_err(error)?.len();
-    if bytes > DATA_BYTES_MAX {
-        let source = idx::IdxError::TooLarge { bytes, limit: DATA_BYTES_MAX };
-        return Err(DataError::Idx { path, source });
-    }
-    let bytes = std::fs::read(&path).map_err(error)?;
+    let bytes = read_within(&path, DATA_BYTES_MAX)?;
     Ok((path, bytes))
+}
+
+/// The bytes of a file, which costs no more than the limit: neither by what it says of itself nor by what it turns out to be.
+fn read_within(path: &Path, limit: u64) -> Result<Vec<u8>, DataError> {
+    let error = |source| DataError::Read { path: path.into(), source };
+    let too_large = |bytes| DataError::Idx { path: path.into(), source: idx::IdxError::TooLarge { bytes, limit } };
+    let file = File::open(path).map_err(error)?;
+    let announced = file.metadata().map_err(error)?.len();
+    if announced > limit {
+        return Err(too_large(announced));
+    }
+    let mut bytes = Vec::new();
+    bytes.try_reserve_exact(announced as usize).map_err(|full| error(full.into()))?;
+    // A pipe or a device says that it is empty, and a file may grow: one byte past the limit shows that there is more.
+    file.take(limit + 1).read_to_end(&mut bytes).map_err(error)?;
+    if bytes.len() as u64 > limit { Err(too_large(bytes.len() as u64)) } else { Ok(bytes) }
 }
 
 fn assemble(name: String, train: RawSplit, test: RawSplit) -> Result<Dataset, DataError> {

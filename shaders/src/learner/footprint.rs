@@ -8,7 +8,7 @@ use protocol::fixed::Weight;
 
 use super::{
     DeviceInfo, DeviceState, EvaluationPass, LearnerError, LearnerSpec, ORDER_STEPS_MAX, Recording, Residual,
-    STATE_WORDS, record_step,
+    STATE_WORDS, evaluation_samples, record_step,
 };
 use crate::engine::ledger::Ledger;
 use crate::engine::{BUFFER_WORDS_MAX, Executor as _};
@@ -159,7 +159,7 @@ fn lay_out(spec: &LearnerSpec, network: &Network, ledger: &mut Ledger) -> Result
     let moments = ledger.account().words - before;
     let inputs = network.inputs(ledger, spec.batch)?;
     record_step(ledger, network, (&optimizer, spec.clip), &spec.dataset, &buffers, &inputs)?;
-    EvaluationPass::new(ledger, network, &spec.dataset)?;
+    EvaluationPass::new(ledger, network, evaluation_samples(network, &spec.dataset))?;
     let mut residual = Recording::default();
     residual.push(&Residual, &[buffers.theta, buffers.base, buffers.unsaid], &[d as u32]);
     ledger.prepare(residual)?;

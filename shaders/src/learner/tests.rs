@@ -344,6 +344,26 @@ fn the_gpu_keeps_the_schedule_too() {
 }
 
 #[test]
+fn an_evaluation_is_the_same_however_it_is_cut() {
+    let mut learner = on_cpu(ADAM);
+    learner.train(100, Progress::START).unwrap();
+    let whole = learner.evaluate(Weights::Local).unwrap();
+    assert_eq!(learner.evaluation.inputs.samples, 360);
+    // The last batch is short: what the one before left behind it is not counted.
+    for samples in [7, 359] {
+        learner.evaluation = EvaluationPass::new(learner.executor.as_mut(), &learner.model, samples).unwrap();
+        let cut = learner.evaluate(Weights::Local).unwrap();
+        assert_eq!((cut.accuracy, cut.samples), (whole.accuracy, 360));
+        assert!((cut.loss / whole.loss - 1.0).abs() < 1e-5, "{samples} at once: {} and {}", cut.loss, whole.loss);
+    }
+    let dataset = &learner.dataset;
+    let samples =
+        |hidden: &[u32]| evaluation_samples(&network(&ModelSpec::Mlp { hidden: hidden.to_vec() }, dataset), dataset);
+    // A wide value, much work for a row, and so much that one sample is all there is.
+    assert_eq!([&[64][..], &[1 << 16], &[1 << 13; 2], &[30_000; 2]].map(samples), [360, 64, 63, 4]);
+}
+
+#[test]
 fn what_diverged_is_not_said() {
     let mut learner = on_cpu(OptimizerSpec::Sgd { learning_rate: 1e20, momentum: 0.0, nesterov: false });
     learner.train(30, Progress::START).unwrap();

@@ -266,7 +266,7 @@ impl Network {
             let arguments = [logits, labels, inputs.results];
             match self.loss {
                 Loss::CrossEntropy => draft.push(&SoftmaxCrossEntropy, &arguments, &[rows, classes]),
-                Loss::MeanSquaredError => draft.push(&MeanSquaredError, &arguments, &[rows, classes, 1]),
+                Loss::MeanSquaredError => draft.push(&MeanSquaredError, &arguments, &[rows, classes]),
             }
         }
         tape
