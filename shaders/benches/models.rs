@@ -7,7 +7,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use protocol::learner::Learner as _;
+use protocol::learner::{Learner as _, Progress};
 use shaders::data::{Dataset, Split};
 use shaders::engine::{DeviceChoice, open};
 use shaders::models::{ActivationKind, CnnSpec, LmSpec, ModelSpec, NormKind};
@@ -70,7 +70,7 @@ fn main() {
             }
             let mut call = |_| {
                 let start = Instant::now();
-                learner.train(STEPS, 0).unwrap();
+                learner.train(STEPS, Progress::START).unwrap();
                 start.elapsed().as_secs_f64()
             };
             let best = (0..CALLS).map(&mut call).fold(f64::INFINITY, f64::min);

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use protocol::learner::Learner as _;
+use protocol::learner::{Learner as _, Progress};
 use shaders::data::{Dataset, Split};
 use shaders::engine::{DeviceChoice, open};
 use shaders::kernels::matmul::{Layout, matmul};
@@ -103,9 +103,9 @@ fn steps(c: &mut Criterion) {
                 continue;
             }
             group.bench_function(format!("10_steps_on_{}", info.backend), |b| {
-                b.iter(|| learner.train(STEPS, 0).unwrap())
+                b.iter(|| learner.train(STEPS, Progress::START).unwrap())
             });
-            let best = best_of(100, || learner.train(STEPS, 0).unwrap());
+            let best = best_of(100, || learner.train(STEPS, Progress::START).unwrap());
             let ratio = best.as_secs_f64() / reference.as_secs_f64();
             let rate = f64::from(STEPS) / best.as_secs_f64();
             ratios.push(format!(

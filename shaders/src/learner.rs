@@ -11,7 +11,7 @@ pub use footprint::{Footprint, Misfit};
 use protocol::codec::{Codec, Decoded};
 use protocol::fixed::{Weight, to_f32};
 use protocol::learner::{
-    self, Evaluation, Folded, Learner, LearnerError, Measured, Replicas, TakenDelta, Trained, Weights, norm,
+    self, Evaluation, Folded, Learner, LearnerError, Measured, Progress, Replicas, TakenDelta, Trained, Weights, norm,
 };
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng as _;
@@ -234,7 +234,7 @@ impl TrainingLearner {
     }
 
     /// Sets the learning rate for steps around that progress of the swarm.
-    fn set_rate(&mut self, progress: u64) -> Result<(), LearnerError> {
+    fn set_rate(&mut self, progress: Progress) -> Result<(), LearnerError> {
         let share = self.schedule.share(progress);
         if share != self.share {
             self.executor.set_words(self.step.pass, self.step.optimizer, &self.optimizer.words(share))?;
@@ -342,18 +342,18 @@ impl Learner for TrainingLearner {
         self.model.parameters()
     }
 
-    fn train(&mut self, steps: u32, mut progress: u64) -> Result<Trained, LearnerError> {
+    fn train(&mut self, steps: u32, mut progress: Progress) -> Result<Trained, LearnerError> {
         let batch = self.batch as u64;
         let mut loss = 0.0;
         let mut left = steps as usize;
         while left > 0 {
-            let until_look = usize::try_from(self.schedule.next_look(progress) / batch).unwrap_or(usize::MAX);
+            let until_look = usize::try_from(self.schedule.next_look(progress.samples) / batch).unwrap_or(usize::MAX);
             let now = left.min(ORDER_STEPS_MAX).min(until_look.max(1));
             let samples = now as u64 * batch;
             // The middle of what is done at one rate.
-            self.set_rate(progress.saturating_add(samples / 2))?;
+            self.set_rate(Progress { samples: progress.samples.saturating_add(samples / 2), ..progress })?;
             loss += self.train_some(now)?;
-            progress = progress.saturating_add(samples);
+            progress.samples = progress.samples.saturating_add(samples);
             left -= now;
         }
         let samples = u64::from(steps) * self.batch as u64;

@@ -9,7 +9,7 @@ use protocol::Config;
 use protocol::codec::DenseF32;
 use protocol::config::Mode;
 use protocol::id::{Hash, RunId};
-use protocol::learner::{Learner as _, Weights};
+use protocol::learner::{Learner as _, Progress, Weights};
 use protocol::trust::Limits;
 use shaders::data::{self, Dataset};
 use shaders::engine::cpu::CpuExecutor;
@@ -51,7 +51,7 @@ fn one_machine(dataset: &Arc<Dataset>, optimizer: OptimizerSpec, peers: u32) -> 
     let spec = spec(dataset, optimizer, shard.len(), shard);
     let mut learner = TrainingLearner::new(spec, Box::new(CpuExecutor::new(None))).unwrap();
     let loss = |_| {
-        learner.train(EVERY as u32, 0).unwrap();
+        learner.train(EVERY as u32, Progress::START).unwrap();
         f64::from(learner.evaluate(Weights::Local).unwrap().loss)
     };
     (0..STEPS / EVERY).map(loss).collect()

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use protocol::config::Mode;
-use shaders::optim::schedule::{self, Curve, Schedule};
+use shaders::optim::schedule::{self, ByPeers, Curve, Schedule};
 use shaders::optim::{self, OptimizerSpec};
 
 use super::checks::{Bits, invalid};
@@ -102,6 +102,9 @@ pub(super) fn canonical(job: &Job, line: &mut impl FnMut(&str, &dyn fmt::Display
     if job.schedule.warm_up_samples > 0 {
         line("optimizer.warm_up_samples", &job.schedule.warm_up_samples);
     }
+    if job.schedule.by_peers != ByPeers::Constant {
+        line("optimizer.rate_by_peers", &job.schedule.by_peers.name());
+    }
     if let Curve::Cosine { total_samples, floor } = job.schedule.curve {
         line("optimizer.schedule", &job.schedule.curve.name());
         line("optimizer.total_samples", &total_samples);
@@ -183,7 +186,13 @@ pub(super) fn schedule(mode: Mode, raw: &RawOptimizer) -> Result<Schedule, Error
             return Err(error.hint(known.join(" or ")));
         }
     };
-    Ok(Schedule { warm_up_samples, curve })
+    let by_peers = raw.rate_by_peers.as_deref().unwrap_or("constant");
+    let Some(by_peers) = ByPeers::named(by_peers) else {
+        let known: Vec<_> = schedule::BY_PEERS.iter().map(|(name, _)| format!("`{name}`")).collect();
+        let error = invalid("optimizer.rate_by_peers", &format!("{by_peers:?}"), "no such rule");
+        return Err(error.hint(known.join(", ")));
+    };
+    Ok(Schedule { warm_up_samples, curve, by_peers })
 }
 
 fn cosine(raw: &RawOptimizer, warm_up_samples: u64) -> Result<Curve, Error> {

@@ -1,7 +1,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 use protocol::codec;
 use shaders::optim;
-use shaders::optim::schedule::{self, Curve};
+use shaders::optim::schedule::{self, ByPeers, Curve};
 
 use super::super::optimizer::FLOOR_DEFAULT;
 use super::*;
@@ -91,13 +91,19 @@ fn a_schedule_is_what_the_job_says() {
     assert_eq!(job("").unwrap().run_id(), job("[optimizer]\nschedule = \"constant\"").unwrap().run_id());
     let cosine = found("schedule = \"cosine\"\ntotal_samples = 5000\nwarm_up_samples = 100");
     let curve = Curve::Cosine { total_samples: 5000, floor: FLOOR_DEFAULT };
-    assert_eq!(cosine, Schedule { warm_up_samples: 100, curve });
+    assert_eq!(cosine, Schedule { warm_up_samples: 100, curve, ..Schedule::default() });
     for (name, _) in schedule::ALL {
         let known = match job(&format!("[optimizer]\nschedule = \"{name}\"")) {
             Ok(job) => job.schedule.curve.name() == *name,
             Err(error) => !error.message.contains("no such"),
         };
         assert!(known, "{name}");
+        assert!(super::super::template("demo", None).contains(&format!("#   {name} ")), "{name} is not explained");
+    }
+    assert_eq!(found("rate_by_peers = \"sqrt\"").by_peers, ByPeers::SquareRoot);
+    let error = job("[optimizer]\nrate_by_peers = \"cubic\"").unwrap_err();
+    assert!(error.to_string().contains("optimizer.rate_by_peers"), "{error}");
+    for (name, _) in schedule::BY_PEERS {
         assert!(super::super::template("demo", None).contains(&format!("#   {name} ")), "{name} is not explained");
     }
     // Another schedule does not inherit the length of the one below.
