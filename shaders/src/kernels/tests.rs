@@ -58,6 +58,8 @@ fn naga_accepts_every_kernel_and_it_fits_webgpu() {
         let entry = &module.entry_points[0];
         let [x, y] = kernel.grid(&[1; WORDS]).workgroup;
         assert_eq!(entry.workgroup_size, [x, y, 1], "{}: mod.rs and kernel.wgsl disagree", kernel.name());
+        let shared = |space| module.global_variables.iter().any(|(_, variable)| variable.space == space);
+        assert!(!shared(naga::AddressSpace::WorkGroup), "{}: workgroup memory", kernel.name());
         let storage = module.global_variables.iter().filter_map(|(_, variable)| match variable.space {
             naga::AddressSpace::Storage { access } => Some(access.contains(naga::StorageAccess::STORE)),
             _ => None,
