@@ -43,7 +43,7 @@ fn main() {
         let source = vec![1u64; d];
         let copied = best_of(|| copy.copy_from_slice(black_box(&source)));
         for choice in [DeviceChoice::Cpu, DeviceChoice::Auto] {
-            let mut on = open(&choice).unwrap();
+            let mut on = open(&choice, 1).unwrap();
             let info = on.info().clone();
             if choice == DeviceChoice::Auto && info.backend == "cpu" {
                 println!("no GPU adapter: the GPU executor is not measured");

@@ -62,7 +62,7 @@ fn main() {
                 shard: (0..SAMPLES as u32).collect(),
                 dataset: Arc::clone(data),
             };
-            let mut learner = TrainingLearner::new(spec, open(&choice).unwrap()).unwrap();
+            let mut learner = TrainingLearner::new(spec, open(&choice, 1).unwrap()).unwrap();
             let info = learner.info().clone();
             if choice == DeviceChoice::Auto && info.backend == "cpu" {
                 println!("no GPU adapter: the GPU executor is not measured");

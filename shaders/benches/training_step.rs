@@ -1,4 +1,5 @@
-//! A training step on each executor, beside its own matrix products by the `gemm` crate in the same run.
+//! A training step on each executor, beside its own matrix products by the `gemm` crate in the same run; steps of the CPU executor
+//! on one thread and on two, and steps a second of processor time, which other work on the machine spoils less.
 //!
 //! `cargo bench -p shaders`
 
@@ -42,7 +43,7 @@ fn dataset(features: usize) -> Arc<Dataset> {
     Arc::new(Dataset { name: "bench".into(), shape: vec![features], classes: 10, train: split.clone(), test: split })
 }
 
-fn learner(shape: &Shape, device: &DeviceChoice) -> TrainingLearner {
+fn learner(shape: &Shape, device: &DeviceChoice, threads: usize) -> TrainingLearner {
     let dataset = dataset(shape.widths[0]);
     let hidden = shape.widths[1..shape.widths.len() - 1].iter().map(|&w| w as u32).collect();
     let spec = LearnerSpec {
@@ -56,7 +57,7 @@ fn learner(shape: &Shape, device: &DeviceChoice) -> TrainingLearner {
         shard: (0..dataset.train.len() as u32).collect(),
         dataset,
     };
-    TrainingLearner::new(spec, open(device).unwrap()).unwrap()
+    TrainingLearner::new(spec, open(device, threads).unwrap()).unwrap()
 }
 
 /// The products of one step: forward, weight gradient, and input gradient of all layers but the first.
@@ -86,6 +87,25 @@ fn best_of<T>(rounds: usize, mut run: impl FnMut() -> T) -> Duration {
     (0..rounds).map(time).min().unwrap()
 }
 
+/// Seconds that this process has computed, on Linux.
+fn processor_seconds() -> Option<f64> {
+    let text = std::fs::read_to_string("/proc/self/stat").ok()?;
+    // Behind the name, which may hold blanks, utime and stime are the 12th and 13th, in hundredths.
+    let mut fields = text.rsplit_once(')')?.1.split_whitespace().skip(11);
+    let mut next = || fields.next()?.parse::<f64>().ok();
+    Some((next()? + next()?) / 100.0)
+}
+
+/// Steps a second of processor time, over two seconds.
+fn steps_a_processor_second(learner: &mut TrainingLearner) -> f64 {
+    let (from, start, mut steps) = (processor_seconds().unwrap_or(0.0), Instant::now(), 0);
+    while start.elapsed() < Duration::from_secs(2) {
+        learner.train(STEPS, Progress::START).unwrap();
+        steps += STEPS;
+    }
+    f64::from(steps) / processor_seconds().map_or(f64::NAN, |now| now - from)
+}
+
 fn steps(c: &mut Criterion) {
     let mut ratios = Vec::new();
     for shape in &SHAPES {
@@ -95,22 +115,30 @@ fn steps(c: &mut Criterion) {
             b.iter(|| (0..STEPS).for_each(|_| products(shape, black_box(&mut buffers))));
         });
         let reference = best_of(200, || (0..STEPS).for_each(|_| products(shape, &mut buffers)));
-        for choice in [DeviceChoice::Cpu, DeviceChoice::Auto] {
-            let mut learner = learner(shape, &choice);
+        let mut alone = 0.0;
+        for (choice, threads) in [(DeviceChoice::Cpu, 1), (DeviceChoice::Cpu, 2), (DeviceChoice::Auto, 1)] {
+            let mut learner = learner(shape, &choice, threads);
             let info = learner.info().clone();
             if choice == DeviceChoice::Auto && info.backend == "cpu" {
                 println!("no GPU adapter: the GPU executor is not measured");
                 continue;
             }
-            group.bench_function(format!("10_steps_on_{}", info.backend), |b| {
+            group.bench_function(format!("10_steps_on_{}_{threads}", info.backend), |b| {
                 b.iter(|| learner.train(STEPS, Progress::START).unwrap())
             });
             let best = best_of(100, || learner.train(STEPS, Progress::START).unwrap());
             let ratio = best.as_secs_f64() / reference.as_secs_f64();
             let rate = f64::from(STEPS) / best.as_secs_f64();
+            if alone == 0.0 {
+                alone = rate;
+            }
             ratios.push(format!(
-                "{} on {}: {rate:.0} steps/s, {ratio:.1} times its gemm products",
-                shape.name, info.name
+                "{} on {}, {threads} threads of the host: {rate:.0} steps/s, {:.0} a processor second, {ratio:.2} times its gemm \
+                 products, {:.2} times one CPU thread",
+                shape.name,
+                info.name,
+                steps_a_processor_second(&mut learner),
+                rate / alone,
             ));
         }
         group.finish();

@@ -52,7 +52,7 @@ pub(super) fn build(job: &Job, device: &str, shard: u32, order_seed: u64) -> Res
     let dataset = Arc::new(load(job)?);
     let shard = split(job, &dataset)?.into_iter().nth(shard as usize).unwrap_or_default();
     let spec = spec(job, &dataset, shard, order_seed)?;
-    let executor = open(device)?;
+    let executor = open(device, 1)?;
     let info = executor.info().clone();
     fits(&footprint(&spec, job)?, &info)?;
     Ok(Engine {
@@ -74,7 +74,7 @@ pub(super) fn build(job: &Job, device: &str, shard: u32, order_seed: u64) -> Res
 /// What a peer of a job takes of a device, and the device.
 pub(super) fn plan(job: &Job, device: &str) -> Result<(Footprint, DeviceInfo), Error> {
     let dataset = Arc::new(load(job)?);
-    let info = open(device)?.info().clone();
+    let info = open(device, 1)?.info().clone();
     Ok((footprint(&spec(job, &dataset, Vec::new(), 0)?, job)?, info))
 }
 
@@ -150,9 +150,9 @@ fn split(job: &Job, dataset: &Dataset) -> Result<Vec<Vec<u32>>, Error> {
         .map_err(|error| Error::new(Kind::Input, error).hint("fewer shards (--peers), or more data"))
 }
 
-fn open(device: &str) -> Result<Box<dyn Executor>, Error> {
+fn open(device: &str, threads: usize) -> Result<Box<dyn Executor>, Error> {
     let choice: DeviceChoice = device.parse().unwrap_or_else(|never: std::convert::Infallible| match never {});
-    engine::open(&choice).map_err(|error| {
+    engine::open(&choice, threads).map_err(|error| {
         let hint = match error {
             DeviceError::NotFound { .. } => "--device takes auto, cpu, or a part of a name",
             DeviceError::Failed(_) => "--device cpu trains without it",

@@ -1,7 +1,9 @@
-//! The CPU executor: runs the twins, one after the other, in the calling thread.
+//! The CPU executor: runs the twins, one after the other, in the calling thread or shared out to a pool of threads.
+
+use rayon::ThreadPool;
 
 use super::{Buffer, DeviceInfo, Dispatch, Executor, ExecutorError, Prepared, Recording};
-use crate::kernels::{ARGUMENTS_MAX, Access, Argument, WORDS};
+use crate::kernels::{ARGUMENTS_MAX, Access, Argument, WORDS, threads};
 
 /// See the module.
 #[derive(Debug)]
@@ -9,6 +11,8 @@ pub struct CpuExecutor {
     info: DeviceInfo,
     buffers: Vec<Vec<u32>>,
     recordings: Vec<Recording>,
+    /// `None`: the calling thread alone.
+    pool: Option<ThreadPool>,
 }
 
 impl CpuExecutor {
@@ -16,13 +20,13 @@ impl CpuExecutor {
     #[must_use]
     pub fn new(note: Option<String>) -> Self {
         let info = DeviceInfo { name: "CPU".into(), backend: "cpu".into(), note, ..DeviceInfo::default() };
-        Self { info, buffers: Vec::new(), recordings: Vec::new() }
+        Self { info, buffers: Vec::new(), recordings: Vec::new(), pool: None }
     }
 
-    /// The same, that knows how much memory is free: worth a look where one is opened, not a thousand.
+    /// The same on that many threads, that knows how much memory is free: worth a look where one is opened, not a thousand.
     #[must_use]
-    pub fn measured(note: Option<String>) -> Self {
-        let mut executor = Self::new(note);
+    pub fn measured(note: Option<String>, threads: usize) -> Self {
+        let mut executor = Self { pool: threads::pool(threads), ..Self::new(note) };
         executor.info.free_memory = super::device::free_memory();
         executor.info.free_host_memory = executor.info.free_memory;
         executor
@@ -89,10 +93,15 @@ impl Executor for CpuExecutor {
     }
 
     fn run(&mut self, prepared: Prepared, times: u32) -> Result<(), ExecutorError> {
-        for _ in 0..times {
-            for dispatch in &self.recordings[prepared.0].dispatches {
-                Self::dispatch(&mut self.buffers, dispatch);
+        let (recording, buffers) = (&self.recordings[prepared.0], &mut self.buffers);
+        let mut all = || {
+            for _ in 0..times {
+                recording.dispatches.iter().for_each(|dispatch| Self::dispatch(buffers, dispatch));
             }
+        };
+        match &self.pool {
+            Some(pool) => pool.install(all),
+            None => all(),
         }
         Ok(())
     }

@@ -84,33 +84,34 @@ pub fn adapters() -> Vec<DeviceInfo> {
     Vec::new()
 }
 
-/// Opens the device that was asked for.
+/// Opens the device that was asked for; of the CPU so many threads.
 ///
 /// # Errors
 /// [`DeviceError::NotFound`] for a name that no adapter has. `Auto` falls back to the CPU and says so in
 /// [`DeviceInfo::note`].
-pub fn open(choice: &DeviceChoice) -> Result<Box<dyn Executor>, DeviceError> {
+pub fn open(choice: &DeviceChoice, threads: usize) -> Result<Box<dyn Executor>, DeviceError> {
     match choice {
-        DeviceChoice::Cpu => Ok(Box::new(CpuExecutor::measured(None))),
-        DeviceChoice::Auto => Ok(open_best()),
+        DeviceChoice::Cpu => Ok(Box::new(CpuExecutor::measured(None, threads))),
+        DeviceChoice::Auto => Ok(open_best(threads)),
         DeviceChoice::Named(name) => open_named(name),
     }
 }
 
 #[cfg(feature = "gpu")]
-fn open_best() -> Box<dyn Executor> {
+fn open_best(threads: usize) -> Box<dyn Executor> {
     match super::gpu::GpuExecutor::open(None) {
         Ok(Some(executor)) => Box::new(executor),
-        Ok(None) => Box::new(CpuExecutor::measured(Some(NO_ADAPTER.into()))),
+        Ok(None) => Box::new(CpuExecutor::measured(Some(NO_ADAPTER.into()), threads)),
         Err(error) => {
-            Box::new(CpuExecutor::measured(Some(format!("training on the CPU: the GPU does not open ({error})"))))
+            let note = format!("training on the CPU: the GPU does not open ({error})");
+            Box::new(CpuExecutor::measured(Some(note), threads))
         }
     }
 }
 
 #[cfg(not(feature = "gpu"))]
-fn open_best() -> Box<dyn Executor> {
-    Box::new(CpuExecutor::measured(Some(NO_ADAPTER.into())))
+fn open_best(threads: usize) -> Box<dyn Executor> {
+    Box::new(CpuExecutor::measured(Some(NO_ADAPTER.into()), threads))
 }
 
 fn open_named(name: &str) -> Result<Box<dyn Executor>, DeviceError> {
@@ -130,13 +131,13 @@ mod tests {
 
     #[test]
     fn a_name_that_nobody_has_is_an_error_that_lists_what_there_is() {
-        let error = open(&DeviceChoice::Named("voodoo2".into())).err().map(|error| error.to_string());
+        let error = open(&DeviceChoice::Named("voodoo2".into()), 1).err().map(|error| error.to_string());
         assert!(error.is_some_and(|text| text.contains("voodoo2") && text.contains("\"cpu\"")));
     }
 
     #[test]
     fn auto_always_opens_something() {
-        assert!(open(&DeviceChoice::Auto).is_ok());
-        assert_eq!(open(&DeviceChoice::Cpu).map(|e| e.info().backend.clone()), Ok("cpu".into()));
+        assert!(open(&DeviceChoice::Auto, 1).is_ok());
+        assert_eq!(open(&DeviceChoice::Cpu, 2).map(|e| e.info().backend.clone()), Ok("cpu".into()));
     }
 }

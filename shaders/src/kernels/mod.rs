@@ -61,6 +61,7 @@ pub mod sgd;
 pub mod softmax_cross_entropy;
 pub mod sum_slices;
 pub mod sum_squares;
+pub mod threads;
 pub mod token_chain;
 
 use std::fmt::Debug;

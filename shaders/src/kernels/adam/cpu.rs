@@ -1,4 +1,5 @@
 use super::super::advance::{STATE_POWER_1, STATE_POWER_2};
+use super::super::threads;
 use super::{Argument, WORDS};
 
 pub(super) fn run(arguments: &mut [Argument<'_>], words: &[u32; WORDS]) {
@@ -8,10 +9,12 @@ pub(super) fn run(arguments: &mut [Argument<'_>], words: &[u32; WORDS]) {
     let correct_2 = 1.0 / (1.0 - f32::from_bits(state.words()[STATE_POWER_2]));
     let keep = 1.0 - rate * decay;
     let d = words[0] as usize;
-    let weights = theta.f32_mut()[..d].iter_mut().zip(gradient.f32());
-    for ((theta, &g), (m, v)) in weights.zip(m.f32_mut().iter_mut().zip(v.f32_mut())) {
-        *m = b1 * *m + (1.0 - b1) * g;
-        *v = b2 * *v + (1.0 - b2) * g * g;
-        *theta = keep * *theta - rate * (*m * correct_1) / ((*v * correct_2).sqrt() + epsilon);
-    }
+    let written = [&mut theta.f32_mut()[..d], &mut m.f32_mut()[..d], &mut v.f32_mut()[..d]];
+    threads::share(written, &gradient.f32()[..d], |[theta, m, v], gradient| {
+        for ((theta, &g), (m, v)) in theta.iter_mut().zip(gradient).zip(m.iter_mut().zip(v)) {
+            *m = b1 * *m + (1.0 - b1) * g;
+            *v = b2 * *v + (1.0 - b2) * g * g;
+            *theta = keep * *theta - rate * (*m * correct_1) / ((*v * correct_2).sqrt() + epsilon);
+        }
+    });
 }

@@ -1,0 +1,124 @@
+//! How many threads a twin may use. An executor with a pool of its own runs twins on it and says so here; everywhere else it is
+//! one, as for the thousands of virtual peers that share a few cores.
+//!
+//! Threads share out numbers or rows, never the terms of a sum, so the bits are the same for any number of them.
+
+use std::cell::Cell;
+
+use rayon::ThreadPool;
+use rayon::ThreadPoolBuilder;
+
+/// Numbers that are worth a thread: some ten microseconds of an optimizer.
+const EACH_MIN: usize = 16 << 10;
+/// Numbers of a cache line, so that no two threads write to one.
+const LINE: usize = 16;
+/// Most threads of a pool.
+pub const THREADS_MAX: usize = 256;
+
+thread_local! {
+    static ALLOWED: Cell<usize> = const { Cell::new(1) };
+}
+
+/// On this thread.
+pub(crate) fn allowed() -> usize {
+    ALLOWED.get()
+}
+
+/// A pool of that many threads, on each of which as many are allowed; `None` for one, or where the system gives none.
+pub(crate) fn pool(threads: usize) -> Option<ThreadPool> {
+    let threads = threads.min(THREADS_MAX);
+    if threads <= 1 {
+        return None;
+    }
+    let name = |i| format!("twin {i}");
+    let builder = ThreadPoolBuilder::new().num_threads(threads).thread_name(name);
+    builder.start_handler(move |_| ALLOWED.set(threads)).build().ok()
+}
+
+/// Into stretches of what length `n` numbers are shared out.
+fn stretch(n: usize) -> usize {
+    n.div_ceil(allowed()).next_multiple_of(LINE).max(EACH_MIN)
+}
+
+/// Calls `f` on all of the slices, which are of one length, or on stretches of them side by side. `f` takes each number by itself.
+pub(crate) fn share<const N: usize>(
+    mut written: [&mut [f32]; N],
+    mut read: &[f32],
+    f: impl Fn([&mut [f32]; N], &[f32]) + Sync,
+) {
+    let each = stretch(read.len());
+    if each >= read.len() {
+        return f(written, read);
+    }
+    rayon::scope(|scope| {
+        while !read.is_empty() {
+            let at = each.min(read.len());
+            let part = std::array::from_fn(|i| {
+                let (part, rest) = std::mem::take(&mut written[i]).split_at_mut(at);
+                written[i] = rest;
+                part
+            });
+            let (head, rest) = read.split_at(at);
+            read = rest;
+            let f = &f;
+            scope.spawn(move |_| f(part, head));
+        }
+    });
+}
+
+/// Calls `f` with the number of the first row and the rows of a matrix, of `width` numbers each: all of them, or stretches of them
+/// side by side. `f` takes each row by itself.
+pub(crate) fn share_rows(written: &mut [f32], width: usize, f: impl Fn(usize, &mut [f32]) + Sync) {
+    let each = stretch(written.len()).div_ceil(width.max(1));
+    if each * width >= written.len() {
+        return f(0, written);
+    }
+    let f = &f;
+    rayon::scope(|scope| {
+        for (i, rows) in written.chunks_mut(each * width).enumerate() {
+            scope.spawn(move |_| f(i * each, rows));
+        }
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+    use super::*;
+
+    #[test]
+    fn only_a_pool_allows_more_than_one() {
+        assert_eq!((allowed(), stretch(1 << 20)), (1, 1 << 20));
+        assert!(pool(1).is_none() && pool(0).is_none());
+        let three = pool(3).unwrap();
+        assert_eq!(three.install(|| (allowed(), stretch(1 << 20), stretch(100))), (3, 349_536, EACH_MIN));
+        assert_eq!(allowed(), 1);
+    }
+
+    #[test]
+    fn every_number_is_come_by_once_however_it_is_shared() {
+        for n in [1, EACH_MIN, 2 * EACH_MIN + 7, 200_001] {
+            let read: Vec<f32> = (0..n).map(|i| i as f32).collect();
+            let (mut sums, mut counts) = (vec![1.0; n], vec![0.0; n]);
+            pool(3).unwrap().install(|| {
+                share([&mut sums, &mut counts], &read, |[sums, counts], read| {
+                    sums.iter_mut().zip(read).for_each(|(sum, value)| *sum += value);
+                    counts.iter_mut().for_each(|count| *count += 1.0);
+                });
+            });
+            let mut rows = vec![0.0; 3 * n];
+            pool(3).unwrap().install(|| {
+                share_rows(&mut rows, 3, |first, rows| {
+                    rows.as_chunks_mut::<3>()
+                        .0
+                        .iter_mut()
+                        .enumerate()
+                        .for_each(|(i, row)| row[2] += (first + i) as f32);
+                });
+            });
+            assert!(rows.as_chunks::<3>().0.iter().zip(&read).all(|(row, i)| row == &[0.0, 0.0, *i]), "{n}");
+            assert!(sums.iter().zip(&read).all(|(sum, value)| *sum == 1.0 + value) && counts == vec![1.0; n], "{n}");
+        }
+    }
+}
