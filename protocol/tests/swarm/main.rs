@@ -37,9 +37,7 @@ fn config(company: usize, epochs: u32, codec: &dyn Codec) -> Config {
 }
 
 fn swarm(peers: usize, config: Config, codec: &'static dyn Codec, faults: Faults, seed: u64) -> (Network, Vec<PeerId>) {
-    let mut network = Network::new(config, context(PARAMETERS, codec), faults, seed);
-    let ids = (0..peers).map(|index| network.start(index, peers, STEP)).collect();
-    (network, ids)
+    Network::of(peers, config, context(PARAMETERS, codec), faults, seed)
 }
 
 /// Lets everyone finish, and asserts what must hold then.

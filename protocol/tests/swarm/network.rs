@@ -131,6 +131,13 @@ impl Network {
         }
     }
 
+    /// A network of `peers`, all of them started.
+    pub fn of(peers: usize, config: Config, context: Context, faults: Faults, seed: u64) -> (Self, Vec<PeerId>) {
+        let mut network = Self::new(config, context, faults, seed);
+        let ids = (0..peers).map(|index| network.start(index, peers, crate::STEP)).collect();
+        (network, ids)
+    }
+
     /// Starts peer `index` of `peers` with nothing but its identity, and introduces it to the first peer.
     pub fn start(&mut self, index: usize, peers: usize, step: Span) -> PeerId {
         let seed = [index as u8 + 1; 32];

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use proptest::prelude::*;
 use protocol::codec::{Codec, DenseF32, Int8, Sign};
-use protocol::config::{Gossip, MergeRule, Mode, Training};
+use protocol::config::{Gossip, MergeRule, Mode};
 use protocol::fixed::to_f32;
 use protocol::id::PeerId;
 use protocol::time::{Span, Time};
@@ -18,24 +18,12 @@ use crate::network::{Faults, Network, context};
 const PARAMETERS: usize = 300;
 
 fn config(company: usize, epochs: u32) -> Config {
-    Config {
-        gossip: Gossip {
-            mode: Mode::Pairwise,
-            gain: 0.5,
-            company,
-            steps: 5,
-            join_grace: Span::from_secs(3),
-            ..Gossip::default()
-        },
-        training: Training { steps_per_epoch: 100, epochs: Some(epochs), overtime: false },
-        ..Config::default()
-    }
+    let config = super::config(company, epochs, &Sign);
+    Config { gossip: Gossip { mode: Mode::Pairwise, gain: 0.5, steps: 5, ..config.gossip }, ..config }
 }
 
 fn swarm(peers: usize, config: Config, codec: &'static dyn Codec, faults: Faults, seed: u64) -> (Network, Vec<PeerId>) {
-    let mut network = Network::new(config, context(PARAMETERS, codec), faults, seed);
-    let ids = (0..peers).map(|index| network.start(index, peers, STEP)).collect();
-    (network, ids)
+    Network::of(peers, config, context(PARAMETERS, codec), faults, seed)
 }
 
 /// Everybody takes its steps, comes close to the others, and stops.

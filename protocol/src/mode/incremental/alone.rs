@@ -14,18 +14,24 @@ use crate::time::{Span, Time};
 use crate::trust::{Identity, Limits};
 
 /// A peer alone, and the queue of its learner.
-pub(super) struct Alone {
-    pub(super) peer: Peer,
-    pub(super) queue: VecDeque<Command>,
-    pub(super) now: Time,
-    pub(super) loss: f32,
-    pub(super) drift: f32,
+pub(crate) struct Alone {
+    pub(crate) peer: Peer,
+    pub(crate) queue: VecDeque<Command>,
+    pub(crate) now: Time,
+    pub(crate) loss: f32,
+    pub(crate) drift: f32,
 }
 
 impl Alone {
-    pub(super) fn new(trigger: TriggerRule) -> Self {
+    pub(crate) fn new(trigger: TriggerRule) -> Self {
+        Self::with(|config| config.gossip.trigger = trigger)
+    }
+
+    /// H = 4, and what `change` makes of it.
+    pub(crate) fn with(change: impl FnOnce(&mut Config)) -> Self {
         let mut config = Config::default();
-        (config.gossip.steps, config.gossip.trigger, config.training.steps_per_epoch) = (4, trigger, 1_000_000);
+        (config.gossip.steps, config.training.steps_per_epoch) = (4, 1_000_000);
+        change(&mut config);
         let schema = Schema { tensors: Vec::new() }.hash();
         let context = Context { run: RunId(Hash::ZERO), schema, parameters: 1, codec: &DenseF32, limits: Limits::OFF };
         let peer = Peer::new(config, context, Identity::from_seed(&[1; 32]), 1, 1);
@@ -36,7 +42,7 @@ impl Alone {
         alone
     }
 
-    pub(super) fn input(&mut self, input: Input) {
+    pub(crate) fn input(&mut self, input: Input) {
         self.peer.handle(self.now, input);
         while let Some(output) = self.peer.next_output() {
             if let Output::Compute(command) = output {
@@ -46,7 +52,7 @@ impl Alone {
     }
 
     /// Answers the command at the head of the queue; 100 steps a second.
-    pub(super) fn answer(&mut self) -> Command {
+    pub(crate) fn answer(&mut self) -> Command {
         let command = self.queue.pop_front().expect("there is always a next step");
         let result = match &command {
             Command::Train { steps, .. } => {
@@ -67,7 +73,7 @@ impl Alone {
     }
 
     /// Steps until the learner is asked to take a delta, and questions before it.
-    pub(super) fn until_delta(&mut self, mut between: impl FnMut(&mut Self)) -> (u32, u32) {
+    pub(crate) fn until_delta(&mut self, mut between: impl FnMut(&mut Self)) -> (u32, u32) {
         let (mut done, mut questions) = (0, 0);
         loop {
             let command = self.answer();

@@ -20,7 +20,7 @@
 //! and deltas are applied between stretches.
 
 #[cfg(test)]
-mod alone;
+pub(crate) mod alone;
 mod anti_entropy;
 mod brake;
 mod hear;

@@ -9,7 +9,7 @@ use crate::time::Time;
 use super::schedule::Pending;
 
 impl Peer {
-    /// Deltas in our own chain, those among them that the learner has yet to take.
+    /// Deltas in our own chain, and those that the learner has yet to take.
     pub(crate) fn own_deltas(&self) -> u64 {
         self.schedule.deltas_issued
     }
@@ -54,5 +54,20 @@ impl Peer {
         let pending = Pending::TakeDelta { seq, heard: self.log.set_hash(), weight, round: 0 };
         let norm_max = self.context.limits.norm_max;
         self.issue(Command::TakeDelta { codec: self.context.codec, weight, norm_max }, pending);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::config::TriggerRule;
+    use crate::mode::incremental::alone::Alone;
+
+    #[test]
+    fn a_move_in_the_making_holds_a_restore_back() {
+        let mut alone = Alone::new(TriggerRule::EveryH);
+        assert!(!alone.peer.schedule.delta_pending());
+        // It is in the base before it is in the log: a base that replaced it then would lack it for good.
+        assert!(alone.peer.issue_move(alone.now, vec![1]));
+        assert!(alone.peer.schedule.delta_pending());
     }
 }

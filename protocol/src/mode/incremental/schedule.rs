@@ -350,7 +350,7 @@ impl Peer {
     }
 
     /// No further steps: what is queued runs out, and what was not said yet is said (by the pump, once no snapshot is
-    /// about to replace the base).
+    /// about to replace the base), as far as one delta may say it: what is beyond its bound (`restraint.rs`) stays unsaid.
     pub(super) fn stop_training(&mut self) {
         self.schedule.stopping = true;
     }

@@ -366,6 +366,8 @@ impl Peer {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::event::Input;
+    use crate::mode::incremental::alone::Alone;
 
     #[test]
     fn the_other_side_begins_so_often_in_a_round_of_ours_and_nobody_else_pays_for_it() {
@@ -376,5 +378,22 @@ mod tests {
         assert_eq!(lets(&mut pairs, other), BEGUN_BY_OTHERS_MAX as usize);
         pairs.begun.clear();
         assert!(pairs.lets_begin(one), "the next round");
+    }
+
+    #[test]
+    fn ever_new_epochs_draw_no_more_than_their_share() {
+        let mut alone = Alone::with(|config| config.gossip.mode = Mode::Pairwise);
+        let leader = PeerId([0; 32]); // Less than any key: it may lead.
+        alone.input(Input::Connected { peer: leader });
+        let mut payload = Vec::new();
+        codec_of(1, alone.peer.context.codec).encode(&[0.5], &mut payload);
+        let part = Part { load: 1, learnt: 1, payload: payload.into() };
+        for epoch in 1..=50 {
+            let exchange = Exchange { leader: 1, follower: 1, epoch, seq: 1 };
+            let message = Message::ExchangeSay { exchange, part: part.clone() };
+            alone.input(Input::Message { from: leader, message });
+        }
+        let drawn = alone.queue.iter().filter(|command| matches!(command, Command::EdgeSay { .. })).count();
+        assert_eq!(drawn, BEGUN_BY_OTHERS_MAX as usize);
     }
 }
