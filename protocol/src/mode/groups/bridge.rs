@@ -69,8 +69,8 @@ impl Bridge {
 
     /// (||b + p - u|| + ||p||) / ||u||: how much is still to be said, above and below.
     pub(super) fn distance(&self) -> f32 {
-        let unsaid = learner::norm(&self.residual()) + learner::norm(&floats(&self.pending));
-        unsaid / learner::norm(&floats(&self.upper)).max(f32::MIN_POSITIVE)
+        let unsaid = learner::norm(self.residual()) + learner::norm(floats(&self.pending));
+        unsaid / learner::norm(floats(&self.upper)).max(f32::MIN_POSITIVE)
     }
 
     /// As far as a payload may say it; what is beyond is said next time.
@@ -127,7 +127,7 @@ impl Learner for Bridge {
     }
 
     fn measure(&mut self) -> Result<Measured, LearnerError> {
-        Ok(Measured { residual_norm: learner::norm(&self.residual()), base_norm: learner::norm(&floats(&self.upper)) })
+        Ok(Measured { residual_norm: learner::norm(self.residual()), base_norm: learner::norm(floats(&self.upper)) })
     }
 
     fn apply(&mut self, codec: &'static dyn Codec, weight: Weight, payload: &[u8]) -> Result<(), LearnerError> {
