@@ -69,7 +69,7 @@ pub struct VirtualReport {
     pub summary: Vec<VariantSummary>,
     /// One an expectation and variant.
     pub verdicts: Vec<Verdict>,
-    /// Whether every expectation holds and nothing was violated.
+    /// Whether there was a run, every expectation holds, nothing was violated and whoever was to agree does.
     pub holds: bool,
     /// Whether it was stopped before its end.
     pub interrupted: bool,
@@ -86,8 +86,8 @@ impl VirtualReport {
         }
         self.summary = names.iter().map(|name| self.summarize(name)).collect();
         self.verdicts = expectations.iter().flat_map(|expect| self.judge(expect, &names)).collect();
-        let clean = self.runs.iter().all(|run| run.violation_count == 0);
-        self.holds = clean && self.verdicts.iter().all(|verdict| verdict.holds);
+        let clean = self.runs.iter().all(|run| run.violation_count == 0 && !run.disagreed);
+        self.holds = clean && !self.runs.is_empty() && self.verdicts.iter().all(|verdict| verdict.holds);
     }
 
     fn of_variant<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a VirtualRun> + 'a {
@@ -195,5 +195,11 @@ mod tests {
         report.runs[0].violation_count = 1;
         report.derive(&[]);
         assert!(!report.holds);
+        report.runs[0] = VirtualRun { disagreed: true, ..run("", 0, 1.0) };
+        report.derive(&[]);
+        assert!(!report.holds, "nor does disagreement hold anything");
+        report.runs.clear();
+        report.derive(&[]);
+        assert!(!report.holds, "nor nothing at all");
     }
 }

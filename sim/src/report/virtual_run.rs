@@ -25,8 +25,12 @@ pub struct VirtualRun {
     pub virtual_s: f64,
     /// d.
     pub parameters: usize,
-    /// Whether all honest peers had heard the same in the end.
+    /// Whether all honest peers had heard the same in the end; false where none is left.
     pub agreed: bool,
+    /// Whether the scenario asks for agreement (`agree_s` above 0) and the run came to its end without it.
+    pub disagreed: bool,
+    /// Faults of the scenario that were due only after everyone's last step: they did not happen.
+    pub faults_left_out: Vec<String>,
     /// How long after the last step that was, seconds.
     pub agreed_after_s: Option<f64>,
     /// The same in rounds of anti-entropy.

@@ -12,7 +12,7 @@ mod measure;
 mod spread;
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap};
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 
 use protocol::id::{Hash, PeerId};
 use protocol::learner::{self, Command, Evaluation};
@@ -41,6 +41,8 @@ const LOOK: Span = Span::from_millis(100);
 const PATIENCE: f64 = 2.0;
 /// And so much longer in any case.
 const PATIENCE_MIN: Span = Span::from_secs(30);
+/// However little virtual time goes by, the run is watched after so many events, and while it begins after so many peers.
+const WATCHED_EVERY: u64 = 64;
 
 /// How far a run has come.
 #[derive(Clone, Copy, Debug)]
@@ -87,6 +89,13 @@ struct Swarm<'a> {
     ids: Vec<PeerId>,
     numbers: BTreeMap<PeerId, u32>,
     disks: BTreeMap<u32, Disk>,
+    /// The group of every number, and how many are in each.
+    groups: Vec<u32>,
+    group_sizes: BTreeMap<u32, usize>,
+    /// Peers of the first moment that are still to come.
+    to_arrive: u32,
+    /// Faults of the scenario that have not happened.
+    faults_to_come: BTreeSet<usize>,
     network: Network,
     silent_until: Time,
     /// When, in which order among equals, and where in `happenings`.
@@ -117,9 +126,9 @@ struct Swarm<'a> {
 pub fn run(plan: &Plan, seed: u64, until: Until, watch: &mut dyn FnMut(Progress) -> bool) -> VirtualRun {
     let mut swarm = Swarm::new(plan, seed);
     let span = swarm.training_span();
-    swarm.begin();
+    let mut going = swarm.begin(watch);
     let limit = Time(0) + Span((span.as_secs_f64() * PATIENCE * 1e6) as u64) + PATIENCE_MIN;
-    let mut going = swarm.run_until(limit, until, watch, span, |swarm| swarm.trained(span));
+    going = going && swarm.run_until(limit, until, watch, span, |swarm| swarm.trained(span));
     let trained_at = swarm.now;
     swarm.end_harm();
     swarm.note_spread();
@@ -177,6 +186,10 @@ impl<'a> Swarm<'a> {
             ids: Vec::new(),
             numbers: BTreeMap::new(),
             disks: BTreeMap::new(),
+            groups: Vec::new(),
+            group_sizes: BTreeMap::new(),
+            to_arrive: scenario.peers,
+            faults_to_come: BTreeSet::new(),
             network: Network::default(),
             silent_until: Time(0),
             queue: BinaryHeap::new(),
@@ -202,30 +215,41 @@ impl<'a> Swarm<'a> {
         millis(self.plan.scenario.step_ms * self.plan.scenario.steps as f64)
     }
 
-    /// Everybody of the first moment starts, and what will go wrong is noted.
-    fn begin(&mut self) {
+    /// Everybody of the first moment starts, and what will go wrong is noted; false when it is told to stop meanwhile.
+    fn begin(&mut self, watch: &mut dyn FnMut(Progress) -> bool) -> bool {
         let peers = self.plan.scenario.peers;
-        for _ in 0..peers {
+        let mut go_on = |number: u32| {
+            !u64::from(number).is_multiple_of(WATCHED_EVERY) || watch(Progress { event: 0, at_s: 0.0, share: 0.0 })
+        };
+        for number in 0..peers {
             self.new_peer();
+            if !go_on(number) {
+                return false;
+            }
         }
         for number in 0..peers {
             let late = self.plan.scenario.arrive_over_s * f64::from(number) / f64::from(peers.max(1));
             if late > 0.0 {
-                self.push_harm(Time(0) + seconds(late), Harm::Start(number));
+                self.push_harm(Time(0) + seconds(late), Harm::Arrive(number));
             } else {
-                self.start(number, None);
+                self.arrive(number);
+            }
+            if !go_on(number) {
+                return false;
             }
         }
         self.plan_harm();
+        true
     }
 
     fn living(&self) -> impl Iterator<Item = u32> + '_ {
         self.bodies.iter().enumerate().filter(|(_, body)| body.is_some()).map(|(i, _)| i as u32)
     }
 
+    /// The honest that stay.
     fn honest(&self) -> impl Iterator<Item = (u32, &Body)> + '_ {
-        let bodies = self.bodies.iter().enumerate();
-        bodies.filter_map(|(i, body)| body.as_ref().filter(|body| body.is_honest()).map(|body| (i as u32, body)))
+        let bodies = self.bodies.iter().enumerate().filter_map(|(i, body)| Some((i as u32, body.as_ref()?)));
+        bodies.filter(|(_, body)| body.is_honest() && !body.leaving)
     }
 
     fn tell_all(&mut self, input: impl Fn() -> Input) {
@@ -263,15 +287,20 @@ impl<'a> Swarm<'a> {
         mut done: impl FnMut(&mut Self) -> bool,
     ) -> bool {
         let mut look_at = self.now + LOOK;
+        let mut handled = 0u64;
         while let Some(&Reverse((at, _, place))) = self.queue.peek() {
             if at > limit {
                 break;
             }
-            if at >= look_at {
+            let look = at >= look_at;
+            if look {
                 look_at = at + LOOK;
                 if done(self) {
                     return true;
                 }
+            }
+            handled += 1;
+            if look || handled.is_multiple_of(WATCHED_EVERY) {
                 let share = (self.now.0 as f64 / span.0.max(1) as f64).min(1.0);
                 if !watch(Progress { event: self.events, at_s: (self.now - Time(0)).as_secs_f64(), share }) {
                     return false;
@@ -373,11 +402,12 @@ impl<'a> Swarm<'a> {
     /// Whether everybody who was there from the start has taken its steps.
     fn trained(&self, span: Span) -> bool {
         let over = self.now >= Time(0) + span;
-        over && !self.harm_to_come()
+        // What is due later prolongs nothing.
+        over && self.to_arrive == 0
             && self.honest().all(|(number, body)| body.trained || !self.measure.is_first_life(number))
     }
 
-    /// Whether all rest, and have heard the same.
+    /// Whether somebody is there, all rest, and have heard the same.
     fn agreed(&mut self) -> bool {
         if self.pairwise {
             return self.close();
@@ -386,10 +416,12 @@ impl<'a> Swarm<'a> {
             return self.groups_agree();
         }
         let mut heard = None;
-        self.honest().all(|(_, body)| {
+        let same = self.honest().all(|(_, body)| {
             let view = body.peer.view();
             view.resting && *heard.get_or_insert(view.heard) == view.heard
-        })
+        });
+        // Nobody agrees with nobody.
+        same && heard.is_some()
     }
 
     fn stopped(&self) -> bool {

@@ -30,17 +30,23 @@ impl Swarm<'_> {
         self.ids.push(id);
         self.numbers.insert(id, number);
         self.bodies.push(None);
+        self.assign_group(number);
         let unreachable = number > 0 && unit(&mut self.rng) < self.plan.scenario.unreachable_share;
         self.network.add_peer(unreachable);
         number
     }
 
-    /// A life of a peer begins, with what is on its disk if anything.
-    pub(super) fn start(&mut self, number: u32, disk: Option<Disk>) {
+    /// A peer of the first moment comes.
+    pub(super) fn arrive(&mut self, number: u32) {
+        self.to_arrive -= 1;
+        self.start(number, None, true);
+    }
+
+    /// A life of a peer begins, with what is on its disk if anything; the first of one that was meant to be there from the start.
+    pub(super) fn start(&mut self, number: u32, disk: Option<Disk>, first: bool) {
         self.lives += 1;
         let life = self.lives;
         let scenario = &self.plan.scenario;
-        let first = life <= u64::from(scenario.peers);
         let mut config = self.config.clone();
         config.gossip.company = if first && scenario.arrive_over_s == 0.0 {
             (self.group_size(number) - 1).min(COMPANY_MAX).min(config.gossip.neighbours_target)
@@ -84,6 +90,7 @@ impl Swarm<'_> {
             applied,
             attacker,
             trained: false,
+            leaving: false,
             stopped: false,
         };
         self.bodies[number as usize] = Some(body);
