@@ -31,26 +31,6 @@ impl Default for NetworkSpec {
     }
 }
 
-impl NetworkSpec {
-    pub(super) fn check(&self) -> Result<(), (&'static str, &'static str)> {
-        let times = [("latency_ms", self.latency_ms), ("jitter_ms", self.jitter_ms), ("queue_s", self.queue_s)];
-        for (key, value) in times {
-            if !(0.0..=1e6).contains(&value) {
-                return Err((key, "must be from 0 to 1000000"));
-            }
-        }
-        for (key, value) in [("loss", self.loss), ("duplicate", self.duplicate)] {
-            if !(0.0..=1.0).contains(&value) {
-                return Err((key, "must be from 0 to 1"));
-            }
-        }
-        if !(0.0..=1e9).contains(&self.megabits) {
-            return Err(("megabits", "must be from 0 (no limit) to 1000000000"));
-        }
-        Ok(())
-    }
-}
-
 /// Which log a link is for. A pair of peers may have one of each; they share the uplink.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Level {

@@ -59,7 +59,7 @@ impl Swarm<'_> {
             self.faults_to_come.insert(i);
             self.push_harm(Time(0) + seconds(fault.at_s), Harm::Fault(i));
         }
-        if let Some(churn) = self.plan.scenario.churn {
+        if let Some(churn) = self.plan.scenario.churn.filter(|churn| churn.per_minute > 0.0) {
             self.push_harm(Time(0) + seconds(churn.from_s), Harm::Churn);
         }
         if let Some(chaos) = self.plan.scenario.chaos {
