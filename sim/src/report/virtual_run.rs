@@ -290,7 +290,43 @@ pub fn recovered_after_s(curve: &[Point], cut_s: f64, heal_s: f64) -> Option<f64
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
+
+    #[test]
+    fn every_metric_is_explained_and_has_a_number() {
+        let page = include_str!("../../../docs/scenarios.md");
+        let table = page.split_once("## Metrics").expect("the section").1;
+        let rows = table.lines().filter_map(|line| line.strip_prefix('|')?.split('|').next());
+        let named: BTreeSet<&str> = rows.flat_map(|row| row.split('`').skip(1).step_by(2)).collect();
+        assert_eq!(named, METRICS.iter().copied().collect());
+        let some = Some(1.0);
+        let whole = VirtualRun {
+            accuracy_mean: some,
+            accuracy_worst: some,
+            loss_mean: some,
+            loss_worst: some,
+            bytes_ratio: some,
+            said_ratio: some,
+            heard_ratio: some,
+            agreed_after_s: some,
+            agreed_after_rounds: some,
+            recovered_after_rounds: some,
+            cpu_s: some,
+            spread_before: some,
+            spread_mean: some,
+            spread_worst: some,
+            clipped_share: some,
+            steps_to_target: Some(1),
+            peers: vec![VirtualPeer::default()],
+            ..VirtualRun::default()
+        };
+        for name in METRICS {
+            assert!(whole.metric(name).is_some(), "{name}");
+        }
+        assert_eq!(whole.metric("nonsense"), None);
+    }
 
     #[test]
     fn back_is_who_is_within_a_point_of_the_second_before_the_cut() {
