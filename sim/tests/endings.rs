@@ -25,6 +25,7 @@ fn plan(peers: u32, groups: u32, change: impl FnOnce(&mut Scenario)) -> Plan {
     change(&mut scenario);
     Plan {
         variant: String::new(),
+        graph: Vec::new(),
         task: Task::Quadratic(scenario.quadratic),
         config: Config { gossip: Gossip { groups, ..Gossip::default() }, ..Config::default() },
         codec: &TopK2Bit,

@@ -17,6 +17,7 @@ mod job;
 mod logging;
 mod outlet;
 mod run;
+mod say;
 mod signals;
 mod sim;
 mod summary;

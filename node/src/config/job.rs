@@ -50,6 +50,8 @@ pub const WEIGHT_DECAY_MAX: f32 = 10.0;
 const WEIGHT_DECAY_DEFAULT: f32 = 0.01;
 /// Most samples of a warm-up or a schedule.
 pub const SAMPLES_MAX: u64 = 1 << 53;
+/// Largest seed: TOML integers are signed, and one beyond could not be written into a job file.
+pub const SEED_MAX: u64 = i64::MAX as u64;
 /// Longest name, characters.
 pub const NAME_CHARS_MAX: usize = 64;
 /// Probation of a job that names none, deltas. measured (sim/scenarios/attackers.toml): 5 of 16 that speak against the mean ten
@@ -507,7 +509,11 @@ fn positive(key: &str, value: f32, high: f32) -> Result<f32, Error> {
     Err(invalid(key, &value.to_string(), &format!("must be above 0 and at most {high}")))
 }
 
-fn name(name: String) -> Result<String, Error> {
+/// A name of a swarm, checked.
+///
+/// # Errors
+/// One that is empty, too long, or has other characters.
+pub fn name(name: String) -> Result<String, Error> {
     let plain = |c: char| c.is_ascii_alphanumeric() || " ._-".contains(c);
     if name.chars().all(plain) && (1..=NAME_CHARS_MAX).contains(&name.len()) {
         return Ok(name);
@@ -545,11 +551,10 @@ fn allow(mut peers: Vec<PeerId>) -> Result<Vec<PeerId>, Error> {
 }
 
 fn seed(seed: u64) -> Result<u64, Error> {
-    // TOML integers are signed; a seed beyond could not be written into a job file.
-    if i64::try_from(seed).is_ok() {
+    if seed <= SEED_MAX {
         return Ok(seed);
     }
-    Err(invalid("training.seed", &seed.to_string(), &format!("must be at most {}", i64::MAX)))
+    Err(invalid("training.seed", &seed.to_string(), &format!("must be at most {SEED_MAX}")))
 }
 
 fn data(set: Option<String>, path: Option<PathBuf>) -> Result<Data, Error> {

@@ -8,6 +8,7 @@ pub mod idx;
 pub mod split;
 pub mod text;
 
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 /// Most bytes of a data set, unpacked: it is held in memory, once on the host and once on the device.
@@ -207,13 +208,27 @@ fn read_file(folder: &Path, name: &str) -> Result<(PathBuf, Vec<u8>), DataError>
         return Err(DataError::Missing { path: folder.into(), expected: name.into() });
     };
     let error = |source| DataError::Read { path: path.clone(), source };
-    let bytes = std::fs::metadata(&path).map_err(error)?.len();
-    if bytes > DATA_BYTES_MAX {
-        let source = idx::IdxError::TooLarge { bytes, limit: DATA_BYTES_MAX };
+    let said = std::fs::metadata(&path).map_err(error)?.len();
+    // What says that it is short may be longer.
+    let bytes = if said > DATA_BYTES_MAX { Vec::new() } else { read_regular(&path).map_err(error)? };
+    let length = said.max(bytes.len() as u64);
+    if length > DATA_BYTES_MAX {
+        let source = idx::IdxError::TooLarge { bytes: length, limit: DATA_BYTES_MAX };
         return Err(DataError::Idx { path, source });
     }
-    let bytes = std::fs::read(&path).map_err(error)?;
     Ok((path, bytes))
+}
+
+/// The bytes of a file, of one that is too large one more than there may be. A pipe or a device may have no end, and nobody who
+/// writes: it is not opened.
+fn read_regular(path: &Path) -> std::io::Result<Vec<u8>> {
+    let found = std::fs::metadata(path)?;
+    if !found.is_file() {
+        return Err(std::io::Error::new(std::io::ErrorKind::InvalidInput, "is no regular file"));
+    }
+    let mut bytes = Vec::with_capacity(usize::try_from(found.len().min(DATA_BYTES_MAX)).unwrap_or(0));
+    std::fs::File::open(path)?.take(DATA_BYTES_MAX + 1).read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 fn assemble(name: String, train: RawSplit, test: RawSplit) -> Result<Dataset, DataError> {

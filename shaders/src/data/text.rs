@@ -6,7 +6,7 @@
 
 use std::path::Path;
 
-use super::{DATA_BYTES_MAX, DataError, Dataset, Split, idx};
+use super::{DATA_BYTES_MAX, DataError, Dataset, Split, idx, read_regular};
 
 /// Tokens: bytes.
 pub const VOCABULARY: usize = 256;
@@ -31,7 +31,7 @@ pub fn open(path: &Path, context: usize) -> Result<Dataset, DataError> {
     if numbers(bytes) > DATA_BYTES_MAX {
         return Err(too_large(numbers(bytes)));
     }
-    let text = idx::unzipped(std::fs::read(path).map_err(error)?)
+    let text = idx::unzipped(read_regular(path).map_err(error)?)
         .map_err(|source| DataError::Idx { path: path.into(), source })?;
     if numbers(text.len() as u64) > DATA_BYTES_MAX {
         return Err(too_large(numbers(text.len() as u64)));

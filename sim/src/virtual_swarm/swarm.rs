@@ -32,7 +32,8 @@ use super::trace::Trace;
 use crate::report::VirtualRun;
 use account::{Before, HASHED_ALWAYS_MAX, evaluate};
 use harm::{Disk, Harm};
-use lives::{CONTACTS, address, identity_seed};
+pub(super) use lives::identity_seed;
+use lives::{CONTACTS, address};
 use measure::Measure;
 
 /// How often agreement is looked for.

@@ -12,6 +12,7 @@ use super::super::attackers::Attacker;
 use super::super::body::Body;
 use super::super::checks::Applied;
 use super::super::network::{Level, millis, normal, seconds, unit};
+use super::super::peer_id;
 use super::harm::Disk;
 use super::{Happening, Swarm};
 
@@ -26,7 +27,7 @@ impl Swarm<'_> {
     /// A new identity.
     pub(super) fn new_peer(&mut self) -> u32 {
         let number = self.ids.len() as u32;
-        let id = Identity::from_seed(&identity_seed(number)).peer_id();
+        let id = peer_id(number);
         self.ids.push(id);
         self.numbers.insert(id, number);
         self.bodies.push(None);
@@ -54,6 +55,10 @@ impl Swarm<'_> {
             usize::from(self.group_size(number) > 1)
         };
         config.gossip.join_grace = COMPANY_GRACE;
+        let ours = self.ids[number as usize];
+        let edges = self.plan.graph.iter();
+        config.gossip.partner_graph =
+            edges.filter_map(|&(a, b)| if a == ours { Some(b) } else { (b == ours).then_some(a) }).collect();
         let seed = self.rng.next_u64();
         let identity = Identity::from_seed(&identity_seed(number));
         let mut peer = Peer::new(config, self.context_of(number), identity, life, seed);
@@ -135,7 +140,7 @@ pub(super) fn address(number: u32) -> Vec<String> {
 }
 
 /// Secret of a virtual identity: public, as everything here.
-pub(super) fn identity_seed(number: u32) -> [u8; 32] {
+pub(in super::super) fn identity_seed(number: u32) -> [u8; 32] {
     let mut seed = *b"starling virtual peer           ";
     seed[28..].copy_from_slice(&number.to_le_bytes());
     seed
