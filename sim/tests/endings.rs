@@ -4,13 +4,13 @@
 
 use protocol::Config;
 use protocol::codec::TopK2Bit;
-use protocol::config::Gossip;
+use protocol::config::{Gossip, Mode, PartnerRule};
 use protocol::id::{Hash, RunId};
 use protocol::trust::Limits;
 use sim::report::VirtualRun;
 use sim::virtual_swarm::faults::{Action, FaultSpec};
 use sim::virtual_swarm::scenario::{LearnerKind, QuadraticSpec, Scenario};
-use sim::virtual_swarm::{Plan, Progress, Task, Until, run};
+use sim::virtual_swarm::{Plan, Progress, Task, Until, peer_id, run};
 
 fn plan(peers: u32, groups: u32, change: impl FnOnce(&mut Scenario)) -> Plan {
     let mut scenario = Scenario {
@@ -147,4 +147,39 @@ fn a_replay_stops_after_the_event_it_was_asked_for() {
     assert_ne!(until(1233).trace_hash, until(1234).trace_hash);
     let last = until(whole.events);
     assert_eq!((last.events, &last.trace_hash), (whole.events, &whole.trace_hash));
+}
+
+#[test]
+fn a_violation_is_seen_again_at_its_event_and_not_before() {
+    // So far apart that weights of 32 bits wrap round.
+    let wild = |until: Option<u64>| {
+        let plan = plan(4, 1, |scenario| {
+            scenario.quadratic = QuadraticSpec { parameters: 8, spread: 120.0, noise: 100.0, learning_rate: 1.0 };
+            scenario.step_ms_each = vec![500.0];
+            scenario.step_ms = 1.0;
+        });
+        run(&plan, 1, Until { event: until }, &mut |_| true)
+    };
+    let first = wild(None).violations[0].clone();
+    assert_eq!(wild(Some(first.event)).violations.first(), Some(&first), "the replay sees it");
+    assert_eq!(wild(Some(first.event - 1)).violations, [], "and it is this event");
+}
+
+#[test]
+fn the_rule_fixed_keeps_to_its_graph() {
+    let path = |edges: &[(u32, u32)]| {
+        let mut plan = plan(4, 1, |_| {});
+        plan.config.gossip.mode = Mode::Pairwise;
+        plan.config.gossip.gain = 0.4;
+        plan.config.gossip.partner = PartnerRule::Fixed;
+        plan.codec = *protocol::codec::ALL.iter().find(|codec| codec.name() == "sign").unwrap();
+        plan.graph = edges.iter().map(|&(a, b)| (peer_id(a), peer_id(b))).collect();
+        run(&plan, 1, Until::default(), &mut |_| true)
+    };
+    let said = |run: &VirtualRun| run.peers.iter().map(|peer| peer.deltas_said > 0).collect::<Vec<_>>();
+    let (whole, half) = (path(&[(0, 1), (1, 2), (3, 2)]), path(&[(0, 1)]));
+    assert_eq!(said(&whole), [true; 4]);
+    assert!(whole.agreed, "{whole:?}");
+    assert_eq!(said(&half), [true, true, false, false]);
+    assert!(half.disagreed);
 }

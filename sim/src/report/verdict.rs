@@ -73,9 +73,17 @@ pub struct VirtualReport {
     pub holds: bool,
     /// Whether it was stopped before its end.
     pub interrupted: bool,
+    /// Whether it was judged: what did not come to its end is not, and does not hold.
+    pub judged: bool,
 }
 
 impl VirtualReport {
+    /// Fills in the summary where nothing is judged.
+    pub fn derive_unjudged(&mut self) {
+        self.derive(&[]);
+        (self.judged, self.holds) = (false, false);
+    }
+
     /// Fills in summary and verdicts.
     pub fn derive(&mut self, expectations: &[Expect]) {
         let mut names: Vec<String> = Vec::new();
@@ -87,6 +95,7 @@ impl VirtualReport {
         self.summary = names.iter().map(|name| self.summarize(name)).collect();
         self.verdicts = expectations.iter().flat_map(|expect| self.judge(expect, &names)).collect();
         let clean = self.runs.iter().all(|run| run.violation_count == 0 && !run.disagreed);
+        self.judged = true;
         self.holds = clean && !self.runs.is_empty() && self.verdicts.iter().all(|verdict| verdict.holds);
     }
 
@@ -201,5 +210,8 @@ mod tests {
         report.runs.clear();
         report.derive(&[]);
         assert!(!report.holds, "nor nothing at all");
+        report.runs.push(run("", 0, 1.0));
+        report.derive_unjudged();
+        assert!(!report.holds && !report.judged, "nor what nobody has judged");
     }
 }

@@ -27,6 +27,8 @@ pub struct VirtualRun {
     pub parameters: usize,
     /// Whether all honest peers had heard the same in the end; false where none is left.
     pub agreed: bool,
+    /// How long it was given for that, seconds.
+    pub agree_s: f64,
     /// Whether the scenario asks for agreement (`agree_s` above 0) and the run came to its end without it.
     pub disagreed: bool,
     /// Faults of the scenario that were due only after everyone's last step: they did not happen.

@@ -333,21 +333,25 @@ impl<'a> Swarm<'a> {
             self.enqueue(at, to, life, happening);
             return;
         }
+        // What the learner has done is checked as a part of the event that tells its peer: up to there a replay goes.
+        self.events += 1;
         let input = match happening {
             Happening::Input(input) => input,
             Happening::LearnerDone => match self.learner_done(to) {
                 Some(input) => input,
-                None => return,
+                None => return self.no_event(),
             },
             Happening::Upper(term, input) => {
                 if body.term == term {
                     self.handle_upper(to, input);
+                } else {
+                    self.no_event();
                 }
                 return;
             }
             Happening::Message { level, from, message } => {
                 if !self.network.linked(level, from, to) {
-                    return;
+                    return self.no_event();
                 }
                 let input = Input::Message { from: self.ids[from as usize], message };
                 if level == Level::Upper {
@@ -356,11 +360,15 @@ impl<'a> Swarm<'a> {
                 }
                 input
             }
-            Happening::Harm(_) => return,
+            Happening::Harm(_) => return self.no_event(),
         };
-        self.events += 1;
         self.trace.input(self.now, to, &input);
         self.handle(to, input);
+    }
+
+    /// What was to happen came too late to be an event.
+    fn no_event(&mut self) {
+        self.events -= 1;
     }
 
     fn handle(&mut self, to: u32, input: Input) {

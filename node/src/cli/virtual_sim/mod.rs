@@ -35,7 +35,7 @@ pub(super) fn run(args: &SimArgs) -> Result<(), Error> {
     let stop = Stop::on_signals()?;
     let plans = Plans::new(args)?;
     let seeds = seeds(args, &plans)?;
-    let (scenario, about, agree_s) = (plans.name().to_owned(), plans.about().to_owned(), plans.agree_s());
+    let (scenario, about) = (plans.name().to_owned(), plans.about().to_owned());
     let expectations = plans.expectations();
 
     let begun = Instant::now();
@@ -45,11 +45,14 @@ pub(super) fn run(args: &SimArgs) -> Result<(), Error> {
         VirtualReport { scenario, about, wall_s, runs, interrupted: stop.requested(), ..VirtualReport::default() };
     // A run that was stopped half-way says nothing about what must come out.
     let whole = args.until.is_none() && !report.interrupted;
-    report.derive(if whole { &expectations.judged } else { &[] });
+    if whole {
+        report.derive(&expectations.judged)
+    } else {
+        report.derive_unjudged()
+    }
     let unjudged = expectations.left_out + if whole { 0 } else { expectations.judged.len() };
     let arguments: Vec<String> = std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned()).collect();
-    let text =
-        words::describe(&report, &Asked { arguments: &arguments, until: args.until, missing, unjudged, agree_s });
+    let text = words::describe(&report, &Asked { arguments: &arguments, until: args.until, missing, unjudged });
     let said = if json.is_stdout() { say::written(io::stderr().write_all(text.as_bytes())) } else { say::whole(&text) };
     // The report is worth more than the words about it.
     json.write(&report)?;
@@ -76,9 +79,6 @@ fn verdict(report: &VirtualReport) -> Result<(), Error> {
     if report.interrupted {
         return Err(Error::new(Kind::Interrupted, "stopped before the end; the report is that of what was done"));
     }
-    if report.holds {
-        return Ok(());
-    }
     let of_runs = |what: fn(&report::VirtualRun) -> bool| report.runs.iter().filter(|run| what(run)).count();
     let (violated, disagreed) = (of_runs(|run| run.violation_count > 0), of_runs(|run| run.disagreed));
     let missed = report.verdicts.iter().filter(|verdict| !verdict.holds).count();
@@ -88,6 +88,9 @@ fn verdict(report: &VirtualReport) -> Result<(), Error> {
         (disagreed, format!("{disagreed} runs did not come to agreement")),
     ];
     let found: Vec<String> = counted.into_iter().filter(|(count, _)| *count > 0).map(|(_, text)| text).collect();
+    if found.is_empty() {
+        return Ok(());
+    }
     let error = Error::new(Kind::Internal, found.join(", "));
     Err(if disagreed > 0 { error.hint("agree_s = 0 in the scenario asks for no agreement") } else { error })
 }

@@ -31,7 +31,6 @@ pub(super) struct Plans {
     name: String,
     about: String,
     seeds: u64,
-    agree_s: f64,
     variants: Vec<Variant>,
     expectations: Expectations,
     /// Data sets by source and whether for validation, loaded once.
@@ -99,10 +98,9 @@ impl Plans {
         };
         refuse_ignored(args, &found)?;
         let scenario = &first.scenario;
-        let (name, about, seeds, agree_s) =
-            (scenario.name.clone(), scenario.about.clone(), scenario.seeds, scenario.agree_s);
+        let (name, about, seeds) = (scenario.name.clone(), scenario.about.clone(), scenario.seeds);
         let expectations = expectations(all, &found);
-        let plans = Self { name, about, seeds, agree_s, variants: found, expectations, datasets: Mutex::default() };
+        let plans = Self { name, about, seeds, variants: found, expectations, datasets: Mutex::default() };
         // Whatever is wrong with a variant is said before the first one runs.
         for variant in 0..plans.variants.len() {
             plans.plan(variant, 1)?;
@@ -134,11 +132,6 @@ impl Plans {
     /// See [`Expectations`].
     pub(super) fn expectations(&self) -> Expectations {
         self.expectations.clone()
-    }
-
-    /// Seconds that the last agreement may take, of the first variant.
-    pub(super) fn agree_s(&self) -> f64 {
-        self.agree_s
     }
 
     /// One variant with one seed.

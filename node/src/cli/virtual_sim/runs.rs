@@ -73,7 +73,7 @@ impl Seeds {
             Some(last) if last <= SEED_MAX => Ok(Self { first, count }),
             _ => Err(Error::new(
                 Kind::Usage,
-                format!("{count} seeds from {first}: the last seed there is, is {SEED_MAX}"),
+                format!("--seeds: {count} from {first} on, and the last seed there is, is {SEED_MAX}"),
             )
             .hint("begin with a smaller one")),
         }

@@ -20,8 +20,6 @@ pub(super) struct Asked<'a> {
     pub(super) missing: usize,
     /// Expectations that nobody has judged.
     pub(super) unjudged: usize,
-    /// `agree_s` of the scenario.
-    pub(super) agree_s: f64,
 }
 
 /// The summary.
@@ -40,13 +38,13 @@ pub(super) fn describe(report: &VirtualReport, asked: &Asked<'_>) -> String {
     report.summary.iter().for_each(|summary| line(row(summary, width)));
     verdicts(report, &mut line);
     if asked.unjudged > 0 {
-        line(format!("not judged: {} expectations, of what was not run to its end", asked.unjudged));
+        line(format!("not judged: {} expectations, of what was not run, or not to its end", asked.unjudged));
     }
     late_faults(report, &mut line);
     for run in report.runs.iter().filter(|run| run.disagreed) {
         let there = run.peers.iter().filter(|peer| peer.honest && peer.alive).count();
         let what = if there == 0 { "nobody lives".to_owned() } else { format!("{there} peers do not agree") };
-        line(format!("{}: {what} {} s after the last step", named(run, "DISAGREEMENT"), asked.agree_s));
+        line(format!("{}: {what} {} s after the last step", named(run, "DISAGREEMENT"), run.agree_s));
         line(format!("  replay: {}", replay(asked.arguments, run, None)));
     }
     for run in report.runs.iter().filter(|run| run.violation_count > 0) {
@@ -199,18 +197,13 @@ mod tests {
         let run = VirtualRun {
             seed: 4,
             disagreed: true,
+            agree_s: 5.0,
             faults_left_out: vec!["kill at 90 s".into()],
             ..VirtualRun::default()
         };
         let mut report = VirtualReport { runs: vec![run], ..VirtualReport::default() };
         report.derive(&[]);
-        let asked = Asked {
-            arguments: &["sim".into(), "--virtual".into()],
-            until: None,
-            missing: 2,
-            unjudged: 1,
-            agree_s: 5.0,
-        };
+        let asked = Asked { arguments: &["sim".into(), "--virtual".into()], until: None, missing: 2, unjudged: 1 };
         let text = describe(&report, &asked);
         for part in [
             "DISAGREEMENT: seed 4: nobody lives 5 s",

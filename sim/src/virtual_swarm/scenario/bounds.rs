@@ -18,7 +18,7 @@ const SPEED_SIGMA_MAX: f64 = 2.0;
 /// Most parameters of the quadratic.
 const QUADRATIC_PARAMETERS_MAX: usize = 1 << 24;
 /// Weights are integers of 2^-24 in 32 bits; a swarm that stays below this has room for its noise.
-const WEIGHT_MAX: f64 = 32.0;
+const WEIGHT_MAX: f64 = 8.0;
 /// Most runs at a time that may be asked for.
 const RUNS_MAX: usize = 1024;
 /// Most links that a peer dials.

@@ -63,7 +63,6 @@ impl Swarm<'_> {
     }
 
     pub(super) fn handle_upper(&mut self, to: u32, input: Input) {
-        self.events += 1;
         self.trace.input(self.now, to | UPPER_MARK, &input);
         let now = self.now;
         let Some(body) = self.bodies[to as usize].as_mut() else { return };

@@ -319,6 +319,7 @@ impl Swarm<'_> {
             virtual_s: self.now.0 as f64 / 1e6,
             parameters: self.context.parameters,
             agreed,
+            agree_s: self.plan.scenario.agree_s,
             disagreed: complete && !agreed && self.plan.scenario.agree_s > 0.0,
             faults_left_out: if complete { self.faults_left_out() } else { Vec::new() },
             agreed_after_s: agreed.then_some(agreed_after.as_secs_f64()),
