@@ -182,6 +182,8 @@ pub(crate) mod fake;
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+    use protocol::learner::Progress;
+
     use super::*;
     use crate::worker::fake::Fake;
     use protocol::learner::Weights;
@@ -194,7 +196,7 @@ mod tests {
     async fn results_come_in_the_order_of_the_commands() {
         let mut worker = start(Fake::new(8, 0)).await;
         for steps in 1..=5 {
-            worker.send(Command::Train { steps, progress: 0 }).unwrap();
+            worker.send(Command::Train { steps, progress: Progress::START }).unwrap();
             worker.send(Command::Evaluate { weights: Weights::Base }).unwrap();
         }
         for expected in 1..=5 {
@@ -203,7 +205,7 @@ mod tests {
             assert!(matches!(worker.next().await, Some((Computed::Evaluated { .. }, _))));
         }
         tokio::time::sleep(Duration::from_millis(20)).await;
-        worker.send(Command::Train { steps: 1, progress: 0 }).unwrap();
+        worker.send(Command::Train { steps: 1, progress: Progress::START }).unwrap();
         worker.next().await.unwrap();
         assert!(worker.idle() >= Span::from_millis(15), "waiting for work is counted: {:?}", worker.idle());
         assert!(worker.stop().await);
@@ -212,11 +214,15 @@ mod tests {
     #[tokio::test]
     async fn a_panic_is_a_failed_command_and_the_end_of_the_thread() {
         let mut worker = start(Fake { panics: true, ..Fake::new(8, 0) }).await;
-        worker.send(Command::Train { steps: 1, progress: 0 }).unwrap();
+        worker.send(Command::Train { steps: 1, progress: Progress::START }).unwrap();
         let Some((Computed::Failed(LearnerError::Device(text)), _)) = worker.next().await else { panic!("it fails") };
         assert!(text.contains("panicked") && text.contains("on purpose"), "{text}");
         assert_eq!(worker.next().await, None);
-        assert_eq!(worker.send(Command::Train { steps: 1, progress: 0 }), Ok(()), "nobody is there, and nobody hangs");
+        assert_eq!(
+            worker.send(Command::Train { steps: 1, progress: Progress::START }),
+            Ok(()),
+            "nobody is there, and nobody hangs"
+        );
         assert!(worker.stop().await);
     }
 
@@ -231,7 +237,7 @@ mod tests {
     #[tokio::test]
     async fn a_long_command_does_not_hold_up_the_exit() {
         let worker = start(Fake { step: Duration::from_secs(60), ..Fake::new(8, 0) }).await;
-        worker.send(Command::Train { steps: 1, progress: 0 }).unwrap();
+        worker.send(Command::Train { steps: 1, progress: Progress::START }).unwrap();
         tokio::time::sleep(Duration::from_millis(50)).await;
         let begun = Instant::now();
         assert!(!worker.stop().await, "it is left behind");
@@ -241,7 +247,8 @@ mod tests {
     #[tokio::test]
     async fn the_queue_is_bounded() {
         let worker = start(Fake { step: Duration::from_secs(20), ..Fake::new(8, 0) }).await;
-        let overflow = (0..COMMANDS_MAX + 2).find_map(|_| worker.send(Command::Train { steps: 1, progress: 0 }).err());
+        let overflow = (0..COMMANDS_MAX + 2)
+            .find_map(|_| worker.send(Command::Train { steps: 1, progress: Progress::START }).err());
         assert_eq!(overflow, Some(QueueFull));
     }
 }

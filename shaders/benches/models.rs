@@ -7,10 +7,9 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use protocol::learner::Learner as _;
+use protocol::learner::{Learner as _, Progress};
 use shaders::data::{Dataset, Split};
 use shaders::engine::{DeviceChoice, open};
-use shaders::models::network::Loss;
 use shaders::models::{ActivationKind, CnnSpec, LmSpec, ModelSpec, NormKind};
 use shaders::optim::OptimizerSpec;
 use shaders::optim::schedule::Schedule;
@@ -53,12 +52,10 @@ fn main() {
     ] {
         for choice in [DeviceChoice::Cpu, DeviceChoice::Auto] {
             let spec = LearnerSpec {
-                model: model.clone(),
+                model: Arc::new(model.build(&data.shape, data.classes).unwrap()),
                 optimizer: OptimizerSpec::Adam { learning_rate: 0.001 },
                 schedule: Schedule::default(),
                 clip: None,
-                recompute: false,
-                loss: Loss::default(),
                 batch,
                 init_seed: [1; 32],
                 order_seed: 1,
@@ -73,7 +70,7 @@ fn main() {
             }
             let mut call = |_| {
                 let start = Instant::now();
-                learner.train(STEPS, 0).unwrap();
+                learner.train(STEPS, Progress::START).unwrap();
                 start.elapsed().as_secs_f64()
             };
             let best = (0..CALLS).map(&mut call).fold(f64::INFINITY, f64::min);

@@ -9,12 +9,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use protocol::learner::Learner as _;
+use protocol::learner::{Learner as _, Progress};
 use shaders::data::{Dataset, Split};
 use shaders::engine::{DeviceChoice, open};
 use shaders::kernels::matmul::{Layout, matmul};
 use shaders::models::ModelSpec;
-use shaders::models::network::Loss;
 use shaders::optim::OptimizerSpec;
 use shaders::optim::schedule::Schedule;
 use shaders::{LearnerSpec, TrainingLearner};
@@ -47,12 +46,10 @@ fn learner(shape: &Shape, device: &DeviceChoice) -> TrainingLearner {
     let dataset = dataset(shape.widths[0]);
     let hidden = shape.widths[1..shape.widths.len() - 1].iter().map(|&w| w as u32).collect();
     let spec = LearnerSpec {
-        model: ModelSpec::Mlp { hidden },
+        model: Arc::new(ModelSpec::Mlp { hidden }.build(&dataset.shape, dataset.classes).unwrap()),
         optimizer: OptimizerSpec::Adam { learning_rate: 0.001 },
         schedule: Schedule::default(),
         clip: None,
-        recompute: false,
-        loss: Loss::default(),
         batch: shape.batch,
         init_seed: [1; 32],
         order_seed: 1,
@@ -106,9 +103,9 @@ fn steps(c: &mut Criterion) {
                 continue;
             }
             group.bench_function(format!("10_steps_on_{}", info.backend), |b| {
-                b.iter(|| learner.train(STEPS, 0).unwrap())
+                b.iter(|| learner.train(STEPS, Progress::START).unwrap())
             });
-            let best = best_of(100, || learner.train(STEPS, 0).unwrap());
+            let best = best_of(100, || learner.train(STEPS, Progress::START).unwrap());
             let ratio = best.as_secs_f64() / reference.as_secs_f64();
             let rate = f64::from(STEPS) / best.as_secs_f64();
             ratios.push(format!(

@@ -11,7 +11,7 @@ pub use footprint::{Footprint, Misfit};
 use protocol::codec::{Codec, Decoded};
 use protocol::fixed::{Weight, to_f32};
 use protocol::learner::{
-    self, Evaluation, Folded, Learner, LearnerError, Measured, Replicas, TakenDelta, Trained, Weights,
+    self, Evaluation, Folded, Learner, LearnerError, Measured, Progress, Replicas, TakenDelta, Trained, Weights, norm,
 };
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng as _;
@@ -20,15 +20,15 @@ use crate::data::Dataset;
 use crate::data::split::shuffle;
 use crate::engine::plan::Draft;
 use crate::engine::{Buffer, DeviceInfo, Executor, ExecutorError, Prepared, Recording};
-use crate::kernels::advance::{Advance, STATE_LOSS, STATE_POWER_1, STATE_TOTAL, STATE_WORDS};
+use crate::kernels::advance::{STATE_LOSS, STATE_POWER_1, STATE_TOTAL, STATE_WORDS};
 use crate::kernels::gather::Gather;
 use crate::kernels::residual::Residual;
 use crate::kernels::scatter_add::ScatterAdd;
 use crate::kernels::word;
-use crate::models::ModelSpec;
-use crate::models::network::{Inputs, Loss, Network};
+use crate::models::network::{Inputs, Network};
 use crate::optim::schedule::Schedule;
 use crate::optim::{Optimizer, OptimizerSpec};
+use crate::step::{self, StepBuffers};
 
 /// Steps whose batches are uploaded at once.
 const ORDER_STEPS_MAX: usize = 256;
@@ -36,22 +36,20 @@ const ORDER_STEPS_MAX: usize = 256;
 const EVALUATION_SAMPLES_MAX: usize = 1024;
 /// Words of the widest value of such a batch: 16 MiB.
 const EVALUATION_WORDS_MAX: usize = 4 << 20;
+/// Multiply-adds of such a batch, where every row meets every parameter: about a second of software Vulkan.
+const EVALUATION_WORK_MAX: usize = 4 << 30;
 
 /// What to train, and on what.
 #[derive(Clone, Debug)]
 pub struct LearnerSpec {
-    /// The model.
-    pub model: ModelSpec,
-    /// What is made small.
-    pub loss: Loss,
+    /// The model, with its loss.
+    pub model: Arc<Network>,
     /// The optimizer.
     pub optimizer: OptimizerSpec,
     /// How its learning rate changes.
     pub schedule: Schedule,
     /// Longest gradient, over all parameters together; `None`: any.
     pub clip: Option<f32>,
-    /// Whether activations are computed again in place of being kept, see [`Network::recompute`].
-    pub recompute: bool,
     /// Samples a step.
     pub batch: usize,
     /// Of the initial weights: the same for every peer of a run.
@@ -67,7 +65,7 @@ pub struct LearnerSpec {
 /// See the module.
 pub struct TrainingLearner {
     executor: Box<dyn Executor>,
-    model: Network,
+    model: Arc<Network>,
     optimizer: Optimizer,
     schedule: Schedule,
     /// Share of the learning rate that `step` was last given.
@@ -165,22 +163,7 @@ impl TrainingLearner {
     /// # Errors
     /// [`LearnerError::Device`] when the device has no room for it or refuses a kernel.
     pub fn new(spec: LearnerSpec, mut executor: Box<dyn Executor>) -> Result<Self, LearnerError> {
-        let LearnerSpec {
-            model,
-            loss,
-            optimizer,
-            schedule,
-            clip,
-            recompute,
-            batch,
-            init_seed,
-            order_seed,
-            shard,
-            dataset,
-        } = spec;
-        let mut model =
-            model.build(&dataset.shape, dataset.classes).map_err(|error| LearnerError::Device(error.to_string()))?;
-        (model.loss, model.recompute) = (loss, recompute);
+        let LearnerSpec { model, optimizer, schedule, clip, batch, init_seed, order_seed, shard, dataset } = spec;
         let d = model.parameters();
         let on = executor.as_mut();
         let base = model.initial_base(init_seed);
@@ -195,7 +178,7 @@ impl TrainingLearner {
         let optimizer = optimizer.build(on, d)?;
         let inputs = model.inputs(on, batch)?;
         let step = record_step(on, &model, (&optimizer, clip), &dataset, &buffers, &inputs)?;
-        let evaluation = EvaluationPass::new(on, &model, &dataset)?;
+        let evaluation = EvaluationPass::new(on, &model, evaluation_samples(&model, &dataset))?;
         let mut residual = Recording::default();
         residual.push(&Residual, &[buffers.theta, buffers.base, buffers.unsaid], &[d as u32]);
         let residual = on.prepare(residual)?;
@@ -251,7 +234,7 @@ impl TrainingLearner {
     }
 
     /// Sets the learning rate for steps around that progress of the swarm.
-    fn set_rate(&mut self, progress: u64) -> Result<(), LearnerError> {
+    fn set_rate(&mut self, progress: Progress) -> Result<(), LearnerError> {
         let share = self.schedule.share(progress);
         if share != self.share {
             self.executor.set_words(self.step.pass, self.step.optimizer, &self.optimizer.words(share))?;
@@ -307,11 +290,17 @@ impl TrainingLearner {
     }
 }
 
+/// Samples of the test split that a device is given at once: few enough that it is heard of in time, however large the model.
+fn evaluation_samples(model: &Network, dataset: &Dataset) -> usize {
+    let work = model.rows().saturating_mul(model.parameters()).max(1);
+    let most = (EVALUATION_WORDS_MAX / model.widest().max(1)).min(EVALUATION_WORK_MAX / work);
+    dataset.test.len().min(most.clamp(1, EVALUATION_SAMPLES_MAX))
+}
+
 impl EvaluationPass {
-    fn new(on: &mut dyn Executor, model: &Network, dataset: &Dataset) -> Result<Self, LearnerError> {
+    fn new(on: &mut dyn Executor, model: &Network, samples: usize) -> Result<Self, LearnerError> {
         let weights = on.allocate(model.parameters())?;
-        let most = (EVALUATION_WORDS_MAX / model.widest()).clamp(1, EVALUATION_SAMPLES_MAX);
-        let inputs = model.inputs(on, dataset.test.len().min(most))?;
+        let inputs = model.inputs(on, samples)?;
         let mut draft = Draft::default();
         model.forward(&mut draft, weights, &inputs, None);
         let recording = draft.place(on)?;
@@ -323,7 +312,7 @@ impl EvaluationPass {
 /// One optimizer step, from the choice of the batch to the bookkeeping.
 fn record_step(
     on: &mut dyn Executor,
-    model: &Network,
+    network: &Network,
     (optimizer, clip): (&Optimizer, Option<f32>),
     dataset: &Dataset,
     buffers: &DeviceState,
@@ -332,21 +321,14 @@ fn record_step(
     let DeviceState { theta, state, order, .. } = *buffers;
     let features = upload(on, bytemuck::cast_slice(&dataset.train.features))?;
     let labels = upload(on, &dataset.train.labels)?;
-    let gradient = on.allocate(model.parameters())?;
-    let mut step = Draft::default();
+    let gradient = on.allocate(network.parameters())?;
+    let mut draft = Draft::default();
     let sources = [features, labels, order, state, inputs.x, inputs.labels];
-    step.push(&Gather, &sources, &[inputs.samples as u32, dataset.features() as u32]);
-    let tape = model.forward(&mut step, theta, inputs, Some(state));
-    model.backward(&mut step, theta, gradient, tape);
-    if let Some(limit) = clip {
-        optimizer.clip(&mut step, gradient, limit);
-    }
-    optimizer.step(&mut step, theta, gradient, state);
-    let position = step.len() - 1;
-    let (rows, betas) = (inputs.samples * model.rows(), optimizer.betas());
-    step.push(&Advance, &[state, inputs.results], &[rows as u32, word(betas.0), word(betas.1)]);
-    let step = step.place(on)?;
-    Ok(Step { pass: on.prepare(step)?, optimizer: position })
+    draft.push(&Gather, &sources, &[inputs.samples as u32, dataset.features() as u32]);
+    let step = step::Step { network, optimizer, clip };
+    let optimizer = step.draft(&mut draft, inputs, &StepBuffers { theta, gradient, state });
+    let recording = draft.place(on)?;
+    Ok(Step { pass: on.prepare(recording)?, optimizer })
 }
 
 fn upload(on: &mut dyn Executor, words: &[u32]) -> Result<Buffer, ExecutorError> {
@@ -355,27 +337,23 @@ fn upload(on: &mut dyn Executor, words: &[u32]) -> Result<Buffer, ExecutorError>
     Ok(buffer)
 }
 
-fn norm(values: impl Iterator<Item = f32>) -> f32 {
-    values.map(|value| f64::from(value) * f64::from(value)).sum::<f64>().sqrt() as f32
-}
-
 impl Learner for TrainingLearner {
     fn parameters(&self) -> usize {
         self.model.parameters()
     }
 
-    fn train(&mut self, steps: u32, mut progress: u64) -> Result<Trained, LearnerError> {
+    fn train(&mut self, steps: u32, mut progress: Progress) -> Result<Trained, LearnerError> {
         let batch = self.batch as u64;
         let mut loss = 0.0;
         let mut left = steps as usize;
         while left > 0 {
-            let until_look = usize::try_from(self.schedule.next_look(progress) / batch).unwrap_or(usize::MAX);
+            let until_look = usize::try_from(self.schedule.next_look(progress.samples) / batch).unwrap_or(usize::MAX);
             let now = left.min(ORDER_STEPS_MAX).min(until_look.max(1));
             let samples = now as u64 * batch;
             // The middle of what is done at one rate.
-            self.set_rate(progress.saturating_add(samples / 2))?;
+            self.set_rate(Progress { samples: progress.samples.saturating_add(samples / 2), ..progress })?;
             loss += self.train_some(now)?;
-            progress = progress.saturating_add(samples);
+            progress.samples = progress.samples.saturating_add(samples);
             left -= now;
         }
         let samples = u64::from(steps) * self.batch as u64;
@@ -398,11 +376,11 @@ impl Learner for TrainingLearner {
         let payload = learner::encode_within(codec, &residual, weight, norm_max, &mut self.decoded)?;
         let l2_norm = self.decoded.l2_norm();
         self.add_decoded(true)?;
-        Ok(TakenDelta { payload, l2_norm, residual_norm: norm(residual.into_iter()), base_norm })
+        Ok(TakenDelta { payload, l2_norm, residual_norm: norm(residual), base_norm })
     }
 
     fn measure(&mut self) -> Result<Measured, LearnerError> {
-        let residual_norm = norm(self.read_residual()?.into_iter());
+        let residual_norm = norm(self.read_residual()?);
         let base_norm = norm(self.base()?.into_iter().map(to_f32));
         Ok(Measured { residual_norm, base_norm })
     }
@@ -481,7 +459,7 @@ impl Learner for TrainingLearner {
         let mut base = self.base()?;
         base.iter_mut().zip(adds).for_each(|(base, add)| *base = base.wrapping_add(add));
         self.executor.write(self.buffers.base, 0, bytemuck::cast_slice(&base))?;
-        Ok(Folded { base, norm: learner::norm(&residual) })
+        Ok(Folded { base, norm: norm(&residual) })
     }
 
     fn shift(&mut self, by: &[i32]) -> Result<(), LearnerError> {

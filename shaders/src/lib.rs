@@ -12,6 +12,7 @@ pub mod layers;
 pub mod learner;
 pub mod models;
 pub mod optim;
+pub mod step;
 pub mod wgsl;
 
 pub use learner::{Footprint, LearnerSpec, Misfit, TrainingLearner};

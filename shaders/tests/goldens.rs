@@ -9,11 +9,12 @@ use serde::Deserialize;
 use shaders::engine::cpu::CpuExecutor;
 use shaders::engine::plan::Draft;
 use shaders::engine::{Buffer, Executor};
-use shaders::kernels::advance::{Advance, STATE_POWER_1, STATE_WORDS};
+use shaders::kernels::advance::{STATE_POWER_1, STATE_WORDS};
 use shaders::kernels::word;
 use shaders::models::network::{Loss, Network};
 use shaders::models::{ALL, ModelSpec};
 use shaders::optim::{self, OptimizerSpec};
+use shaders::step::{Step, StepBuffers};
 
 const TOLERANCE: f64 = 1e-4;
 const STEPS: usize = 20;
@@ -95,14 +96,9 @@ fn train(case: &Case, on: &mut dyn Executor) -> (Vec<f64>, Vec<f64>, Network) {
     let inputs = network.inputs(on, case.batch).unwrap();
     let rows = case.batch * network.rows();
     let mut draft = Draft::default();
-    let tape = network.forward(&mut draft, theta, &inputs, Some(state));
-    network.backward(&mut draft, theta, gradient, tape);
-    if let Some(limit) = case.clip {
-        optimizer.clip(&mut draft, gradient, limit);
-    }
-    optimizer.step(&mut draft, theta, gradient, state);
     let betas = optimizer.betas();
-    draft.push(&Advance, &[state, inputs.results], &[rows as u32, word(betas.0), word(betas.1)]);
+    let step = Step { network: &network, optimizer: &optimizer, clip: case.clip };
+    step.draft(&mut draft, &inputs, &StepBuffers { theta, gradient, state });
     let recording = draft.place(on).unwrap();
     let step = on.prepare(recording).unwrap();
     on.write(theta, 0, bytemuck::cast_slice(&weights(&network))).unwrap();

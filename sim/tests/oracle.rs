@@ -9,12 +9,11 @@ use protocol::Config;
 use protocol::codec::DenseF32;
 use protocol::config::Mode;
 use protocol::id::{Hash, RunId};
-use protocol::learner::{Learner as _, Weights};
+use protocol::learner::{Learner as _, Progress, Weights};
 use protocol::trust::Limits;
 use shaders::data::{self, Dataset};
 use shaders::engine::cpu::CpuExecutor;
 use shaders::models::ModelSpec;
-use shaders::models::network::Loss;
 use shaders::optim::OptimizerSpec;
 use shaders::optim::schedule::Schedule;
 use shaders::{LearnerSpec, TrainingLearner};
@@ -30,29 +29,29 @@ fn shards(peers: u32) -> Vec<Vec<u32>> {
     (0..peers).map(|peer| (peer * SHARD..(peer + 1) * SHARD).collect()).collect()
 }
 
-fn model() -> ModelSpec {
-    ModelSpec::Mlp { hidden: vec![32, 16] }
+/// What trains on that shard, in one batch.
+fn spec(dataset: &Arc<Dataset>, optimizer: OptimizerSpec, batch: usize, shard: Vec<u32>) -> LearnerSpec {
+    let model = ModelSpec::Mlp { hidden: vec![32, 16] }.build(&dataset.shape, dataset.classes).unwrap();
+    LearnerSpec {
+        model: Arc::new(model),
+        optimizer,
+        schedule: Schedule::default(),
+        clip: None,
+        batch,
+        init_seed: [7; 32],
+        order_seed: 1,
+        shard,
+        dataset: Arc::clone(dataset),
+    }
 }
 
 /// Test loss of one machine with all samples, every [`EVERY`] steps.
 fn one_machine(dataset: &Arc<Dataset>, optimizer: OptimizerSpec, peers: u32) -> Vec<f64> {
     let shard: Vec<u32> = shards(peers).concat();
-    let spec = LearnerSpec {
-        model: model(),
-        optimizer,
-        schedule: Schedule::default(),
-        clip: None,
-        recompute: false,
-        loss: Loss::default(),
-        batch: shard.len(),
-        init_seed: [7; 32],
-        order_seed: 1,
-        shard,
-        dataset: Arc::clone(dataset),
-    };
+    let spec = spec(dataset, optimizer, shard.len(), shard);
     let mut learner = TrainingLearner::new(spec, Box::new(CpuExecutor::new(None))).unwrap();
     let loss = |_| {
-        learner.train(EVERY as u32, 0).unwrap();
+        learner.train(EVERY as u32, Progress::START).unwrap();
         f64::from(learner.evaluate(Weights::Local).unwrap().loss)
     };
     (0..STEPS / EVERY).map(loss).collect()
@@ -71,17 +70,9 @@ fn swarm(dataset: &Arc<Dataset>, optimizer: OptimizerSpec, peers: u32, mode: Mod
         ..Scenario::default()
     };
     let task = Task::Train {
-        model: model(),
-        schema: model().schema(&dataset.shape, dataset.classes).unwrap(),
-        optimizer,
-        schedule: Schedule::default(),
-        clip: None,
-        loss: Loss::default(),
-        batch: SHARD as usize,
-        init_seed: [7; 32],
+        spec: spec(dataset, optimizer, SHARD as usize, Vec::new()),
         shards: Arc::new(shards(peers)),
         order_seeds: Arc::new((0..u64::from(peers)).collect()),
-        dataset: Arc::clone(dataset),
     };
     let plan = Plan {
         variant: String::new(),

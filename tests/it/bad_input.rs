@@ -176,10 +176,45 @@ fn models_that_do_not_fit_their_data_or_device() {
     fits.assert_succeeds();
     assert!(fits.stdout.contains("parameters") && fits.stdout.contains("it fits"), "{}", fits.stdout);
     // No machine that runs tests has that much.
-    let huge = "width = 4096\nheads = 64\nlayers = 96\ncontext = 256\n[data]\npath = \"text.txt\"\nbatch = 65536\n";
+    let huge = "width = 4096\nheads = 64\nlayers = 5\ncontext = 256\n[data]\npath = \"text.txt\"\nbatch = 65536\n";
     fs::write(&job, format!("[model]\nkind = \"lm\"\n{huge}")).unwrap();
     plan().assert_fails(5, &["MiB", "smaller model"]);
     starling(home.path(), &["run", "--open", "--device", "cpu", "--job", name]).assert_fails(5, &["MiB"]);
+    starling(home.path(), &["sim", "--virtual", "--peers", "2", "--job", name]).assert_fails(5, &["MiB", "--peers"]);
+    // No offset counts that many parameters: an error, not an abort, wherever the job is read.
+    fs::write(&job, format!("[model]\nkind = \"lm\"\n{}", huge.replace("layers = 5", "layers = 96"))).unwrap();
+    for command in [
+        &["device", "plan", "--device", "cpu", "--job", name][..],
+        &["job", "check", name],
+        &["run", "--open", "--device", "cpu", "--job", name],
+        &["run", "--open", "--job", name],
+        &["sim", "--peers", "2", "--job", name],
+        &["sim", "--virtual", "--peers", "2", "--job", name],
+    ] {
+        starling(home.path(), command).assert_fails(3, &["19329191936", "parameters", "1073741824", "narrower"]);
+    }
+}
+
+/// What a model reads decides what its data must be.
+#[test]
+fn texts_and_folders() {
+    let home = tempfile::tempdir().unwrap();
+    let job = home.path().join("job.toml");
+    let name = job.to_str().unwrap();
+    fs::write(home.path().join("text.txt"), "what comes next ".repeat(200)).unwrap();
+    fs::write(home.path().join("short.txt"), "short").unwrap();
+    fs::create_dir(home.path().join("set")).unwrap();
+    write_stripes(&home.path().join("set"), 120);
+    let check = |model: &str, path: &str| {
+        fs::write(&job, format!("[model]\nkind = \"{model}\"\n[data]\npath = \"{path}\"\n")).unwrap();
+        starling(home.path(), &["job", "check", name])
+    };
+    check("lm", "text.txt").assert_succeeds();
+    check("mlp", "set").assert_succeeds();
+    check("mlp", "text.txt").assert_fails(3, &["text.txt", "\"mlp\"", "folder of idx files", "kind = \"lm\""]);
+    check("lm", "set").assert_fails(3, &["set", "folder", "text", "kind = \"mlp\""]);
+    check("lm", "short.txt").assert_fails(3, &["short.txt", "5 bytes", "129"]);
+    check("lm", "none.txt").assert_fails(3, &["none.txt"]);
 }
 
 /// A scenario that is over in a moment.

@@ -4,15 +4,15 @@ use std::sync::Arc;
 
 use protocol::learner::Learner;
 use protocol::log::Context;
-use protocol::schema::Schema;
 use shaders::data::{self, Dataset};
+use shaders::engine::cpu::CpuExecutor;
 use shaders::engine::{self, DeviceChoice, DeviceError, DeviceInfo, Executor};
-use shaders::models::ModelSpec;
-use shaders::optim::OptimizerSpec;
+use shaders::models::network::Network;
+use shaders::models::{ModelError, ModelSpec};
 use shaders::{Footprint, LearnerSpec, Misfit, TrainingLearner};
 use sim::virtual_swarm::Task;
 
-use crate::config::{Data, Job, OptimizerKind};
+use crate::config::{Data, Job};
 use crate::driver::MakeLearner;
 use crate::error::{Error, Kind};
 
@@ -41,7 +41,7 @@ pub(super) fn shape(job: &Job) -> Result<Shape, Error> {
     let dataset = load(job)?;
     split(job, &dataset)?;
     Ok(Shape {
-        parameters: schema(job, &dataset)?.parameters(),
+        parameters: network(job, &dataset)?.parameters(),
         training_samples: dataset.train.len(),
         test_samples: dataset.test.len(),
     })
@@ -51,16 +51,15 @@ pub(super) fn shape(job: &Job) -> Result<Shape, Error> {
 pub(super) fn build(job: &Job, device: &str, shard: u32, order_seed: u64) -> Result<Engine, Error> {
     let dataset = Arc::new(load(job)?);
     let shard = split(job, &dataset)?.into_iter().nth(shard as usize).unwrap_or_default();
-    let schema = schema(job, &dataset)?;
+    let spec = spec(job, &dataset, shard, order_seed)?;
     let executor = open(device)?;
     let info = executor.info().clone();
-    let spec = spec(job, &dataset, shard, order_seed);
     fits(&footprint(&spec, job)?, &info)?;
     Ok(Engine {
         context: Context {
             run: job.run_id(),
-            schema: schema.hash(),
-            parameters: schema.parameters(),
+            schema: spec.model.schema().hash(),
+            parameters: spec.model.parameters(),
             codec: job.codec,
             limits: job.limits(),
         },
@@ -76,23 +75,22 @@ pub(super) fn build(job: &Job, device: &str, shard: u32, order_seed: u64) -> Res
 pub(super) fn plan(job: &Job, device: &str) -> Result<(Footprint, DeviceInfo), Error> {
     let dataset = Arc::new(load(job)?);
     let info = open(device)?.info().clone();
-    Ok((footprint(&spec(job, &dataset, Vec::new(), 0), job)?, info))
+    Ok((footprint(&spec(job, &dataset, Vec::new(), 0)?, job)?, info))
 }
 
-fn spec(job: &Job, dataset: &Arc<Dataset>, shard: Vec<u32>, order_seed: u64) -> LearnerSpec {
-    LearnerSpec {
-        model: job.model.clone(),
-        loss: job.loss,
-        optimizer: optimizer(job),
+/// What a peer trains, on a shard in an order of its own.
+fn spec(job: &Job, dataset: &Arc<Dataset>, shard: Vec<u32>, order_seed: u64) -> Result<LearnerSpec, Error> {
+    Ok(LearnerSpec {
+        model: Arc::new(network(job, dataset)?),
+        optimizer: job.optimizer.spec(job.learning_rate),
         schedule: job.schedule,
         clip: job.clip,
-        recompute: job.recompute,
         batch: job.batch as usize,
         init_seed: job.init_seed(),
         order_seed,
         shard,
         dataset: Arc::clone(dataset),
-    }
+    })
 }
 
 fn footprint(spec: &LearnerSpec, job: &Job) -> Result<Footprint, Error> {
@@ -103,31 +101,25 @@ fn footprint(spec: &LearnerSpec, job: &Job) -> Result<Footprint, Error> {
 pub(super) fn fits(footprint: &Footprint, info: &DeviceInfo) -> Result<(), Error> {
     footprint.check(info).map_err(|misfit| {
         let hint = match misfit {
-            Misfit::Buffer { .. } => {
-                "a smaller model or batch, or another --device; `starling device plan` shows what takes how much"
-            }
-            Misfit::Memory { .. } => {
-                "a smaller model, batch or data set; `starling device plan` shows what takes how much"
-            }
+            Misfit::Buffer { .. } => "a smaller model or batch, or another --device",
+            Misfit::Memory { .. } => "a smaller model, batch or data set",
         };
-        Error::new(Kind::Device, misfit).hint(hint)
+        Error::new(Kind::Device, misfit).hint(format!("{hint}; `starling device plan` shows what takes how much"))
     })
 }
 
-/// What the virtual peers of a job compute.
-pub(super) fn task(job: &Job, dataset: Arc<Dataset>) -> Result<Task, Error> {
+/// What the virtual peers of a job compute; an error where so many of them do not fit this machine.
+pub(super) fn task(job: &Job, dataset: &Arc<Dataset>, peers: u32) -> Result<Task, Error> {
+    let spec = spec(job, dataset, Vec::new(), 0)?;
+    let info = CpuExecutor::measured(None).info().clone();
+    footprint(&spec, job)?.check_many(peers, &info).map_err(|misfit| {
+        Error::new(Kind::Device, format!("{peers} virtual peers: {misfit}"))
+            .hint("fewer peers (--peers), or a smaller model, batch or data set")
+    })?;
     Ok(Task::Train {
-        model: job.model.clone(),
-        schema: schema(job, &dataset)?,
-        optimizer: optimizer(job),
-        schedule: job.schedule,
-        clip: job.clip,
-        loss: job.loss,
-        batch: job.batch as usize,
-        init_seed: job.init_seed(),
-        shards: Arc::new(split(job, &dataset)?),
+        spec,
+        shards: Arc::new(split(job, dataset)?),
         order_seeds: Arc::new((0..job.shards).map(|shard| job.order_seed(shard, &[])).collect()),
-        dataset,
     })
 }
 
@@ -135,6 +127,11 @@ pub(super) fn task(job: &Job, dataset: Arc<Dataset>) -> Result<Task, Error> {
 pub(super) fn load(job: &Job) -> Result<Dataset, Error> {
     let loaded = match (&job.data, &job.model) {
         (Data::Embedded(name), _) => data::embedded(name),
+        (Data::Folder(path), ModelSpec::Lm(_)) if path.is_dir() => {
+            let message = format!("{} is a folder, and a model of kind \"lm\" reads a text", path.display());
+            return Err(Error::new(Kind::Input, message)
+                .hint("path = \"FILE.txt\", or kind = \"mlp\" or \"cnn\" for a folder of idx files"));
+        }
         (Data::Folder(path), ModelSpec::Lm(lm)) => data::text::open(path, lm.context as usize),
         (Data::Folder(path), _) if path.is_file() => {
             let message =
@@ -164,17 +161,16 @@ fn open(device: &str) -> Result<Box<dyn Executor>, Error> {
     })
 }
 
-/// Names and shapes of the parameters of a job's model on these data.
-fn schema(job: &Job, dataset: &Dataset) -> Result<Schema, Error> {
-    job.model.schema(&dataset.shape, dataset.classes).map_err(|error| Error::new(Kind::Input, error))
-}
-
-fn optimizer(job: &Job) -> OptimizerSpec {
-    let learning_rate = job.learning_rate;
-    match job.optimizer {
-        OptimizerKind::Adam => OptimizerSpec::Adam { learning_rate },
-        OptimizerKind::AdamCommon => OptimizerSpec::AdamCommon { learning_rate },
-        OptimizerKind::AdamW { weight_decay } => OptimizerSpec::AdamW { learning_rate, weight_decay },
-        OptimizerKind::Sgd { momentum, nesterov } => OptimizerSpec::Sgd { learning_rate, momentum, nesterov },
-    }
+/// A job's model on these data.
+fn network(job: &Job, dataset: &Dataset) -> Result<Network, Error> {
+    let mut network = job.model.build(&dataset.shape, dataset.classes).map_err(|error| {
+        let hint = match error {
+            ModelError::Shape { .. } => "other data (data.set, data.path), or another model.kind",
+            ModelError::TooLarge { .. } => "fewer or narrower layers, see [model] of the job",
+            ModelError::Heads { .. } => "another model.width or model.heads",
+        };
+        Error::new(Kind::Input, error).hint(hint)
+    })?;
+    (network.loss, network.recompute) = (job.loss, job.recompute);
+    Ok(network)
 }

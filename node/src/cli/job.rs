@@ -41,7 +41,7 @@ pub(super) fn read(file: Option<&Path>) -> Result<RawJob, Error> {
 fn init(args: &JobInitArgs) -> Result<(), Error> {
     let key = if args.open { None } else { Some(fresh_key()?) };
     // The only part that a user chose, so whatever is wrong is wrong with the flag.
-    let name = crate::config::job::name(args.name.clone()).map_err(|error| Error { kind: Kind::Usage, ..error })?;
+    let name = crate::config::checks::name(args.name.clone()).map_err(|error| Error { kind: Kind::Usage, ..error })?;
     let text = template(&name, key);
     // What is written must be readable.
     let job = Job::new(RawJob::parse(&text, "the new job")?)?;
@@ -138,7 +138,7 @@ pub(super) fn to_toml(job: &Job, key: Option<SwarmKey>) -> String {
         "[swarm]\nname = {name}\n{key}\n{model}loss = \"{loss}\"\n\n\
          [data]\n{source}\nsplit = \"{split}\"\nshards = {shards}\nbatch = {batch}\n\n\
          [optimizer]\nkind = \"{optimizer}\"\nlearning_rate = {rate:?}\n{momentum}{clip}\
-         schedule = \"{schedule}\"\nwarm_up_samples = {warm_up}\n{length}\n\
+         schedule = \"{schedule}\"\nwarm_up_samples = {warm_up}\nrate_by_peers = \"{by_peers}\"\n{length}\n\
          [gossip]\nmode = \"{mode}\"\n{of_mode}codec = \"{codec}\"\ngain = {gain:?}\nsteps = {steps}\n\
          trigger = \"{trigger}\"\ntrigger_drift = {drift:?}\ntrigger_plateau = {plateau:?}\n{link}\
          partner = \"{partner}\"\npartner_alpha = {alpha:?}\npartner_distance = \"{distance}\"\n{graph}\n\
@@ -154,6 +154,7 @@ pub(super) fn to_toml(job: &Job, key: Option<SwarmKey>) -> String {
         rate = job.learning_rate,
         schedule = job.schedule.curve.name(),
         warm_up = job.schedule.warm_up_samples,
+        by_peers = job.schedule.by_peers.name(),
         mode = job.mode.name(),
         trust = job.trust_enabled,
         probation = job.trust_probation,
@@ -196,6 +197,7 @@ mod tests {
             "[model]\nkind = \"lm\"\ncontext = 9\nwidth = 8\nlayers = 1\nheads = 2\nnorm = \"layer\"\nactivation = \"silu\"\ndropout = 0.1",
             "[model]\nloss = \"mean_squared_error\"",
             "[optimizer]\nwarm_up_samples = 500",
+            "[optimizer]\nrate_by_peers = \"sqrt\"",
             "[optimizer]\nschedule = \"cosine\"\ntotal_samples = 9000\nwarm_up_samples = 500\nfloor = 0.3",
             "[data]\nsplit = \"dirichlet:0.1\"\n[training]\nepochs = 3\nseed = 9\nrecompute = true",
             "[gossip]\npartner = \"exponential\"\npartner_alpha = 0.3\npartner_distance = \"round_trip\"",

@@ -16,7 +16,7 @@ use super::files::JsonTarget;
 use super::format::escape;
 use super::table::Screen;
 use super::{job as job_command, logging, signals, summary, virtual_sim};
-use crate::config::job::SEED_MAX;
+use crate::config::checks::SEED_MAX;
 use crate::config::{Job, RawJob};
 use crate::error::{Error, Kind};
 

@@ -8,64 +8,32 @@
 use std::fmt::{self, Write as _};
 use std::path::PathBuf;
 
-use protocol::codec::{self, Codec};
+use protocol::codec::Codec;
 use protocol::config::{Distance, Gossip, MergeRule, Mode, PartnerRule, TriggerRule, Trust};
-use protocol::groups::GROUPS_MAX;
-use protocol::id::{Hash, PeerId, RunId, parse_hex};
+use protocol::id::{Hash, PeerId, RunId};
 use protocol::time::Span;
 use protocol::trust::Limits;
 use protocol::trust::admission::SwarmKey;
 use protocol::{partner, trigger};
-use shaders::data::split::{self, SplitError, SplitRule};
+use shaders::data::split::SplitRule;
 use shaders::models::ModelSpec;
 use shaders::models::network::Loss;
-use shaders::optim;
-use shaders::optim::schedule::{self, Curve, Schedule};
+use shaders::optim::schedule::Schedule;
 
+use super::checks::{Bits, allow, invalid, key, name, positive, seed, split, within};
+use super::gossip::{
+    GAIN_MAX, GOSSIP_STEPS_MAX, LINK_BYTES_PER_SECOND_MAX, PARTNER_ALPHA_MAX, PROBATION_MAX, TRIGGER_SHARE_MAX,
+    codec_default, codec_named, gain_default, graph, groups, merge, probation_default, round_deadline,
+};
 use super::model;
-use super::raw::{RawJob, RawOptimizer};
+use super::optimizer::{self, CLIP_MAX, LEARNING_RATE_MAX, OptimizerKind};
+use super::raw::RawJob;
 use crate::error::{Error, Kind};
 
 /// Most samples a step.
 pub const BATCH_MAX: u32 = 65_536;
 /// Most shards, and so most peers with data of their own.
 pub const SHARDS_MAX: u32 = 256;
-/// Largest gain; measured: 8 diverges with every codec so far.
-pub const GAIN_MAX: f32 = 16.0;
-/// Most steps between two deltas.
-pub const GOSSIP_STEPS_MAX: u32 = 100_000;
-/// Largest alpha of the partner rule `exponential`: beyond it only the nearest is ever chosen.
-pub const PARTNER_ALPHA_MAX: f32 = 1e6;
-/// Largest relative drift or fall of the loss that a trigger may wait for.
-pub const TRIGGER_SHARE_MAX: f32 = 1.0;
-/// Fastest link that is no typing error, bytes a second.
-pub const LINK_BYTES_PER_SECOND_MAX: f32 = 1e12;
-/// Largest learning rate that is no typing error.
-pub const LEARNING_RATE_MAX: f32 = 100.0;
-/// Longest clipped gradient that is no typing error.
-pub const CLIP_MAX: f32 = 1e6;
-/// Largest weight decay that is no typing error.
-pub const WEIGHT_DECAY_MAX: f32 = 10.0;
-/// Of adamw where a job gives none, as in its paper and in PyTorch.
-const WEIGHT_DECAY_DEFAULT: f32 = 0.01;
-/// Most samples of a warm-up or a schedule.
-pub const SAMPLES_MAX: u64 = 1 << 53;
-/// Largest seed: TOML integers are signed, and one beyond could not be written into a job file.
-pub const SEED_MAX: u64 = i64::MAX as u64;
-/// Longest name, characters.
-pub const NAME_CHARS_MAX: usize = 64;
-/// Probation of a job that names none, deltas. measured (sim/scenarios/attackers.toml): 5 of 16 that speak against the mean ten
-/// times as loud from their first delta on kill the model before anybody can tell them apart; with this they do not.
-const PROBATION_DEFAULT: u32 = 16;
-/// Longest probation, deltas.
-pub const PROBATION_MAX: u32 = 1_000_000;
-/// Longest wait of a round, seconds: an hour.
-pub const ROUND_DEADLINE_S_MAX: f32 = 3600.0;
-/// Most peers on an allow list.
-pub const ALLOW_MAX: usize = 4096;
-/// Share of the way that each of two peers goes in the mode `pairwise`. measured with `sign` (docs/algorithms.md): 0.4 agrees
-/// soonest, in 5 rounds among 8 peers and 9 among 100 (0.1: 14 and 31; 0.5: 6 and 13), and digits end best.
-const PAIRWISE_GAIN: f32 = 0.4;
 /// Most epochs.
 pub const EPOCHS_MAX: u32 = 1_000_000;
 
@@ -92,10 +60,10 @@ pub struct Job {
     pub optimizer: OptimizerKind,
     /// Its step size.
     pub learning_rate: f32,
-    /// Longest gradient, over all parameters together; `None`: any.
-    pub clip: Option<f32>,
     /// How that changes with the progress of the swarm.
     pub schedule: Schedule,
+    /// Longest gradient, over all parameters together; `None`: any.
+    pub clip: Option<f32>,
     /// How progress is shared.
     pub mode: Mode,
     /// Of the mode `incremental`: groups of peers; 1: none.
@@ -145,48 +113,9 @@ pub struct Job {
 pub enum Data {
     /// A set inside the binary.
     Embedded(String),
-    /// A folder of this machine.
+    /// A folder of idx files on this machine, or for a language model a text.
     Folder(PathBuf),
 }
-
-/// Which optimizer.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum OptimizerKind {
-    /// Adam with its usual moments.
-    Adam,
-    /// Adam with one second moment for all parameters.
-    AdamCommon,
-    /// Adam with decoupled weight decay.
-    AdamW {
-        /// 0 or more.
-        weight_decay: f32,
-    },
-    /// SGD with momentum.
-    Sgd {
-        /// 0 to below 1.
-        momentum: f32,
-        /// Whether it is Nesterov's.
-        nesterov: bool,
-    },
-}
-
-impl OptimizerKind {
-    /// Where a job gives none.
-    #[must_use]
-    pub fn learning_rate_default(self) -> f32 {
-        match self {
-            Self::Adam | Self::AdamW { .. } => 0.003, // measured on digits: 97 % after 30 epochs of an IID shard
-            Self::AdamCommon => 0.002,                // measured on Fashion-MNIST (docs/algorithms.md, Unequal classes)
-            Self::Sgd { .. } => 0.01, // measured on digits, 8 peers, Dirichlet 0.1: 0.005 slower, 0.02 less steady
-        }
-    }
-}
-
-/// Floor of a cosine where a job gives none: a peer trains until it is stopped, so the rate does not fall to nothing. Guess, of
-/// the size that is usual for language models.
-pub const FLOOR_DEFAULT: f32 = 0.1;
-/// Momentum of sgd where a job gives none.
-const MOMENTUM_DEFAULT: f32 = 0.9;
 
 impl Job {
     /// The job that these layers describe, the demo job below them.
@@ -195,7 +124,7 @@ impl Job {
     /// The first value that is out of place: key, value, limit and remedy.
     pub fn new(raw: RawJob) -> Result<Self, Error> {
         let raw = raw.over(RawJob::demo()?);
-        let optimizer = optimizer(&raw.optimizer)?;
+        let optimizer = optimizer::kind(&raw.optimizer)?;
         let default = Gossip::default();
         let mode = raw.gossip.mode.unwrap_or_default();
         let codec = codec_named(raw.gossip.codec.as_deref().unwrap_or_else(|| codec_default(mode)))?;
@@ -216,7 +145,7 @@ impl Job {
             )?,
             optimizer,
             clip: raw.optimizer.clip.map(|limit| positive("optimizer.clip", limit, CLIP_MAX)).transpose()?,
-            schedule: schedule(mode, &raw.optimizer)?,
+            schedule: optimizer::schedule(mode, &raw.optimizer)?,
             mode,
             groups: groups(mode, raw.gossip.groups, &raw.optimizer)?,
             round_deadline: round_deadline(mode, raw.gossip.round_deadline_s)?,
@@ -277,7 +206,8 @@ impl Job {
     }
 
     /// Everything that all peers of a run share, the key apart: one `key=value` a line, in fixed order, floats by their
-    /// bits. A change of this form is a change of every run id.
+    /// bits (`model.dropout` by its shortest decimals, which tell floats apart as well). A change of this form is a change of
+    /// every run id.
     #[must_use]
     pub fn canonical(&self) -> String {
         let mut text = String::from("starling=1\n");
@@ -299,31 +229,8 @@ impl Job {
         line("data.split", &self.split);
         line("data.shards", &self.shards);
         line("data.batch", &self.batch);
-        line("optimizer.kind", &self.optimizer.name());
-        match self.optimizer {
-            OptimizerKind::Adam | OptimizerKind::AdamCommon => {}
-            OptimizerKind::AdamW { weight_decay } => line("optimizer.weight_decay", &Bits(weight_decay)),
-            OptimizerKind::Sgd { momentum, nesterov } => {
-                line("optimizer.momentum", &Bits(momentum));
-                if nesterov {
-                    line("optimizer.nesterov", &nesterov);
-                }
-            }
-        }
-        line("optimizer.learning_rate", &Bits(self.learning_rate));
-        if let Some(limit) = self.clip {
-            line("optimizer.clip", &Bits(limit));
-        }
-        // Only what is there: a job without a schedule keeps its run.
-        if self.schedule.warm_up_samples > 0 {
-            line("optimizer.warm_up_samples", &self.schedule.warm_up_samples);
-        }
-        if let Curve::Cosine { total_samples, floor } = self.schedule.curve {
-            line("optimizer.schedule", &self.schedule.curve.name());
-            line("optimizer.total_samples", &total_samples);
-            line("optimizer.floor", &Bits(floor));
-        }
-        // As above: the default mode is not named.
+        optimizer::canonical(self, &mut line);
+        // Only what is there: a job of the default mode keeps its run.
         if self.mode != Mode::default() {
             line("gossip.mode", &self.mode.name());
         }
@@ -443,120 +350,6 @@ fn seed_from(context: &str, parts: &[&[u8]]) -> u64 {
     bytes.as_bytes()[..8].iter().fold(0, |seed, &byte| seed << 8 | u64::from(byte))
 }
 
-/// A float by its bits: `0.1` and `1e-1` are one number, and no two numbers are one text.
-struct Bits(f32);
-
-impl fmt::Display for Bits {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{:08x}", self.0, self.0.to_bits())
-    }
-}
-
-impl OptimizerKind {
-    /// As in the job file.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Adam => "adam",
-            Self::AdamCommon => "adam_common",
-            Self::AdamW { .. } => "adamw",
-            Self::Sgd { .. } => "sgd",
-        }
-    }
-}
-
-/// `[64, 32]` as `64,32`.
-#[must_use]
-pub fn list(widths: &[u32]) -> String {
-    widths.iter().map(u32::to_string).collect::<Vec<_>>().join(",")
-}
-
-/// The flag that says the same as a key, for messages.
-fn flag(key: &str) -> Option<&'static str> {
-    Some(match key {
-        "model.hidden" => "--model",
-        "data.split" => "--split",
-        "data.shards" => "--peers",
-        "data.batch" => "--batch",
-        "optimizer.kind" => "--optimizer",
-        "optimizer.learning_rate" => "--lr",
-        "gossip.mode" => "--mode",
-        "gossip.codec" => "--codec",
-        "gossip.gain" => "--gain",
-        "gossip.steps" => "--steps",
-        "training.epochs" => "--epochs",
-        "training.seed" => "--seed",
-        _ => return None,
-    })
-}
-
-pub(super) fn invalid(key: &str, value: &str, why: &str) -> Error {
-    let named = flag(key).map_or_else(|| key.to_owned(), |flag| format!("{key} ({flag})"));
-    Error::new(Kind::Input, format!("{named} = {value}: {why}"))
-}
-
-pub(super) fn within(key: &str, value: u32, low: u32, high: u32) -> Result<u32, Error> {
-    if (low..=high).contains(&value) {
-        return Ok(value);
-    }
-    Err(invalid(key, &value.to_string(), &format!("must be from {low} to {high}")))
-}
-
-fn positive(key: &str, value: f32, high: f32) -> Result<f32, Error> {
-    if value > 0.0 && value <= high {
-        return Ok(value);
-    }
-    Err(invalid(key, &value.to_string(), &format!("must be above 0 and at most {high}")))
-}
-
-/// A name of a swarm, checked.
-///
-/// # Errors
-/// One that is empty, too long, or has other characters.
-pub fn name(name: String) -> Result<String, Error> {
-    let plain = |c: char| c.is_ascii_alphanumeric() || " ._-".contains(c);
-    if name.chars().all(plain) && (1..=NAME_CHARS_MAX).contains(&name.len()) {
-        return Ok(name);
-    }
-    Err(invalid("swarm.name", &format!("{name:?}"), "no name for a swarm")
-        .hint(format!("1 to {NAME_CHARS_MAX} of A-Z a-z 0-9 space . _ -")))
-}
-
-fn key(text: &str) -> Result<SwarmKey, Error> {
-    // The key itself is not repeated: messages end up in logs.
-    let refuse =
-        |why: &str| invalid("swarm.key", "(hidden)", why).hint("`starling job init` makes a job with a fresh key");
-    let key = parse_hex(text).ok_or_else(|| refuse("must be 64 hex digits"))?;
-    if key == SwarmKey::default() {
-        return Err(refuse("all zero is the key of open jobs: leave the line out to say that"));
-    }
-    Ok(key)
-}
-
-fn split(text: &str) -> Result<SplitRule, Error> {
-    text.parse().map_err(|error: SplitError| {
-        let forms: Vec<String> = split::ALL.iter().map(|(form, about)| format!("{form}: {about}")).collect();
-        invalid("data.split", &format!("{text:?}"), &error.to_string()).hint(forms.join("; "))
-    })
-}
-
-/// The allow list in order, so that two files that list the same peers are one job.
-fn allow(mut peers: Vec<PeerId>) -> Result<Vec<PeerId>, Error> {
-    if peers.len() > ALLOW_MAX {
-        return Err(invalid("trust.allow", &format!("{} peers", peers.len()), &format!("at most {ALLOW_MAX}")));
-    }
-    peers.sort_unstable();
-    peers.dedup();
-    Ok(peers)
-}
-
-fn seed(seed: u64) -> Result<u64, Error> {
-    if seed <= SEED_MAX {
-        return Ok(seed);
-    }
-    Err(invalid("training.seed", &seed.to_string(), &format!("must be at most {SEED_MAX}")))
-}
-
 fn data(set: Option<String>, path: Option<PathBuf>) -> Result<Data, Error> {
     match (set, path) {
         (Some(_), Some(_)) => Err(Error::new(Kind::Input, "data.set and data.path are both given")
@@ -566,193 +359,6 @@ fn data(set: Option<String>, path: Option<PathBuf>) -> Result<Data, Error> {
         (set, None) => Err(invalid("data.set", &format!("{:?}", set.unwrap_or_default()), "no such embedded set")
             .hint("`digits`, or `path = \"FOLDER\"` for idx files of your own")),
     }
-}
-
-/// The edges of a graph in their one order. Given if and only if the rule is `fixed`.
-fn graph(rule: PartnerRule, edges: Vec<(PeerId, PeerId)>) -> Result<Vec<(PeerId, PeerId)>, Error> {
-    let found = format!("{} pairs", edges.len());
-    match (rule, edges.is_empty()) {
-        (PartnerRule::Fixed, true) => {
-            return Err(invalid("gossip.partner_graph", &found, "partner = \"fixed\" wants to know who meets whom")
-                .hint("partner_graph = [[\"ID\", \"ID\"], ...], each ID 64 hex digits"));
-        }
-        (PartnerRule::Fixed, false) | (_, true) => {}
-        (_, false) => {
-            return Err(invalid("gossip.partner_graph", &found, "belongs to partner = \"fixed\"")
-                .hint("remove it, or use partner = \"fixed\""));
-        }
-    }
-    let mut edges: Vec<_> = edges.into_iter().map(|(a, b)| (a.min(b), a.max(b))).collect();
-    if let Some((peer, _)) = edges.iter().find(|(a, b)| a == b) {
-        return Err(invalid("gossip.partner_graph", &peer.to_string(), "is paired with itself"));
-    }
-    edges.sort_unstable();
-    edges.dedup();
-    Ok(edges)
-}
-
-fn optimizer(raw: &RawOptimizer) -> Result<OptimizerKind, Error> {
-    let kind = raw.kind.as_deref().unwrap_or("adam");
-    let belongs = |key: &str, value: String, owner: &str| {
-        let hint = format!("remove it, or use kind = {owner:?}");
-        Err(invalid(key, &value, &format!("belongs to {owner}")).hint(hint))
-    };
-    match (raw.momentum, raw.nesterov, raw.weight_decay) {
-        (Some(momentum), ..) if kind != "sgd" => return belongs("optimizer.momentum", momentum.to_string(), "sgd"),
-        (_, Some(nesterov), _) if kind != "sgd" => return belongs("optimizer.nesterov", nesterov.to_string(), "sgd"),
-        (.., Some(decay)) if kind != "adamw" => return belongs("optimizer.weight_decay", decay.to_string(), "adamw"),
-        _ => {}
-    }
-    match kind {
-        "adam" => Ok(OptimizerKind::Adam),
-        "adam_common" => Ok(OptimizerKind::AdamCommon),
-        "adamw" => {
-            let weight_decay = raw.weight_decay.unwrap_or(WEIGHT_DECAY_DEFAULT);
-            if !(0.0..=WEIGHT_DECAY_MAX).contains(&weight_decay) {
-                let why = format!("must be from 0 to {WEIGHT_DECAY_MAX}");
-                return Err(invalid("optimizer.weight_decay", &weight_decay.to_string(), &why));
-            }
-            Ok(OptimizerKind::AdamW { weight_decay })
-        }
-        "sgd" => {
-            let momentum = raw.momentum.unwrap_or(MOMENTUM_DEFAULT);
-            if !(0.0..1.0).contains(&momentum) {
-                return Err(invalid("optimizer.momentum", &momentum.to_string(), "must be from 0 to below 1"));
-            }
-            Ok(OptimizerKind::Sgd { momentum, nesterov: raw.nesterov.unwrap_or(false) })
-        }
-        other => {
-            let known: Vec<_> = optim::ALL.iter().map(|(known, _)| format!("`{known}`")).collect();
-            Err(invalid("optimizer.kind", &format!("{other:?}"), "no such optimizer").hint(known.join(", ")))
-        }
-    }
-}
-
-fn schedule(mode: Mode, raw: &RawOptimizer) -> Result<Schedule, Error> {
-    let kind = raw.schedule.as_deref().unwrap_or("constant");
-    let warm_up_samples = raw.warm_up_samples.unwrap_or(0);
-    if warm_up_samples > SAMPLES_MAX {
-        let why = format!("must be at most {SAMPLES_MAX}");
-        return Err(invalid("optimizer.warm_up_samples", &warm_up_samples.to_string(), &why));
-    }
-    if mode == Mode::Pairwise && (warm_up_samples > 0 || kind != "constant") {
-        let (key, value) = if kind == "constant" {
-            ("optimizer.warm_up_samples", warm_up_samples.to_string())
-        } else {
-            ("optimizer.schedule", format!("{kind:?}"))
-        };
-        return Err(invalid(
-            key,
-            &value,
-            "goes by the samples of the swarm, which nobody counts in mode = \"pairwise\"",
-        )
-        .hint("remove it, or use another mode"));
-    }
-    let curve = match kind {
-        "constant" => {
-            let given = raw.total_samples.map(|total| ("optimizer.total_samples", total.to_string()));
-            if let Some((key, value)) = given.or_else(|| raw.floor.map(|floor| ("optimizer.floor", floor.to_string())))
-            {
-                return Err(invalid(key, &value, "belongs to a schedule that ends")
-                    .hint("remove it, or use schedule = \"cosine\""));
-            }
-            Curve::Constant
-        }
-        "cosine" => cosine(raw, warm_up_samples)?,
-        other => {
-            let known: Vec<_> = schedule::ALL.iter().map(|(name, _)| format!("`{name}`")).collect();
-            let error = invalid("optimizer.schedule", &format!("{other:?}"), "no such schedule");
-            return Err(error.hint(known.join(" or ")));
-        }
-    };
-    Ok(Schedule { warm_up_samples, curve })
-}
-
-fn cosine(raw: &RawOptimizer, warm_up_samples: u64) -> Result<Curve, Error> {
-    let Some(total_samples) = raw.total_samples else {
-        return Err(invalid("optimizer.schedule", "\"cosine\"", "wants to know when it ends")
-            .hint("total_samples = N: of all peers together, so peers * steps * batch"));
-    };
-    if !(warm_up_samples.saturating_add(1)..=SAMPLES_MAX).contains(&total_samples) {
-        let why = format!("must be above warm_up_samples ({warm_up_samples}) and at most {SAMPLES_MAX}");
-        return Err(invalid("optimizer.total_samples", &total_samples.to_string(), &why));
-    }
-    let floor = raw.floor.unwrap_or(FLOOR_DEFAULT);
-    if !(0.0..=1.0).contains(&floor) {
-        return Err(invalid("optimizer.floor", &floor.to_string(), "must be from 0 to 1"));
-    }
-    Ok(Curve::Cosine { total_samples, floor })
-}
-
-/// measured (docs/algorithms.md): with `top_k_2bit` the peers of mode `pairwise` stay 17 % apart. A payload of `sign` is four times
-/// as long, and goes to one peer instead of all.
-fn codec_default(mode: Mode) -> &'static str {
-    match mode {
-        Mode::Incremental | Mode::FullSync => "top_k_2bit",
-        Mode::Pairwise => "sign",
-    }
-}
-
-/// In rounds every delta was taken at the same weights, so their mean is the one step that averaging would take: nothing is
-/// gained by more.
-fn gain_default(mode: Mode, codec: &dyn Codec) -> f32 {
-    match mode {
-        Mode::Incremental => codec.gain_default(),
-        Mode::FullSync => 1.0,
-        Mode::Pairwise => PAIRWISE_GAIN,
-    }
-}
-
-/// In the other modes a round that weighs a tenth is no average, and an exchange has no weight at all.
-fn probation_default(mode: Mode) -> u32 {
-    match mode {
-        Mode::Incremental => PROBATION_DEFAULT,
-        Mode::FullSync | Mode::Pairwise => 0,
-    }
-}
-
-fn groups(mode: Mode, groups: Option<u32>, optimizer: &RawOptimizer) -> Result<u32, Error> {
-    let groups = within("gossip.groups", groups.unwrap_or(1), 1, GROUPS_MAX)?;
-    if groups > 1 && mode != Mode::Incremental {
-        return Err(invalid("gossip.groups", &groups.to_string(), "belongs to mode = \"incremental\"")
-            .hint("remove it, or use mode = \"incremental\""));
-    }
-    let scheduled = optimizer.warm_up_samples.unwrap_or(0) > 0
-        || optimizer.schedule.as_deref().is_some_and(|schedule| schedule != "constant");
-    if groups > 1 && scheduled {
-        let why = "a schedule goes by the samples of the swarm, and with groups a peer counts those of its own group";
-        return Err(invalid("gossip.groups", &groups.to_string(), why)
-            .hint("remove it, or optimizer.schedule and optimizer.warm_up_samples"));
-    }
-    Ok(groups)
-}
-
-fn round_deadline(mode: Mode, seconds: Option<f32>) -> Result<Span, Error> {
-    let Some(seconds) = seconds else { return Ok(Gossip::default().round_deadline) };
-    if mode != Mode::FullSync {
-        return Err(invalid("gossip.round_deadline_s", &seconds.to_string(), "belongs to mode = \"full_sync\"")
-            .hint("remove it, or use mode = \"full_sync\""));
-    }
-    let seconds = positive("gossip.round_deadline_s", seconds, ROUND_DEADLINE_S_MAX)?;
-    Ok(Span((f64::from(seconds) * 1e6).ceil() as u64))
-}
-
-fn merge(mode: Mode, rule: Option<MergeRule>) -> Result<MergeRule, Error> {
-    match rule {
-        Some(rule) if mode != Mode::Pairwise => {
-            let named = format!("{:?}", protocol::merge::of(rule).name());
-            Err(invalid("gossip.merge", &named, "belongs to mode = \"pairwise\"")
-                .hint("remove it, or use mode = \"pairwise\""))
-        }
-        rule => Ok(rule.unwrap_or_default()),
-    }
-}
-
-fn codec_named(name: &str) -> Result<&'static dyn Codec, Error> {
-    codec::by_name(name).ok_or_else(|| {
-        let known: Vec<_> = codec::ALL.iter().map(|codec| format!("`{}`", codec.name())).collect();
-        invalid("gossip.codec", &format!("{name:?}"), "no such codec").hint(known.join(", "))
-    })
 }
 
 #[cfg(test)]

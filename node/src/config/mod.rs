@@ -4,11 +4,15 @@
 //! demo job (`demo.toml`: defaults are data). [`job::Job`] is the result: complete, checked, with one canonical form, whose
 //! hash is the name of the run.
 
+pub mod checks;
+pub mod gossip;
 pub mod job;
 pub mod model;
+pub mod optimizer;
 pub mod raw;
 mod template;
 
-pub use job::{Data, Job, OptimizerKind};
+pub use job::{Data, Job};
+pub use optimizer::OptimizerKind;
 pub use raw::RawJob;
 pub use template::template;

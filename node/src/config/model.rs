@@ -4,7 +4,7 @@ use std::fmt::{self, Write as _};
 
 use shaders::models::{self, ActivationKind, CnnSpec, LmSpec, ModelSpec, NormKind};
 
-use super::job::{invalid, list, within};
+use super::checks::{invalid, list, within};
 use super::raw::RawModel;
 use crate::error::{Error, Kind};
 

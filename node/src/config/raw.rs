@@ -102,6 +102,8 @@ layers! {
         schedule: String,
         /// Samples of the swarm over which the rate rises.
         warm_up_samples: u64,
+        /// `constant`, `sqrt` or `linear`.
+        rate_by_peers: String,
         /// Of cosine: samples of the swarm until the floor.
         total_samples: u64,
         /// Of cosine: share of the rate that is left then.

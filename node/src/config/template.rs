@@ -33,6 +33,7 @@ pub fn template(name: &str, key: Option<SwarmKey>) -> String {
     let losses = choices(Loss::ALL.iter().map(|(_, name, about)| (*name, *about)));
     let kinds = choices(models::ALL.iter().copied());
     let schedules = choices(schedule::ALL.iter().copied());
+    let by_peers = choices(schedule::BY_PEERS.iter().copied());
     format!(
         r#"# A starling job: what a swarm trains, and who may take part.
 #
@@ -90,6 +91,8 @@ batch = 16
 # How the rate changes while the swarm makes progress: samples are those of all peers together, so peers that join late or are
 # slow have the rate of the others.
 {schedules}schedule = "constant"
+# And with the number of peers, whose mean is the less noisy the more they are:
+{by_peers}rate_by_peers = "constant"
 # Over so many samples it rises from 0 first, whatever it does then.
 # warm_up_samples = 0
 # Of cosine: when it is down, and the share of the rate that is left then.
@@ -110,7 +113,7 @@ batch = 16
 # Share of a delta that goes into the shared model, times the number of living peers. More is faster until it diverges.
 # gain = {gain}
 # Optimizer steps between two deltas.
-steps = 5
+steps = 10
 # What decides that one is due:
 {triggers}trigger = "every_h"
 # trigger_drift = 0.01
@@ -143,7 +146,7 @@ seed = 1
 "#,
         deadline = Gossip::default().round_deadline.as_secs_f64(),
         rate = super::OptimizerKind::Sgd { momentum: 0.9, nesterov: false }.learning_rate_default(),
-        floor = super::job::FLOOR_DEFAULT,
+        floor = super::optimizer::FLOOR_DEFAULT,
         gain = codec::by_name("top_k_2bit").map_or(1.0, codec::Codec::gain_default),
     )
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use protocol::codec::Codec;
 use protocol::fixed::Weight;
 use protocol::learner::{
-    Evaluation, Folded, Learner, LearnerError, Measured, Replicas, State, TakenDelta, Trained, Weights,
+    Evaluation, Folded, Learner, LearnerError, Measured, Progress, Replicas, State, TakenDelta, Trained, Weights,
 };
 
 /// Share of the way to the target that a step goes.
@@ -34,7 +34,7 @@ impl Learner for Fake {
         self.state.theta.len()
     }
 
-    fn train(&mut self, steps: u32, _progress: u64) -> Result<Trained, LearnerError> {
+    fn train(&mut self, steps: u32, _progress: Progress) -> Result<Trained, LearnerError> {
         assert!(!self.panics, "on purpose");
         std::thread::sleep(self.step * steps);
         for _ in 0..steps {

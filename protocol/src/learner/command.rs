@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use super::{
-    Evaluation, Learner, LearnerError, Measured, Meeting, Met, Moved, Said, TakenDelta, Trained, Weights, base_hash,
-    norm, within_payload,
+    Evaluation, Learner, LearnerError, Measured, Meeting, Met, Moved, Progress, Said, TakenDelta, Trained, Weights,
+    base_hash, norm, within_payload,
 };
 use crate::codec::{Codec, Decoded};
 use crate::fixed::{Weight, to_f32};
@@ -19,8 +19,8 @@ pub enum Command {
     Train {
         /// Optimizer steps.
         steps: u32,
-        /// Samples of the whole swarm before them.
-        progress: u64,
+        /// How far the swarm is before them.
+        progress: Progress,
     },
     /// [`Learner::take_delta`].
     TakeDelta {

@@ -30,6 +30,21 @@ pub enum Weights {
     Local,
 }
 
+/// How far the whole swarm is, as this peer has heard: what a learning-rate schedule goes by, so that who joined late is on
+/// the page of the others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Progress {
+    /// Samples that the swarm has trained on. They may fall, when the swarm takes out what somebody said.
+    pub samples: u64,
+    /// Peers that live, this one among them; 1 or more.
+    pub live_peers: usize,
+}
+
+impl Progress {
+    /// Of a peer that is alone and has not trained.
+    pub const START: Self = Self { samples: 0, live_peers: 1 };
+}
+
 /// Training weights `theta` (f32), base `b` (i32, units of 2^-24), optimizer state and data of one peer.
 ///
 /// d is the number of parameters; `theta` starts equal to `b`.
@@ -37,13 +52,11 @@ pub trait Learner: Send {
     /// d.
     fn parameters(&self) -> usize;
 
-    /// Takes `steps` optimizer steps on `theta`. `progress` is the number of samples that the whole swarm has trained on
-    /// before them, as far as this peer has heard: what a learning-rate schedule goes by, so that who joined late is on
-    /// the page of the others. It may fall, when the swarm takes out what somebody said.
+    /// Takes `steps` optimizer steps on `theta`; `progress` is how far the swarm is before them.
     ///
     /// # Errors
     /// [`LearnerError::Device`] when the device fails.
-    fn train(&mut self, steps: u32, progress: u64) -> Result<Trained, LearnerError>;
+    fn train(&mut self, steps: u32, progress: Progress) -> Result<Trained, LearnerError>;
 
     /// Encodes `e = theta - b` with `codec`, decodes the payload to `v`, and does `b += round(w * v)`,
     /// `theta -= v - round(w * v)`: the residual shrinks by exactly `v`, which is no longer than `norm_max`

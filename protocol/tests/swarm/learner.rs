@@ -7,7 +7,7 @@ use std::sync::Arc;
 use protocol::codec::{Codec, Decoded};
 use protocol::fixed::{UNIT, Weight, from_f32, to_f32};
 use protocol::learner::{
-    Evaluation, Folded, Learner, LearnerError, Measured, Replicas, State, TakenDelta, Trained, Weights,
+    Evaluation, Folded, Learner, LearnerError, Measured, Progress, Replicas, State, TakenDelta, Trained, Weights,
 };
 
 /// What a learner says instead of what it learned.
@@ -29,8 +29,8 @@ pub struct Quadratic {
     /// Sum of all that the optimizer did, and of all that was said of it: emitted + residual = progress.
     pub progress: Vec<f64>,
     pub emitted: Vec<f64>,
-    /// Samples of the swarm, as it was told with the last command to train.
-    pub told_progress: u64,
+    /// How far the swarm is, as it was told with the last command to train.
+    pub told_progress: Progress,
     pub lie: Lie,
     /// Mode `pairwise`: what was folded into the base, and where the base began when it was last replaced.
     pub folded: Vec<i32>,
@@ -51,7 +51,7 @@ impl Quadratic {
             rate: 0.02,
             progress: vec![0.0; parameters],
             emitted: vec![0.0; parameters],
-            told_progress: 0,
+            told_progress: Progress::START,
             lie: Lie::None,
             folded: vec![0; parameters],
             start: base.clone(),
@@ -133,7 +133,7 @@ impl Learner for Quadratic {
         self.theta.len()
     }
 
-    fn train(&mut self, steps: u32, progress: u64) -> Result<Trained, LearnerError> {
+    fn train(&mut self, steps: u32, progress: Progress) -> Result<Trained, LearnerError> {
         self.told_progress = progress;
         for _ in 0..steps {
             for ((theta, target), progress) in self.state.theta.iter_mut().zip(&self.target).zip(&mut self.progress) {

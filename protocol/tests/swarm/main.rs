@@ -177,7 +177,8 @@ fn whoever_joins_late_learns_how_far_the_swarm_is() {
     let taken: u64 = ids.iter().chain([&late]).map(|&id| network.peer(id).view().steps).sum();
     assert!(taken > 4000, "one sample a step: {taken}");
     // What is on its way, said or not yet.
-    assert!(told.iter().all(|&told| told.abs_diff(taken) < 100), "{told:?} of {taken}");
+    assert!(told.iter().all(|told| told.samples.abs_diff(taken) < 100), "{told:?} of {taken}");
+    assert!(told.iter().all(|told| told.live_peers == 4), "{told:?}");
     settle(&mut network);
 }
 

@@ -72,7 +72,7 @@ pub enum IdxError {
     TooLarge {
         /// As announced or found.
         bytes: u64,
-        /// [`DATA_BYTES_MAX`].
+        /// As many as are read.
         limit: u64,
     },
 }
@@ -82,7 +82,7 @@ pub enum IdxError {
 /// # Errors
 /// [`IdxError`].
 pub fn parse(bytes: Vec<u8>, dimensions: Dimensions) -> Result<Idx, IdxError> {
-    let mut bytes = unzipped(bytes)?;
+    let mut bytes = unzipped(bytes, DATA_BYTES_MAX)?;
     let header: [u8; 4] = match bytes.first_chunk() {
         Some(header) if header[..2] == [0, 0] => *header,
         _ => return Err(IdxError::Magic { found: bytes[..bytes.len().min(4)].to_vec() }),
@@ -110,12 +110,12 @@ pub fn parse(bytes: Vec<u8>, dimensions: Dimensions) -> Result<Idx, IdxError> {
     Ok(Idx { extents: extents.into_iter().map(|extent| extent as usize).collect(), values: bytes })
 }
 
-/// The bytes of a file, unpacked where it is gzipped.
+/// The bytes of a file, unpacked where it is gzipped, at most `limit` of them.
 ///
 /// # Errors
 /// [`IdxError::Gzip`], [`IdxError::TooLarge`].
-pub fn unzipped(bytes: Vec<u8>) -> Result<Vec<u8>, IdxError> {
-    if bytes.starts_with(&GZIP) { unzip(&bytes) } else { Ok(bytes) }
+pub fn unzipped(bytes: Vec<u8>, limit: u64) -> Result<Vec<u8>, IdxError> {
+    if bytes.starts_with(&GZIP) { unzip(&bytes, limit) } else { Ok(bytes) }
 }
 
 fn check_rank(rank: u8, dimensions: Dimensions) -> Result<(), IdxError> {
@@ -126,13 +126,13 @@ fn check_rank(rank: u8, dimensions: Dimensions) -> Result<(), IdxError> {
     if fits { Ok(()) } else { Err(IdxError::Rank { found: rank, expected }) }
 }
 
-fn unzip(bytes: &[u8]) -> Result<Vec<u8>, IdxError> {
+fn unzip(bytes: &[u8], limit: u64) -> Result<Vec<u8>, IdxError> {
     let mut out = Vec::new();
     // One byte past the limit shows that there is more: a bomb costs no more than the limit.
-    let mut reader = MultiGzDecoder::new(bytes).take(DATA_BYTES_MAX + 1);
+    let mut reader = MultiGzDecoder::new(bytes).take(limit + 1);
     reader.read_to_end(&mut out).map_err(|error| IdxError::Gzip(error.to_string()))?;
-    if out.len() as u64 > DATA_BYTES_MAX {
-        return Err(IdxError::TooLarge { bytes: out.len() as u64, limit: DATA_BYTES_MAX });
+    if out.len() as u64 > limit {
+        return Err(IdxError::TooLarge { bytes: out.len() as u64, limit });
     }
     Ok(out)
 }

@@ -8,6 +8,7 @@ pub mod idx;
 pub mod split;
 pub mod text;
 
+use std::fs::File;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
@@ -207,28 +208,28 @@ fn read_file(folder: &Path, name: &str) -> Result<(PathBuf, Vec<u8>), DataError>
     let Some(path) = candidates.into_iter().find(|path| path.exists()) else {
         return Err(DataError::Missing { path: folder.into(), expected: name.into() });
     };
-    let error = |source| DataError::Read { path: path.clone(), source };
-    let said = std::fs::metadata(&path).map_err(error)?.len();
-    // What says that it is short may be longer.
-    let bytes = if said > DATA_BYTES_MAX { Vec::new() } else { read_regular(&path).map_err(error)? };
-    let length = said.max(bytes.len() as u64);
-    if length > DATA_BYTES_MAX {
-        let source = idx::IdxError::TooLarge { bytes: length, limit: DATA_BYTES_MAX };
-        return Err(DataError::Idx { path, source });
-    }
+    let bytes = read_within(&path, DATA_BYTES_MAX)?;
     Ok((path, bytes))
 }
 
-/// The bytes of a file, of one that is too large one more than there may be. A pipe or a device may have no end, and nobody who
-/// writes: it is not opened.
-fn read_regular(path: &Path) -> std::io::Result<Vec<u8>> {
-    let found = std::fs::metadata(path)?;
-    if !found.is_file() {
-        return Err(std::io::Error::new(std::io::ErrorKind::InvalidInput, "is no regular file"));
+/// The bytes of a file, which costs no more than the limit: neither by what it says of itself nor by what it turns out to be.
+fn read_within(path: &Path, limit: u64) -> Result<Vec<u8>, DataError> {
+    let error = |source| DataError::Read { path: path.into(), source };
+    let too_large = |bytes| DataError::Idx { path: path.into(), source: idx::IdxError::TooLarge { bytes, limit } };
+    // Before it is opened: to open a pipe is to wait for its writer, and a device may have no end.
+    if !std::fs::metadata(path).map_err(error)?.is_file() {
+        return Err(error(std::io::Error::new(std::io::ErrorKind::InvalidInput, "is no regular file")));
     }
-    let mut bytes = Vec::with_capacity(usize::try_from(found.len().min(DATA_BYTES_MAX)).unwrap_or(0));
-    std::fs::File::open(path)?.take(DATA_BYTES_MAX + 1).read_to_end(&mut bytes)?;
-    Ok(bytes)
+    let file = File::open(path).map_err(error)?;
+    let announced = file.metadata().map_err(error)?.len();
+    if announced > limit {
+        return Err(too_large(announced));
+    }
+    let mut bytes = Vec::new();
+    bytes.try_reserve_exact(announced as usize).map_err(|full| error(full.into()))?;
+    // A file of the system says that it is empty, and another may grow: one byte past the limit shows that there is more.
+    file.take(limit + 1).read_to_end(&mut bytes).map_err(error)?;
+    if bytes.len() as u64 > limit { Err(too_large(bytes.len() as u64)) } else { Ok(bytes) }
 }
 
 fn assemble(name: String, train: RawSplit, test: RawSplit) -> Result<Dataset, DataError> {

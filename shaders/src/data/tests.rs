@@ -63,6 +63,26 @@ fn gzip_is_read_and_its_damage_found() {
 }
 
 #[test]
+fn no_file_costs_more_than_the_limit() {
+    let path = std::env::temp_dir().join(format!("starling-limit-{}", std::process::id()));
+    std::fs::write(&path, [7; 100]).unwrap();
+    assert_eq!(read_within(&path, 100).unwrap(), [7; 100]);
+    let too_large = read_within(&path, 99).unwrap_err().to_string();
+    assert!(too_large.contains("100 bytes") && too_large.contains("99"), "{too_large}");
+    // What says that it is empty, and has no end; and what is longer than it says.
+    let endless = read_within(Path::new("/dev/zero"), 99).unwrap_err().to_string();
+    assert!(endless.contains("no regular file"), "{endless}");
+    let longer = read_within(Path::new("/proc/meminfo"), 99).unwrap_err().to_string();
+    assert!(longer.contains("the limit is 99"), "{longer}");
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+    encoder.write_all(&[7; 5000]).unwrap();
+    let bomb = encoder.finish().unwrap();
+    assert_eq!(idx::unzipped(bomb.clone(), 5000).unwrap(), [7; 5000]);
+    assert_eq!(idx::unzipped(bomb, 4999), Err(IdxError::TooLarge { bytes: 5000, limit: 4999 }));
+    std::fs::remove_file(&path).unwrap();
+}
+
+#[test]
 fn a_text_is_windows_that_overlap_by_a_byte() {
     let text: Vec<u8> = (0..=250).collect();
     let data = text::windows("t".into(), &text, 10).unwrap();

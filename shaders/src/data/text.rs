@@ -6,12 +6,14 @@
 
 use std::path::Path;
 
-use super::{DATA_BYTES_MAX, DataError, Dataset, Split, idx, read_regular};
+use super::{DATA_BYTES_MAX, DataError, Dataset, Split, idx, read_within};
 
 /// Tokens: bytes.
 pub const VOCABULARY: usize = 256;
 /// Parts of the training text that labels tell apart.
 const PARTS: usize = 10;
+/// Most bytes of a text: each becomes a float.
+const TEXT_BYTES_MAX: u64 = DATA_BYTES_MAX / size_of::<f32>() as u64;
 /// One window in so many is evaluated on.
 const TEST_ONE_IN: usize = 10;
 
@@ -20,22 +22,8 @@ const TEST_ONE_IN: usize = 10;
 /// # Errors
 /// [`DataError`] that names the file: unreadable, too large, or too short for two windows.
 pub fn open(path: &Path, context: usize) -> Result<Dataset, DataError> {
-    let error = |source| DataError::Read { path: path.into(), source };
-    let too_large = |bytes: u64| {
-        let source = idx::IdxError::TooLarge { bytes, limit: DATA_BYTES_MAX };
-        DataError::Idx { path: path.into(), source }
-    };
-    // A byte becomes a float.
-    let numbers = |bytes: u64| bytes.saturating_mul(size_of::<f32>() as u64);
-    let bytes = std::fs::metadata(path).map_err(error)?.len();
-    if numbers(bytes) > DATA_BYTES_MAX {
-        return Err(too_large(numbers(bytes)));
-    }
-    let text = idx::unzipped(read_regular(path).map_err(error)?)
-        .map_err(|source| DataError::Idx { path: path.into(), source })?;
-    if numbers(text.len() as u64) > DATA_BYTES_MAX {
-        return Err(too_large(numbers(text.len() as u64)));
-    }
+    let packed = read_within(path, TEXT_BYTES_MAX)?;
+    let text = idx::unzipped(packed, TEXT_BYTES_MAX).map_err(|source| DataError::Idx { path: path.into(), source })?;
     let name = path.display().to_string();
     windows(name, &text, context).ok_or_else(|| DataError::Short {
         path: path.into(),

@@ -24,6 +24,7 @@ impl CpuExecutor {
     pub fn measured(note: Option<String>) -> Self {
         let mut executor = Self::new(note);
         executor.info.free_memory = super::device::free_memory();
+        executor.info.free_host_memory = executor.info.free_memory;
         executor
     }
 
@@ -56,6 +57,7 @@ impl Executor for CpuExecutor {
     }
 
     fn allocate(&mut self, words: usize) -> Result<Buffer, ExecutorError> {
+        super::countable(words)?;
         let mut buffer = Vec::new();
         buffer.try_reserve_exact(words).map_err(|_| ExecutorError(format!("no memory for {} MiB", words >> 18)))?;
         buffer.resize(words, 0);
@@ -93,5 +95,17 @@ impl Executor for CpuExecutor {
             }
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::BUFFER_WORDS_MAX;
+
+    #[test]
+    fn a_buffer_that_no_kernel_can_count_is_refused_before_it_is_made() {
+        let error = CpuExecutor::new(None).allocate(BUFFER_WORDS_MAX + 1).err().map(|error| error.0);
+        assert!(error.is_some_and(|text| text.contains("at most 16383 MiB")));
     }
 }

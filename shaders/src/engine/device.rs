@@ -40,8 +40,10 @@ pub struct DeviceInfo {
     pub note: Option<String>,
     /// Most bytes of one buffer, where there is a limit.
     pub largest_buffer: Option<u64>,
-    /// Bytes of memory that are free, where that is known.
+    /// Bytes of memory that are free on the device, where that is known.
     pub free_memory: Option<u64>,
+    /// Bytes that are free on the host, where that is known.
+    pub free_host_memory: Option<u64>,
 }
 
 /// What Linux says is available without swapping; `None` elsewhere.

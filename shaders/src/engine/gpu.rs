@@ -1,19 +1,28 @@
 //! The GPU executor: WGSL through wgpu. Pipelines are compiled once a kernel, bind groups made once a recording; a replay
 //! is one compute pass, and many steps share a submission.
+//!
+//! A device that works and one that hangs look alike until something is done. So work is submitted in pieces ([`paced`]) and waited for
+//! piece by piece: each has its own limit, however much there is in all.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::{Buffer, DeviceInfo, Executor, ExecutorError, Prepared, Recording};
 use crate::kernels::{Access, Kernel, WORDS};
 use crate::wgsl;
 
-/// Longest wait for the device: beyond it, it counts as lost.
+/// Longest wait for one submission: beyond it, the device counts as lost.
 const WAIT_MAX: Duration = Duration::from_secs(30);
-/// Replays in one submission: enough that submitting costs nothing, few enough that a display stays alive.
-const REPLAYS_A_SUBMISSION: u32 = 32;
+/// The same where a driver computes on the CPU: it does not hang, but one step of a large model may take minutes.
+const SOFTWARE_WAIT_MAX: Duration = Duration::from_secs(900);
+/// What a submission of several replays should take at most: a display stays alive, and a wait sees that something is done.
+const SUBMISSION_TARGET: Duration = Duration::from_millis(500);
+/// Most replays in one submission: enough that submitting costs nothing.
+const REPLAYS_A_SUBMISSION_MAX: u32 = 32;
+/// Most submissions under way.
+const SUBMISSIONS_MAX: usize = 8;
 
 /// See the module.
 #[derive(Debug)]
@@ -23,12 +32,45 @@ pub struct GpuExecutor {
     queue: wgpu::Queue,
     buffers: Vec<wgpu::Buffer>,
     pipelines: BTreeMap<&'static str, wgpu::ComputePipeline>,
-    recordings: Vec<Vec<Bound>>,
+    recordings: Vec<Replay>,
+    /// Submissions under way, oldest first.
+    sent: VecDeque<Sent>,
+    /// When the last one before them was seen done.
+    done: Instant,
+    wait_max: Duration,
     /// Memory to read through; grows, and is used again.
     staging: Option<wgpu::Buffer>,
     /// The first thing that went wrong outside a call.
     failure: Arc<Mutex<Option<String>>>,
     limits: wgpu::Limits,
+}
+
+/// A prepared recording.
+#[derive(Debug)]
+struct Replay {
+    dispatches: Vec<Bound>,
+    /// Replays in one submission, as found out so far.
+    at_once: u32,
+}
+
+/// A submission under way.
+#[derive(Debug)]
+struct Sent {
+    index: wgpu::SubmissionIndex,
+    at: Instant,
+    /// Of which recording, and how many of its replays; `None` for a copy.
+    replays: Option<(usize, u32)>,
+}
+
+/// How many replays the next submission holds, after one of `replays` took that long.
+fn paced(at_once: u32, replays: u32, took: Duration) -> u32 {
+    if took > SUBMISSION_TARGET {
+        (replays / 2).max(1).min(at_once)
+    } else if replays == at_once && took < SUBMISSION_TARGET / 2 {
+        (2 * at_once).min(REPLAYS_A_SUBMISSION_MAX)
+    } else {
+        at_once
+    }
 }
 
 /// A dispatch with everything bound.
@@ -75,14 +117,19 @@ fn describe(info: &wgpu::AdapterInfo) -> DeviceInfo {
     DeviceInfo { name: info.name.clone(), backend: backend.into(), ..DeviceInfo::default() }
 }
 
+/// Whether a driver computes on the CPU.
+fn software(info: &wgpu::AdapterInfo) -> bool {
+    info.device_type == wgpu::DeviceType::Cpu
+}
+
 /// As [`describe`], with what the adapter grants. How much memory a real GPU has free, wgpu does not say; a software driver has
 /// the host's.
 fn measure(adapter: &wgpu::Adapter) -> DeviceInfo {
     let (info, limits) = (adapter.get_info(), adapter.limits());
     let largest = limits.max_storage_buffer_binding_size.min(limits.max_buffer_size);
-    let software = info.device_type == wgpu::DeviceType::Cpu;
-    let free_memory = if software { super::device::free_memory() } else { None };
-    DeviceInfo { largest_buffer: Some(largest), free_memory, ..describe(&info) }
+    let free_host_memory = super::device::free_memory();
+    let free_memory = if software(&info) { free_host_memory } else { None };
+    DeviceInfo { largest_buffer: Some(largest), free_memory, free_host_memory, ..describe(&info) }
 }
 
 /// The adapters that there are, best first.
@@ -136,6 +183,9 @@ impl GpuExecutor {
             buffers: Vec::new(),
             pipelines: BTreeMap::new(),
             recordings: Vec::new(),
+            sent: VecDeque::new(),
+            done: Instant::now(),
+            wait_max: if software(&adapter.get_info()) { SOFTWARE_WAIT_MAX } else { WAIT_MAX },
             staging: None,
             failure,
             limits,
@@ -148,6 +198,39 @@ impl GpuExecutor {
             Some(text) => Err(ExecutorError(text)),
             None => Ok(()),
         }
+    }
+
+    /// Submits; notes it among what is under way.
+    fn submit(&mut self, encoder: wgpu::CommandEncoder, replays: Option<(usize, u32)>) {
+        let index = self.queue.submit([encoder.finish()]);
+        self.sent.push_back(Sent { index, at: Instant::now(), replays });
+    }
+
+    /// Notes what is done, and waits until no more than so many submissions are under way, for each as long as one may take.
+    fn settle(&mut self, left: usize) -> Result<(), ExecutorError> {
+        while let Some(oldest) = self.sent.front() {
+            let must = self.sent.len() > left;
+            let timeout = Some(if must { self.wait_max } else { Duration::ZERO });
+            let wait = wgpu::PollType::Wait { submission_index: Some(oldest.index.clone()), timeout };
+            match self.device.poll(wait) {
+                Ok(_) => {}
+                Err(wgpu::PollError::Timeout) if !must => break,
+                Err(error) => {
+                    let limit = self.wait_max.as_secs();
+                    return Err(ExecutorError(format!(
+                        "the device has not finished a piece of work in {limit} s: {error}; a smaller batch, or another device"
+                    )));
+                }
+            }
+            let now = Instant::now();
+            if let Some((recording, replays)) = oldest.replays {
+                let recording = &mut self.recordings[recording];
+                recording.at_once = paced(recording.at_once, replays, now - oldest.at.max(self.done));
+            }
+            self.done = now;
+            self.sent.pop_front();
+        }
+        Ok(())
     }
 
     fn buffer(&self, bytes: u64, usage: wgpu::BufferUsages) -> wgpu::Buffer {
@@ -204,7 +287,15 @@ impl GpuExecutor {
         self.device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor { label: None, entries: &entries })
     }
 
-    fn bind(&mut self, dispatch: &super::Dispatch) -> Bound {
+    fn bind(&mut self, dispatch: &super::Dispatch) -> Result<Bound, ExecutorError> {
+        let groups = dispatch.kernel.grid(&dispatch.words).groups();
+        let (most, asked) = (self.limits.max_compute_workgroups_per_dimension, groups[0].max(groups[1]));
+        if asked > most {
+            let kernel = dispatch.kernel.name();
+            return Err(ExecutorError(format!(
+                "{kernel} of {asked} workgroups along an axis, this device dispatches at most {most}: a smaller layer or batch"
+            )));
+        }
         let pipeline = self.pipeline(dispatch.kernel);
         let words = self.buffer(4 * WORDS as u64, wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST);
         self.queue.write_buffer(&words, 0, bytemuck::cast_slice(&dispatch.words));
@@ -219,8 +310,7 @@ impl GpuExecutor {
             layout: &layout,
             entries: &entries,
         });
-        let groups = dispatch.kernel.grid(&dispatch.words).groups();
-        Bound { kernel: dispatch.kernel, pipeline, group, words, groups }
+        Ok(Bound { kernel: dispatch.kernel, pipeline, group, words, groups })
     }
 }
 
@@ -230,6 +320,7 @@ impl Executor for GpuExecutor {
     }
 
     fn allocate(&mut self, words: usize) -> Result<Buffer, ExecutorError> {
+        super::countable(words)?;
         // Whole groups of four: some kernels read a buffer so, and a rest behind the last group would not be there for them.
         let bytes = 4 * words.max(1).next_multiple_of(4) as u64;
         let largest = self.limits.max_storage_buffer_binding_size.min(self.limits.max_buffer_size);
@@ -262,11 +353,10 @@ impl Executor for GpuExecutor {
         };
         let mut encoder = self.device.create_command_encoder(&wgpu::CommandEncoderDescriptor { label: Some("read") });
         encoder.copy_buffer_to_buffer(&self.buffers[buffer.0], 0, &staging, 0, bytes);
-        let submission = self.queue.submit([encoder.finish()]);
+        self.submit(encoder, None);
         let (sender, receiver) = channel();
         staging.map_async(wgpu::MapMode::Read, 0..bytes, move |result| drop(sender.send(result)));
-        let wait = wgpu::PollType::Wait { submission_index: Some(submission), timeout: Some(WAIT_MAX) };
-        self.device.poll(wait).map_err(|error| ExecutorError(format!("the device does not answer: {error}")))?;
+        self.settle(0)?;
         self.check()?;
         match receiver.try_recv() {
             Ok(Ok(())) => {}
@@ -282,16 +372,16 @@ impl Executor for GpuExecutor {
     }
 
     fn prepare(&mut self, recording: Recording) -> Result<Prepared, ExecutorError> {
-        let bound = recording.dispatches.iter().map(|dispatch| self.bind(dispatch)).collect();
+        let dispatches = recording.dispatches.iter().map(|dispatch| self.bind(dispatch)).collect::<Result<_, _>>()?;
         self.check()?;
-        self.recordings.push(bound);
+        self.recordings.push(Replay { dispatches, at_once: 1 });
         Ok(Prepared(self.recordings.len() - 1))
     }
 
     fn set_words(&mut self, prepared: Prepared, index: usize, words: &[u32]) -> Result<(), ExecutorError> {
         let mut all = [0; WORDS];
         all[..words.len()].copy_from_slice(words);
-        let bound = &mut self.recordings[prepared.0][index];
+        let bound = &mut self.recordings[prepared.0].dispatches[index];
         bound.groups = bound.kernel.grid(&all).groups();
         self.queue.write_buffer(&bound.words, 0, bytemuck::cast_slice(&all));
         self.check()
@@ -300,13 +390,14 @@ impl Executor for GpuExecutor {
     fn run(&mut self, prepared: Prepared, times: u32) -> Result<(), ExecutorError> {
         let mut left = times;
         while left > 0 {
-            let now = left.min(REPLAYS_A_SUBMISSION);
+            self.settle(SUBMISSIONS_MAX - 1)?;
+            let now = left.min(self.recordings[prepared.0].at_once);
             left -= now;
             let mut encoder =
                 self.device.create_command_encoder(&wgpu::CommandEncoderDescriptor { label: Some("run") });
             let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
             for _ in 0..now {
-                for bound in &self.recordings[prepared.0] {
+                for bound in &self.recordings[prepared.0].dispatches {
                     pass.set_pipeline(&bound.pipeline);
                     pass.set_bind_group(0, &bound.group, &[]);
                     let [x, y, z] = bound.groups;
@@ -314,8 +405,77 @@ impl Executor for GpuExecutor {
                 }
             }
             drop(pass);
-            self.queue.submit([encoder.finish()]);
+            self.submit(encoder, Some((prepared.0, now)));
         }
         self.check()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+    use super::*;
+    use crate::kernels::accumulate::Accumulate;
+    use crate::kernels::linear_forward::LinearForward;
+
+    #[test]
+    fn submissions_grow_while_they_are_short_and_shrink_when_they_are_long() {
+        let short = |at_once| paced(at_once, at_once, SUBMISSION_TARGET / 4);
+        assert_eq!([1, 16, 32].map(short), [2, 32, 32]);
+        assert_eq!(paced(8, 3, SUBMISSION_TARGET / 4), 8, "a part of one says nothing");
+        assert_eq!(paced(8, 8, 3 * SUBMISSION_TARGET / 4), 8);
+        assert_eq!([1, 2, 32].map(|at_once| paced(at_once, at_once, 2 * SUBMISSION_TARGET)), [1, 1, 16]);
+    }
+
+    #[test]
+    fn many_replays_are_all_done_once_however_they_are_cut() {
+        let Some(mut gpu) = crate::kernels::tests::gpu() else { return };
+        let (words, replays) = (5, 300);
+        let [x, y] = [(); 2].map(|()| gpu.allocate(words).unwrap());
+        let numbers: Vec<u32> = (0..words).map(|i| (i as f32).to_bits()).collect();
+        gpu.write(x, 0, &numbers).unwrap();
+        let mut recording = Recording::default();
+        recording.push(&Accumulate, &[x, y], &[words as u32, 1]);
+        let prepared = gpu.prepare(recording).unwrap();
+        let mut found = Vec::new();
+        for round in 1..4u32 {
+            gpu.run(prepared, replays).unwrap();
+            assert!(gpu.sent.len() <= SUBMISSIONS_MAX);
+            gpu.read(y, words, &mut found).unwrap();
+            assert!(gpu.sent.is_empty());
+            let expected: Vec<u32> = (0..words).map(|i| ((round * replays) as f32 * i as f32).to_bits()).collect();
+            assert_eq!(found, expected, "round {round}");
+        }
+        assert!(gpu.recordings[prepared.0].at_once > 1, "submissions stay short");
+    }
+
+    #[test]
+    fn what_no_dispatch_can_hold_is_refused_before_it_runs() {
+        let Some(mut gpu) = crate::kernels::tests::gpu() else { return };
+        let buffers = [(); 3].map(|()| gpu.allocate(1).unwrap());
+        let mut recording = Recording::default();
+        // 32 columns a workgroup.
+        recording.push(&LinearForward, &buffers, &[1, 32 * gpu.limits.max_compute_workgroups_per_dimension + 1, 1]);
+        let error = gpu.prepare(recording).unwrap_err().to_string();
+        assert!(error.contains("linear_forward") && error.contains("a smaller layer"), "{error}");
+    }
+
+    #[test]
+    fn a_device_that_does_not_answer_in_time_is_an_error_that_names_the_limit() {
+        let Some(mut gpu) = crate::kernels::tests::gpu() else { return };
+        // Far more than is done in no time at all.
+        let words = 1 << 22;
+        let [x, y] = [(); 2].map(|()| gpu.allocate(words).unwrap());
+        let mut recording = Recording::default();
+        recording.push(&Accumulate, &[x, y], &[words as u32, 1]);
+        let prepared = gpu.prepare(recording).unwrap();
+        gpu.recordings[prepared.0].at_once = REPLAYS_A_SUBMISSION_MAX;
+        gpu.wait_max = Duration::ZERO;
+        gpu.run(prepared, REPLAYS_A_SUBMISSION_MAX).unwrap();
+        let error = gpu.settle(0).unwrap_err().to_string();
+        assert!(error.contains("in 0 s") && error.contains("smaller batch"), "{error}");
+        gpu.wait_max = SOFTWARE_WAIT_MAX;
+        gpu.settle(0).unwrap();
     }
 }

@@ -46,7 +46,7 @@ impl Executor for Ledger {
 
     fn allocate(&mut self, words: usize) -> Result<Buffer, ExecutorError> {
         let mut account = self.account.lock().unwrap_or_else(PoisonError::into_inner);
-        account.words += words as u64;
+        account.words = account.words.saturating_add(words as u64);
         account.largest = account.largest.max(words as u64);
         account.buffers += 1;
         Ok(Buffer(account.buffers - 1))

@@ -14,6 +14,9 @@ pub use device::{DeviceChoice, DeviceError, DeviceInfo, adapters, open};
 
 use crate::kernels::{Kernel, WORDS};
 
+/// Most words of a buffer: kernels count them in u32.
+pub const BUFFER_WORDS_MAX: usize = u32::MAX as usize;
+
 /// Number of a buffer of an executor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Buffer(pub(crate) usize);
@@ -68,6 +71,15 @@ impl Recording {
 #[error("{0}")]
 pub struct ExecutorError(pub String);
 
+/// An error where no kernel could count the words of a buffer.
+fn countable(words: usize) -> Result<(), ExecutorError> {
+    if words <= BUFFER_WORDS_MAX {
+        return Ok(());
+    }
+    let [asked, most] = [words, BUFFER_WORDS_MAX].map(|words| words >> 18);
+    Err(ExecutorError(format!("a buffer of {asked} MiB, kernels count at most {most} MiB: a smaller model or batch")))
+}
+
 /// See the module.
 pub trait Executor: Send {
     /// What it runs on.
@@ -76,7 +88,7 @@ pub trait Executor: Send {
     /// A new buffer of that many words, all zero.
     ///
     /// # Errors
-    /// When the device has no room for it, or no binding is that large.
+    /// When the device has no room for it, no binding is that large, or it has more than [`BUFFER_WORDS_MAX`] words.
     fn allocate(&mut self, words: usize) -> Result<Buffer, ExecutorError>;
 
     /// Overwrites the buffer from `offset` words on.

@@ -147,7 +147,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::kernels::relu_backward::ReluBackward;
+    use crate::kernels::accumulate::Accumulate;
     use crate::kernels::residual::Residual;
 
     /// `written` from what is real.
@@ -162,7 +162,7 @@ mod tests {
         buffers.iter().for_each(|&buffer| write(&mut draft, buffer));
         assert_eq!(draft.plan().places, [8], "each is over when the next begins");
         // The first is read at the end: it needs a place of its own.
-        draft.push(&ReluBackward, &[buffers[0], buffers[2]], &[1]);
+        draft.push(&Accumulate, &[buffers[0], buffers[2]], &[1]);
         assert_eq!(draft.plan().places, [8, 6], "the second place grows");
         assert_eq!(draft.unplanned_words(), 18);
     }
@@ -173,7 +173,7 @@ mod tests {
         let mut draft = Draft::default();
         let (a, b) = (draft.buffer(1), draft.buffer(1));
         write(&mut draft, b);
-        draft.push(&ReluBackward, &[a, b], &[1]);
+        draft.push(&Accumulate, &[a, b], &[1]);
         let _ = draft.plan();
     }
 
@@ -189,7 +189,7 @@ mod tests {
             for (a, b) in reads {
                 let (a, b) = (*a.get(&buffers), *b.get(&buffers));
                 if a != b {
-                    draft.push(&ReluBackward, &[a, b], &[1]);
+                    draft.push(&Accumulate, &[a, b], &[1]);
                 }
             }
             let (plan, lifetimes) = (draft.plan(), draft.lifetimes());

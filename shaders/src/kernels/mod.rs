@@ -29,7 +29,6 @@ pub mod conv2d_forward_wide;
 pub mod dropout;
 pub mod embedding_backward;
 pub mod embedding_forward;
-pub mod fill;
 pub mod gather;
 mod groups;
 mod heads;
@@ -51,7 +50,6 @@ pub mod norm_backward_weight;
 pub mod norm_forward;
 pub mod norm_statistics;
 mod patches;
-pub mod relu_backward;
 pub mod residual;
 pub mod rotary;
 pub mod scale;
@@ -70,7 +68,6 @@ pub const ALL: &[&dyn Kernel] = &[
     &linear_forward::LinearForward,
     &linear_backward_input::LinearBackwardInput,
     &linear_backward_weight::LinearBackwardWeight,
-    &relu_backward::ReluBackward,
     &softmax_cross_entropy::SoftmaxCrossEntropy,
     &adam::Adam,
     &mean_square::MeanSquare,
@@ -105,7 +102,6 @@ pub const ALL: &[&dyn Kernel] = &[
     &embedding_forward::EmbeddingForward,
     &token_chain::TokenChain,
     &embedding_backward::EmbeddingBackward,
-    &fill::Fill,
     &rotary::Rotary,
     &attention_forward::AttentionForward,
     &attention_backward_query::AttentionBackwardQuery,
@@ -168,12 +164,13 @@ impl Grid {
         Self { invocations: [n, 1], workgroup: [64, 1] }
     }
 
-    /// Workgroups along x, y, z. A long row folds into z-slices of `GROUPS_X_MAX` along y when y is free.
+    /// Workgroups along x, y, z. A long row of invocations folds into stretches of `GROUPS_X_MAX` along y (`flat_index` in the
+    /// WGSL); where y has a meaning nothing folds, and an executor refuses what it cannot dispatch.
     #[must_use]
     pub fn groups(&self) -> [u32; 3] {
         let x = self.invocations[0].div_ceil(self.workgroup[0]).max(1);
         let y = self.invocations[1].div_ceil(self.workgroup[1]).max(1);
-        if x > GROUPS_X_MAX && y == 1 { [GROUPS_X_MAX, x.div_ceil(GROUPS_X_MAX), 1] } else { [x, y, 1] }
+        if x > GROUPS_X_MAX && self.workgroup[1] == 1 { [GROUPS_X_MAX, x.div_ceil(GROUPS_X_MAX), 1] } else { [x, y, 1] }
     }
 }
 

@@ -225,6 +225,35 @@ fn the_gpu_computes_them_too() {
     }
 }
 
+/// WebGPU grants 65,535 workgroups along an axis: what needs more is folded, and must still come by every number once. A long
+/// grid with rows of its own must not be.
+#[cfg(feature = "gpu")]
+#[test]
+fn a_long_grid_comes_by_every_number_once() {
+    let Some(mut gpu) = gpu() else { return };
+    let random = &mut Random(ChaCha8Rng::seed_from_u64(1));
+    let (long, wide) = (65_536 * 64 + 3, GROUPS_X_MAX as usize * 32 + 3);
+    let sum = (&accumulate::Accumulate as &dyn Kernel, vec![random.floats(long), random.floats(long)], [long, 1, 0]);
+    let product = (
+        &linear_forward::LinearForward as &dyn Kernel,
+        vec![random.floats(2), random.floats(2 * wide), poison(2 * wide)],
+        [2, wide, 1],
+    );
+    for ((kernel, arguments, words), axes) in [(sum, 2), (product, 1)] {
+        let case = Case { kernel, arguments, words: extents(words), expected: Vec::new(), tolerance: 0.0 };
+        let mut all = [0; WORDS];
+        all[..3].copy_from_slice(&case.words);
+        let groups = kernel.grid(&all).groups();
+        assert_eq!((groups[0] >= GROUPS_X_MAX, groups.iter().filter(|n| **n > 1).count()), (true, axes), "{groups:?}");
+        let by_gpu = run(&case, &mut gpu, BEHIND);
+        let by_twin = run(&case, &mut CpuExecutor::new(None), BEHIND);
+        // One sum or product of two numbers: the same bits, wherever.
+        let wrong = |(gpu, twin): (&Vec<u32>, &Vec<u32>)| gpu.iter().zip(twin).position(|(gpu, twin)| gpu != twin);
+        let wrong: Vec<_> = by_gpu.iter().zip(&by_twin).filter_map(wrong).collect();
+        assert_eq!(wrong, [0; 0], "{}: the first numbers that differ", kernel.name());
+    }
+}
+
 #[test]
 fn every_kernel_has_cases() {
     let random = &mut Random(ChaCha8Rng::seed_from_u64(3));

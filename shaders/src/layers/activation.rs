@@ -7,20 +7,15 @@ use crate::engine::plan::Draft;
 use crate::kernels::Activation;
 use crate::kernels::activation_backward::ActivationBackward;
 use crate::kernels::activation_forward::ActivationForward;
-use crate::kernels::relu_backward::ReluBackward;
 
 /// Appends y = act(z) of n numbers.
 pub(super) fn forward(draft: &mut Draft, kind: Activation, n: usize, z: Buffer, y: Buffer) {
     draft.push(&ActivationForward, &[z, y], &[n as u32, kind as u32]);
 }
 
-/// Appends dy = dy act'(z), in place. `kept` is z, or y where that is enough.
+/// Appends dy = dy act'(z), in place. `kept` is z; of ReLU it may be y, which is positive where z is.
 pub(super) fn backward(draft: &mut Draft, kind: Activation, n: usize, kept: Buffer, dy: Buffer) {
-    match kind {
-        Activation::None => {}
-        Activation::Relu => draft.push(&ReluBackward, &[kept, dy], &[n as u32]),
-        Activation::Gelu | Activation::Silu => {
-            draft.push(&ActivationBackward, &[kept, dy], &[n as u32, kind as u32]);
-        }
+    if kind != Activation::None {
+        draft.push(&ActivationBackward, &[kept, dy], &[n as u32, kind as u32]);
     }
 }

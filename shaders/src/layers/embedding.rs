@@ -5,17 +5,16 @@
 //! backward    dtable[v] = sum of dy[t] over the places t of token v
 //! ```
 //!
-//! A tied table is the weight of the head too: its gradient is there already, and this one is added. The layers of a network go
-//! backward in reverse order, so the head, which overwrites, comes first.
+//! The table is the weight of the head too ("tied"; Press and Wolf 2016, arXiv 1608.05859): its gradient is there already, and this
+//! one is added. The layers of a network go backward in reverse order, so the head, which overwrites, comes first.
 
 use super::{Backward, Forward, Layer, input};
 use crate::engine::plan::Draft;
 use crate::kernels::embedding_backward::EmbeddingBackward;
 use crate::kernels::embedding_forward::EmbeddingForward;
-use crate::kernels::fill::Fill;
 use crate::kernels::token_chain::TokenChain;
 
-/// One layer; its table lies at `offset` of the flat buffers.
+/// One layer; its table lies at `offset` of the flat buffers, and a later [`Linear`](super::linear::Linear) has it too.
 #[derive(Clone, Copy, Debug)]
 pub struct Embedding {
     /// T.
@@ -26,8 +25,6 @@ pub struct Embedding {
     pub channels: usize,
     /// Where the table begins.
     pub offset: usize,
-    /// Whether a later layer has the table too.
-    pub tied: bool,
 }
 
 impl Embedding {
@@ -51,9 +48,6 @@ impl Layer for Embedding {
 
     fn backward(&self, draft: &mut Draft, io: &Backward<'_>) {
         let (tokens, words) = (*input(io.forward.x), self.words(io.forward.samples));
-        if !self.tied {
-            draft.push(&Fill, &[io.gradient], &[words[2], (self.vocabulary * self.channels) as u32, 0]);
-        }
         let chain = draft.buffer(2 * io.forward.samples * self.places);
         draft.push(&TokenChain, &[tokens, chain], &words[..1]);
         draft.push(&EmbeddingBackward, &[tokens, chain, io.dy, io.gradient], &words);

@@ -62,7 +62,7 @@ pub struct Backward<'a> {
 }
 
 /// See the module.
-pub trait Layer: Debug + Send {
+pub trait Layer: Debug + Send + Sync {
     /// Words of y for one sample.
     fn width(&self) -> usize;
 

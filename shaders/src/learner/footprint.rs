@@ -8,10 +8,10 @@ use protocol::fixed::Weight;
 
 use super::{
     DeviceInfo, DeviceState, EvaluationPass, LearnerError, LearnerSpec, ORDER_STEPS_MAX, Recording, Residual,
-    STATE_WORDS, record_step,
+    STATE_WORDS, evaluation_samples, record_step,
 };
-use crate::engine::Executor as _;
 use crate::engine::ledger::Ledger;
+use crate::engine::{BUFFER_WORDS_MAX, Executor as _};
 use crate::models::network::Network;
 
 /// Length of the residual that is encoded to see what a delta takes: a chunk of the sparse codecs.
@@ -19,8 +19,8 @@ const PROBE: usize = 4096;
 /// Vectors of parameters on the host while a delta is said: the residual, what is read, what is decoded (values, adds).
 const HOST_VECTORS: u64 = 4;
 const WORD_BYTES: u64 = 4;
-/// Largest buffer of any device, bytes: kernels count words in u32.
-const BUFFER_BYTES_MAX: u64 = WORD_BYTES * (u32::MAX as u64);
+/// Largest buffer of any device, bytes.
+const BUFFER_BYTES_MAX: u64 = WORD_BYTES * (BUFFER_WORDS_MAX as u64);
 
 /// Bytes, and a few counts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -74,31 +74,27 @@ impl Footprint {
     /// What a learner of this kind takes, whose deltas `codec` says.
     ///
     /// # Errors
-    /// When the model does not fit the data.
+    /// Never on the ledger that it is counted on.
     pub fn of(spec: &LearnerSpec, codec: &dyn Codec) -> Result<Self, LearnerError> {
-        let dataset = &spec.dataset;
-        let mut network = spec
-            .model
-            .build(&dataset.shape, dataset.classes)
-            .map_err(|error| LearnerError::Device(error.to_string()))?;
-        network.recompute = spec.recompute;
+        let (dataset, network) = (&spec.dataset, &spec.model);
         let d = network.parameters() as u64;
         let mut ledger = Ledger::default();
-        let moments = lay_out(spec, &network, &mut ledger)?;
+        let moments = lay_out(spec, network, &mut ledger)?;
         let account = ledger.account();
         let (train, test) = (&dataset.train, &dataset.test);
         let train_words = (train.features.len() + train.labels.len()) as u64;
         let weights = 5 * d;
+        let bytes = |words: u64| WORD_BYTES.saturating_mul(words);
         let deltas = delta_words(network.parameters(), codec);
         Ok(Self {
             parameters: network.parameters(),
-            weights: WORD_BYTES * weights,
-            moments: WORD_BYTES * moments,
-            data: WORD_BYTES * train_words,
-            activations: WORD_BYTES * (account.words - weights - moments - train_words),
-            deltas: WORD_BYTES * deltas,
-            host: WORD_BYTES * (train_words + (test.features.len() + test.labels.len()) as u64 + HOST_VECTORS * d),
-            largest: WORD_BYTES * account.largest.max(deltas),
+            weights: bytes(weights),
+            moments: bytes(moments),
+            data: bytes(train_words),
+            activations: bytes(account.words - weights - moments - train_words),
+            deltas: bytes(deltas),
+            host: bytes(train_words + (test.features.len() + test.labels.len()) as u64 + HOST_VECTORS * d),
+            largest: bytes(account.largest.max(deltas)),
             dispatches: account.dispatches,
         })
     }
@@ -106,7 +102,9 @@ impl Footprint {
     /// On the device.
     #[must_use]
     pub fn device(&self) -> u64 {
-        self.weights + self.moments + self.data + self.activations + self.deltas
+        [self.weights, self.moments, self.data, self.activations, self.deltas]
+            .iter()
+            .fold(0, |sum, &bytes| sum.saturating_add(bytes))
     }
 
     /// Whether it fits.
@@ -120,11 +118,29 @@ impl Footprint {
             return Err(Misfit::Buffer { device, bytes: self.largest, limit });
         }
         // Only a device that shares the host's memory says how much of it is free.
-        let bytes = self.device() + self.host;
+        let bytes = self.device().saturating_add(self.host);
         if let Some(limit) = info.free_memory.filter(|limit| bytes > *limit) {
             return Err(Misfit::Memory { device, bytes, limit });
         }
+        if let Some(limit) = info.free_host_memory.filter(|limit| self.host > *limit) {
+            return Err(Misfit::Memory { device: "this machine".into(), bytes: self.host, limit });
+        }
         Ok(())
+    }
+}
+
+impl Footprint {
+    /// Whether so many learners fit one device side by side, that share the data set on the host.
+    ///
+    /// # Errors
+    /// As [`Footprint::check`].
+    pub fn check_many(&self, learners: u32, info: &DeviceInfo) -> Result<(), Misfit> {
+        self.check(info)?;
+        let bytes = self.device().saturating_mul(u64::from(learners)).saturating_add(self.host);
+        match info.free_memory {
+            Some(limit) if bytes > limit => Err(Misfit::Memory { device: info.name.clone(), bytes, limit }),
+            _ => Ok(()),
+        }
     }
 }
 
@@ -143,7 +159,7 @@ fn lay_out(spec: &LearnerSpec, network: &Network, ledger: &mut Ledger) -> Result
     let moments = ledger.account().words - before;
     let inputs = network.inputs(ledger, spec.batch)?;
     record_step(ledger, network, (&optimizer, spec.clip), &spec.dataset, &buffers, &inputs)?;
-    EvaluationPass::new(ledger, network, &spec.dataset)?;
+    EvaluationPass::new(ledger, network, evaluation_samples(network, &spec.dataset))?;
     let mut residual = Recording::default();
     residual.push(&Residual, &[buffers.theta, buffers.base, buffers.unsaid], &[d as u32]);
     ledger.prepare(residual)?;
@@ -197,7 +213,9 @@ mod tests {
         let large = Footprint::of(&LearnerSpec { batch: 320, ..lm(0.1) }, &TopK2Bit).unwrap();
         assert_eq!(small.weights, large.weights);
         assert!(large.activations > 5 * small.activations, "{small:?} {large:?}");
-        let again = Footprint::of(&LearnerSpec { batch: 320, recompute: true, ..lm(0.1) }, &TopK2Bit).unwrap();
+        let mut again = LearnerSpec { batch: 320, ..lm(0.1) };
+        std::sync::Arc::get_mut(&mut again.model).unwrap().recompute = true;
+        let again = Footprint::of(&again, &TopK2Bit).unwrap();
         assert!(again.activations < large.activations * 3 / 4, "{} of {}", again.activations, large.activations);
         assert!(again.dispatches > large.dispatches);
     }
@@ -211,7 +229,15 @@ mod tests {
         assert!(matches!(footprint.check(&narrow), Err(Misfit::Buffer { .. })));
         let total = footprint.device() + footprint.host;
         assert_eq!(footprint.check(&DeviceInfo { free_memory: Some(total), ..device.clone() }), Ok(()));
-        let error = footprint.check(&DeviceInfo { free_memory: Some(total - 1), ..device }).unwrap_err();
+        let error = footprint.check(&DeviceInfo { free_memory: Some(total - 1), ..device.clone() }).unwrap_err();
         assert!(error.to_string().contains("toy has"), "{error}");
+        // Of a GPU nobody knows what is free; the host is asked all the same.
+        let host = DeviceInfo { free_host_memory: Some(footprint.host), ..device.clone() };
+        assert_eq!(footprint.check(&host), Ok(()));
+        let host = DeviceInfo { free_host_memory: Some(footprint.host - 1), ..device.clone() };
+        assert!(footprint.check(&host).unwrap_err().to_string().contains("this machine has"));
+        let shared = DeviceInfo { free_memory: Some(total + 2 * footprint.device()), ..device };
+        assert_eq!(footprint.check_many(3, &shared), Ok(()));
+        assert!(matches!(footprint.check_many(4, &shared), Err(Misfit::Memory { .. })));
     }
 }

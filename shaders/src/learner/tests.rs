@@ -7,20 +7,24 @@ use crate::data::embedded;
 use crate::data::split::SplitRule;
 use crate::engine::cpu::CpuExecutor;
 use crate::kernels::advance::STATE_SECOND;
-use crate::models::{ActivationKind, CnnSpec, LmSpec, NormKind};
+use crate::models::network::Loss;
+use crate::models::{ActivationKind, CnnSpec, LmSpec, ModelSpec, NormKind};
 use crate::optim;
-use crate::optim::schedule::Curve;
+use crate::optim::schedule::{ByPeers, Curve};
+
+/// A model on these data.
+fn network(model: &ModelSpec, dataset: &Dataset) -> Arc<Network> {
+    Arc::new(model.build(&dataset.shape, dataset.classes).unwrap())
+}
 
 pub(super) fn spec(optimizer: OptimizerSpec) -> LearnerSpec {
     let dataset = Arc::new(embedded("digits").unwrap());
     let shard = SplitRule::Iid.shards(&dataset.train.labels, 1, 1).unwrap().remove(0);
     LearnerSpec {
-        model: ModelSpec::Mlp { hidden: vec![64, 64] },
+        model: network(&ModelSpec::Mlp { hidden: vec![64, 64] }, &dataset),
         optimizer,
         schedule: Schedule::default(),
         clip: None,
-        recompute: false,
-        loss: Loss::default(),
         batch: 32,
         init_seed: [1; 32],
         order_seed: 2,
@@ -61,9 +65,9 @@ fn digits_are_learnt_by_every_optimizer() {
         let mut learner = on_cpu(optimizer);
         let before = learner.evaluate(Weights::Local).unwrap();
         assert!(before.accuracy < 0.3 && before.samples == 360, "{before:?}");
-        let first = learner.train(1, 0).unwrap().mean_loss;
+        let first = learner.train(1, Progress::START).unwrap().mean_loss;
         assert!((first - 10f32.ln()).abs() < 1.0, "{first}");
-        learner.train(1000, 0).unwrap();
+        learner.train(1000, Progress::START).unwrap();
         let after = learner.evaluate(Weights::Local).unwrap();
         assert!(after.accuracy > 0.95, "{optimizer:?}: {after:?}");
         assert!(learner.evaluate(Weights::Base).unwrap().accuracy < 0.3, "nothing was said yet");
@@ -72,14 +76,15 @@ fn digits_are_learnt_by_every_optimizer() {
 
 pub(super) fn cnn(residual_blocks: u32) -> LearnerSpec {
     let model = CnnSpec { channels: vec![8, 16], residual_blocks, hidden: vec![] };
-    LearnerSpec { model: ModelSpec::Cnn(model), ..spec(ADAM) }
+    let spec = spec(ADAM);
+    LearnerSpec { model: network(&ModelSpec::Cnn(model), &spec.dataset), ..spec }
 }
 
 #[test]
 fn digits_are_learnt_by_convolutions() {
     for blocks in [0, 1] {
         let mut learner = TrainingLearner::new(cnn(blocks), Box::new(CpuExecutor::new(None))).unwrap();
-        learner.train(500, 0).unwrap();
+        learner.train(500, Progress::START).unwrap();
         let after = learner.evaluate(Weights::Local).unwrap();
         assert!(after.accuracy > 0.95, "{blocks} blocks: {after:?}");
     }
@@ -97,7 +102,8 @@ fn the_gpu_trains_convolutions_as_the_cpu_does() {
         };
         let mut gpu = TrainingLearner::new(spec.clone(), Box::new(gpu)).unwrap();
         let mut cpu = TrainingLearner::new(spec, Box::new(CpuExecutor::new(None))).unwrap();
-        let (a, b) = (gpu.train(10, 0).unwrap().mean_loss, cpu.train(10, 0).unwrap().mean_loss);
+        let (a, b) =
+            (gpu.train(10, Progress::START).unwrap().mean_loss, cpu.train(10, Progress::START).unwrap().mean_loss);
         assert!((a - b).abs() < 1e-4 * b, "{blocks} blocks: {a} and {b}");
         let worst = theta(&mut gpu).iter().zip(theta(&mut cpu)).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
         assert!(worst < 1e-4, "{blocks} blocks: {worst}");
@@ -119,7 +125,8 @@ pub(super) fn lm(dropout: f32) -> LearnerSpec {
         dropout,
     };
     let shard = (0..dataset.train.len() as u32).collect();
-    LearnerSpec { model: ModelSpec::Lm(model), batch: 8, shard, dataset, clip: Some(1.0), ..spec(ADAM) }
+    let model = network(&ModelSpec::Lm(model), &dataset);
+    LearnerSpec { model, batch: 8, shard, dataset, clip: Some(1.0), ..spec(ADAM) }
 }
 
 #[test]
@@ -128,7 +135,7 @@ fn peers_do_not_drop_the_same() {
         // One sample again and again: only what is dropped can differ.
         let spec = LearnerSpec { order_seed, shard: vec![0], ..lm(dropout) };
         let mut learner = TrainingLearner::new(spec, Box::new(CpuExecutor::new(None))).unwrap();
-        [learner.train(1, 0).unwrap().mean_loss, learner.train(1, 0).unwrap().mean_loss]
+        [learner.train(1, Progress::START).unwrap().mean_loss, learner.train(1, Progress::START).unwrap().mean_loss]
     };
     assert_eq!(first_loss(1, 0.0), first_loss(2, 0.0));
     assert_eq!(first_loss(1, 0.3), first_loss(1, 0.3));
@@ -140,9 +147,9 @@ fn a_text_is_learnt() {
     let mut learner = TrainingLearner::new(lm(0.1), Box::new(CpuExecutor::new(None))).unwrap();
     let before = learner.evaluate(Weights::Local).unwrap();
     assert!((before.loss - 256f32.ln()).abs() < 0.2, "it begins without an opinion: {before:?}");
-    let first = learner.train(1, 0).unwrap().mean_loss;
+    let first = learner.train(1, Progress::START).unwrap().mean_loss;
     assert!((first - 256f32.ln()).abs() < 0.2, "{first}");
-    learner.train(400, 0).unwrap();
+    learner.train(400, Progress::START).unwrap();
     let after = learner.evaluate(Weights::Local).unwrap();
     assert!(after.accuracy > 0.85 && after.loss < 0.5, "{after:?}");
 }
@@ -155,7 +162,7 @@ fn the_gpu_reads_as_the_cpu_does() {
     let spec = LearnerSpec { optimizer, ..lm(0.2) };
     let mut gpu = TrainingLearner::new(spec.clone(), Box::new(gpu)).unwrap();
     let mut cpu = TrainingLearner::new(spec, Box::new(CpuExecutor::new(None))).unwrap();
-    let (a, b) = (gpu.train(10, 0).unwrap().mean_loss, cpu.train(10, 0).unwrap().mean_loss);
+    let (a, b) = (gpu.train(10, Progress::START).unwrap().mean_loss, cpu.train(10, Progress::START).unwrap().mean_loss);
     assert!((a - b).abs() < 1e-4 * b, "{a} and {b}");
     let worst = theta(&mut gpu).iter().zip(theta(&mut cpu)).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
     assert!(worst < 1e-4, "{worst}");
@@ -165,9 +172,10 @@ fn the_gpu_reads_as_the_cpu_does() {
 
 #[test]
 fn digits_are_learnt_by_squares_too() {
-    let spec = LearnerSpec { loss: Loss::MeanSquaredError, ..spec(ADAM) };
+    let mut spec = spec(ADAM);
+    Arc::get_mut(&mut spec.model).unwrap().loss = Loss::MeanSquaredError;
     let mut learner = TrainingLearner::new(spec, Box::new(CpuExecutor::new(None))).unwrap();
-    learner.train(1000, 0).unwrap();
+    learner.train(1000, Progress::START).unwrap();
     let after = learner.evaluate(Weights::Local).unwrap();
     assert!(after.accuracy > 0.95 && after.loss < 0.02, "{after:?}");
 }
@@ -178,7 +186,7 @@ fn a_step_is_no_longer_than_a_clipped_gradient() {
     let step = |clip: Option<f32>| {
         let spec = LearnerSpec { clip, ..spec(optimizer) };
         let mut learner = TrainingLearner::new(spec, Box::new(CpuExecutor::new(None))).unwrap();
-        learner.train(1, 0).unwrap();
+        learner.train(1, Progress::START).unwrap();
         learner.read_residual().unwrap()
     };
     let (free, loose, tight) = (step(None), step(Some(100.0)), step(Some(0.125)));
@@ -193,7 +201,7 @@ fn a_delta_shrinks_the_residual_by_what_it_says() {
     for codec in ALL {
         for weight in [Weight::ONE, Weight::HALF] {
             let mut learner = on_cpu(ADAM);
-            learner.train(20, 0).unwrap();
+            learner.train(20, Progress::START).unwrap();
             let before = learner.read_residual().unwrap();
             let taken = learner.take_delta(*codec, weight, f32::INFINITY).unwrap();
             let mut decoded = Decoded::default();
@@ -212,8 +220,8 @@ fn a_delta_shrinks_the_residual_by_what_it_says() {
 #[test]
 fn a_heard_delta_moves_base_and_weights_alike() {
     let (mut sender, mut receiver) = (on_cpu(ADAM), on_cpu(ADAM));
-    sender.train(20, 0).unwrap();
-    receiver.train(7, 0).unwrap();
+    sender.train(20, Progress::START).unwrap();
+    receiver.train(7, Progress::START).unwrap();
     let unsaid = receiver.read_residual().unwrap();
     let taken = sender.take_delta(&TopK2Bit, Weight::HALF, f32::INFINITY).unwrap();
     receiver.apply(&TopK2Bit, Weight::HALF, &taken.payload).unwrap();
@@ -225,7 +233,7 @@ fn a_heard_delta_moves_base_and_weights_alike() {
 #[test]
 fn a_restored_base_keeps_the_residual_and_zeroes_the_moments() {
     let mut learner = on_cpu(ADAM);
-    learner.train(20, 0).unwrap();
+    learner.train(20, Progress::START).unwrap();
     let unsaid = learner.read_residual().unwrap();
     let base: Vec<i32> = learner.base().unwrap().iter().map(|b| b + (1 << 20)).collect();
     learner.restore(&base, 0.0).unwrap();
@@ -240,7 +248,7 @@ fn a_restored_base_keeps_the_residual_and_zeroes_the_moments() {
 fn the_common_moment_is_the_mean_square_of_the_gradients_and_goes_with_the_other_moments() {
     let mut learner = on_cpu(ADAM_COMMON);
     let before = theta(&mut learner);
-    learner.train(1, 0).unwrap();
+    learner.train(1, Progress::START).unwrap();
     // At the first step both moments are those of one gradient: its direction, at a length of rate * sqrt(d).
     let moved = norm(theta(&mut learner).iter().zip(&before).map(|(after, before)| after - before));
     let expected = 0.003 * (before.len() as f32).sqrt();
@@ -251,7 +259,7 @@ fn the_common_moment_is_the_mean_square_of_the_gradients_and_goes_with_the_other
         f32::from_bits(words[STATE_SECOND])
     };
     let first = second(&mut learner);
-    learner.train(20, 0).unwrap();
+    learner.train(20, Progress::START).unwrap();
     assert!(first > 0.0 && second(&mut learner) > 2.0 * first, "it is kept from call to call");
     let base = learner.base().unwrap();
     learner.restore(&base, 0.0).unwrap();
@@ -259,16 +267,20 @@ fn the_common_moment_is_the_mean_square_of_the_gradients_and_goes_with_the_other
 }
 
 /// Weights after some steps by a schedule, from a progress of the swarm on.
-fn scheduled(schedule: Schedule, optimizer: OptimizerSpec, progress: u64, steps: u32) -> Vec<f32> {
+fn scheduled(schedule: Schedule, optimizer: OptimizerSpec, samples: u64, steps: u32) -> Vec<f32> {
     let spec = LearnerSpec { schedule, ..spec(optimizer) };
     let mut learner = TrainingLearner::new(spec, Box::new(CpuExecutor::new(None))).unwrap();
-    learner.train(steps, progress).unwrap();
+    learner.train(steps, Progress { samples, ..Progress::START }).unwrap();
     theta(&mut learner)
 }
 
 #[test]
 fn the_rate_follows_the_progress_of_the_swarm_whoever_made_it() {
-    let schedule = Schedule { warm_up_samples: 1000, curve: Curve::Cosine { total_samples: 9000, floor: 0.25 } };
+    let schedule = Schedule {
+        warm_up_samples: 1000,
+        curve: Curve::Cosine { total_samples: 9000, floor: 0.25 },
+        ..Schedule::default()
+    };
     let unscheduled = |optimizer, steps| scheduled(Schedule::default(), optimizer, 0, steps);
     for kind in optim::ALL {
         let optimizer = |learning_rate| match kind.0 {
@@ -287,7 +299,7 @@ fn the_rate_follows_the_progress_of_the_swarm_whoever_made_it() {
         let spec = LearnerSpec { schedule, ..spec(full) };
         let mut steps = TrainingLearner::new(spec, Box::new(CpuExecutor::new(None))).unwrap();
         for step in 0..40 {
-            steps.train(1, step * 32).unwrap();
+            steps.train(1, Progress { samples: step * 32, ..Progress::START }).unwrap();
         }
         let at_once = scheduled(schedule, full, 0, 40);
         let worst = theta(&mut steps).iter().zip(&at_once).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
@@ -296,32 +308,71 @@ fn the_rate_follows_the_progress_of_the_swarm_whoever_made_it() {
     }
 }
 
+#[test]
+fn the_rate_follows_the_number_of_peers() {
+    let after = |by_peers, learning_rate, live_peers| {
+        let schedule = Schedule { by_peers, ..Schedule::default() };
+        let optimizer = OptimizerSpec::Sgd { learning_rate, momentum: 0.0, nesterov: false };
+        let mut learner =
+            TrainingLearner::new(LearnerSpec { schedule, ..spec(optimizer) }, Box::new(CpuExecutor::new(None)))
+                .unwrap();
+        learner.train(3, Progress { live_peers, ..Progress::START }).unwrap();
+        theta(&mut learner)
+    };
+    assert_eq!(after(ByPeers::SquareRoot, 0.02, 4), after(ByPeers::Constant, 0.04, 1));
+    assert_eq!(after(ByPeers::Linear, 0.02, 4), after(ByPeers::Constant, 0.08, 9));
+}
+
 #[cfg(feature = "gpu")]
 #[test]
 fn the_gpu_keeps_the_schedule_too() {
-    let schedule = Schedule { warm_up_samples: 600, curve: Curve::Cosine { total_samples: 1200, floor: 0.0 } };
+    let schedule = Schedule {
+        warm_up_samples: 600,
+        curve: Curve::Cosine { total_samples: 1200, floor: 0.0 },
+        ..Schedule::default()
+    };
     let Some(executor) = crate::kernels::tests::gpu() else { return };
     let spec = LearnerSpec { schedule, ..spec(ADAM) };
     let mut gpu = TrainingLearner::new(spec, Box::new(executor)).unwrap();
-    gpu.train(30, 0).unwrap();
+    gpu.train(30, Progress::START).unwrap();
     let cpu = scheduled(schedule, ADAM, 0, 30);
     let worst = theta(&mut gpu).iter().zip(&cpu).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
     assert!(worst < 1e-4, "{worst}");
     let before = theta(&mut gpu);
-    gpu.train(5, 5000).unwrap();
+    gpu.train(5, Progress { samples: 5000, ..Progress::START }).unwrap();
     assert_eq!(theta(&mut gpu), before, "at the floor of 0 nothing moves");
+}
+
+#[test]
+fn an_evaluation_is_the_same_however_it_is_cut() {
+    let mut learner = on_cpu(ADAM);
+    learner.train(100, Progress::START).unwrap();
+    let whole = learner.evaluate(Weights::Local).unwrap();
+    assert_eq!(learner.evaluation.inputs.samples, 360);
+    // The last batch is short: what the one before left behind it is not counted.
+    for samples in [7, 359] {
+        learner.evaluation = EvaluationPass::new(learner.executor.as_mut(), &learner.model, samples).unwrap();
+        let cut = learner.evaluate(Weights::Local).unwrap();
+        assert_eq!((cut.accuracy, cut.samples), (whole.accuracy, 360));
+        assert!((cut.loss / whole.loss - 1.0).abs() < 1e-5, "{samples} at once: {} and {}", cut.loss, whole.loss);
+    }
+    let dataset = &learner.dataset;
+    let samples =
+        |hidden: &[u32]| evaluation_samples(&network(&ModelSpec::Mlp { hidden: hidden.to_vec() }, dataset), dataset);
+    // A wide value, much work for a row, and so much that one sample is all there is.
+    assert_eq!([&[64][..], &[1 << 16], &[1 << 13; 2], &[30_000; 2]].map(samples), [360, 64, 63, 4]);
 }
 
 #[test]
 fn what_diverged_is_not_said() {
     let mut learner = on_cpu(OptimizerSpec::Sgd { learning_rate: 1e20, momentum: 0.0, nesterov: false });
-    learner.train(30, 0).unwrap();
+    learner.train(30, Progress::START).unwrap();
     let base = learner.base().unwrap();
     assert!(matches!(learner.take_delta(&DenseF32, Weight::HALF, f32::INFINITY), Err(LearnerError::NonFinite { .. })));
     assert_eq!(learner.base().unwrap(), base);
 
     let mut learner = on_cpu(OptimizerSpec::Sgd { learning_rate: 1e4, momentum: 0.0, nesterov: false });
-    learner.train(1, 0).unwrap();
+    learner.train(1, Progress::START).unwrap();
     assert!(matches!(learner.take_delta(&DenseF32, Weight::ONE, f32::INFINITY), Err(LearnerError::Diverged)));
 }
 
@@ -341,7 +392,7 @@ fn a_batch_larger_than_the_shard_goes_round() {
     let mut small = spec(ADAM);
     small.shard = vec![3, 1, 4];
     let mut learner = TrainingLearner::new(small, Box::new(CpuExecutor::new(None))).unwrap();
-    assert_eq!(learner.train(3, 0).unwrap().samples, 96);
+    assert_eq!(learner.train(3, Progress::START).unwrap().samples, 96);
     let mut drawn = Vec::new();
     Batches::new(vec![3, 1, 4], 5).take(6, &mut drawn);
     let mut first: Vec<_> = drawn[..3].to_vec();
@@ -355,7 +406,8 @@ fn the_gpu_trains_as_the_cpu_does() {
     for optimizer in [ADAM, ADAM_COMMON] {
         let Some(mut gpu) = on_gpu(optimizer) else { return };
         let mut cpu = on_cpu(optimizer);
-        let losses = (gpu.train(20, 0).unwrap().mean_loss, cpu.train(20, 0).unwrap().mean_loss);
+        let losses =
+            (gpu.train(20, Progress::START).unwrap().mean_loss, cpu.train(20, Progress::START).unwrap().mean_loss);
         assert!((losses.0 - losses.1).abs() < 1e-4, "{losses:?}");
         let worst = theta(&mut gpu).iter().zip(theta(&mut cpu)).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
         assert!(worst < 1e-4, "after 20 steps: {worst}");
@@ -371,8 +423,8 @@ fn the_base_is_bit_equal_on_gpu_and_cpu() {
     let mut cpu = on_cpu(ADAM);
     for codec in ALL {
         for _ in 0..3 {
-            gpu.train(5, 0).unwrap();
-            cpu.train(3, 0).unwrap();
+            gpu.train(5, Progress::START).unwrap();
+            cpu.train(3, Progress::START).unwrap();
             let said = gpu.take_delta(*codec, Weight::HALF, f32::INFINITY).unwrap();
             cpu.apply(*codec, Weight::HALF, &said.payload).unwrap();
             let said = cpu.take_delta(*codec, Weight::HALF, f32::INFINITY).unwrap();
@@ -386,8 +438,8 @@ fn the_base_is_bit_equal_on_gpu_and_cpu() {
 fn a_retracted_delta_leaves_no_trace_in_the_base() {
     let (mut sender, mut receiver) = (on_cpu(ADAM), on_cpu(ADAM));
     for codec in ALL {
-        sender.train(20, 0).unwrap();
-        receiver.train(7, 0).unwrap();
+        sender.train(20, Progress::START).unwrap();
+        receiver.train(7, Progress::START).unwrap();
         let (base, unsaid) = (receiver.base().unwrap(), receiver.read_residual().unwrap());
         let taken = sender.take_delta(*codec, Weight::HALF, f32::INFINITY).unwrap();
         receiver.apply(*codec, Weight::HALF, &taken.payload).unwrap();
@@ -403,7 +455,7 @@ fn a_retracted_delta_leaves_no_trace_in_the_base() {
 fn a_measurement_is_what_the_next_delta_finds_and_changes_nothing() {
     let mut learner = on_cpu(ADAM);
     assert_eq!(learner.measure().unwrap().residual_norm, 0.0, "theta starts equal to b");
-    learner.train(20, 0).unwrap();
+    learner.train(20, Progress::START).unwrap();
     let before = theta(&mut learner);
     let measured = learner.measure().unwrap();
     assert_eq!(theta(&mut learner), before);

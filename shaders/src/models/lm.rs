@@ -51,7 +51,7 @@ pub(super) fn build(spec: &LmSpec, shape: &[usize], vocabulary: usize) -> Result
     let table = Init::deviation(EMBEDDING_DEVIATION);
     let offset = network.tensor("embedding".into(), &[vocabulary, width], table);
     let batch = network.batch();
-    let embedding = Embedding { places: context, vocabulary, channels: width, offset, tied: true };
+    let embedding = Embedding { places: context, vocabulary, channels: width, offset };
     let mut x = network.add(embedding, &[batch]);
     let angles = network.table(attention::angles(context, head_width));
     let attention = Attention { places: context, heads, head_width, angles };

@@ -7,12 +7,14 @@ mod lm;
 mod mlp;
 pub mod network;
 
-use protocol::schema::Schema;
 use serde::{Deserialize, Serialize};
 
 use crate::kernels::Activation;
 use crate::layers::attention::{HEAD_WIDTH_MAX, HEAD_WIDTH_STEP};
 use network::Network;
+
+/// Most parameters of a model: 4 GiB a vector of them, of which training takes about ten. Offsets into it are words of kernels, u32.
+pub const PARAMETERS_MAX: usize = 1 << 30;
 
 /// Names of the models, as in a job file, and one line about each.
 pub const ALL: &[(&str, &str)] = &[
@@ -134,6 +136,14 @@ pub enum ModelError {
         /// Extents of a sample.
         found: Vec<usize>,
     },
+    /// More parameters than any device takes.
+    #[error("a model of {parameters} parameters: the limit is {limit}")]
+    TooLarge {
+        /// Of the model.
+        parameters: usize,
+        /// [`PARAMETERS_MAX`].
+        limit: usize,
+    },
     /// Heads that no kernel takes.
     #[error(
         "width {width} in {heads} heads: a head must be a multiple of {HEAD_WIDTH_STEP} wide, at most {HEAD_WIDTH_MAX}, and all equal"
@@ -157,24 +167,25 @@ impl ModelSpec {
         }
     }
 
-    /// The model for samples of these extents and that many classes.
+    /// The model for samples of these extents and that many classes. Nothing as large as its parameters is allocated.
     ///
     /// # Errors
-    /// [`ModelError`] when it does not fit them.
+    /// [`ModelError`] when it does not fit them, or has more than [`PARAMETERS_MAX`] parameters.
     pub fn build(&self, shape: &[usize], classes: usize) -> Result<Network, ModelError> {
-        match self {
-            Self::Mlp { hidden } => Ok(mlp::build(shape.iter().product(), hidden, classes)),
-            Self::Cnn(spec) => cnn::build(spec, shape, classes),
-            Self::Lm(spec) => lm::build(spec, shape, classes),
+        let features = shape.iter().fold(1, |product: usize, &extent| product.saturating_mul(extent));
+        if features > PARAMETERS_MAX {
+            let wanted = format!("samples of at most {PARAMETERS_MAX} numbers");
+            return Err(ModelError::Shape { model: self.kind(), wanted, found: shape.to_vec() });
         }
-    }
-
-    /// Names and shapes of its parameters.
-    ///
-    /// # Errors
-    /// As [`ModelSpec::build`].
-    pub fn schema(&self, shape: &[usize], classes: usize) -> Result<Schema, ModelError> {
-        Ok(self.build(shape, classes)?.schema())
+        let network = match self {
+            Self::Mlp { hidden } => mlp::build(features, hidden, classes),
+            Self::Cnn(spec) => cnn::build(spec, shape, classes)?,
+            Self::Lm(spec) => lm::build(spec, shape, classes)?,
+        };
+        match network.parameters() {
+            ..=PARAMETERS_MAX => Ok(network),
+            parameters => Err(ModelError::TooLarge { parameters, limit: PARAMETERS_MAX }),
+        }
     }
 }
 

@@ -151,7 +151,9 @@ impl Network {
     /// Registers a tensor behind those that there are; where it begins.
     pub fn tensor(&mut self, name: String, shape: &[usize], init: Init) -> usize {
         let offset = self.parameters;
-        self.parameters += shape.iter().product::<usize>();
+        // Saturating: what is too large is refused when the model is complete, before anything is as large.
+        let elements = shape.iter().fold(1, |product: usize, &extent| product.saturating_mul(extent));
+        self.parameters = self.parameters.saturating_add(elements);
         let shape = shape.iter().map(|&extent| extent as u32).collect();
         self.tensors.push((Tensor { name, shape }, init));
         offset
@@ -264,7 +266,7 @@ impl Network {
             let arguments = [logits, labels, inputs.results];
             match self.loss {
                 Loss::CrossEntropy => draft.push(&SoftmaxCrossEntropy, &arguments, &[rows, classes]),
-                Loss::MeanSquaredError => draft.push(&MeanSquaredError, &arguments, &[rows, classes, 1]),
+                Loss::MeanSquaredError => draft.push(&MeanSquaredError, &arguments, &[rows, classes]),
             }
         }
         tape

@@ -1,14 +1,26 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::{Rng as _, SeedableRng as _};
+
+use super::network::Inputs;
 use super::*;
-use crate::engine::Executor;
 use crate::engine::cpu::CpuExecutor;
 use crate::engine::plan::Draft;
+use crate::engine::{Buffer, Executor, Prepared};
 use crate::kernels::advance::STATE_WORDS;
+use crate::optim::OptimizerSpec;
+use crate::step::{Step, StepBuffers};
 
 const FEATURES: usize = 5;
 const CLASSES: usize = 3;
 const ROWS: usize = 4;
+/// Random directions along which a gradient is looked at.
+const DIRECTIONS: usize = 8;
+/// How far the weights go along them.
+const STEPS: [f32; 5] = [1e-3, 1e-4, 1e-2, 3e-4, 1e-5];
+/// Distance from a slope, in lengths of the gradient; for one number in the usual size of its tensor's.
+const TOLERANCE: f64 = 0.05;
 
 /// Mean cross-entropy of the MLP 5-6-4-3, naively and in f64.
 fn loss(theta: &[f64], x: &[f64], labels: &[u32]) -> f64 {
@@ -38,9 +50,11 @@ fn gradient_and_loss(network: &Network, theta: &[f32], x: &[f32], labels: &[u32]
     on.write(weights, 0, bytemuck::cast_slice(theta)).unwrap();
     on.write(inputs.x, 0, bytemuck::cast_slice(x)).unwrap();
     on.write(inputs.labels, 0, labels).unwrap();
+    let optimizer = OptimizerSpec::Sgd { learning_rate: 0.0, momentum: 0.0, nesterov: false };
+    let optimizer = optimizer.build(on, theta.len()).unwrap();
     let mut draft = Draft::default();
-    let tape = network.forward(&mut draft, weights, &inputs, Some(state));
-    network.backward(&mut draft, weights, gradient, tape);
+    let step = Step { network, optimizer: &optimizer, clip: None };
+    step.draft(&mut draft, &inputs, &StepBuffers { theta: weights, gradient, state });
     let recording = draft.place(on).unwrap();
     let prepared = on.prepare(recording).unwrap();
     on.run(prepared, 1).unwrap();
@@ -96,38 +110,128 @@ fn schema_and_initial_weights_fit() {
     assert_eq!(linear.parameters(), 650);
 }
 
-/// The flat gradient against differences of the loss along random directions: every layer of the graph has its part in each. In
-/// f32, so loosely; the goldens of `tests/` hold the same gradients to 1e-4 against PyTorch.
-fn assert_gradient(model: &ModelSpec, shape: &[usize], classes: usize, x: &[f32], labels: &[u32]) {
-    let network = model.build(shape, classes).unwrap();
-    let base = network.initial_base([5; 32]);
-    let theta: Vec<f32> = base
-        .iter()
-        .enumerate()
-        .map(|(i, &b)| protocol::fixed::to_f32(b) + 0.02 * ((i * 7 % 11) as f32 - 5.0))
-        .collect();
-    let (gradient, _) = gradient_and_loss(&network, &theta, x, labels);
-    let rows = (labels.len() * network.rows()) as f64;
-    let schema = network.schema();
-    let mut offset = 0;
-    for tensor in &schema.tensors {
-        let n = tensor.shape.iter().product::<u32>() as usize;
-        let own = &gradient[offset..offset + n];
-        let size = own.iter().map(|g| f64::from(*g).powi(2)).sum::<f64>().sqrt();
-        // Along the tensor's own gradient the loss rises by its length.
-        let step = 1e-3 / size.max(1e-9);
-        let at = |sign: f64| {
-            let mut theta = theta.clone();
-            for (theta, g) in theta[offset..offset + n].iter_mut().zip(own) {
-                *theta += (sign * step * f64::from(*g)) as f32;
+/// The mean loss of a batch at any weights, recorded once.
+struct Probe {
+    on: CpuExecutor,
+    weights: Buffer,
+    inputs: Inputs,
+    forward: Prepared,
+    rows: usize,
+}
+
+impl Probe {
+    fn new(network: &Network, x: &[f32], labels: &[u32]) -> Self {
+        let mut on = CpuExecutor::new(None);
+        let inputs = network.inputs(&mut on, labels.len()).unwrap();
+        let weights = on.allocate(network.parameters()).unwrap();
+        on.write(inputs.x, 0, bytemuck::cast_slice(x)).unwrap();
+        on.write(inputs.labels, 0, labels).unwrap();
+        let mut draft = Draft::default();
+        network.forward(&mut draft, weights, &inputs, None);
+        let recording = draft.place(&mut on).unwrap();
+        let forward = on.prepare(recording).unwrap();
+        Self { on, weights, inputs, forward, rows: labels.len() * network.rows() }
+    }
+
+    fn loss(&mut self, theta: &[f32]) -> f64 {
+        let mut found = Vec::new();
+        self.on.write(self.weights, 0, bytemuck::cast_slice(theta)).unwrap();
+        self.on.run(self.forward, 1).unwrap();
+        self.on.read(self.inputs.results, 2 * self.rows, &mut found).unwrap();
+        found.iter().step_by(2).map(|bits| f64::from(f32::from_bits(*bits))).sum::<f64>() / self.rows as f64
+    }
+
+    /// By how much the rise of the loss along a direction differs from a slope: by central differences. At the kinks of ReLU and
+    /// of a pool there are none, and a short step drowns in the rounding of f32: the best of several steps counts.
+    fn distance(&mut self, theta: &[f32], along: impl Fn(usize) -> f32, slope: f64, enough: f64) -> f64 {
+        let mut best = f64::INFINITY;
+        for step in STEPS {
+            let [above, below] = [step, -step].map(|step| {
+                let moved: Vec<f32> = theta.iter().enumerate().map(|(i, theta)| theta + step * along(i)).collect();
+                self.loss(&moved)
+            });
+            best = best.min(((above - below) / (2.0 * f64::from(step)) - slope).abs());
+            if best < enough {
+                break;
             }
-            gradient_and_loss(&network, &theta, x, labels).1 / rows
-        };
-        let slope = (at(1.0) - at(-1.0)) / (2.0 * step * size);
-        assert!(size > 1e-6, "{} has no gradient", tensor.name);
-        assert!((slope / size - 1.0).abs() < 0.06, "{}: length {size}, slope {slope}", tensor.name);
+        }
+        best
+    }
+}
+
+fn length(gradient: &[f32]) -> f64 {
+    gradient.iter().map(|g| f64::from(*g).powi(2)).sum::<f64>().sqrt()
+}
+
+/// What is wrong with a flat gradient, by differences of the loss: along random directions, where every number has its part, and
+/// along every number by itself, so that none hides behind the others. In f32, so loosely; the goldens of `tests/` hold the same
+/// gradients to 1e-4 against PyTorch.
+fn mistake(probe: &mut Probe, network: &Network, theta: &[f32], gradient: &[f32]) -> Option<String> {
+    let mut rng = ChaCha8Rng::from_seed([7; 32]);
+    for _ in 0..DIRECTIONS {
+        let signs: Vec<f32> = gradient.iter().map(|_| if rng.next_u32() & 1 == 0 { 1.0 } else { -1.0 }).collect();
+        let slope: f64 = signs.iter().zip(gradient).map(|(sign, g)| f64::from(sign * g)).sum();
+        let enough = TOLERANCE * length(gradient);
+        let found = probe.distance(theta, |i| signs[i], slope, enough);
+        if found >= enough {
+            return Some(format!("a random direction: slope {slope}, off by {found}"));
+        }
+    }
+    let mut offset = 0;
+    for tensor in &network.schema().tensors {
+        let n = tensor.shape.iter().product::<u32>() as usize;
+        let usual = length(&gradient[offset..offset + n]) / (n as f64).sqrt();
+        if usual < 1e-6 {
+            return Some(format!("{} has no gradient", tensor.name));
+        }
+        for (at, &slope) in gradient.iter().enumerate().skip(offset).take(n) {
+            let slope = f64::from(slope);
+            let enough = TOLERANCE * usual.max(slope.abs());
+            let found = probe.distance(theta, |i| f32::from(u8::from(i == at)), slope, enough);
+            if found >= enough {
+                return Some(format!("{}, number {}: slope {slope}, off by {found}", tensor.name, at - offset));
+            }
+        }
         offset += n;
     }
+    None
+}
+
+/// Weights at which every tensor matters.
+fn somewhere(network: &Network) -> Vec<f32> {
+    let base = network.initial_base([5; 32]);
+    let shift = |i: usize| 0.02 * ((i * 7 % 11) as f32 - 5.0);
+    base.iter().enumerate().map(|(i, &b)| protocol::fixed::to_f32(b) + shift(i)).collect()
+}
+
+fn assert_gradient(model: &ModelSpec, shape: &[usize], classes: usize, x: &[f32], labels: &[u32]) {
+    let network = model.build(shape, classes).unwrap();
+    let theta = somewhere(&network);
+    let (gradient, _) = gradient_and_loss(&network, &theta, x, labels);
+    let probe = &mut Probe::new(&network, x, labels);
+    assert_eq!(mistake(probe, &network, &theta, &gradient), None, "{model:?}");
+}
+
+#[test]
+fn one_wrong_number_of_a_gradient_is_noticed() {
+    let network = lm(NormKind::Layer, ActivationKind::Gelu).build(&[7], 11).unwrap();
+    let windows: Vec<f32> = (0..5 * 7).map(|i| (i * i % 11) as f32).collect();
+    let theta = somewhere(&network);
+    let (gradient, _) = gradient_and_loss(&network, &theta, &windows, &[0; 5]);
+    let probe = &mut Probe::new(&network, &windows, &[0; 5]);
+    let mut offset = 0;
+    for tensor in network.schema().tensors.iter().take(6) {
+        let n = tensor.shape.iter().product::<u32>() as usize;
+        let at = offset + n / 3;
+        let usual = length(&gradient[offset..offset + n]) / (n as f64).sqrt();
+        let mut wrong = gradient.clone();
+        wrong[at] += 0.2 * gradient[at].abs().max(usual as f32);
+        let found = mistake(probe, &network, &theta, &wrong).unwrap();
+        assert!(found.starts_with(&format!("{}, number {}:", tensor.name, n / 3)), "{found}");
+        offset += n;
+    }
+    let doubled: Vec<f32> = gradient.iter().map(|g| 2.0 * g).collect();
+    assert!(mistake(probe, &network, &theta, &doubled).unwrap().starts_with("a random direction"));
 }
 
 fn pictures(samples: usize, features: usize) -> Vec<f32> {
@@ -137,7 +241,7 @@ fn pictures(samples: usize, features: usize) -> Vec<f32> {
 #[test]
 fn gradients_of_convolutional_networks_are_slopes() {
     for (channels, residual_blocks, shape) in
-        [(vec![3, 5], 0, vec![9, 7]), (vec![8, 6], 2, vec![7, 6, 2]), (vec![4], 1, vec![5, 5])]
+        [(vec![3, 5], 0, vec![9, 7]), (vec![8, 6], 2, vec![7, 6, 2]), (vec![4], 1, vec![5, 6])]
     {
         let spec = CnnSpec { channels, residual_blocks, hidden: vec![7] };
         let x = pictures(6, shape.iter().product());
@@ -152,6 +256,37 @@ fn pictures_that_are_too_small_or_none_are_refused() {
     for shape in [&[7, 8][..], &[64], &[1, 2, 3, 4]] {
         let error = spec.build(shape, 10).unwrap_err().to_string();
         assert!(error.contains("cnn") && error.contains("pictures"), "{error}");
+    }
+}
+
+#[test]
+fn what_no_offset_can_count_is_refused_before_anything_is_as_large() {
+    let linear = |features: usize| ModelSpec::Mlp { hidden: vec![] }.build(&[features], 1 << 10);
+    assert_eq!(linear((1 << 20) - 1).unwrap().parameters(), PARAMETERS_MAX);
+    let parameters = PARAMETERS_MAX + (1 << 10);
+    assert_eq!(linear(1 << 20).unwrap_err(), ModelError::TooLarge { parameters, limit: PARAMETERS_MAX });
+    let largest = [
+        (ModelSpec::Mlp { hidden: vec![u32::MAX; 3] }, vec![28, 28]),
+        (ModelSpec::Cnn(CnnSpec { channels: vec![u32::MAX; 2], residual_blocks: 1, hidden: vec![] }), vec![28, 28]),
+        (
+            ModelSpec::Lm(LmSpec {
+                context: 8192,
+                width: 4096,
+                layers: 96,
+                heads: 64,
+                norm: NormKind::Rms,
+                activation: ActivationKind::Gelu,
+                dropout: 0.0,
+            }),
+            vec![8193],
+        ),
+    ];
+    for (model, shape) in largest {
+        let error = model.build(&shape, 1000).unwrap_err();
+        assert!(matches!(error, ModelError::TooLarge { limit: PARAMETERS_MAX, .. }), "{error}");
+        // Samples too: their product must not wrap around.
+        let samples = model.build(&[usize::MAX, 2], 10).unwrap_err();
+        assert!(matches!(samples, ModelError::Shape { .. }), "{samples}");
     }
 }
 

@@ -20,6 +20,6 @@ pub(super) fn words(parameters: usize, learning_rate: f32) -> [u32; 4] {
 }
 
 /// Of the kernel `mean_square`.
-pub(super) fn moment_words(parameters: usize) -> [u32; 2] {
-    [parameters as u32, word(adam::BETAS.1)]
+pub(super) fn moment_words(parts: u32, parameters: usize) -> [u32; 3] {
+    [parts, parameters as u32, word(adam::BETAS.1)]
 }

@@ -7,6 +7,7 @@ mod adam_common;
 mod clip;
 pub mod schedule;
 mod sgd;
+mod squares;
 
 use serde::{Deserialize, Serialize};
 
@@ -113,7 +114,8 @@ impl Optimizer {
                 draft.push(&Adam, &[theta, gradient, self.moments[0], self.moments[1], state], &words);
             }
             OptimizerSpec::AdamCommon { .. } => {
-                draft.push(&MeanSquare, &[gradient, state], &adam_common::moment_words(self.parameters));
+                let (parts, count) = squares::draft(draft, gradient, self.parameters);
+                draft.push(&MeanSquare, &[parts, state], &adam_common::moment_words(count, self.parameters));
                 draft.push(&AdamCommon, &[theta, gradient, self.moments[0], state], &words);
             }
             OptimizerSpec::Sgd { .. } => draft.push(&Sgd, &[theta, gradient, self.moments[0]], &words),

@@ -11,7 +11,7 @@
 use protocol::codec::Codec;
 use protocol::fixed::{UNIT, Weight, from_f32};
 use protocol::learner::{
-    Evaluation, Folded, Learner, LearnerError, Measured, Replicas, State, TakenDelta, Trained, Weights,
+    Evaluation, Folded, Learner, LearnerError, Measured, Progress, Replicas, State, TakenDelta, Trained, Weights,
 };
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng as _;
@@ -67,7 +67,7 @@ impl Learner for Quadratic {
         self.state.theta.len()
     }
 
-    fn train(&mut self, steps: u32, _progress: u64) -> Result<Trained, LearnerError> {
+    fn train(&mut self, steps: u32, _progress: Progress) -> Result<Trained, LearnerError> {
         let mut loss = 0.0f64;
         for _ in 0..steps {
             // One draw a step, spread over the coordinates by their sign pattern: cheap, and its mean is zero.
@@ -177,7 +177,7 @@ mod tests {
         }
         let mut learner = Quadratic::new(&spec, 0, 2, 1);
         for _ in 0..20 {
-            learner.train(10, 0).unwrap();
+            learner.train(10, Progress::START).unwrap();
             learner.take_delta(&TopK2Bit, Weight::HALF, f32::INFINITY).unwrap();
         }
         assert!(learner.unaccounted() < 1e-4, "{}", learner.unaccounted());
@@ -190,7 +190,7 @@ mod tests {
         let spec = QuadraticSpec { noise: 0.0, ..QuadraticSpec::default() };
         let mut learner = Quadratic::new(&spec, 0, 1, 1);
         let before = learner.evaluate(Weights::Local).unwrap();
-        learner.train(400, 0).unwrap();
+        learner.train(400, Progress::START).unwrap();
         let after = learner.evaluate(Weights::Local).unwrap();
         assert!(after.loss < before.loss / 1e4 && after.accuracy > 0.99, "{before:?} {after:?}");
     }

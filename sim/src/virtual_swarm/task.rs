@@ -6,10 +6,6 @@ use protocol::learner::{Learner, LearnerError};
 use protocol::schema::{Schema, Tensor};
 use shaders::data::Dataset;
 use shaders::engine::cpu::CpuExecutor;
-use shaders::models::ModelSpec;
-use shaders::models::network::Loss;
-use shaders::optim::OptimizerSpec;
-use shaders::optim::schedule::Schedule;
 use shaders::{LearnerSpec, TrainingLearner};
 
 use super::quadratic::Quadratic;
@@ -25,28 +21,12 @@ pub enum Task {
     Quadratic(QuadraticSpec),
     /// Training on the CPU executor.
     Train {
-        /// The model.
-        model: ModelSpec,
-        /// Names and shapes of its parameters on these data.
-        schema: Schema,
-        /// The optimizer.
-        optimizer: OptimizerSpec,
-        /// How its learning rate changes.
-        schedule: Schedule,
-        /// What is made small.
-        loss: Loss,
-        /// Longest gradient.
-        clip: Option<f32>,
-        /// Samples a step.
-        batch: usize,
-        /// Of the initial weights.
-        init_seed: [u8; 32],
+        /// What every peer trains, but for its shard and its order.
+        spec: LearnerSpec,
         /// For every shard its samples.
         shards: Arc<Vec<Vec<u32>>>,
         /// For every shard the seed of its order.
         order_seeds: Arc<Vec<u64>>,
-        /// The data.
-        dataset: Arc<Dataset>,
     },
 }
 
@@ -58,7 +38,7 @@ impl Task {
             Self::Quadratic(spec) => {
                 Schema { tensors: vec![Tensor { name: "w".into(), shape: vec![spec.parameters as u32] }] }
             }
-            Self::Train { schema, .. } => schema.clone(),
+            Self::Train { spec, .. } => spec.model.schema(),
         }
     }
 
@@ -66,33 +46,10 @@ impl Task {
     pub(super) fn learner(&self, index: u32, peers: u32, seed: u64) -> Result<Mind, LearnerError> {
         Ok(match self {
             Self::Quadratic(spec) => Mind::Quadratic(Box::new(Quadratic::new(spec, index, peers, seed))),
-            Self::Train {
-                model,
-                optimizer,
-                schedule,
-                loss,
-                clip,
-                batch,
-                init_seed,
-                shards,
-                order_seeds,
-                dataset,
-                ..
-            } => {
+            Self::Train { spec, shards, order_seeds } => {
                 let shard = index as usize % shards.len();
-                let spec = LearnerSpec {
-                    model: model.clone(),
-                    optimizer: *optimizer,
-                    schedule: *schedule,
-                    clip: *clip,
-                    loss: *loss,
-                    recompute: false,
-                    batch: *batch,
-                    init_seed: *init_seed,
-                    order_seed: order_seeds[shard] ^ seed,
-                    shard: shards[shard].clone(),
-                    dataset: Arc::clone(dataset),
-                };
+                let spec =
+                    LearnerSpec { order_seed: order_seeds[shard] ^ seed, shard: shards[shard].clone(), ..spec.clone() };
                 Mind::Train(Box::new(TrainingLearner::new(spec, Box::new(CpuExecutor::new(None)))?))
             }
         })

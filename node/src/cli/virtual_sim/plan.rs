@@ -148,7 +148,7 @@ impl Plans {
                     scenario.steps = u64::from(epochs) * u64::from(job.steps_per_epoch(dataset.train.len()));
                     scenario.evaluations = epochs.min(EVALUATIONS_MAX);
                 }
-                engine::task(&job, dataset)?
+                engine::task(&job, &dataset, scenario.peers)?
             }
         };
         scenario.check().and_then(|()| scenario.check_arrivals()).map_err(|error| {
@@ -308,7 +308,7 @@ pub(crate) fn twin(job: &Job, epochs: u32, processes: &SimReport) -> Result<Plan
     scenario.check().map_err(|error| {
         Error::new(Kind::Internal, format!("the speeds of the processes make no virtual run: {error}"))
     })?;
-    let task = engine::task(job, dataset)?;
+    let task = engine::task(job, &dataset, scenario.peers)?;
     Ok(assemble(String::new(), scenario, job, task))
 }
 

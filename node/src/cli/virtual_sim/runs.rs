@@ -17,7 +17,7 @@ use sim::virtual_swarm::{self, Plan, Until};
 
 use super::super::signals;
 use super::plan::Plans;
-use crate::config::job::SEED_MAX;
+use crate::config::checks::SEED_MAX;
 use crate::error::{Error, Kind};
 
 /// How often the bar moves.

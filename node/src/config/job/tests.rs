@@ -1,4 +1,9 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+use protocol::codec;
+use shaders::optim;
+use shaders::optim::schedule::{self, ByPeers, Curve};
+
+use super::super::optimizer::FLOOR_DEFAULT;
 use super::*;
 
 fn job(text: &str) -> Result<Job, Error> {
@@ -86,13 +91,19 @@ fn a_schedule_is_what_the_job_says() {
     assert_eq!(job("").unwrap().run_id(), job("[optimizer]\nschedule = \"constant\"").unwrap().run_id());
     let cosine = found("schedule = \"cosine\"\ntotal_samples = 5000\nwarm_up_samples = 100");
     let curve = Curve::Cosine { total_samples: 5000, floor: FLOOR_DEFAULT };
-    assert_eq!(cosine, Schedule { warm_up_samples: 100, curve });
+    assert_eq!(cosine, Schedule { warm_up_samples: 100, curve, ..Schedule::default() });
     for (name, _) in schedule::ALL {
         let known = match job(&format!("[optimizer]\nschedule = \"{name}\"")) {
             Ok(job) => job.schedule.curve.name() == *name,
             Err(error) => !error.message.contains("no such"),
         };
         assert!(known, "{name}");
+        assert!(super::super::template("demo", None).contains(&format!("#   {name} ")), "{name} is not explained");
+    }
+    assert_eq!(found("rate_by_peers = \"sqrt\"").by_peers, ByPeers::SquareRoot);
+    let error = job("[optimizer]\nrate_by_peers = \"cubic\"").unwrap_err();
+    assert!(error.to_string().contains("optimizer.rate_by_peers"), "{error}");
+    for (name, _) in schedule::BY_PEERS {
         assert!(super::super::template("demo", None).contains(&format!("#   {name} ")), "{name} is not explained");
     }
     // Another schedule does not inherit the length of the one below.
@@ -328,5 +339,49 @@ fn a_pairwise_job_has_its_own_defaults_and_refuses_what_it_cannot_do() {
     ] {
         let error = job(text).unwrap_err();
         assert!(error.to_string().contains(named), "{text}: {error}");
+    }
+}
+
+/// Peers of two releases meet only while a job has the same name in both: a change here splits every run that there is.
+#[test]
+fn jobs_keep_their_runs() {
+    let fixed = graph(&[[1, 2], [2, 3]]);
+    for (text, run) in [
+        ("", "f0312c2da028364b90634cd8885da7be3caa78ffc5bdc9f94afdb065d79d69fa"),
+        (
+            "[model]\nkind = \"cnn\"\nchannels = [4, 8]\nresidual_blocks = 1\nhidden = [9]",
+            "8a99318625f34d8d4912ea47da5ea0cfcc08756027258fb325d0c2f77404662c",
+        ),
+        (
+            "[model]\nkind = \"lm\"\nnorm = \"layer\"\nactivation = \"silu\"\ndropout = 0.1",
+            "0a524f851dcc2aa43c52fbdfb5b366cc36e4862a698d6220130c59323c3fa10a",
+        ),
+        (
+            "[model]\nloss = \"mean_squared_error\"\n[data]\nsplit = \"dirichlet:0.1\"\nbatch = 32",
+            "8ce3a0c243870b59b4fa6c9449bf9baca1afcde9bca42282f7d937010defd950",
+        ),
+        (
+            "[optimizer]\nkind = \"sgd\"\nmomentum = 0.8\nnesterov = true\nclip = 0.5\nwarm_up_samples = 500",
+            "c605b904184b5831b062997131dddb900f23b6b550aad6730066b35e4b8f8745",
+        ),
+        (
+            "[optimizer]\nkind = \"adamw\"\nweight_decay = 0.3\nschedule = \"cosine\"\ntotal_samples = 9000",
+            "735664fef61794c0b6c78eeae395c45a818acacfcb653c28946996d64ee195c5",
+        ),
+        (
+            "[optimizer]\nkind = \"adam_common\"\n[gossip]\ngroups = 8\ntrigger = \"adaptive\"",
+            "9bd8df5c09c5093eb88df59e6027d34d539b53ddcae358d0e93869dd7779b126",
+        ),
+        (
+            "[gossip]\nmode = \"full_sync\"\nround_deadline_s = 2.5\n[trust]\nenabled = false\nprobation = 3",
+            "c868cc6eeeca31316b4c46078e1ee55d1c983a99526603bd9998e986c9f53868",
+        ),
+        (
+            "[gossip]\nmode = \"pairwise\"\nmerge = \"clipped\"\n[training]\nseed = 9",
+            "850ea795bd341863a8603a8b03064a6cd5eeaf78f1f50a68df4bf47bdf14b5a7",
+        ),
+        (&fixed, "a8883971f85229190f476acf98a565c6ae5d2a2d4d529d639b870e8a83382fb4"),
+    ] {
+        assert_eq!(job(text).unwrap().run_id().0.to_string(), run, "{text}");
     }
 }

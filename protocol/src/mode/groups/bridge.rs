@@ -13,7 +13,7 @@
 use crate::codec::{Codec, Decoded};
 use crate::fixed::{Weight, from_f32, to_f32};
 use crate::learner::{
-    self, Evaluation, Folded, Learner, LearnerError, Measured, TakenDelta, Trained, Weights, within_payload,
+    self, Evaluation, Folded, Learner, LearnerError, Measured, Progress, TakenDelta, Trained, Weights, within_payload,
 };
 use crate::mode::pairwise::Replicas;
 
@@ -104,7 +104,7 @@ impl Learner for Bridge {
         self.upper.len()
     }
 
-    fn train(&mut self, _steps: u32, _progress: u64) -> Result<Trained, LearnerError> {
+    fn train(&mut self, _steps: u32, _progress: Progress) -> Result<Trained, LearnerError> {
         Ok(Trained { steps: 0, samples: 0, mean_loss: f32::NAN })
     }
 

@@ -13,7 +13,7 @@ use crate::config::{Config, Training};
 use crate::event::{Event, Output, Report};
 use crate::fixed::Weight;
 use crate::id::{Hash, PeerId};
-use crate::learner::{Command, Computed, Evaluation, Trained, Weights};
+use crate::learner::{Command, Computed, Evaluation, Progress, Trained, Weights};
 use crate::log::{Delta, Head, VersionVector};
 use crate::peer::Peer;
 use crate::time::{Span, Time};
@@ -297,12 +297,11 @@ impl Peer {
         }
     }
 
-    /// Samples that the swarm has trained on: what the log holds, and our own that it does not hold yet, queued steps among
-    /// them.
-    fn progress(&self) -> u64 {
+    /// The samples are those that the log holds, and our own that it does not hold yet, queued steps among them.
+    fn progress(&self) -> Progress {
         let queued = self.schedule.steps_issued - self.schedule.steps_done;
         let own = self.schedule.unsaid_samples.saturating_add(queued.saturating_mul(self.schedule.samples_per_step));
-        self.log.samples().saturating_add(own)
+        Progress { samples: self.log.samples().saturating_add(own), live_peers: self.members.live_peers(self.now) }
     }
 
     pub(super) fn issue_take_delta(&mut self) {

@@ -5,7 +5,7 @@
 //! gelu'(z) = s + 2 z s (1 - s) du/dz,  s = 1 / (1 + exp(-2 u)),  du/dz = sqrt(2 / pi) (1 + 3 * 0.044715 z^2)
 //! ```
 //!
-//! Arguments: z [n], dy [n]. Words: n, and the number of the activation, see [`super::Activation`].
+//! Of ReLU z may be y: one is positive where the other is. Arguments: z [n], dy [n]. Words: n, and the number of the activation, see [`super::Activation`].
 
 mod cpu;
 

@@ -1,18 +1,15 @@
 //! The running mean square of a gradient: one number for the whole model.
 //!
 //! ```text
-//! s = b2 s + (1 - b2) (sum_i g[i]^2) / d
+//! s = b2 s + (1 - b2) (sum_s parts[s]) / d
 //! ```
 //!
-//! Arguments: gradient [d], state (word [`STATE_SECOND`](super::advance::STATE_SECOND) is s). Words: d, then as a float b2.
-//! One workgroup goes over everything, so that the sum has one order on a device.
+//! Arguments: parts [S] of `sum_squares`, state (word [`STATE_SECOND`](super::advance::STATE_SECOND) is s). Words: S, d, then as a
+//! float b2. One invocation, so that the sum has one order.
 
 mod cpu;
 
 use super::{Access, Argument, Grid, Kernel, WORDS};
-
-/// Invocations of the workgroup, as in the WGSL.
-const LANES: u32 = 256;
 
 /// See the module.
 #[derive(Clone, Copy, Debug)]
@@ -32,7 +29,7 @@ impl Kernel for MeanSquare {
     }
 
     fn grid(&self, _words: &[u32; WORDS]) -> Grid {
-        Grid { invocations: [LANES, 1], workgroup: [LANES, 1] }
+        Grid { invocations: [1, 1], workgroup: [1, 1] }
     }
 
     fn twin(&self, arguments: &mut [Argument<'_>], words: &[u32; WORDS]) {

@@ -1,12 +1,11 @@
 //! Mean squared error, forward and backward.
 //!
 //! ```text
-//! loss[m] = 1/C sum_c (y[m, c] - t[m, c])^2        dy[m, c] = 2 (y[m, c] - t[m, c]) / (M C)
-//! correct[m] = 1 when the largest y (the first of equals) is where t is largest
+//! loss[m] = 1/C sum_c (y[m, c] - t[m, c])^2        dy[m, c] = 2 (y[m, c] - t[m, c]) / (M C)        t = 1 at the class, 0 elsewhere
+//! correct[m] = 1 when the largest y (the first of equals) is at the class
 //! ```
 //!
-//! Arguments: y [M, C] (overwritten by its gradient), targets, rows [M, 2] (loss as f32, correct as u32).
-//! Words: M, C, 1 where targets are classes [M] and t is 1 at the class and 0 elsewhere; else they are floats [M, C].
+//! Arguments: y [M, C] (overwritten by its gradient), classes [M], rows [M, 2] (loss as f32, correct as u32). Words: M, C.
 
 mod cpu;
 

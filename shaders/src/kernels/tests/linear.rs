@@ -113,13 +113,6 @@ fn by_number(random: &mut Random) -> Vec<Case> {
             tolerance: ELEMENT,
         },
         Case {
-            kernel: &relu_backward::ReluBackward,
-            arguments: vec![a.clone(), dy.clone()],
-            words: vec![n as u32],
-            expected: vec![(1, Floats(a_s.iter().zip(&dys).map(|(&y, &dy)| if y > 0.0 { dy } else { 0.0 }).collect()))],
-            tolerance: ELEMENT,
-        },
-        Case {
             kernel: &accumulate::Accumulate,
             arguments: vec![a, if add == 0 { poison(n) } else { dy }],
             words: vec![n as u32, add],

@@ -6,7 +6,7 @@ use super::*;
 pub(super) fn cases(random: &mut Random) -> Vec<Case> {
     let mut cases = tokens(random);
     cases.extend(attention(random));
-    cases.extend([rotary_case(random), fill_case(random)]);
+    cases.push(rotary_case(random));
     cases
 }
 
@@ -60,18 +60,6 @@ fn tokens(random: &mut Random) -> Vec<Case> {
             tolerance: ELEMENT,
         },
     ]
-}
-
-fn fill_case(random: &mut Random) -> Case {
-    let [offset, n] = [9, 200].map(|most| random.extent(most));
-    let value = random.0.next_u32();
-    Case {
-        kernel: &fill::Fill,
-        arguments: vec![behind(offset, n)],
-        words: vec![offset as u32, n as u32, value],
-        expected: vec![(0, Words([vec![word(1.0); offset], vec![value; n]].concat()))],
-        tolerance: 0.0,
-    }
 }
 
 fn rotary_case(random: &mut Random) -> Case {

@@ -106,13 +106,14 @@ fn optimizers(random: &mut Random) -> Vec<Case> {
     let mut with_second = state();
     with_second[STATE_SECOND] = word(0.25);
     let mut after = values(&with_second);
-    after[STATE_SECOND] = b2 * 0.25 + (1.0 - b2) * sum(d, |i| g[i] * g[i]) / d as f64;
+    let parts: Vec<u32> = (0..random.extent(20)).map(|_| word(random.float().abs())).collect();
+    after[STATE_SECOND] = b2 * 0.25 + (1.0 - b2) * values(&parts).iter().sum::<f64>() / d as f64;
     let scale = rate / (1.0 - b1) / ((0.25 / (1.0 - b2)).sqrt() + epsilon);
     vec![
         Case {
             kernel: &mean_square::MeanSquare,
-            arguments: vec![gradient.clone(), with_second.clone()],
-            words: vec![d as u32, word(0.999)],
+            arguments: vec![parts.clone(), with_second.clone()],
+            words: vec![parts.len() as u32, d as u32, word(0.999)],
             expected: vec![(1, Floats(after))],
             tolerance: ELEMENT,
         },
@@ -207,25 +208,21 @@ fn squares_case(random: &mut Random) -> Case {
     let [m, width] = [30, 20].map(|most| random.extent(most));
     let y = random.floats(m * width);
     let ys = values(&y);
-    let by_class = random.below(2) == 0;
-    let targets = if by_class { random.indices(m, width) } else { random.floats(m * width) };
-    let t = |i: usize, c: usize| match by_class {
-        true => f64::from(u8::from(targets[i] as usize == c)),
-        false => f64::from(f32::from_bits(targets[i * width + c])),
-    };
+    let classes = random.indices(m, width);
+    let t = |i: usize, c: usize| f64::from(u8::from(classes[i] as usize == c));
     let away = |i: usize, c: usize| ys[i * width + c] - t(i, c);
     let gradient = (0..m * width).map(|e| 2.0 * away(e / width, e % width) / (m * width) as f64).collect();
     let first_largest = |f: &dyn Fn(usize) -> f64| (0..width).rev().max_by(|&a, &b| f(a).total_cmp(&f(b))).unwrap();
     let rows = (0..m).flat_map(|i| {
-        let correct = first_largest(&|c| ys[i * width + c]) == first_largest(&|c| t(i, c));
+        let correct = first_largest(&|c| ys[i * width + c]) == classes[i] as usize;
         // Read as a float, an integer as small as 1 is next to nothing.
         [sum(width, |c| away(i, c).powi(2)) / width as f64, f64::from(f32::from_bits(u32::from(correct)))]
     });
     Case {
         kernel: &mean_squared_error::MeanSquaredError,
         expected: vec![(0, Floats(gradient)), (2, Floats(rows.collect()))],
-        arguments: vec![y, targets.clone(), poison(2 * m)],
-        words: vec![m as u32, width as u32, u32::from(by_class)],
+        arguments: vec![y, classes.clone(), poison(2 * m)],
+        words: extents([m, width]),
         tolerance: ELEMENT,
     }
 }
