@@ -4,14 +4,17 @@
 //! replayed; between the steps of one call the host says nothing and reads nothing.
 
 mod footprint;
+mod gossip;
 
 use std::sync::Arc;
 
 pub use footprint::{Footprint, Misfit};
+use gossip::{Gossip, Lengths};
 use protocol::codec::{Codec, Decoded};
 use protocol::fixed::{Weight, to_f32};
 use protocol::learner::{
-    self, Evaluation, Folded, Learner, LearnerError, Measured, Progress, Replicas, TakenDelta, Trained, Weights, norm,
+    self, Bounds, Evaluation, Folded, Learner, LearnerError, Measured, Progress, Replicas, TakenDelta, Trained,
+    Weights, norm,
 };
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng as _;
@@ -19,11 +22,9 @@ use rand_chacha::rand_core::SeedableRng as _;
 use crate::data::Dataset;
 use crate::data::split::shuffle;
 use crate::engine::plan::Draft;
-use crate::engine::{Buffer, DeviceInfo, Executor, ExecutorError, Prepared, Recording};
+use crate::engine::{Buffer, DeviceInfo, Executor, ExecutorError, Prepared};
 use crate::kernels::advance::{STATE_LOSS, STATE_POWER_1, STATE_TOTAL, STATE_WORDS};
 use crate::kernels::gather::Gather;
-use crate::kernels::residual::Residual;
-use crate::kernels::scatter_add::ScatterAdd;
 use crate::kernels::word;
 use crate::models::network::{Inputs, Network};
 use crate::optim::schedule::Schedule;
@@ -76,8 +77,7 @@ pub struct TrainingLearner {
     batch: usize,
     step: Step,
     evaluation: EvaluationPass,
-    residual: Prepared,
-    scatter: Option<Scatter>,
+    gossip: Gossip,
     decoded: Decoded,
     init_seed: [u8; 32],
     replicas: Replicas,
@@ -91,12 +91,12 @@ impl std::fmt::Debug for TrainingLearner {
 }
 
 /// Buffers that live as long as the learner.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 struct DeviceState {
     theta: Buffer,
     base: Buffer,
-    /// theta - b, when it was last asked for.
-    unsaid: Buffer,
+    /// theta - b or the weights to evaluate, whichever was asked for last.
+    scratch: Buffer,
     state: Buffer,
     order: Buffer,
 }
@@ -109,19 +109,10 @@ struct Step {
     optimizer: usize,
 }
 
-/// The evaluation of some weights on some rows.
+/// The evaluation of the weights in the scratch buffer on some rows.
 #[derive(Debug)]
 struct EvaluationPass {
-    weights: Buffer,
     inputs: Inputs,
-    pass: Prepared,
-}
-
-/// The upload of a delta.
-#[derive(Debug)]
-struct Scatter {
-    entries: Buffer,
-    capacity: usize,
     pass: Prepared,
 }
 
@@ -171,17 +162,15 @@ impl TrainingLearner {
         let buffers = DeviceState {
             theta: upload(on, bytemuck::cast_slice(&theta))?,
             base: upload(on, bytemuck::cast_slice(&base))?,
-            unsaid: on.allocate(d)?,
+            scratch: on.allocate(d)?,
             state: on.allocate(STATE_WORDS)?,
             order: on.allocate(ORDER_STEPS_MAX * batch)?,
         };
         let optimizer = optimizer.build(on, d)?;
         let inputs = model.inputs(on, batch)?;
         let step = record_step(on, &model, (&optimizer, clip), &dataset, &buffers, &inputs)?;
-        let evaluation = EvaluationPass::new(on, &model, evaluation_samples(&model, &dataset))?;
-        let mut residual = Recording::default();
-        residual.push(&Residual, &[buffers.theta, buffers.base, buffers.unsaid], &[d as u32]);
-        let residual = on.prepare(residual)?;
+        let evaluation = EvaluationPass::new(on, &model, buffers.scratch, evaluation_samples(&model, &dataset))?;
+        let gossip = Gossip::new(on, buffers, d)?;
         let mut learner = Self {
             executor,
             model,
@@ -194,8 +183,7 @@ impl TrainingLearner {
             batch,
             step,
             evaluation,
-            residual,
-            scatter: None,
+            gossip,
             decoded: Decoded::default(),
             init_seed,
             replicas: Replicas::default(),
@@ -245,43 +233,17 @@ impl TrainingLearner {
 
     /// theta - b.
     fn read_residual(&mut self) -> Result<Vec<f32>, LearnerError> {
-        self.executor.run(self.residual, 1)?;
-        self.executor.read(self.buffers.unsaid, self.model.parameters(), &mut self.words)?;
-        Ok(bytemuck::cast_slice(&self.words).to_vec())
+        Ok(self.gossip.residual(self.executor.as_mut(), &mut self.words)?)
+    }
+
+    /// Of theta - b and b.
+    fn lengths(&mut self) -> Result<Lengths, LearnerError> {
+        Ok(self.gossip.lengths(self.executor.as_mut(), &mut self.words)?)
     }
 
     /// Adds what is in `decoded` to the base; `theta` follows, less v when the delta is our own.
     fn add_decoded(&mut self, own: bool) -> Result<(), LearnerError> {
-        let dense = self.decoded.is_dense();
-        self.words.clear();
-        for (i, value, add) in self.decoded.iter() {
-            if !dense {
-                self.words.push(i as u32);
-            }
-            self.words.extend([add as u32, if own { word(value) } else { 0 }]);
-        }
-        if self.words.is_empty() {
-            return Ok(());
-        }
-        let Scatter { entries, pass, .. } = *self.scatter_for(self.words.len())?;
-        self.executor.write(entries, 0, &self.words)?;
-        self.executor.set_words(pass, 0, &[self.decoded.values.len() as u32, u32::from(dense)])?;
-        self.executor.run(pass, 1)?;
-        Ok(())
-    }
-
-    /// A place for that many words of entries. All deltas of a run are of one size, so one is made once.
-    fn scatter_for(&mut self, words: usize) -> Result<&Scatter, LearnerError> {
-        let scatter = match self.scatter.take().filter(|scatter| scatter.capacity >= words) {
-            Some(scatter) => scatter,
-            None => {
-                let entries = self.executor.allocate(words)?;
-                let mut recording = Recording::default();
-                recording.push(&ScatterAdd, &[self.buffers.base, self.buffers.theta, entries], &[]);
-                Scatter { entries, capacity: words, pass: self.executor.prepare(recording)? }
-            }
-        };
-        Ok(self.scatter.insert(scatter))
+        self.gossip.add(self.executor.as_mut(), &self.decoded, own, &mut self.words)
     }
 
     fn check_length(&self, found: usize) -> Result<(), LearnerError> {
@@ -298,14 +260,13 @@ fn evaluation_samples(model: &Network, dataset: &Dataset) -> usize {
 }
 
 impl EvaluationPass {
-    fn new(on: &mut dyn Executor, model: &Network, samples: usize) -> Result<Self, LearnerError> {
-        let weights = on.allocate(model.parameters())?;
+    fn new(on: &mut dyn Executor, model: &Network, weights: Buffer, samples: usize) -> Result<Self, LearnerError> {
         let inputs = model.inputs(on, samples)?;
         let mut draft = Draft::default();
         model.forward(&mut draft, weights, &inputs, None);
         let recording = draft.place(on)?;
         let pass = on.prepare(recording)?;
-        Ok(Self { weights, inputs, pass })
+        Ok(Self { inputs, pass })
     }
 }
 
@@ -367,22 +328,33 @@ impl Learner for TrainingLearner {
         weight: Weight,
         norm_max: f32,
     ) -> Result<TakenDelta, LearnerError> {
-        let residual = self.read_residual()?;
-        let count = residual.iter().filter(|value| !value.is_finite()).count();
-        if count > 0 {
-            return Err(LearnerError::NonFinite { count, parameters: residual.len() });
+        let Lengths { residual: residual_norm, base: base_norm, broken } = self.lengths()?;
+        if broken > 0 {
+            return Err(LearnerError::NonFinite { count: broken, parameters: self.model.parameters() });
         }
-        let base_norm = norm(self.base()?.into_iter().map(to_f32));
-        let payload = learner::encode_within(codec, &residual, weight, norm_max, &mut self.decoded)?;
+        // measured (benches/delta.rs): software Vulkan takes three times as long to choose as the host to read and choose.
+        let density = codec.density().filter(|_| !self.executor.info().software);
+        let payload = if let Some(density) = density {
+            let Self { executor, gossip, decoded, words, model, .. } = self;
+            let (d, bounds) = (model.parameters(), Bounds { weight, norm_max, residual_norm });
+            learner::encode_bounded(codec, d, bounds, decoded, |factor, payload| {
+                let kept = gossip.choose(executor.as_mut(), density, factor, words)?;
+                density.encode_kept(d, &kept, payload);
+                Ok(())
+            })?
+        } else {
+            let residual = self.read_residual()?;
+            learner::encode_within(codec, &residual, weight, norm_max, &mut self.decoded)?
+        };
         let l2_norm = self.decoded.l2_norm();
         self.add_decoded(true)?;
-        Ok(TakenDelta { payload, l2_norm, residual_norm: norm(residual), base_norm })
+        Ok(TakenDelta { payload, l2_norm, residual_norm, base_norm })
     }
 
     fn measure(&mut self) -> Result<Measured, LearnerError> {
-        let residual_norm = norm(self.read_residual()?);
-        let base_norm = norm(self.base()?.into_iter().map(to_f32));
-        Ok(Measured { residual_norm, base_norm })
+        let Lengths { residual, base, broken } = self.lengths()?;
+        let residual_norm = if broken > 0 { f32::NAN } else { residual };
+        Ok(Measured { residual_norm, base_norm: base })
     }
 
     fn apply(&mut self, codec: &'static dyn Codec, weight: Weight, payload: &[u8]) -> Result<(), LearnerError> {
@@ -418,16 +390,13 @@ impl Learner for TrainingLearner {
     }
 
     fn evaluate(&mut self, weights: Weights) -> Result<Evaluation, LearnerError> {
-        let d = self.model.parameters();
-        let source = match weights {
-            Weights::Base => self.buffers.base,
-            Weights::Local => self.buffers.theta,
-        };
-        self.executor.read(source, d, &mut self.words)?;
-        if weights == Weights::Base {
-            self.words.iter_mut().for_each(|fixed| *fixed = word(to_f32(*fixed as i32)));
+        match weights {
+            Weights::Base => self.gossip.base_to_scratch(self.executor.as_mut())?,
+            Weights::Local => {
+                self.executor.read(self.buffers.theta, self.model.parameters(), &mut self.words)?;
+                self.executor.write(self.buffers.scratch, 0, &self.words)?;
+            }
         }
-        self.executor.write(self.evaluation.weights, 0, &self.words)?;
         let dataset = Arc::clone(&self.dataset);
         let (most, features) = (self.evaluation.inputs.samples, dataset.features());
         let (mut loss, mut correct) = (0.0f64, 0u64);

@@ -17,7 +17,7 @@ pub use dense_f16::DenseF16;
 pub use dense_f32::DenseF32;
 pub use int8::Int8;
 pub use sign::Sign;
-pub use top_k_2bit::TopK2Bit;
+pub use top_k_2bit::{CHUNK, Density, TopK2Bit};
 pub use top_k_2bit_density::TopK2BitDensity;
 
 use std::fmt::Debug;
@@ -53,6 +53,11 @@ pub trait Codec: Sync + Debug {
 
     /// Largest payload for `parameters` elements, bytes.
     fn payload_bytes_max(&self, parameters: usize) -> usize;
+
+    /// How a codec chooses that says a few elements of every chunk, so that a device can choose for it; `None`: it reads all.
+    fn density(&self) -> Option<Density> {
+        None
+    }
 
     /// Appends the payload for `residual` (length d, finite) to `payload`.
     fn encode(&self, residual: &[f32], payload: &mut Vec<u8>);

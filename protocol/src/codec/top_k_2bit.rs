@@ -17,7 +17,7 @@ use super::{Codec, CodecError, Decoded};
 use crate::fixed::{Weight, contribution};
 
 /// Elements a chunk.
-const CHUNK: usize = 4096;
+pub const CHUNK: usize = 4096;
 /// Elements kept of a full chunk.
 const KEPT: usize = 64;
 const INDEX_BITS: usize = 12;
@@ -53,6 +53,10 @@ impl Codec for TopK2Bit {
         DENSITY.payload_bytes(parameters)
     }
 
+    fn density(&self) -> Option<Density> {
+        Some(DENSITY)
+    }
+
     fn encode(&self, residual: &[f32], payload: &mut Vec<u8>) {
         DENSITY.encode(residual, payload);
     }
@@ -62,10 +66,12 @@ impl Codec for TopK2Bit {
     }
 }
 
-/// The format, for any number of elements kept of a full chunk (a divisor of [`CHUNK`]).
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Density {
-    pub(super) kept: usize,
+/// The format, for any number of elements kept of a full chunk. A device may choose them ([`Density::largest`] is what it must
+/// choose) and leave the bytes to [`Density::encode_kept`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Density {
+    /// K, a divisor of [`CHUNK`].
+    pub kept: usize,
 }
 
 const DENSITY: Density = Density { kept: KEPT };
@@ -74,6 +80,40 @@ impl Density {
     /// Elements kept of a chunk of `n`.
     const fn kept(self, n: usize) -> usize {
         n.div_ceil(CHUNK / self.kept)
+    }
+
+    /// Elements kept of a residual of that length.
+    #[must_use]
+    pub const fn kept_of(self, parameters: usize) -> usize {
+        (parameters / CHUNK) * self.kept + self.kept(parameters % CHUNK)
+    }
+
+    /// Places of the elements that are kept of a chunk, ascending, into `places` (overwritten): the largest by magnitude, of equal
+    /// ones the first.
+    pub fn largest(self, chunk: &[f32], places: &mut Vec<u32>) {
+        let k = self.kept(chunk.len());
+        places.clear();
+        places.extend(0..chunk.len() as u32);
+        // Magnitudes as integers order like floats do, and a NaN cannot break the order.
+        let rank = |&i: &u32| (std::cmp::Reverse(chunk[i as usize].abs().to_bits()), i);
+        if k < chunk.len() {
+            places.select_nth_unstable_by_key(k - 1, rank);
+            places.truncate(k);
+        }
+        places.sort_unstable();
+    }
+
+    /// Appends the payload of what was kept of a residual of `parameters` elements: pairs of place and value, those of
+    /// [`Density::largest`] chunk by chunk. Bytes are those of encoding the whole residual.
+    pub fn encode_kept(self, parameters: usize, kept: &[(u32, f32)], payload: &mut Vec<u8>) {
+        payload.reserve(self.payload_bytes(parameters));
+        let (mut rest, mut start) = (kept, 0);
+        while start < parameters {
+            let (chunk, after) = rest.split_at(self.kept(CHUNK.min(parameters - start)).min(rest.len()));
+            encode_kept(chunk, payload);
+            rest = after;
+            start += CHUNK;
+        }
     }
 
     /// Bytes of a chunk of `n` elements.
@@ -88,9 +128,12 @@ impl Density {
 
     pub(super) fn encode(self, residual: &[f32], payload: &mut Vec<u8>) {
         payload.reserve(self.payload_bytes(residual.len()));
-        let mut order = Vec::with_capacity(CHUNK);
+        let (mut places, mut kept) = (Vec::with_capacity(CHUNK), Vec::with_capacity(self.kept));
         for chunk in residual.chunks(CHUNK) {
-            encode_chunk(chunk, self.kept(chunk.len()), &mut order, payload);
+            self.largest(chunk, &mut places);
+            kept.clear();
+            kept.extend(places.iter().map(|&i| (i, chunk[i as usize])));
+            encode_kept(&kept, payload);
         }
     }
 
@@ -128,28 +171,18 @@ struct Place {
     chunk: usize,
 }
 
-fn encode_chunk(chunk: &[f32], k: usize, order: &mut Vec<u32>, payload: &mut Vec<u8>) {
-    order.clear();
-    order.extend(0..chunk.len() as u32);
-    // Magnitudes as integers order like floats do, and a NaN cannot break the order.
-    let rank = |&i: &u32| (std::cmp::Reverse(chunk[i as usize].abs().to_bits()), i);
-    if k < chunk.len() {
-        order.select_nth_unstable_by_key(k - 1, rank);
-        order.truncate(k);
-    }
-    order.sort_unstable();
-
-    let scale = fit_scale(chunk, order);
+/// A chunk of the payload. Places count from the chunk's first element or, as a chunk has 2^12, from any chunk's.
+fn encode_kept(kept: &[(u32, f32)], payload: &mut Vec<u8>) {
+    let scale = fit_scale(kept);
     payload.extend_from_slice(&scale.to_le_bytes());
     let mut bits = BitWriter::new(payload);
-    for &i in &*order {
-        bits.push(i, INDEX_BITS);
+    for &(place, _) in kept {
+        bits.push(place % CHUNK as u32, INDEX_BITS);
     }
     bits.finish();
     let threshold = 1.5 * scale.to_f32();
     let mut bits = BitWriter::new(payload);
-    for &i in &*order {
-        let value = chunk[i as usize];
+    for &(_, value) in kept {
         let code = u32::from(value.is_sign_negative()) | u32::from(value.abs() > threshold) << 1;
         bits.push(code, CODE_BITS);
     }
@@ -158,8 +191,8 @@ fn encode_chunk(chunk: &[f32], k: usize, order: &mut Vec<u32>, payload: &mut Vec
 
 /// The scale s that makes sum (|e| - level * s)^2 small, level in {1, 2}: alternating assignment and least squares,
 /// begun at half of the largest magnitude. 0 when there is nothing to say.
-fn fit_scale(chunk: &[f32], kept: &[u32]) -> f16 {
-    let magnitudes = || kept.iter().map(|&i| chunk[i as usize].abs());
+fn fit_scale(kept: &[(u32, f32)]) -> f16 {
+    let magnitudes = || kept.iter().map(|(_, value)| value.abs());
     let largest = magnitudes().fold(0.0f32, f32::max);
     let mut scale = 0.5 * largest;
     for _ in 0..SCALE_ROUNDS {

@@ -81,6 +81,10 @@ impl Codec for TopK2BitDensity {
         self.density.payload_bytes(parameters)
     }
 
+    fn density(&self) -> Option<Density> {
+        Some(self.density)
+    }
+
     fn encode(&self, residual: &[f32], payload: &mut Vec<u8>) {
         self.density.encode(residual, payload);
     }

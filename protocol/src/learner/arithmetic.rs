@@ -19,24 +19,57 @@ pub fn encode_within(
     norm_max: f32,
     decoded: &mut Decoded,
 ) -> Result<Vec<u8>, LearnerError> {
+    all_finite(residual)?;
+    let bounds = Bounds { weight, norm_max, residual_norm: norm(residual) };
+    encode_bounded(codec, residual.len(), bounds, decoded, |factor, payload| {
+        if factor == 1.0 {
+            codec.encode(residual, payload);
+        } else {
+            let part: Vec<f32> = residual.iter().map(|value| factor * value).collect();
+            codec.encode(&part, payload);
+        }
+        Ok(())
+    })
+}
+
+/// What [`encode_bounded`] keeps to.
+#[derive(Clone, Copy, Debug)]
+pub struct Bounds {
+    /// Share that goes into the base.
+    pub weight: Weight,
+    /// ||v|| at most.
+    pub norm_max: f32,
+    /// ||e||, of a residual that is finite.
+    pub residual_norm: f32,
+}
+
+/// [`encode_within`] for a residual that lies elsewhere: `encode` appends the payload of `factor * e` (1, or less for a part).
+///
+/// # Errors
+/// [`LearnerError::Diverged`] when a contribution is over the cap, and what `encode` says.
+pub fn encode_bounded(
+    codec: &'static dyn Codec,
+    parameters: usize,
+    bounds: Bounds,
+    decoded: &mut Decoded,
+    mut encode: impl FnMut(f32, &mut Vec<u8>) -> Result<(), LearnerError>,
+) -> Result<Vec<u8>, LearnerError> {
     /// Codes and scales round, so a scaled residual may decode to something a little longer.
     const SLACK: f32 = 0.97;
-    all_finite(residual)?;
+    let Bounds { weight, norm_max, residual_norm } = bounds;
     let mut payload = Vec::new();
-    codec.encode(residual, &mut payload);
-    let length = match codec.decode(&payload, residual.len(), weight, decoded) {
+    encode(1.0, &mut payload)?;
+    let length = match codec.decode(&payload, parameters, weight, decoded) {
         Ok(()) => decoded.l2_norm(),
-        Err(CodecError::Contribution { .. }) if norm_max < norm(residual) => norm(residual),
+        Err(CodecError::Contribution { .. }) if norm_max < residual_norm => residual_norm,
         Err(error) => return Err(too_far(error)),
     };
     if length <= norm_max {
         return Ok(payload);
     }
-    let scale = SLACK * norm_max.max(0.0) / length;
-    let shorter: Vec<f32> = residual.iter().map(|value| scale * value).collect();
     payload.clear();
-    codec.encode(&shorter, &mut payload);
-    codec.decode(&payload, residual.len(), weight, decoded).map_err(too_far)?;
+    encode(SLACK * norm_max.max(0.0) / length, &mut payload)?;
+    codec.decode(&payload, parameters, weight, decoded).map_err(too_far)?;
     debug_assert!(decoded.l2_norm() <= norm_max.max(0.0), "{} of {norm_max}", decoded.l2_norm());
     Ok(payload)
 }

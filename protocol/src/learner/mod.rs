@@ -11,7 +11,7 @@ mod command;
 mod state;
 
 pub(crate) use arithmetic::within_payload;
-pub use arithmetic::{base_hash, encode_within, fold, norm};
+pub use arithmetic::{Bounds, base_hash, encode_bounded, encode_within, fold, norm};
 pub use command::{Command, Computed, run};
 pub use state::State;
 

@@ -114,7 +114,7 @@ fn describe(info: &wgpu::AdapterInfo) -> DeviceInfo {
         wgpu::Backend::Dx12 => "dx12",
         _ => "other",
     };
-    DeviceInfo { name: info.name.clone(), backend: backend.into(), ..DeviceInfo::default() }
+    DeviceInfo { name: info.name.clone(), backend: backend.into(), software: software(info), ..DeviceInfo::default() }
 }
 
 /// Whether a driver computes on the CPU.

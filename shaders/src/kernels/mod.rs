@@ -19,6 +19,7 @@ pub mod attention_backward_query;
 pub mod attention_forward;
 pub mod average_pool_backward;
 pub mod average_pool_forward;
+pub mod base_weights;
 pub mod clip_factor;
 pub mod conv2d_backward_input;
 pub mod conv2d_backward_input_wide;
@@ -51,9 +52,11 @@ pub mod norm_forward;
 pub mod norm_statistics;
 mod patches;
 pub mod residual;
+pub mod residual_measure;
 pub mod rotary;
 pub mod scale;
 pub mod scatter_add;
+pub mod select_largest;
 pub mod sgd;
 pub mod softmax_cross_entropy;
 pub mod sum_slices;
@@ -76,6 +79,9 @@ pub const ALL: &[&dyn Kernel] = &[
     &advance::Advance,
     &scatter_add::ScatterAdd,
     &residual::Residual,
+    &residual_measure::ResidualMeasure,
+    &select_largest::SelectLargest,
+    &base_weights::BaseWeights,
     &accumulate::Accumulate,
     &activation_forward::ActivationForward,
     &activation_backward::ActivationBackward,

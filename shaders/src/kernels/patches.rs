@@ -12,7 +12,7 @@ use super::{Grid, WORDS};
 const PATCH_WORDS: usize = 64 * 1024;
 
 thread_local! {
-    /// Memory for patches, used again by every call.
+    /// Memory for patches, used again by every call: at most [`PATCH_WORDS`], or one patch where that is more.
     static PATCHES: RefCell<Vec<f32>> = const { RefCell::new(Vec::new()) };
 }
 

@@ -7,20 +7,19 @@
 
 use super::{Backward, Forward, Layer, activation};
 use crate::engine::plan::Draft;
-use crate::kernels::Activation;
 use crate::kernels::accumulate::Accumulate;
-use crate::kernels::add::Add;
+use crate::kernels::{Activation, add};
 
 /// One layer, with two inputs.
 #[derive(Clone, Copy, Debug)]
-pub struct Residual {
+pub struct Add {
     /// Words of a sample.
     pub width: usize,
     /// What follows; only what is taken back from y.
     pub activation: Activation,
 }
 
-impl Layer for Residual {
+impl Layer for Add {
     fn width(&self) -> usize {
         self.width
     }
@@ -31,7 +30,7 @@ impl Layer for Residual {
 
     fn forward(&self, draft: &mut Draft, io: &Forward<'_>) {
         let words = [(io.samples * self.width) as u32, self.activation as u32];
-        draft.push(&Add, &[io.x[0], io.x[1], io.y], &words);
+        draft.push(&add::Add, &[io.x[0], io.x[1], io.y], &words);
     }
 
     fn backward(&self, draft: &mut Draft, io: &Backward<'_>) {

@@ -7,8 +7,8 @@ use protocol::codec::{Codec, Decoded};
 use protocol::fixed::Weight;
 
 use super::{
-    DeviceInfo, DeviceState, EvaluationPass, LearnerError, LearnerSpec, ORDER_STEPS_MAX, Recording, Residual,
-    STATE_WORDS, evaluation_samples, record_step,
+    DeviceInfo, DeviceState, EvaluationPass, Gossip, LearnerError, LearnerSpec, ORDER_STEPS_MAX, STATE_WORDS,
+    evaluation_samples, gossip, record_step,
 };
 use crate::engine::ledger::Ledger;
 use crate::engine::{BUFFER_WORDS_MAX, Executor as _};
@@ -27,7 +27,7 @@ const BUFFER_BYTES_MAX: u64 = WORD_BYTES * (BUFFER_WORDS_MAX as u64);
 pub struct Footprint {
     /// d.
     pub parameters: usize,
-    /// theta, base, residual, gradient, and a copy to evaluate.
+    /// theta, base, gradient, and a copy to evaluate or to say.
     pub weights: u64,
     /// Of the optimizer.
     pub moments: u64,
@@ -35,7 +35,7 @@ pub struct Footprint {
     pub data: u64,
     /// Batches, activations and their gradients, of training and of evaluation, as planned.
     pub activations: u64,
-    /// Uploads of deltas.
+    /// What is measured and chosen of deltas, and their uploads.
     pub deltas: u64,
     /// The data set and vectors of parameters, beside the device.
     pub host: u64,
@@ -83,15 +83,16 @@ impl Footprint {
         let account = ledger.account();
         let (train, test) = (&dataset.train, &dataset.test);
         let train_words = (train.features.len() + train.labels.len()) as u64;
-        let weights = 5 * d;
+        let weights = 4 * d;
         let bytes = |words: u64| WORD_BYTES.saturating_mul(words);
-        let deltas = delta_words(network.parameters(), codec);
+        let measure = gossip::measure_words(network.parameters()) as u64;
+        let deltas = measure + delta_words(network.parameters(), codec);
         Ok(Self {
             parameters: network.parameters(),
             weights: bytes(weights),
             moments: bytes(moments),
             data: bytes(train_words),
-            activations: bytes(account.words - weights - moments - train_words),
+            activations: bytes(account.words - weights - moments - train_words - measure),
             deltas: bytes(deltas),
             host: bytes(train_words + (test.features.len() + test.labels.len()) as u64 + HOST_VECTORS * d),
             largest: bytes(account.largest.max(deltas)),
@@ -150,7 +151,7 @@ fn lay_out(spec: &LearnerSpec, network: &Network, ledger: &mut Ledger) -> Result
     let buffers = DeviceState {
         theta: ledger.allocate(d)?,
         base: ledger.allocate(d)?,
-        unsaid: ledger.allocate(d)?,
+        scratch: ledger.allocate(d)?,
         state: ledger.allocate(STATE_WORDS)?,
         order: ledger.allocate(ORDER_STEPS_MAX * spec.batch)?,
     };
@@ -159,14 +160,12 @@ fn lay_out(spec: &LearnerSpec, network: &Network, ledger: &mut Ledger) -> Result
     let moments = ledger.account().words - before;
     let inputs = network.inputs(ledger, spec.batch)?;
     record_step(ledger, network, (&optimizer, spec.clip), &spec.dataset, &buffers, &inputs)?;
-    EvaluationPass::new(ledger, network, evaluation_samples(network, &spec.dataset))?;
-    let mut residual = Recording::default();
-    residual.push(&Residual, &[buffers.theta, buffers.base, buffers.unsaid], &[d as u32]);
-    ledger.prepare(residual)?;
+    EvaluationPass::new(ledger, network, buffers.scratch, evaluation_samples(network, &spec.dataset))?;
+    Gossip::new(ledger, buffers, d)?;
     Ok(moments)
 }
 
-/// Words of the upload of a delta.
+/// Words of what is chosen of a delta, and of its upload.
 fn delta_words(parameters: usize, codec: &dyn Codec) -> u64 {
     let probe: Vec<f32> = (0..PROBE).map(|i| (i as f32 + 1.0) / PROBE as f32).collect();
     let (mut payload, mut decoded) = (Vec::new(), Decoded::default());
@@ -174,7 +173,8 @@ fn delta_words(parameters: usize, codec: &dyn Codec) -> u64 {
     if codec.decode(&payload, PROBE, Weight::HALF, &mut decoded).is_err() || decoded.is_dense() {
         return 2 * parameters as u64;
     }
-    (3 * decoded.values.len() * parameters.div_ceil(PROBE)) as u64
+    let chosen = codec.density().map_or(0, |density| 2 * density.kept_of(parameters));
+    (chosen + 3 * decoded.values.len() * parameters.div_ceil(PROBE)) as u64
 }
 
 #[cfg(test)]
@@ -198,7 +198,8 @@ mod tests {
             let moments = if spec.optimizer == sgd { 1 } else { 2 };
             let mut learner = TrainingLearner::new(spec, Box::new(ledger.clone())).unwrap();
             let taken = ledger.account();
-            assert_eq!(footprint.device() - footprint.deltas, 4 * taken.words);
+            let of_deltas = delta_words(learner.parameters(), &TopK2Bit);
+            assert_eq!(footprint.device() - 4 * of_deltas, 4 * taken.words);
             assert_eq!(footprint.largest, 4 * taken.largest);
             assert_eq!(footprint.dispatches, taken.dispatches);
             assert_eq!(footprint.moments, 4 * moments * learner.parameters() as u64);

@@ -217,6 +217,47 @@ fn a_delta_shrinks_the_residual_by_what_it_says() {
     }
 }
 
+/// A device chooses what is said and never shows the rest; the bytes are those that the codec makes of all of it.
+fn assert_says_what_the_codec_would(mut learner: TrainingLearner) {
+    for codec in ALL {
+        for share in [f32::INFINITY, 0.3] {
+            learner.train(20, Progress::START).unwrap();
+            let residual = learner.read_residual().unwrap();
+            let base_norm = norm(learner.base().unwrap().into_iter().map(to_f32));
+            let mut decoded = Decoded::default();
+            let mut encode = |norm_max| {
+                let payload = learner::encode_within(*codec, &residual, Weight::HALF, norm_max, &mut decoded).unwrap();
+                (payload, decoded.l2_norm())
+            };
+            let norm_max = share * encode(f32::INFINITY).1;
+            let (expected, _) = encode(norm_max);
+            if let Some(density) = codec.density() {
+                let TrainingLearner { gossip, executor, words, .. } = &mut learner;
+                let kept = gossip.choose(executor.as_mut(), density, 1.0, words).unwrap();
+                let mut payload = Vec::new();
+                density.encode_kept(residual.len(), &kept, &mut payload);
+                assert!(payload == encode(f32::INFINITY).0, "{} chosen by the device", codec.name());
+            }
+            let taken = learner.take_delta(*codec, Weight::HALF, norm_max).unwrap();
+            assert!(taken.payload == expected, "{} of {share}", codec.name());
+            assert!((taken.residual_norm / norm(&residual) - 1.0).abs() < 1e-5);
+            assert!((taken.base_norm / base_norm - 1.0).abs() < 1e-5);
+        }
+    }
+}
+
+#[test]
+fn what_is_chosen_is_what_the_codec_would_say() {
+    assert_says_what_the_codec_would(on_cpu(ADAM));
+}
+
+#[cfg(feature = "gpu")]
+#[test]
+fn what_a_gpu_chooses_is_what_the_codec_would_say() {
+    let Some(executor) = crate::kernels::tests::gpu() else { return };
+    assert_says_what_the_codec_would(TrainingLearner::new(spec(ADAM), Box::new(executor)).unwrap());
+}
+
 #[test]
 fn a_heard_delta_moves_base_and_weights_alike() {
     let (mut sender, mut receiver) = (on_cpu(ADAM), on_cpu(ADAM));
@@ -351,7 +392,8 @@ fn an_evaluation_is_the_same_however_it_is_cut() {
     assert_eq!(learner.evaluation.inputs.samples, 360);
     // The last batch is short: what the one before left behind it is not counted.
     for samples in [7, 359] {
-        learner.evaluation = EvaluationPass::new(learner.executor.as_mut(), &learner.model, samples).unwrap();
+        let (on, weights) = (learner.executor.as_mut(), learner.buffers.scratch);
+        learner.evaluation = EvaluationPass::new(on, &learner.model, weights, samples).unwrap();
         let cut = learner.evaluate(Weights::Local).unwrap();
         assert_eq!((cut.accuracy, cut.samples), (whole.accuracy, 360));
         assert!((cut.loss / whole.loss - 1.0).abs() < 1e-5, "{samples} at once: {} and {}", cut.loss, whole.loss);

@@ -18,7 +18,7 @@ use super::mlp;
 use super::network::{Init, Network, Value};
 use super::{CnnSpec, ModelError};
 use crate::kernels::Activation;
-use crate::layers::add::Residual;
+use crate::layers::add::Add;
 use crate::layers::conv2d::Conv2d;
 use crate::layers::norm::{self, Norm};
 use crate::layers::pool::{self, Pool};
@@ -109,7 +109,7 @@ impl Builder {
         if picture != output {
             self.convolution(&format!("{name}.shortcut"), channels, 1, stride, Activation::None);
         }
-        let sum = Residual { width: output.iter().product(), activation: Activation::Relu };
+        let sum = Add { width: output.iter().product(), activation: Activation::Relu };
         self.at = self.network.add(sum, &[inner, self.at]);
         self.network.end_segment();
     }

@@ -16,7 +16,7 @@
 use super::network::{Init, Network, Value};
 use super::{LmSpec, ModelError, NormKind};
 use crate::kernels::Activation;
-use crate::layers::add::Residual;
+use crate::layers::add::Add;
 use crate::layers::attention::{self, Attention, HEAD_WIDTH_MAX, HEAD_WIDTH_STEP};
 use crate::layers::dropout::Dropout;
 use crate::layers::embedding::Embedding;
@@ -113,6 +113,6 @@ impl Builder<'_> {
             let dropout = Dropout { width, probability: self.spec.dropout, layer: self.dropouts };
             h = self.network.add(dropout, &[h]);
         }
-        self.network.add(Residual { width, activation: Activation::None }, &[x, h])
+        self.network.add(Add { width, activation: Activation::None }, &[x, h])
     }
 }

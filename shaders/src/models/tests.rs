@@ -184,12 +184,12 @@ fn mistake(probe: &mut Probe, network: &Network, theta: &[f32], gradient: &[f32]
         if usual < 1e-6 {
             return Some(format!("{} has no gradient", tensor.name));
         }
-        for (at, &slope) in gradient.iter().enumerate().skip(offset).take(n) {
-            let slope = f64::from(slope);
+        for (i, slope) in gradient[offset..offset + n].iter().enumerate() {
+            let slope = f64::from(*slope);
             let enough = TOLERANCE * usual.max(slope.abs());
-            let found = probe.distance(theta, |i| f32::from(u8::from(i == at)), slope, enough);
+            let found = probe.distance(theta, |at| f32::from(u8::from(at == offset + i)), slope, enough);
             if found >= enough {
-                return Some(format!("{}, number {}: slope {slope}, off by {found}", tensor.name, at - offset));
+                return Some(format!("{}, number {}: slope {slope}, off by {found}", tensor.name, i));
             }
         }
         offset += n;

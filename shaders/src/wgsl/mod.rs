@@ -6,6 +6,9 @@ const SNIPPETS: &[(&str, &str)] = &[
     ("index", include_str!("index.wgsl")),
     ("activation", include_str!("activation.wgsl")),
     ("windows", include_str!("windows.wgsl")),
+    ("tile", include_str!("tile.wgsl")),
+    ("patches", include_str!("patches.wgsl")),
+    ("heads", include_str!("heads.wgsl")),
     ("fixed", include_str!("fixed.wgsl")),
 ];
 
@@ -35,6 +38,16 @@ pub fn expand(source: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::kernels::ALL;
+
+    #[test]
+    fn every_snippet_is_shared() {
+        for (name, _) in SNIPPETS {
+            let import = format!("#import {name}");
+            let users = ALL.iter().filter(|kernel| kernel.wgsl().lines().any(|line| line.trim() == import));
+            assert!(users.count() > 1, "{name} belongs into the one kernel that has it");
+        }
+    }
 
     #[test]
     fn imports_are_replaced_once() {

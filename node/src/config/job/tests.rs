@@ -347,40 +347,40 @@ fn a_pairwise_job_has_its_own_defaults_and_refuses_what_it_cannot_do() {
 fn jobs_keep_their_runs() {
     let fixed = graph(&[[1, 2], [2, 3]]);
     for (text, run) in [
-        ("", "f0312c2da028364b90634cd8885da7be3caa78ffc5bdc9f94afdb065d79d69fa"),
+        ("", "cbb51a5aaf8eafe19112038ac95733a0f08f36235f318a8b821728cdb7993ea3"),
         (
             "[model]\nkind = \"cnn\"\nchannels = [4, 8]\nresidual_blocks = 1\nhidden = [9]",
-            "8a99318625f34d8d4912ea47da5ea0cfcc08756027258fb325d0c2f77404662c",
+            "511b9c1a4b752799d311ad125a0a270a9918ef74788dc17c537e0eeda2428844",
         ),
         (
             "[model]\nkind = \"lm\"\nnorm = \"layer\"\nactivation = \"silu\"\ndropout = 0.1",
-            "0a524f851dcc2aa43c52fbdfb5b366cc36e4862a698d6220130c59323c3fa10a",
+            "891793214e62143ad4501aa61b2302b34faad36dc2c597e0a51dd2088640083f",
         ),
         (
             "[model]\nloss = \"mean_squared_error\"\n[data]\nsplit = \"dirichlet:0.1\"\nbatch = 32",
-            "8ce3a0c243870b59b4fa6c9449bf9baca1afcde9bca42282f7d937010defd950",
+            "82b4d7516bf9695ed701b1062b352585271d47b059e6391c0aa418c5fb6b431b",
         ),
         (
             "[optimizer]\nkind = \"sgd\"\nmomentum = 0.8\nnesterov = true\nclip = 0.5\nwarm_up_samples = 500",
-            "c605b904184b5831b062997131dddb900f23b6b550aad6730066b35e4b8f8745",
+            "864c62e3462a9add9ea4cd099255f0b3fc20b4fabfe1f2e5f0cac2fc11b5a9a8",
         ),
         (
             "[optimizer]\nkind = \"adamw\"\nweight_decay = 0.3\nschedule = \"cosine\"\ntotal_samples = 9000",
-            "735664fef61794c0b6c78eeae395c45a818acacfcb653c28946996d64ee195c5",
+            "2ca96486cce7ff08f15431dc9ca795a2e9ded03f804c89d2db20437f07f11947",
         ),
         (
             "[optimizer]\nkind = \"adam_common\"\n[gossip]\ngroups = 8\ntrigger = \"adaptive\"",
-            "9bd8df5c09c5093eb88df59e6027d34d539b53ddcae358d0e93869dd7779b126",
+            "c1d76f1290371584ea240d76e7e8d8f6e110fc580a99be38016c28b1176d1bbd",
         ),
         (
             "[gossip]\nmode = \"full_sync\"\nround_deadline_s = 2.5\n[trust]\nenabled = false\nprobation = 3",
-            "c868cc6eeeca31316b4c46078e1ee55d1c983a99526603bd9998e986c9f53868",
+            "1e93ea58def750c0ec45e50d7a559beeb43f82d8a0f1f7de84320353eda32f5f",
         ),
         (
             "[gossip]\nmode = \"pairwise\"\nmerge = \"clipped\"\n[training]\nseed = 9",
-            "850ea795bd341863a8603a8b03064a6cd5eeaf78f1f50a68df4bf47bdf14b5a7",
+            "ba31c346cb1294994dd3c4a5a0a38b12270b1e57772f4aa2d183dcaed92d5ed0",
         ),
-        (&fixed, "a8883971f85229190f476acf98a565c6ae5d2a2d4d529d639b870e8a83382fb4"),
+        (&fixed, "0581408e6e9fbe4be28b869feeb7a175006c4deb687b9ca2f41c95c2e69d0c6d"),
     ] {
         assert_eq!(job(text).unwrap().run_id().0.to_string(), run, "{text}");
     }

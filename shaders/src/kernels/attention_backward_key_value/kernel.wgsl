@@ -1,5 +1,6 @@
 #import words
 #import index
+#import heads
 
 @group(0) @binding(0) var<storage, read> qkv: array<vec4<f32>>;
 @group(0) @binding(1) var<storage, read> dy: array<vec4<f32>>;
@@ -10,32 +11,25 @@
 @compute @workgroup_size(64)
 fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
     let i = flat_index(id, groups);
-    let E4 = words.a.w / 4u;
-    let H = words.a.z;
-    let T = words.a.y;
-    if i >= words.a.x * T * H {
+    if i >= words.a.x * words.a.y * words.a.z {
         return;
     }
-    let h = i % H;
-    let u = i / H % T;
-    let sample = i / H / T * T;
-    let row = 3u * H * E4;
-    let first = sample * row + h * E4;
-    let key = first + u * row + H * E4;
-    let scale = inverseSqrt(f32(words.a.w));
+    let head = head_of(i, words);
+    let E4 = head.e4;
+    let key = head.first + head.t * head.row + head.part;
     var k: array<vec4<f32>, 16>;
     var v: array<vec4<f32>, 16>;
     var dk: array<vec4<f32>, 16>;
     var dv: array<vec4<f32>, 16>;
     for (var e = 0u; e < E4; e++) {
-        k[e] = qkv[key + e] * scale;
-        v[e] = qkv[key + H * E4 + e];
+        k[e] = qkv[key + e] * head.scale;
+        v[e] = qkv[key + head.part + e];
         dk[e] = vec4<f32>();
         dv[e] = vec4<f32>();
     }
-    for (var t = u; t < T; t++) {
-        let query = first + t * row;
-        let place = (sample + t) * H + h;
+    for (var t = head.t; t < words.a.y; t++) {
+        let query = head.first + t * head.row;
+        let place = (head.before + t) * words.a.z + head.h;
         var s = 0.0;
         var dp = 0.0;
         for (var e = 0u; e < E4; e++) {
@@ -43,7 +37,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
             dp += dot(v[e], dy[place * E4 + e]);
         }
         let p = exp(s - sums[2u * place]);
-        let ds = p * (dp - sums[2u * place + 1u]) * scale;
+        let ds = p * (dp - sums[2u * place + 1u]) * head.scale;
         for (var e = 0u; e < E4; e++) {
             dk[e] += qkv[query + e] * ds;
             dv[e] += dy[place * E4 + e] * p;
@@ -51,6 +45,6 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
     }
     for (var e = 0u; e < E4; e++) {
         dqkv[key + e] = dk[e];
-        dqkv[key + H * E4 + e] = dv[e];
+        dqkv[key + head.part + e] = dv[e];
     }
 }

@@ -1,5 +1,6 @@
 #import words
 #import index
+#import heads
 
 @group(0) @binding(0) var<storage, read> qkv: array<vec4<f32>>;
 @group(0) @binding(1) var<storage, read_write> y: array<vec4<f32>>;
@@ -9,27 +10,22 @@
 @compute @workgroup_size(64)
 fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
     let i = flat_index(id, groups);
-    let E4 = words.a.w / 4u;
-    let H = words.a.z;
-    let T = words.a.y;
-    if i >= words.a.x * T * H {
+    if i >= words.a.x * words.a.y * words.a.z {
         return;
     }
-    let h = i % H;
-    let t = i / H % T;
-    let row = 3u * H * E4;
-    let first = i / H / T * T * row + h * E4;
-    let scale = inverseSqrt(f32(words.a.w));
+    let head = head_of(i, words);
+    let E4 = head.e4;
+    let own = head.first + head.t * head.row;
     var q: array<vec4<f32>, 16>;
     var total: array<vec4<f32>, 16>;
     for (var e = 0u; e < E4; e++) {
-        q[e] = qkv[first + t * row + e] * scale;
+        q[e] = qkv[own + e] * head.scale;
         total[e] = vec4<f32>();
     }
     var largest = -3.0e38;
     var sum = 0.0;
-    for (var u = 0u; u <= t; u++) {
-        let key = first + u * row + H * E4;
+    for (var u = 0u; u <= head.t; u++) {
+        let key = head.first + u * head.row + head.part;
         var s = 0.0;
         for (var e = 0u; e < E4; e++) {
             s += dot(q[e], qkv[key + e]);
@@ -40,7 +36,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
         let p = exp(s - largest);
         sum = sum * keep + p;
         for (var e = 0u; e < E4; e++) {
-            total[e] = total[e] * keep + qkv[key + H * E4 + e] * p;
+            total[e] = total[e] * keep + qkv[key + head.part + e] * p;
         }
     }
     for (var e = 0u; e < E4; e++) {

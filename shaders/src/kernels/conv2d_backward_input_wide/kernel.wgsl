@@ -1,5 +1,7 @@
 #import words
 #import index
+#import tile
+#import patches
 
 @group(0) @binding(0) var<storage, read> dy: array<vec4<f32>>;
 @group(0) @binding(1) var<storage, read> parameters: array<vec4<f32>>;
@@ -24,7 +26,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
     if m0 >= M {
         return;
     }
-    let m = min(vec4<u32>(m0, m0 + 1u, m0 + 2u, m0 + 3u), vec4<u32>(M - 1u));
+    let m = four(m0, M);
     let picture = vec4<i32>(m / (H * W)) * OH * OW;
     let top = vec4<i32>((m / W) % H) + padding;
     let left = vec4<i32>(m % W) + padding;
@@ -39,8 +41,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
         let column = left - i32(k % K);
         let oy = row / stride;
         let ox = column / stride;
-        let whole = (row >= zero) & (column >= zero) & (row % stride == zero) & (column % stride == zero);
-        let inside = whole & (oy < vec4<i32>(OH)) & (ox < vec4<i32>(OW));
+        let inside = (row % stride == zero) & (column % stride == zero) & within(oy, ox, OH, OW);
         let p = vec4<u32>(select(zero, picture + oy * OW + ox, inside)) * O4;
         for (var o = 0u; o < O4; o++) {
             let q = words.b.w / 4u + (4u * o * K * K + k) * C4 + c;

@@ -1,5 +1,7 @@
 #import words
 #import index
+#import tile
+#import patches
 
 @group(0) @binding(0) var<storage, read> dy: array<f32>;
 @group(0) @binding(1) var<storage, read> x: array<f32>;
@@ -29,12 +31,11 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
     }
     let o0 = 4u * (i % tiles / columns);
     let k0 = 4u * (i % columns);
-    let o = min(vec4<u32>(o0, o0 + 1u, o0 + 2u, o0 + 3u), vec4<u32>(O - 1u));
-    let k = min(vec4<u32>(k0, k0 + 1u, k0 + 2u, k0 + 3u), vec4<u32>(P - 1u));
+    let o = four(o0, O);
+    let k = four(k0, P);
     let c = vec4<i32>(k % C);
     let down = vec4<i32>(k / C / K) - padding;
     let right = vec4<i32>(k / C % K) - padding;
-    let zero = vec4<i32>();
     let stretch = (M + S - 1u) / S;
     var s0 = vec4<f32>();
     var s1 = vec4<f32>();
@@ -44,9 +45,9 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
     for (var m = part * stretch; m < min(M, (part + 1u) * stretch); m++) {
         let row = down + i32(m / OW % OH * stride);
         let column = right + i32(m % OW * stride);
-        let inside = (row >= zero) & (row < vec4<i32>(H)) & (column >= zero) & (column < vec4<i32>(W));
+        let inside = within(row, column, H, W);
         let picture = i32(m / (OH * OW)) * H * W;
-        let p = vec4<u32>(select(zero, (picture + row * W + column) * i32(C) + c, inside));
+        let p = vec4<u32>(select(vec4<i32>(), (picture + row * W + column) * i32(C) + c, inside));
         let v = select(vec4<f32>(), vec4<f32>(x[p.x], x[p.y], x[p.z], x[p.w]), inside);
         let q = m * O + o;
         let d = vec4<f32>(dy[q.x], dy[q.y], dy[q.z], dy[q.w]);

@@ -1,6 +1,8 @@
 #import words
 #import index
 #import activation
+#import tile
+#import patches
 
 @group(0) @binding(0) var<storage, read> x: array<f32>;
 @group(0) @binding(1) var<storage, read> parameters: array<f32>;
@@ -27,8 +29,8 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
     if m0 >= M {
         return;
     }
-    let m = min(vec4<u32>(m0, m0 + 1u, m0 + 2u, m0 + 3u), vec4<u32>(M - 1u));
-    let o = min(vec4<u32>(o0, o0 + 1u, o0 + 2u, o0 + 3u), vec4<u32>(O - 1u));
+    let m = four(m0, M);
+    let o = four(o0, O);
     let picture = vec4<i32>(m / (OH * OW)) * H * W;
     let top = vec4<i32>((m / OW) % OH * stride) - padding;
     let left = vec4<i32>(m % OW * stride) - padding;
@@ -41,7 +43,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
     for (var k = 0u; k < K * K; k++) {
         let row = top + i32(k / K);
         let column = left + i32(k % K);
-        let inside = (row >= vec4<i32>()) & (row < vec4<i32>(H)) & (column >= vec4<i32>()) & (column < vec4<i32>(W));
+        let inside = within(row, column, H, W);
         let p = vec4<u32>(select(vec4<i32>(), picture + row * W + column, inside)) * C;
         let q = offset + (o * K * K + k) * C;
         for (var c = 0u; c < C; c++) {

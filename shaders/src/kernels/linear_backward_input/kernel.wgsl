@@ -1,4 +1,5 @@
 #import words
+#import tile
 
 @group(0) @binding(0) var<storage, read> dy: array<f32>;
 @group(0) @binding(1) var<storage, read> parameters: array<f32>;
@@ -15,8 +16,8 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     if m0 >= M || k0 >= K {
         return;
     }
-    let r = min(vec4<u32>(m0, m0 + 1u, m0 + 2u, m0 + 3u), vec4<u32>(M - 1u)) * N;
-    let c = min(vec4<u32>(k0, k0 + 1u, k0 + 2u, k0 + 3u), vec4<u32>(K - 1u));
+    let r = four(m0, M) * N;
+    let c = four(k0, K);
     var s0 = vec4<f32>();
     var s1 = vec4<f32>();
     var s2 = vec4<f32>();

@@ -1,4 +1,5 @@
 #import words
+#import tile
 
 @group(0) @binding(0) var<storage, read> dy: array<vec4<f32>>;
 @group(0) @binding(1) var<storage, read> parameters: array<vec4<f32>>;
@@ -15,7 +16,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     if m0 >= M || k >= K4 {
         return;
     }
-    let r = min(vec4<u32>(m0, m0 + 1u, m0 + 2u, m0 + 3u), vec4<u32>(M - 1u)) * N4;
+    let r = four(m0, M) * N4;
     var s0 = vec4<f32>();
     var s1 = vec4<f32>();
     var s2 = vec4<f32>();

@@ -1,4 +1,5 @@
 #import words
+#import tile
 
 @group(0) @binding(0) var<storage, read> dy: array<f32>;
 @group(0) @binding(1) var<storage, read> x: array<f32>;
@@ -15,8 +16,8 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     if n0 >= N || k0 >= K {
         return;
     }
-    let r = min(vec4<u32>(n0, n0 + 1u, n0 + 2u, n0 + 3u), vec4<u32>(N - 1u));
-    let c = min(vec4<u32>(k0, k0 + 1u, k0 + 2u, k0 + 3u), vec4<u32>(K - 1u));
+    let r = four(n0, N);
+    let c = four(k0, K);
     var s0 = vec4<f32>();
     var s1 = vec4<f32>();
     var s2 = vec4<f32>();

@@ -1,5 +1,6 @@
 #import words
 #import activation
+#import tile
 
 @group(0) @binding(0) var<storage, read> x: array<f32>;
 @group(0) @binding(1) var<storage, read> parameters: array<f32>;
@@ -16,9 +17,8 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     if m0 >= M || n0 >= N {
         return;
     }
-    // Rows and columns past the edge read the last one; they are not stored.
-    let r = min(vec4<u32>(m0, m0 + 1u, m0 + 2u, m0 + 3u), vec4<u32>(M - 1u)) * K;
-    let c = min(vec4<u32>(n0, n0 + 1u, n0 + 2u, n0 + 3u), vec4<u32>(N - 1u));
+    let r = four(m0, M) * K;
+    let c = four(n0, N);
     let offset = words.b.x;
     let q = c * K + offset;
     let beta = offset + N * K;

@@ -1,5 +1,6 @@
 #import words
 #import activation
+#import tile
 
 @group(0) @binding(0) var<storage, read> x: array<vec4<f32>>;
 @group(0) @binding(1) var<storage, read> parameters: array<vec4<f32>>;
@@ -21,9 +22,8 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     if m0 >= M || n0 >= N {
         return;
     }
-    // Rows and columns past the edge read the last one; they are not stored.
-    let r = min(vec4<u32>(m0, m0 + 1u, m0 + 2u, m0 + 3u), vec4<u32>(M - 1u)) * K4;
-    let c = min(vec4<u32>(n0, n0 + 1u, n0 + 2u, n0 + 3u), vec4<u32>(N - 1u)) * K4 + words.b.x / 4u;
+    let r = four(m0, M) * K4;
+    let c = four(n0, N) * K4 + words.b.x / 4u;
     var s0 = vec4<f32>();
     var s1 = vec4<f32>();
     var s2 = vec4<f32>();

@@ -14,13 +14,11 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
     if i >= words.a.x * words.a.y * words.a.z * C {
         return;
     }
-    let rows = windows_over(i / C / words.a.z % words.a.y, words.b.x, words.b.z, words.c.x);
-    let columns = windows_over(i / C % words.a.z, words.b.y, words.b.w, words.c.x);
-    let picture = i / C / words.a.z / words.a.y * words.b.x;
+    let over = windows_over(i, words);
     var sum = 0.0;
-    for (var oy = rows.x; oy < rows.y; oy++) {
-        for (var ox = columns.x; ox < columns.y; ox++) {
-            let j = ((picture + oy) * words.b.y + ox) * C + i % C;
+    for (var oy = over.rows.x; oy < over.rows.y; oy++) {
+        for (var ox = over.columns.x; ox < over.columns.y; ox++) {
+            let j = ((over.before + oy) * words.b.y + ox) * C + i % C;
             sum += select(0.0, dy[j], chosen[j] == i);
         }
     }

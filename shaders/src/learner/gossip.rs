@@ -1,0 +1,186 @@
+//! What a learner's device does for the swarm: it measures, chooses what is said, and adds what is heard.
+//!
+//! ```text
+//! measure    theta, b -> sums of squares, and whether all are numbers         some kB come back, whatever d
+//! choose     theta, b -> the largest of every chunk                           K / 2048 of d floats come back
+//! residual   theta, b -> theta - b                                            all of it: for codecs that read all of it
+//! add        what a delta adds and where -> b, theta                          its numbers go up
+//! ```
+
+use protocol::codec::{Decoded, Density};
+use protocol::learner::LearnerError;
+
+use super::DeviceState;
+use crate::engine::{Buffer, Executor, ExecutorError, Prepared, Recording};
+use crate::kernels::base_weights::BaseWeights;
+use crate::kernels::residual::Residual;
+use crate::kernels::residual_measure::ResidualMeasure;
+use crate::kernels::scatter_add::ScatterAdd;
+use crate::kernels::select_largest::SelectLargest;
+use crate::kernels::word;
+
+/// Numbers that one invocation measures at least.
+const MEASURE_EACH: usize = 64;
+/// Most parts of a measurement: enough invocations for a large GPU.
+const MEASURE_PARTS_MAX: usize = 1 << 16;
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct Gossip {
+    parameters: usize,
+    state: DeviceState,
+    residual: Prepared,
+    base_weights: Prepared,
+    measure: Measure,
+    choice: Option<Choice>,
+    scatter: Option<Scatter>,
+}
+
+/// Sums of squares in parts.
+#[derive(Debug)]
+struct Measure {
+    parts: Buffer,
+    broken: Buffer,
+    count: usize,
+    pass: Prepared,
+}
+
+/// What a sparse codec keeps.
+#[derive(Debug)]
+struct Choice {
+    density: Density,
+    kept: Buffer,
+    pass: Prepared,
+}
+
+/// The upload of a delta.
+#[derive(Debug)]
+struct Scatter {
+    entries: Buffer,
+    capacity: usize,
+    pass: Prepared,
+}
+
+/// Lengths of what a peer has not said and of what all share.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Lengths {
+    pub(super) residual: f32,
+    pub(super) base: f32,
+    /// Weights that are no numbers; then the lengths say nothing.
+    pub(super) broken: usize,
+}
+
+/// Words of a measurement of that many parameters.
+pub(super) fn measure_words(parameters: usize) -> usize {
+    3 * measure_parts(parameters)
+}
+
+fn measure_parts(parameters: usize) -> usize {
+    (parameters / MEASURE_EACH).clamp(1, MEASURE_PARTS_MAX)
+}
+
+impl Gossip {
+    /// All that every run needs; what a codec needs comes with its first delta.
+    pub(super) fn new(on: &mut dyn Executor, state: DeviceState, parameters: usize) -> Result<Self, ExecutorError> {
+        let DeviceState { theta, base, scratch, .. } = state;
+        let d = parameters as u32;
+        let mut one = |kernel, arguments: &[Buffer], words: &[u32]| {
+            let mut recording = Recording::default();
+            recording.push(kernel, arguments, words);
+            on.prepare(recording)
+        };
+        let residual = one(&Residual, &[theta, base, scratch], &[d])?;
+        let base_weights = one(&BaseWeights, &[base, scratch], &[d])?;
+        let count = measure_parts(parameters);
+        let (parts, broken) = (on.allocate(2 * count)?, on.allocate(count)?);
+        let mut recording = Recording::default();
+        recording.push(&ResidualMeasure, &[theta, base, parts, broken], &[d, count as u32]);
+        let measure = Measure { parts, broken, count, pass: on.prepare(recording)? };
+        Ok(Self { parameters, state, residual, base_weights, measure, choice: None, scatter: None })
+    }
+
+    /// Lengths of `theta - b` and of `b`.
+    pub(super) fn lengths(&self, on: &mut dyn Executor, words: &mut Vec<u32>) -> Result<Lengths, ExecutorError> {
+        let Measure { parts, broken, count, pass } = self.measure;
+        on.run(pass, 1)?;
+        on.read(parts, 2 * count, words)?;
+        let length =
+            |parts: &[u32]| parts.iter().map(|bits| f64::from(f32::from_bits(*bits))).sum::<f64>().sqrt() as f32;
+        let (residual, base) = (length(&words[..count]), length(&words[count..]));
+        on.read(broken, count, words)?;
+        Ok(Lengths { residual, base, broken: words.iter().map(|count| *count as usize).sum() })
+    }
+
+    /// `theta - b`, into the scratch buffer and from there.
+    pub(super) fn residual(&self, on: &mut dyn Executor, words: &mut Vec<u32>) -> Result<Vec<f32>, ExecutorError> {
+        on.run(self.residual, 1)?;
+        on.read(self.state.scratch, self.parameters, words)?;
+        Ok(bytemuck::cast_slice(words).to_vec())
+    }
+
+    /// The base as floats, in the scratch buffer.
+    pub(super) fn base_to_scratch(&self, on: &mut dyn Executor) -> Result<(), ExecutorError> {
+        on.run(self.base_weights, 1)
+    }
+
+    /// Places and values of what is kept of `factor (theta - b)`.
+    pub(super) fn choose(
+        &mut self,
+        on: &mut dyn Executor,
+        density: Density,
+        factor: f32,
+        words: &mut Vec<u32>,
+    ) -> Result<Vec<(u32, f32)>, ExecutorError> {
+        let count = density.kept_of(self.parameters);
+        let choice = match self.choice.take().filter(|choice| choice.density == density) {
+            Some(choice) => choice,
+            None => {
+                let kept = on.allocate(2 * count)?;
+                let mut recording = Recording::default();
+                recording.push(&SelectLargest, &[self.state.theta, self.state.base, kept], &[]);
+                Choice { density, kept, pass: on.prepare(recording)? }
+            }
+        };
+        let Choice { kept, pass, .. } = *self.choice.insert(choice);
+        on.set_words(pass, 0, &[self.parameters as u32, density.kept as u32, word(factor)])?;
+        on.run(pass, 1)?;
+        on.read(kept, 2 * count, words)?;
+        Ok(words.as_chunks::<2>().0.iter().map(|&[place, bits]| (place, f32::from_bits(bits))).collect())
+    }
+
+    /// Adds what is in `decoded` to the base; `theta` follows, less v when the delta is our own.
+    pub(super) fn add(
+        &mut self,
+        on: &mut dyn Executor,
+        decoded: &Decoded,
+        own: bool,
+        words: &mut Vec<u32>,
+    ) -> Result<(), LearnerError> {
+        let dense = decoded.is_dense();
+        words.clear();
+        for (i, value, add) in decoded.iter() {
+            if !dense {
+                words.push(i as u32);
+            }
+            words.extend([add as u32, if own { word(value) } else { 0 }]);
+        }
+        if words.is_empty() {
+            return Ok(());
+        }
+        // All deltas of a run are of one size, so one place is made once.
+        let scatter = match self.scatter.take().filter(|scatter| scatter.capacity >= words.len()) {
+            Some(scatter) => scatter,
+            None => {
+                let entries = on.allocate(words.len())?;
+                let mut recording = Recording::default();
+                recording.push(&ScatterAdd, &[self.state.base, self.state.theta, entries], &[]);
+                Scatter { entries, capacity: words.len(), pass: on.prepare(recording)? }
+            }
+        };
+        let Scatter { entries, pass, .. } = *self.scatter.insert(scatter);
+        on.write(entries, 0, words)?;
+        on.set_words(pass, 0, &[decoded.values.len() as u32, u32::from(dense)])?;
+        on.run(pass, 1)?;
+        Ok(())
+    }
+}
