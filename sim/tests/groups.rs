@@ -28,6 +28,7 @@ fn swarm(peers: u32, groups: u32, change: impl FnOnce(&mut Scenario)) -> Virtual
     change(&mut scenario);
     let plan = Plan {
         variant: String::new(),
+        graph: Vec::new(),
         task: Task::Quadratic(scenario.quadratic),
         config: Config { gossip: Gossip { groups, ..Gossip::default() }, ..Config::default() },
         codec: &TopK2Bit,

@@ -76,6 +76,7 @@ fn swarm(dataset: &Arc<Dataset>, optimizer: OptimizerSpec, peers: u32, mode: Mod
     };
     let plan = Plan {
         variant: String::new(),
+        graph: Vec::new(),
         scenario,
         config,
         codec: &DenseF32,

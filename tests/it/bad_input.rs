@@ -1,9 +1,10 @@
 //! What users get wrong: an error that names the thing and the remedy, the documented exit code, and no panic.
 
-use std::fs;
+use std::fs::{self, File};
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use harness::cli::{self, Finished};
@@ -214,4 +215,130 @@ fn texts_and_folders() {
     check("lm", "set").assert_fails(3, &["set", "folder", "text", "kind = \"mlp\""]);
     check("lm", "short.txt").assert_fails(3, &["short.txt", "5 bytes", "129"]);
     check("lm", "none.txt").assert_fails(3, &["none.txt"]);
+}
+
+/// A scenario that is over in a moment.
+const QUICK: &str = "peers = 3\nlearner = \"quadratic\"\nsteps = 100\nevaluations = 1\nquadratic.parameters = 8\n";
+
+#[test]
+fn files_without_an_end() {
+    let home = tempfile::tempdir().unwrap();
+    let pipe = home.path().join("pipe");
+    assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    // Nobody will ever write into it, and the other never ends.
+    for file in [pipe.to_str().unwrap(), "/dev/zero"] {
+        let text = home.path().join("text.toml");
+        fs::write(&text, format!("[model]\nkind = \"lm\"\n[data]\npath = {file:?}\n")).unwrap();
+        let refused = |arguments: &[&str]| starling(home.path(), arguments).assert_fails(3, &[file]);
+        refused(&["sim", "--virtual", file]);
+        refused(&["sim", "compare", file, file]);
+        refused(&["sim", "saturation", "--job", file]);
+        refused(&["job", "check", file]);
+        refused(&["job", "check", text.to_str().unwrap()]);
+        refused(&["run", "--open", "--job", file]);
+        refused(&["run", "--open", "--device", "cpu", "--identity", file]);
+        refused(&["sim", "--device", "cpu", "--data", file]);
+    }
+    let long = home.path().join("long.toml");
+    fs::write(&long, vec![b'#'; 1 << 20]).unwrap();
+    starling(home.path(), &["sim", "--virtual", long.to_str().unwrap()]).assert_fails(3, &["long.toml", "262144"]);
+}
+
+#[test]
+fn outputs_that_cannot_be_written() {
+    if !Path::new("/dev/full").exists() {
+        return;
+    }
+    let home = tempfile::tempdir().unwrap();
+    let scenario = home.path().join("quick.toml");
+    fs::write(&scenario, QUICK).unwrap();
+    let quick = ["sim", "--virtual", scenario.to_str().unwrap()];
+    for flag in ["--json", "--html"] {
+        starling(home.path(), &[&quick[..], &[flag, "/dev/full"]].concat()).assert_fails(3, &[flag, "/dev/full"]);
+    }
+    let report = home.path().join("a.json");
+    let report = report.to_str().unwrap();
+    starling(home.path(), &[&quick[..], &["--json", report]].concat()).assert_succeeds();
+    let json = [&quick[..], &["--json", "-"]].concat();
+    let alone = ["run", "--no-gossip", "--device", "cpu", "--epochs", "1"];
+    let commands = [
+        &quick[..],
+        &json,
+        &alone,
+        &["sim", "compare", report, report],
+        &["sim", "--peers", "2", "--epochs", "1", "--device", "cpu"],
+        &["job", "show"],
+        &["job", "check"],
+        &["job", "init", "--stdout"],
+        &["device", "plan", "--device", "cpu"],
+        &["--help"],
+    ];
+    for arguments in commands {
+        let full = File::options().write(true).open("/dev/full").unwrap();
+        let done = cli::command(home.path(), arguments).stdin(Stdio::null()).stdout(full).output().unwrap();
+        let said = String::from_utf8_lossy(&done.stderr);
+        assert_eq!(done.status.code(), Some(3), "{arguments:?}: {said}");
+        assert!(!said.contains("panicked"), "{arguments:?}: {said}");
+    }
+}
+
+#[test]
+fn flags_of_virtual_swarms() {
+    let home = tempfile::tempdir().unwrap();
+    let scenario = home.path().join("quick.toml");
+    let write = |more: &str| fs::write(&scenario, format!("{QUICK}{more}")).unwrap();
+    write("");
+    let run = |arguments: &[&str]| {
+        starling(home.path(), &[&["sim", "--virtual", scenario.to_str().unwrap()], arguments].concat())
+    };
+    // What would change nothing is not taken for an answer.
+    let ignored = [
+        ["--lr", "1"],
+        ["--epochs", "3"],
+        ["--batch", "3"],
+        ["--model", "8"],
+        ["--optimizer", "sgd"],
+        ["--split", "iid"],
+        ["--data", "x"],
+        ["--device", "voodoo2"],
+    ];
+    for flags in ignored {
+        run(&flags).assert_fails(2, &[flags[0]]);
+    }
+    run(&["--gain", "99"]).assert_fails(2, &["--gain"]);
+    run(&["--variant", "b"]).assert_fails(2, &["--variant"]);
+    run(&["--until", "0"]).assert_fails(2, &["--until"]);
+    for seeds in ["5..5", "0..2000000", "18446744073709551614..18446744073709551615", "1..99999999999999999999"] {
+        run(&["--seeds", seeds]).assert_fails(2, &["--seeds"]);
+    }
+    run(&["--seed", "18446744073709551615"]).assert_fails(2, &["--seed"]);
+    run(&["--seed", "9223372036854775807"]).assert_succeeds();
+    write("[[faults]]\nat_s = 0.1\naction = \"kill\"\npeers = [2]\n");
+    run(&["--peers", "2"]).assert_fails(2, &["--peers 2", "faults.peers"]);
+    // And in the file it is the file's fault.
+    write("seeds = 0\n");
+    run(&[]).assert_fails(3, &["seeds"]);
+    write("[job.gossip]\ngain = 99\n");
+    run(&[]).assert_fails(3, &["gain"]);
+    write(&format!(
+        "[job.gossip]\npartner = \"fixed\"\npartner_graph = [[\"{}\", \"{}\"]]\n",
+        "0a".repeat(32),
+        "0b".repeat(32)
+    ));
+    run(&[]).assert_fails(3, &["partner_graph", "none of the 3 virtual peers"]);
+}
+
+#[test]
+fn what_only_virtual_peers_can_do_and_names_that_are_none() {
+    let home = tempfile::tempdir().unwrap();
+    let job = home.path().join("groups.toml");
+    fs::write(&job, "[gossip]\ngroups = 4\n").unwrap();
+    starling(home.path(), &["run", "--open", "--job", job.to_str().unwrap()]).assert_fails(3, &["gossip.groups"]);
+    starling(home.path(), &["sim", "--job", job.to_str().unwrap()]).assert_fails(3, &["gossip.groups"]);
+    for name in ["", "a\nb", "a\"b", &"x".repeat(65)] {
+        starling(home.path(), &["job", "init", "--stdout", "--name", name]).assert_fails(2, &["name"]);
+    }
+    starling(home.path(), &["sim", "--twin", "1", "--peers", "1"]).assert_fails(2, &["--twin", "--peers 2"]);
+    let short = ["sim", "--twin", "1", "--peers", "2", "--epochs", "1", "--device", "cpu"];
+    starling(home.path(), &short).assert_fails(2, &["too short", "--epochs"]);
 }

@@ -3,7 +3,8 @@
 use std::path::Path;
 use std::time::Duration;
 
-use harness::cli::{Finished, run};
+use harness::cli::{Finished, command, run, start};
+use nix::sys::signal::Signal;
 use sim::report::VirtualReport;
 
 const SCENARIO: &str = r#"
@@ -96,4 +97,52 @@ fn pairwise_peers_come_close_and_one_seed_is_one_trace() {
         report(home.path(), name).runs.iter().map(|run| run.trace_hash.clone()).collect::<Vec<_>>()
     });
     assert_eq!(traces[0], traces[1]);
+}
+
+#[test]
+fn peers_that_do_not_agree_are_a_failure_that_can_be_replayed() {
+    let home = tempfile::tempdir().unwrap();
+    let deaf = "name = \"deaf\"\npeers = 3\nlearner = \"quadratic\"\nsteps = 100\nevaluations = 1\nagree_s = 2\n\
+                [[variants]]\nname = \"all hear\"\n[[variants]]\nname = \"none hears\"\nnetwork.loss = 1\n";
+    let finished = sim(home.path(), deaf, &["--seeds", "5..6", "--gain", "2"]);
+    finished.assert_fails(1, &["1 runs did not come to agreement", "agree_s"]);
+    let replay = finished.stdout.lines().find_map(|line| line.split_once("replay: starling ")).unwrap().1;
+    assert!(replay.ends_with("--gain 2 --variant 'none hears' --seed 5"), "{replay}");
+    let again = sim(home.path(), deaf, &["--gain", "2", "--variant", "none hears", "--seed", "5"]);
+    again.assert_fails(1, &["1 runs did not come to agreement"]);
+    sim(home.path(), deaf, &["--variant", "all hear"]).assert_succeeds();
+    sim(home.path(), &deaf.replace("agree_s = 2", "agree_s = 0"), &[]).assert_succeeds();
+    let dead = "[[faults]]\nat_s = 0.5\naction = \"kill\"\npeers = [0, 1, 2]\n";
+    let finished = sim(home.path(), &format!("peers = 3\nlearner = \"quadratic\"\nsteps = 100\n{dead}"), &[]);
+    finished.assert_fails(1, &["1 runs did not come to agreement"]);
+    assert!(finished.stdout.contains("nobody lives"), "{}", finished.stdout);
+}
+
+#[test]
+fn a_fault_that_came_too_late_is_named() {
+    let home = tempfile::tempdir().unwrap();
+    let finished = sim(home.path(), &SCENARIO.replace("at_s = 0.5", "at_s = 500"), &[]);
+    finished.assert_succeeds();
+    assert!(finished.stdout.contains("cut at 500 s did not happen"), "{}", finished.stdout);
+}
+
+#[test]
+fn ctrl_c_leaves_a_report_whatever_goes_on() {
+    let home = tempfile::tempdir().unwrap();
+    let file = home.path().join("scenario.toml");
+    // One is still beginning, of the other many seeds are through.
+    let beginning = "peers = 50000\nlearner = \"quadratic\"\n[job.gossip]\ngroups = 64\n".to_owned();
+    for (name, text, seeds) in [("begin.json", &beginning, "1..2"), ("many.json", &SCENARIO.to_owned(), "1..100000")] {
+        std::fs::write(&file, text).unwrap();
+        let json = home.path().join(name);
+        let arguments =
+            ["sim", "--virtual", file.to_str().unwrap(), "--seeds", seeds, "--json", json.to_str().unwrap()];
+        let running = start(command(home.path(), &arguments));
+        std::thread::sleep(Duration::from_millis(2500));
+        running.signal(Signal::SIGINT);
+        let finished = running.finish(Duration::from_secs(20));
+        finished.assert_fails(130, &["stopped before the end"]);
+        let report = report(home.path(), name);
+        assert!(report.interrupted && !report.holds && !report.judged && report.wall_s > 1.0, "{name}");
+    }
 }

@@ -22,9 +22,9 @@ const FAULT_SECONDS_MAX: f64 = 86_400.0;
 const EXIT_CODES: &str = "\
 Exit codes:
   0    done (for `run` without --epochs: stopped by ctrl-c or SIGTERM)
-  1    starling itself failed, or a peer of a simulation died
+  1    starling itself failed, or a simulation did: a peer died, peers do not agree, an invariant or expectation does not hold
   2    a flag or its value
-  3    a file or its content: job, data, identity, a report that cannot be written
+  3    a file or its content: job, scenario, data, identity, a report or an output that cannot be written
   4    the network: a port in use, an address that cannot be bound
   5    the device: none of that name, lost, out of memory
   130  stopped by ctrl-c or SIGTERM before the end";
@@ -133,8 +133,11 @@ pub struct SimArgs {
     /// With --virtual: these seeds, in parallel [default: as many as the scenario asks for]
     #[arg(long, value_name = "A..B", requires = "scenario", conflicts_with = "seed")]
     pub seeds: Option<SeedRange>,
-    /// With --virtual: stop after so many events, to look at what led to a violation
-    #[arg(long, value_name = "EVENT", requires = "scenario")]
+    /// With --virtual: only this variant of the scenario
+    #[arg(long, value_name = "NAME", requires = "scenario")]
+    pub variant: Option<String>,
+    /// With --virtual: stop after event number EVENT, to look at what led to a violation
+    #[arg(long, value_name = "EVENT", requires = "scenario", value_parser = clap::value_parser!(u64).range(1..))]
     pub until: Option<u64>,
     /// With --virtual: write curves, tables and time line as one page
     #[arg(long, value_name = "FILE", requires = "scenario")]

@@ -1,29 +1,24 @@
 //! `starling device ls|plan`.
 
-use std::io::{self, Write as _};
-
 use super::args::{DeviceCommand, DevicePlanArgs};
-use super::{engine, job as job_command};
+use super::{engine, job as job_command, say};
 use crate::config::Job;
 use crate::error::Error;
 use shaders::engine::adapters;
 
 pub(super) fn run(command: &DeviceCommand) -> Result<(), Error> {
     match command {
-        DeviceCommand::Ls => {
-            list();
-            Ok(())
-        }
+        DeviceCommand::Ls => list(),
         DeviceCommand::Plan(args) => plan(args),
     }
 }
 
-fn list() {
+fn list() -> Result<(), Error> {
     for (i, info) in adapters().iter().enumerate() {
         let best = if i == 0 { "  (auto)" } else { "" };
-        say(&format!("{} ({}){best}", info.name, info.backend));
+        say::line(&format!("{} ({}){best}", info.name, info.backend))?;
     }
-    say(&format!("cpu{}", if adapters().is_empty() { "  (auto)" } else { "" }));
+    say::line(&format!("cpu{}", if adapters().is_empty() { "  (auto)" } else { "" }))
 }
 
 /// What a job takes of a device, line by line; an error when it does not fit.
@@ -34,9 +29,9 @@ fn plan(args: &DevicePlanArgs) -> Result<(), Error> {
     }
     let job = Job::new(raw)?;
     let (footprint, info) = engine::plan(&job, &args.device)?;
-    say(&format!("job        {:?}: {}, {} parameters", job.name, job.model.kind(), footprint.parameters));
-    say(&format!("device     {} ({})", info.name, info.backend));
-    say(&format!("a step     {} samples, {} dispatches", job.batch, footprint.dispatches));
+    say::line(&format!("job        {:?}: {}, {} parameters", job.name, job.model.kind(), footprint.parameters))?;
+    say::line(&format!("device     {} ({})", info.name, info.backend))?;
+    say::line(&format!("a step     {} samples, {} dispatches", job.batch, footprint.dispatches))?;
     for (name, bytes, what) in [
         ("weights", footprint.weights, "theta, base, residual, gradient, a copy to evaluate"),
         ("moments", footprint.moments, "of the optimizer"),
@@ -46,28 +41,23 @@ fn plan(args: &DevicePlanArgs) -> Result<(), Error> {
         ("all", footprint.device(), "on the device"),
         ("host", footprint.host, "the data set, and vectors of parameters while a delta is said"),
     ] {
-        say(&format!("{name:<10} {:>12}   {what}", mebibytes(bytes)));
+        say::line(&format!("{name:<10} {:>12}   {what}", mebibytes(bytes)))?;
     }
     let limit = |bytes: Option<u64>| bytes.map_or_else(|| "unknown".to_owned(), mebibytes);
-    say(&format!(
+    say::line(&format!(
         "largest    {:>12}   of one buffer; the device binds {}",
         mebibytes(footprint.largest),
         limit(info.largest_buffer)
-    ));
-    say(&format!("free       {:>12}   of memory", limit(info.free_memory)));
+    ))?;
+    say::line(&format!("free       {:>12}   of memory", limit(info.free_memory)))?;
     engine::fits(&footprint, &info)?;
-    say(if info.free_memory.is_some() {
+    say::line(if info.free_memory.is_some() {
         "it fits"
     } else {
         "it fits as far as the device tells: how much of its memory is free it does not say"
-    });
-    Ok(())
+    })
 }
 
 fn mebibytes(bytes: u64) -> String {
     format!("{:.1} MiB", bytes as f64 / f64::from(1 << 20))
-}
-
-fn say(text: &str) {
-    let _ = writeln!(io::stdout(), "{text}");
 }

@@ -1,12 +1,13 @@
 //! The files that commands write: checked before a long run, written after it.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write as _};
+use std::io;
 use std::os::unix::fs::FileTypeExt as _;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
+use super::say;
 use crate::error::{Error, Kind};
 
 /// Where `--json` writes.
@@ -40,11 +41,7 @@ impl JsonTarget {
         let text = serde_json::to_string_pretty(report).map_err(|error| failed(&error))? + "\n";
         match self {
             Self::Nowhere => Ok(()),
-            Self::Stdout => match io::stdout().write_all(text.as_bytes()) {
-                // Whoever read has read enough.
-                Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-                done => done.map_err(|error| failed(&error)),
-            },
+            Self::Stdout => say::whole(&text),
             Self::File(path) => fs::write(path, text).map_err(|error| unwritable("--json", path, &error)),
         }
     }

@@ -11,7 +11,7 @@ use protocol::{partner, trigger};
 use shaders::optim::schedule::Curve;
 
 use super::args::{JobCommand, JobFileArgs, JobInitArgs};
-use super::engine;
+use super::{engine, say};
 use crate::config::model;
 use crate::config::raw::exposed_mode;
 use crate::config::{Data, Job, OptimizerKind, RawJob, template};
@@ -40,12 +40,13 @@ pub(super) fn read(file: Option<&Path>) -> Result<RawJob, Error> {
 
 fn init(args: &JobInitArgs) -> Result<(), Error> {
     let key = if args.open { None } else { Some(fresh_key()?) };
-    let text = template(&args.name, key);
-    // What is written must be readable: the name is the only part that a user chose.
-    let job = Job::new(RawJob::parse(&text, "the new job")?).map_err(|error| Error { kind: Kind::Usage, ..error })?;
+    // The only part that a user chose, so whatever is wrong is wrong with the flag.
+    let name = crate::config::checks::name(args.name.clone()).map_err(|error| Error { kind: Kind::Usage, ..error })?;
+    let text = template(&name, key);
+    // What is written must be readable.
+    let job = Job::new(RawJob::parse(&text, "the new job")?)?;
     if args.stdout {
-        say(text.trim_end());
-        return Ok(());
+        return say::line(text.trim_end());
     }
     let shown = args.file.display();
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&args.file).map_err(|error| {
@@ -57,10 +58,10 @@ fn init(args: &JobInitArgs) -> Result<(), Error> {
     })?;
     file.write_all(text.as_bytes())
         .map_err(|error| Error::new(Kind::Input, format!("cannot write {shown}: {error}")))?;
-    say(&format!("wrote {shown}: swarm {:?}, run {}", job.name, job.run_id().0.short()));
-    say(&format!("next: copy it to every machine and run there  starling run --job {shown}"));
+    say::line(&format!("wrote {shown}: swarm {:?}, run {}", job.name, job.run_id().0.short()))?;
+    say::line(&format!("next: copy it to every machine and run there  starling run --job {shown}"))?;
     if job.key.is_some() {
-        say("it holds the swarm key: who has the file may join");
+        say::line("it holds the swarm key: who has the file may join")?;
     }
     Ok(())
 }
@@ -69,9 +70,9 @@ fn check(args: &JobFileArgs) -> Result<(), Error> {
     let job = Job::new(read(args.file.as_deref())?)?;
     let shape = engine::shape(&job)?;
     if let Some(warning) = exposed(args.file.as_deref(), &job) {
-        say(&warning);
+        say::line(&warning)?;
     }
-    say(&format!(
+    say::line(&format!(
         "valid: swarm {:?}, run {}, {}, {} parameters, {} training and {} test samples, {} steps an epoch",
         job.name,
         job.run_id().0.short(),
@@ -80,14 +81,12 @@ fn check(args: &JobFileArgs) -> Result<(), Error> {
         shape.training_samples,
         shape.test_samples,
         job.steps_per_epoch(shape.training_samples),
-    ));
-    Ok(())
+    ))
 }
 
 fn show(args: &JobFileArgs) -> Result<(), Error> {
     let job = Job::new(read(args.file.as_deref())?)?;
-    say(&format!("# run {}\n{}", job.run_id().0, to_toml(&job, None).trim_end()));
-    Ok(())
+    say::line(&format!("# run {}\n{}", job.run_id().0, to_toml(&job, None).trim_end()))
 }
 
 /// A warning when a job with a key can be read by others.
@@ -175,10 +174,6 @@ pub(super) fn to_toml(job: &Job, key: Option<SwarmKey>) -> String {
 /// A TOML string.
 fn quoted(text: &str) -> String {
     toml::Value::String(text.to_owned()).to_string()
-}
-
-fn say(text: &str) {
-    let _ = writeln!(io::stdout(), "{text}");
 }
 
 #[cfg(test)]

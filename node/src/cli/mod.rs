@@ -17,6 +17,7 @@ mod job;
 mod logging;
 mod outlet;
 mod run;
+mod say;
 mod signals;
 mod sim;
 mod summary;
@@ -33,7 +34,9 @@ pub fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => {
             // Help and version are "errors" of clap too; they go to standard output with exit code 0.
-            let _ = error.print();
+            if say::written(error.print()).is_err() {
+                return ExitCode::from(3);
+            }
             return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(1));
         }
     };

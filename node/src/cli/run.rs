@@ -54,9 +54,9 @@ pub(super) fn run(args: &RunArgs) -> Result<(), Error> {
     let report = peer.live(&control, controls, audience.as_mut());
     // Before the last word, which waits for its reader: the file needs none.
     let written = report.as_ref().map_or(Ok(()), |report| json.write(report));
-    audience.close(report.as_ref().ok().and_then(|report| report.peers.first()));
+    let shown = audience.close(report.as_ref().ok().and_then(|report| report.peers.first()));
     let report = report?;
-    written?;
+    written.and(shown)?;
     if stopped.load(Ordering::Relaxed) && report.interrupted {
         return Err(Error::new(Kind::Interrupted, "stopped before the last epoch"));
     }
@@ -70,7 +70,8 @@ pub(super) fn refuse_groups(job: &Job) -> Result<(), Error> {
     }
     let message =
         format!("gossip.groups = {}: a real peer cannot take part in groups yet, only a virtual one", job.groups);
-    Err(Error::new(Kind::Usage, message)
+    // No flag asks for groups: it is the file.
+    Err(Error::new(Kind::Input, message)
         .hint("`starling sim --virtual` runs such a job; for real peers remove the key, or take mode = \"pairwise\""))
 }
 
@@ -105,8 +106,8 @@ fn job_of(args: &RunArgs) -> Result<Job, Error> {
 trait Audience {
     /// Called from the driver's loop: never waits for a reader.
     fn tell(&mut self, event: ChildEvent);
-    /// After the last event: waits until all was read. There is a report when all went well.
-    fn close(&mut self, report: Option<&PeerReport>);
+    /// After the last event: waits until all was read. There is a report when all went well. An error when it cannot be written.
+    fn close(&mut self, report: Option<&PeerReport>) -> Result<(), Error>;
 }
 
 /// A launcher: lines of JSON on standard output.
@@ -145,13 +146,14 @@ impl Audience for Lines {
         }
     }
 
-    fn close(&mut self, _report: Option<&PeerReport>) {
+    fn close(&mut self, _report: Option<&PeerReport>) -> Result<(), Error> {
         let dropped = self.outlet.take_dropped();
         if dropped > 0 {
             let text = format!("{dropped} events are missing: the launcher did not read them in time");
             self.outlet.insist(ChildEvent::Note(Note { text }));
         }
         self.outlet.drain();
+        Ok(())
     }
 }
 
@@ -185,12 +187,12 @@ impl Audience for People {
         self.screen.said(0, &event, &self.facts);
     }
 
-    fn close(&mut self, report: Option<&PeerReport>) {
+    fn close(&mut self, report: Option<&PeerReport>) -> Result<(), Error> {
         self.screen.close();
-        match report {
-            Some(report) => self.screen.last_word(&summary::peer(report)),
-            None => self.screen.drain(),
+        if let Some(report) = report {
+            self.screen.last_word(&summary::peer(report));
         }
+        self.screen.drain()
     }
 }
 
@@ -430,7 +432,7 @@ mod tests {
                 .map(|line| ChildEvent::from_line(&line.unwrap()).unwrap())
                 .collect::<Vec<_>>()
         });
-        lines.close(None);
+        lines.close(None).unwrap();
         drop(lines);
         let heard = reading.join().unwrap();
         let count = |is: fn(&ChildEvent) -> bool| heard.iter().filter(|event| is(event)).count();

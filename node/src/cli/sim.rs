@@ -16,11 +16,14 @@ use super::files::JsonTarget;
 use super::format::escape;
 use super::table::Screen;
 use super::{job as job_command, logging, signals, summary, virtual_sim};
+use crate::config::checks::SEED_MAX;
 use crate::config::{Job, RawJob};
 use crate::error::{Error, Kind};
 
 /// Most processes at a time.
 const PROCESSES_MAX: u32 = 256;
+/// Fewest peers that twins can be made of.
+const TWIN_PEERS_MIN: u32 = 2;
 
 pub(super) fn run(args: &SimArgs) -> Result<(), Error> {
     match &args.command {
@@ -59,8 +62,8 @@ pub(super) fn run(args: &SimArgs) -> Result<(), Error> {
             show.screen.last_word(&summary::twins(&report));
             written.and(agreement(&report))
         });
-        show.screen.drain();
-        return done;
+        let shown = show.screen.drain();
+        return done.and(shown);
     }
     let done = simulate(args, &job, spec, &stop, &mut show);
     // All children are reaped; what remains waits for readers, and after a signal not for long.
@@ -73,8 +76,8 @@ pub(super) fn run(args: &SimArgs) -> Result<(), Error> {
         show.screen.last_word(&summary::text(&report, outcome.agreed));
         written.and(verdict(&outcome, &report))
     });
-    show.screen.drain();
-    done
+    let shown = show.screen.drain();
+    done.and(shown)
 }
 
 /// The swarm, and its baseline where one is asked for.
@@ -99,8 +102,16 @@ fn simulate(
 /// Seed after seed: the processes, then virtual peers as fast as they were.
 fn twins(args: &SimArgs, job: &Job, seeds: u32, stop: &Stop, show: &mut Show) -> Result<TwinReport, Error> {
     let mut runs = Vec::new();
+    if args.peers() < TWIN_PEERS_MIN {
+        let message = format!("--twin with --peers {}: one peer says nothing to anybody", args.peers());
+        return Err(Error::new(Kind::Usage, message).hint("there is something to compare from --peers 2 on"));
+    }
+    if SEED_MAX - job.seed < u64::from(seeds) {
+        let message = format!("--twin {seeds} from --seed {}: the last seed there is, is {SEED_MAX}", job.seed);
+        return Err(Error::new(Kind::Usage, message).hint("begin with a smaller one"));
+    }
     for i in 0..seeds {
-        let job = Job { seed: job.seed.wrapping_add(u64::from(i)), ..job.clone() };
+        let job = Job { seed: job.seed + u64::from(i), ..job.clone() };
         let spec = spec_of(args, &job)?;
         let outcome = show.run(&spec, stop)?;
         let report = report_of(&job, &spec, &outcome).derive();
@@ -116,6 +127,9 @@ fn twins(args: &SimArgs, job: &Job, seeds: u32, stop: &Stop, show: &mut Show) ->
                 Kind::Internal,
                 format!("the virtual peers broke an invariant: {}", violation.what),
             ));
+        }
+        if run.disagreed {
+            return Err(Error::new(Kind::Internal, "the virtual peers did not agree in the end"));
         }
         let (processes, virtual_peers) = (TwinSide::of_processes(&report), TwinSide::of_virtual(&run));
         let none = || Error::new(Kind::Internal, "no peer got to its end: there is nothing to compare");

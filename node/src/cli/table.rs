@@ -2,6 +2,7 @@
 //! writing: see there why.
 
 use std::io::{self, IsTerminal as _, Write as _};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -10,6 +11,8 @@ use sim::processes::event::{ChildEvent, EpochDone, Status};
 
 use super::format::{bytes, escape, loss, percent, short};
 use super::outlet::Outlet;
+use super::say;
+use crate::error::Error;
 
 /// Between two drawings of the live table.
 const DRAWS_PER_SECOND: u8 = 8;
@@ -31,6 +34,8 @@ pub(super) struct Screen {
     terminal: bool,
     epochs: Option<u32>,
     peers: u32,
+    /// The first write to standard output that failed, but for those whose reader was gone.
+    failure: Arc<Mutex<Option<io::Error>>>,
 }
 
 /// What the thread of the screen is told to do.
@@ -52,8 +57,9 @@ impl Screen {
     /// A table of `peers` rows on a terminal, plain lines elsewhere. `epochs` is the length of a row's bar.
     pub(super) fn new(peers: u32, epochs: Option<u32>, to_stderr: bool) -> Self {
         let terminal = if to_stderr { io::stderr().is_terminal() } else { io::stdout().is_terminal() };
-        let mut canvas = Canvas { to_stderr, live: None };
-        Self { outlet: Outlet::start(move |draw| canvas.draw(draw)), terminal, epochs, peers }
+        let failure = Arc::default();
+        let mut canvas = Canvas { to_stderr, live: None, failure: Arc::clone(&failure) };
+        Self { outlet: Outlet::start(move |draw| canvas.draw(draw)), terminal, epochs, peers, failure }
     }
 
     /// Begins a live table, on a terminal.
@@ -118,10 +124,12 @@ impl Screen {
         self.outlet.drain();
     }
 
-    /// Waits until all of it was read.
-    pub(super) fn drain(&self) {
+    /// Waits until all of it was read; an error when something could not be written.
+    pub(super) fn drain(&self) -> Result<(), Error> {
         self.confess();
         self.outlet.drain();
+        let failure = self.failure.lock().unwrap_or_else(PoisonError::into_inner).take();
+        say::written(failure.map_or(Ok(()), Err))
     }
 
     /// Says what could not be said.
@@ -139,6 +147,8 @@ struct Canvas {
     /// Standard output, unless data has taken it.
     to_stderr: bool,
     live: Option<Live>,
+    /// See [`Screen`].
+    failure: Arc<Mutex<Option<io::Error>>>,
 }
 
 #[derive(Debug)]
@@ -171,7 +181,13 @@ impl Canvas {
     fn write(&self, text: &str, to_stderr: bool) {
         let write = || {
             // A reader that is gone (`| head`) must not stop the training.
-            let _ = if to_stderr { writeln!(io::stderr(), "{text}") } else { writeln!(io::stdout(), "{text}") };
+            let done = if to_stderr { writeln!(io::stderr(), "{text}") } else { writeln!(io::stdout(), "{text}") };
+            if let Err(error) = done
+                && !to_stderr
+                && error.kind() != io::ErrorKind::BrokenPipe
+            {
+                self.failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+            }
         };
         match &self.live {
             Some(live) => live.all.suspend(write),

@@ -10,6 +10,8 @@ use crate::error::{Error, Kind};
 
 /// Longest name, characters.
 const NAME_CHARS_MAX: usize = 64;
+/// Largest seed: TOML integers are signed, and one beyond could not be written into a job file.
+pub const SEED_MAX: u64 = i64::MAX as u64;
 /// Most peers on an allow list.
 const ALLOW_MAX: usize = 4096;
 
@@ -51,7 +53,11 @@ pub(super) fn positive(key: &str, value: f32, high: f32) -> Result<f32, Error> {
     Err(invalid(key, &value.to_string(), &format!("must be above 0 and at most {high}")))
 }
 
-pub(super) fn name(name: String) -> Result<String, Error> {
+/// A name of a swarm, checked.
+///
+/// # Errors
+/// One that is empty, too long, or has other characters.
+pub fn name(name: String) -> Result<String, Error> {
     let plain = |c: char| c.is_ascii_alphanumeric() || " ._-".contains(c);
     if name.chars().all(plain) && (1..=NAME_CHARS_MAX).contains(&name.len()) {
         return Ok(name);
@@ -89,11 +95,10 @@ pub(super) fn allow(mut peers: Vec<PeerId>) -> Result<Vec<PeerId>, Error> {
 }
 
 pub(super) fn seed(seed: u64) -> Result<u64, Error> {
-    // TOML integers are signed; a seed beyond could not be written into a job file.
-    if i64::try_from(seed).is_ok() {
+    if seed <= SEED_MAX {
         return Ok(seed);
     }
-    Err(invalid("training.seed", &seed.to_string(), &format!("must be at most {}", i64::MAX)))
+    Err(invalid("training.seed", &seed.to_string(), &format!("must be at most {SEED_MAX}")))
 }
 
 /// `[64, 32]` as `64,32`.

@@ -4,7 +4,7 @@
 //! demo job (`demo.toml`: defaults are data). [`job::Job`] is the result: complete, checked, with one canonical form, whose
 //! hash is the name of the run.
 
-mod checks;
+pub mod checks;
 pub mod gossip;
 pub mod job;
 pub mod model;

@@ -1,7 +1,6 @@
 //! A job as it was typed: every value optional, every key known.
 
-use std::fs::{self, File};
-use std::io::Read as _;
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use protocol::config::{Distance, MergeRule, Mode, PartnerRule, TriggerRule};
@@ -11,6 +10,7 @@ use shaders::models::network::Loss;
 use shaders::models::{ActivationKind, NormKind};
 
 use crate::error::{Error, Kind};
+use crate::store::bounded::{self, ReadError};
 
 /// Largest job file, bytes. A job is a page of text; anything larger is another file.
 pub const JOB_BYTES_MAX: u64 = 64 * 1024;
@@ -197,23 +197,19 @@ impl RawJob {
     /// A file that is missing, unreadable, too large or no job; the message shows the line.
     pub fn read(path: &Path) -> Result<Self, Error> {
         let shown = path.display();
-        let unreadable = |error: std::io::Error| {
-            let hint = match error.kind() {
-                std::io::ErrorKind::NotFound => "`starling job init` writes one",
-                _ => "is it a file, and may you read it?",
+        let text = bounded::read_text(path, JOB_BYTES_MAX).map_err(|error| {
+            let hint = match &error {
+                ReadError::Io(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                    "`starling job init` writes one"
+                }
+                _ => "is it a job file, and may you read it?",
             };
-            Error::new(Kind::Input, format!("cannot read the job file {shown}: {error}")).hint(hint)
-        };
-        let mut bytes = Vec::new();
-        File::open(path).and_then(|file| file.take(JOB_BYTES_MAX + 1).read_to_end(&mut bytes)).map_err(unreadable)?;
-        if bytes.len() as u64 > JOB_BYTES_MAX {
-            return Err(Error::new(
-                Kind::Input,
-                format!("{shown} is larger than a job may be ({JOB_BYTES_MAX} bytes)"),
-            ));
-        }
-        let text = String::from_utf8(bytes)
-            .map_err(|_| Error::new(Kind::Input, format!("the job file {shown} is no UTF-8 text")))?;
+            let why = match &error {
+                ReadError::Io(_) => format!("cannot read the job file {shown}: {error}"),
+                _ => format!("the job file {shown} {error}"),
+            };
+            Error::new(Kind::Input, why).hint(hint)
+        })?;
         let mut job = Self::parse(&text, &shown.to_string())?;
         if let (Some(data), Some(folder)) = (&job.data.path, path.parent()) {
             job.data.path = Some(folder.join(data));
@@ -347,7 +343,7 @@ mod tests {
         let path = folder.path().join("job.toml");
         assert!(RawJob::read(&path).unwrap_err().message.contains("cannot read"));
         fs::write(&path, vec![b' '; JOB_BYTES_MAX as usize + 1]).unwrap();
-        assert!(RawJob::read(&path).unwrap_err().message.contains("larger"));
+        assert!(RawJob::read(&path).unwrap_err().message.contains("longer"));
         fs::write(&path, [0xff, 0xfe]).unwrap();
         assert!(RawJob::read(&path).unwrap_err().message.contains("UTF-8"));
     }

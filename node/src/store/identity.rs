@@ -32,6 +32,10 @@ const MODE_OTHERS: u32 = 0o077;
 pub fn load_or_create(path: &Path) -> Result<Seed, Error> {
     // Two peers that start at once with one path: whoever loses the race to create reads what the other wrote.
     for _ in 0..2 {
+        // To open a named pipe is to wait for its writer.
+        if fs::metadata(path).is_ok_and(|found| !found.is_file()) {
+            return Err(irregular(path));
+        }
         match File::open(path) {
             Ok(file) => return load(path, file),
             Err(error) if error.kind() == ErrorKind::NotFound => {}
@@ -71,8 +75,7 @@ fn load(path: &Path, file: File) -> Result<Seed, Error> {
     // Asked of the open file, not of the path: what was checked is what is read.
     let metadata = file.metadata().map_err(|error| unreadable(path, &error))?;
     if !metadata.is_file() {
-        let message = format_args!("the identity key {} is not a file", path.display()).to_string();
-        return Err(Error::new(Kind::Input, message).hint("name a file, or leave it out for a new identity"));
+        return Err(irregular(path));
     }
     let mode = metadata.permissions().mode();
     if mode & MODE_OTHERS != 0 {
@@ -99,6 +102,11 @@ fn create(path: &Path) -> io::Result<Seed> {
         file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).and_then(|()| fs::hard_link(&draft, path));
     let removed = fs::remove_file(&draft);
     placed.and(removed).map(|()| seed)
+}
+
+fn irregular(path: &Path) -> Error {
+    Error::new(Kind::Input, format_args!("the identity key {} is not a file", path.display()))
+        .hint("name a file, or leave it out for a new identity")
 }
 
 fn unreadable(path: &Path, error: &io::Error) -> Error {

@@ -1,3 +1,4 @@
 //! What a peer keeps on disk.
 
+pub mod bounded;
 pub mod identity;

@@ -126,6 +126,7 @@ pub fn base_hash(base: &[i32]) -> Hash {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
     use super::*;
     use crate::codec;
 

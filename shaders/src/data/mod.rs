@@ -216,6 +216,10 @@ fn read_file(folder: &Path, name: &str) -> Result<(PathBuf, Vec<u8>), DataError>
 fn read_within(path: &Path, limit: u64) -> Result<Vec<u8>, DataError> {
     let error = |source| DataError::Read { path: path.into(), source };
     let too_large = |bytes| DataError::Idx { path: path.into(), source: idx::IdxError::TooLarge { bytes, limit } };
+    // Before it is opened: to open a pipe is to wait for its writer, and a device may have no end.
+    if !std::fs::metadata(path).map_err(error)?.is_file() {
+        return Err(error(std::io::Error::new(std::io::ErrorKind::InvalidInput, "is no regular file")));
+    }
     let file = File::open(path).map_err(error)?;
     let announced = file.metadata().map_err(error)?.len();
     if announced > limit {
@@ -223,7 +227,7 @@ fn read_within(path: &Path, limit: u64) -> Result<Vec<u8>, DataError> {
     }
     let mut bytes = Vec::new();
     bytes.try_reserve_exact(announced as usize).map_err(|full| error(full.into()))?;
-    // A pipe or a device says that it is empty, and a file may grow: one byte past the limit shows that there is more.
+    // A file of the system says that it is empty, and another may grow: one byte past the limit shows that there is more.
     file.take(limit + 1).read_to_end(&mut bytes).map_err(error)?;
     if bytes.len() as u64 > limit { Err(too_large(bytes.len() as u64)) } else { Ok(bytes) }
 }

@@ -69,9 +69,11 @@ fn no_file_costs_more_than_the_limit() {
     assert_eq!(read_within(&path, 100).unwrap(), [7; 100]);
     let too_large = read_within(&path, 99).unwrap_err().to_string();
     assert!(too_large.contains("100 bytes") && too_large.contains("99"), "{too_large}");
-    // What says that it is empty, and has no end.
+    // What says that it is empty, and has no end; and what is longer than it says.
     let endless = read_within(Path::new("/dev/zero"), 99).unwrap_err().to_string();
-    assert!(endless.contains("the limit is 99"), "{endless}");
+    assert!(endless.contains("no regular file"), "{endless}");
+    let longer = read_within(Path::new("/proc/meminfo"), 99).unwrap_err().to_string();
+    assert!(longer.contains("the limit is 99"), "{longer}");
     let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
     encoder.write_all(&[7; 5000]).unwrap();
     let bomb = encoder.finish().unwrap();

@@ -211,7 +211,7 @@ mod tests {
     #[test]
     fn the_rate_grows_with_the_swarm_within_bounds() {
         for (name, at_4, at_a_million) in [("constant", 1.0, 1.0), ("sqrt", 2.0, 16.0), ("linear", 4.0, 16.0)] {
-            let by_peers = ByPeers::named(name).unwrap();
+            let by_peers = ByPeers::named(name).expect("a rule of that name");
             assert_eq!(by_peers.name(), name);
             let schedule = Schedule { warm_up_samples: 100, by_peers, ..Schedule::default() };
             close(schedule.share(Progress { samples: 50, live_peers: 4 }), 0.5 * at_4);

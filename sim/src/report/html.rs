@@ -32,9 +32,11 @@ pub fn html(report: &VirtualReport) -> String {
          <title>{title}</title><style>{STYLE}</style><h1>{title}</h1><p>{}</p>",
         escape(&report.about)
     );
-    let verdict =
-        if report.holds { "<p class=good>Everything holds.</p>" } else { "<p class=bad>Not everything holds.</p>" };
-    out.push_str(verdict);
+    out.push_str(match (report.judged, report.holds) {
+        (false, _) => "<p class=bad>Stopped before the end: nothing was judged.</p>",
+        (true, true) => "<p class=good>Everything holds.</p>",
+        (true, false) => "<p class=bad>Not everything holds.</p>",
+    });
     verdicts(report, &mut out);
     summary(report, &mut out);
     curves(report, &mut out);

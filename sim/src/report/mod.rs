@@ -10,14 +10,14 @@
 mod compare;
 mod html;
 mod twin;
+mod verdict;
 mod virtual_run;
 
 pub use compare::compare;
 pub use html::html;
 pub use twin::{TWIN_ACCURACY_MAX, TWIN_BYTES_MAX, TwinReport, TwinRun, TwinSide};
-pub use virtual_run::{
-    METRICS, Moment, Point, Spread, VariantSummary, Verdict, VirtualPeer, VirtualReport, VirtualRun, recovered_after_s,
-};
+pub use verdict::{Spread, VariantSummary, Verdict, VirtualReport};
+pub use virtual_run::{METRICS, Moment, Point, VirtualPeer, VirtualRun, recovered_after_s};
 
 use serde::{Deserialize, Serialize};
 

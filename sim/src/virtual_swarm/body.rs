@@ -36,6 +36,8 @@ pub(super) struct Body {
     pub(super) applied: Applied,
     pub(super) attacker: Option<Attacker>,
     pub(super) trained: bool,
+    /// It was told to leave: it says goodbye, and the rest of the swarm goes on without it.
+    pub(super) leaving: bool,
     pub(super) stopped: bool,
 }
 

@@ -40,6 +40,23 @@ pub enum Action {
     Silence,
 }
 
+impl Action {
+    /// As a scenario names it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Kill => "kill",
+            Self::KillDelegates => "kill_delegates",
+            Self::Crash => "crash",
+            Self::Leave => "leave",
+            Self::Pause => "pause",
+            Self::Cut => "cut",
+            Self::Join => "join",
+            Self::Silence => "silence",
+        }
+    }
+}
+
 /// Peers that come and go all the time.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -26,13 +26,14 @@ mod task;
 mod trace;
 
 pub use scenario::{Scenario, ScenarioError, variants};
+use swarm::identity_seed;
 pub use swarm::{Progress, Until, run};
 pub use task::{Task, validation};
 
 use protocol::Config;
 use protocol::codec::Codec;
-use protocol::id::RunId;
-use protocol::trust::Limits;
+use protocol::id::{PeerId, RunId};
+use protocol::trust::{Identity, Limits};
 
 /// A scenario and a job, checked against each other: everything of a run but its seed.
 #[derive(Clone, Debug)]
@@ -43,6 +44,8 @@ pub struct Plan {
     pub scenario: Scenario,
     /// How they gossip. `training` is filled in from the scenario.
     pub config: Config,
+    /// Edges between peers, of the partner rule `fixed`; see [`peer_id`].
+    pub graph: Vec<(PeerId, PeerId)>,
     /// How deltas are said.
     pub codec: &'static dyn Codec,
     /// What no delta of the run may exceed.
@@ -53,4 +56,10 @@ pub struct Plan {
     pub task: Task,
     /// The job in its canonical form, for the report.
     pub job: Vec<String>,
+}
+
+/// Identity of the virtual peer of that number, the same in every run: what a graph of partners names it by.
+#[must_use]
+pub fn peer_id(number: u32) -> PeerId {
+    Identity::from_seed(&identity_seed(number)).peer_id()
 }

@@ -1,6 +1,6 @@
 //! Links between virtual peers: what they delay, lose, double and cut.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use protocol::time::{Span, Time};
 use rand_chacha::ChaCha8Rng;
@@ -31,26 +31,6 @@ impl Default for NetworkSpec {
     }
 }
 
-impl NetworkSpec {
-    pub(super) fn check(&self) -> Result<(), (&'static str, &'static str)> {
-        let times = [("latency_ms", self.latency_ms), ("jitter_ms", self.jitter_ms), ("queue_s", self.queue_s)];
-        for (key, value) in times {
-            if !(0.0..=1e6).contains(&value) {
-                return Err((key, "must be from 0 to 1000000"));
-            }
-        }
-        for (key, value) in [("loss", self.loss), ("duplicate", self.duplicate)] {
-            if !(0.0..=1.0).contains(&value) {
-                return Err((key, "must be from 0 to 1"));
-            }
-        }
-        if !(0.0..=1e9).contains(&self.megabits) {
-            return Err(("megabits", "must be from 0 (no limit) to 1000000000"));
-        }
-        Ok(())
-    }
-}
-
 /// Which log a link is for. A pair of peers may have one of each; they share the uplink.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Level {
@@ -68,8 +48,9 @@ impl Level {
 #[derive(Debug, Default)]
 pub(super) struct Network {
     links: [Vec<BTreeSet<u32>>; 2],
-    /// Peers on one side of a cut: a link across is impossible. Several cuts may stand at a time.
-    cuts: Vec<BTreeSet<u32>>,
+    /// Peers on one side of each cut that stands: a link across is impossible. Each heals by itself.
+    cuts: BTreeMap<u64, BTreeSet<u32>>,
+    cuts_made: u64,
     /// When each peer's uplink is free again.
     free_at: Vec<Time>,
     unreachable: BTreeSet<u32>,
@@ -98,7 +79,7 @@ impl Network {
     }
 
     fn is_cut(&self, a: u32, b: u32) -> bool {
-        self.cuts.iter().any(|side| side.contains(&a) != side.contains(&b))
+        self.cuts.values().any(|side| side.contains(&a) != side.contains(&b))
     }
 
     /// Makes a link; whether it is new.
@@ -115,8 +96,8 @@ impl Network {
         links[a as usize].remove(&b)
     }
 
-    /// Cuts `side` off from everybody else. Returns the links that break.
-    pub(super) fn cut(&mut self, side: BTreeSet<u32>) -> Vec<(Level, u32, u32)> {
+    /// Cuts `side` off from everybody else. Returns the name of the cut and the links that break.
+    pub(super) fn cut(&mut self, side: BTreeSet<u32>) -> (u64, Vec<(Level, u32, u32)>) {
         let mut broken = Vec::new();
         for level in Level::ALL {
             for &a in &side {
@@ -124,11 +105,17 @@ impl Network {
                 broken.extend(links.iter().filter(|b| !side.contains(b)).map(|&b| (level, a, b)));
             }
         }
-        self.cuts.push(side);
-        broken
+        self.cuts_made += 1;
+        self.cuts.insert(self.cuts_made, side);
+        (self.cuts_made, broken)
     }
 
-    pub(super) fn heal(&mut self) {
+    /// Undoes one cut; others stand.
+    pub(super) fn heal(&mut self, cut: u64) {
+        self.cuts.remove(&cut);
+    }
+
+    pub(super) fn heal_all(&mut self) {
         self.cuts.clear();
     }
 
@@ -219,9 +206,24 @@ mod tests {
         network.link(Level::Group, 0, 1);
         network.link(Level::Group, 1, 2);
         network.link(Level::Upper, 0, 3);
-        assert_eq!(network.cut([0, 1].into()), [(Level::Group, 1, 2), (Level::Upper, 0, 3)]);
+        let (cut, broken) = network.cut([0, 1].into());
+        assert_eq!(broken, [(Level::Group, 1, 2), (Level::Upper, 0, 3)]);
         assert!(!network.can_dial(0, 3) && network.can_dial(0, 1) && network.can_dial(2, 3));
-        network.heal();
+        network.heal(cut);
+        assert!(network.can_dial(0, 3));
+    }
+
+    #[test]
+    fn the_end_of_one_cut_leaves_another_standing() {
+        let mut network = Network::default();
+        (0..4).for_each(|_| network.add_peer(false));
+        let ((first, _), (second, _)) = (network.cut([0].into()), network.cut([0, 1].into()));
+        network.heal(first);
+        assert!(network.can_dial(0, 1) && !network.can_dial(0, 2));
+        network.heal(second);
+        assert!(network.can_dial(0, 2));
+        network.cut([3].into());
+        network.heal_all();
         assert!(network.can_dial(0, 3));
     }
 

@@ -123,6 +123,7 @@ pub fn overlay(config: &Config, codec: &'static dyn Codec, step_ms: f64) -> Over
         };
         let plan = Plan {
             variant: String::new(),
+            graph: Vec::new(),
             task: Task::Quadratic(scenario.quadratic),
             scenario,
             config: config.clone(),

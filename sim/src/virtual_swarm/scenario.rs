@@ -26,6 +26,8 @@
 //!
 //! Times are seconds of virtual time; shares and chances are 0 to 1.
 
+mod bounds;
+
 use std::fmt::Display;
 
 use serde::{Deserialize, Serialize};
@@ -33,7 +35,6 @@ use serde::{Deserialize, Serialize};
 use super::attackers::AttackerSpec;
 use super::faults::{Chaos, Churn, FaultSpec};
 use super::network::NetworkSpec;
-use crate::report::METRICS;
 
 /// Most peers of a virtual swarm.
 pub const PEERS_MAX: u32 = 100_000;
@@ -212,35 +213,6 @@ impl Expect {
             _ => String::new(),
         }
     }
-
-    fn check(&self, variants: &[&str]) -> Result<(), ScenarioError> {
-        let given = [self.relative_to.is_some(), self.ratio_to.is_some(), self.gap.is_some()];
-        if given.iter().filter(|given| **given).count() > 1 {
-            let why = "relative_to, ratio_to and gap are three ways to compare: keep one";
-            return Err(wrong("expect", &self.metric, why));
-        }
-        if !METRICS.contains(&self.metric.as_str()) {
-            return Err(wrong(
-                "expect.metric",
-                &self.metric,
-                format!("no such metric; there are: {}", METRICS.join(", ")),
-            ));
-        }
-        if self.at_least.is_none() && self.at_most.is_none() {
-            return Err(wrong("expect", &self.metric, "says nothing: add at_least or at_most"));
-        }
-        if self.variant.is_none() && variants.iter().all(|name| self.references().any(|other| other == name)) {
-            return Err(wrong(
-                "expect",
-                &self.metric,
-                "every variant is what others are compared with: name one by variant",
-            ));
-        }
-        match self.references().chain(&self.variant).find(|name| !variants.contains(&name.as_str())) {
-            Some(name) => Err(wrong("expect", name, format!("no such variant; there are: {}", variants.join("; ")))),
-            None => Ok(()),
-        }
-    }
 }
 
 /// Why a scenario cannot be run.
@@ -328,52 +300,6 @@ impl Scenario {
         let scenario: Self = table.try_into().map_err(|e: toml::de::Error| ScenarioError::Toml(e.to_string()))?;
         scenario.check()?;
         Ok(scenario)
-    }
-
-    /// Checks the ranges.
-    ///
-    /// # Errors
-    /// The first value out of range.
-    pub fn check(&self) -> Result<(), ScenarioError> {
-        if !(1..=PEERS_MAX).contains(&self.peers) {
-            return Err(wrong("peers", &self.peers, format!("must be from 1 to {PEERS_MAX}")));
-        }
-        if self.steps == 0 || self.evaluations == 0 || u64::from(self.evaluations) > self.steps {
-            return Err(wrong("evaluations", &self.evaluations, "must be from 1 to steps"));
-        }
-        let seconds = [
-            ("step_ms", self.step_ms, 0.001),
-            ("agree_s", self.agree_s, 0.0),
-            ("clock_skew_s", self.clock_skew_s, 0.0),
-            ("arrive_over_s", self.arrive_over_s, 0.0),
-            ("speed_sigma", self.speed_sigma, 0.0),
-        ];
-        let each = self.step_ms_each.iter().map(|&step_ms| ("step_ms_each", step_ms, 0.001));
-        for (key, value, low) in seconds.into_iter().chain(each) {
-            if !(low..=1e6).contains(&value) {
-                return Err(wrong(key, &value, format!("must be from {low} to 1000000")));
-            }
-        }
-        if self.quadratic.parameters == 0 || self.quadratic.parameters > 1 << 24 {
-            return Err(wrong("quadratic.parameters", &self.quadratic.parameters, "must be from 1 to 16777216"));
-        }
-        if !(0.0..=1.0).contains(&self.unreachable_share) {
-            return Err(wrong("unreachable_share", &self.unreachable_share, "must be from 0 to 1"));
-        }
-        let (mut lying, all) = (0u32, self.peers);
-        for attacker in &self.attackers {
-            lying = lying.saturating_add(attacker.count);
-        }
-        if lying >= all && lying > 0 {
-            return Err(wrong("attackers.count", &lying, format!("of {all} peers at least one must be honest")));
-        }
-        self.network.check().map_err(|(key, why)| wrong(&format!("network.{key}"), &"", why))?;
-        for fault in &self.faults {
-            if let Some(peer) = fault.peers.iter().find(|&&peer| peer >= all) {
-                return Err(wrong("faults.peers", &peer, format!("peers are numbered from 0 to {}", all - 1)));
-            }
-        }
-        Ok(())
     }
 
     /// Checks that its expectations speak of variants that there are.

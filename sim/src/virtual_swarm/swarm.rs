@@ -3,52 +3,47 @@
 //! A run has three parts, as a real simulation has: everybody trains (and things go wrong), everybody rests until all agree,
 //! everybody finishes.
 
+mod account;
 mod carry;
 mod delegates;
 mod harm;
+mod lives;
 mod measure;
 mod spread;
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 
-use protocol::id::{Hash, Origin, PeerId};
-use protocol::learner::{self, Command, Computed, Evaluation, base_hash};
+use protocol::id::{Hash, PeerId};
+use protocol::learner::{self, Command, Evaluation};
 use protocol::log::Context;
 use protocol::time::{Span, Time};
-use protocol::trust::Identity;
 use protocol::wire::Message;
-use protocol::{Config, Input, Peer, Timer};
+use protocol::{Config, Input, Timer};
 use rand_chacha::ChaCha8Rng;
-use rand_chacha::rand_core::{Rng as _, SeedableRng as _};
+use rand_chacha::rand_core::SeedableRng as _;
 
 use super::Plan;
-use super::attackers::{Attacker, Conspiracy};
+use super::attackers::Conspiracy;
 use super::body::Body;
-use super::checks::{Account, Applied, COMMANDS_MAX, UNACCOUNTED_MAX};
-use super::network::{Level, Network, millis, normal, seconds, unit};
-use super::task::Mind;
+use super::checks::Account;
+use super::network::{Level, Network, millis, seconds};
 use super::trace::Trace;
 use crate::report::VirtualRun;
+use account::{Before, HASHED_ALWAYS_MAX, evaluate};
 use harm::{Disk, Harm};
+pub(super) use lives::identity_seed;
+use lives::{CONTACTS, address};
 use measure::Measure;
 
-/// Peers that a newcomer is told of.
-const CONTACTS: usize = 3;
-/// Neighbours that a peer of a swarm that starts together waits for, at most.
-const COMPANY_MAX: usize = 8;
-/// How long it waits for them.
-const COMPANY_GRACE: Span = Span::from_secs(10);
 /// How often agreement is looked for.
 const LOOK: Span = Span::from_millis(100);
 /// Training may take so much longer than without faults before the run goes on to its end.
 const PATIENCE: f64 = 2.0;
 /// And so much longer in any case.
 const PATIENCE_MIN: Span = Span::from_secs(30);
-/// Evaluations are remembered by base, so many.
-const EVALUATIONS_MAX: usize = 1 << 16;
-/// A base of at most so many parameters is hashed after every command, a larger one when it is evaluated.
-const HASHED_ALWAYS_MAX: usize = 4096;
+/// However little virtual time goes by, the run is watched after so many events, and while it begins after so many peers.
+const WATCHED_EVERY: u64 = 64;
 
 /// How far a run has come.
 #[derive(Clone, Copy, Debug)]
@@ -95,6 +90,13 @@ struct Swarm<'a> {
     ids: Vec<PeerId>,
     numbers: BTreeMap<PeerId, u32>,
     disks: BTreeMap<u32, Disk>,
+    /// The group of every number, and how many are in each.
+    groups: Vec<u32>,
+    group_sizes: BTreeMap<u32, usize>,
+    /// Peers of the first moment that are still to come.
+    to_arrive: u32,
+    /// Faults of the scenario that have not happened.
+    faults_to_come: BTreeSet<usize>,
     network: Network,
     silent_until: Time,
     /// When, in which order among equals, and where in `happenings`.
@@ -125,9 +127,9 @@ struct Swarm<'a> {
 pub fn run(plan: &Plan, seed: u64, until: Until, watch: &mut dyn FnMut(Progress) -> bool) -> VirtualRun {
     let mut swarm = Swarm::new(plan, seed);
     let span = swarm.training_span();
-    swarm.begin();
+    let mut going = swarm.begin(watch);
     let limit = Time(0) + Span((span.as_secs_f64() * PATIENCE * 1e6) as u64) + PATIENCE_MIN;
-    let mut going = swarm.run_until(limit, until, watch, span, |swarm| swarm.trained(span));
+    going = going && swarm.run_until(limit, until, watch, span, |swarm| swarm.trained(span));
     let trained_at = swarm.now;
     swarm.end_harm();
     swarm.note_spread();
@@ -185,6 +187,10 @@ impl<'a> Swarm<'a> {
             ids: Vec::new(),
             numbers: BTreeMap::new(),
             disks: BTreeMap::new(),
+            groups: Vec::new(),
+            group_sizes: BTreeMap::new(),
+            to_arrive: scenario.peers,
+            faults_to_come: BTreeSet::new(),
             network: Network::default(),
             silent_until: Time(0),
             queue: BinaryHeap::new(),
@@ -210,129 +216,41 @@ impl<'a> Swarm<'a> {
         millis(self.plan.scenario.step_ms * self.plan.scenario.steps as f64)
     }
 
-    /// Everybody of the first moment starts, and what will go wrong is noted.
-    fn begin(&mut self) {
+    /// Everybody of the first moment starts, and what will go wrong is noted; false when it is told to stop meanwhile.
+    fn begin(&mut self, watch: &mut dyn FnMut(Progress) -> bool) -> bool {
         let peers = self.plan.scenario.peers;
-        for _ in 0..peers {
+        let mut go_on = |number: u32| {
+            !u64::from(number).is_multiple_of(WATCHED_EVERY) || watch(Progress { event: 0, at_s: 0.0, share: 0.0 })
+        };
+        for number in 0..peers {
             self.new_peer();
+            if !go_on(number) {
+                return false;
+            }
         }
         for number in 0..peers {
             let late = self.plan.scenario.arrive_over_s * f64::from(number) / f64::from(peers.max(1));
             if late > 0.0 {
-                self.push_harm(Time(0) + seconds(late), Harm::Start(number));
+                self.push_harm(Time(0) + seconds(late), Harm::Arrive(number));
             } else {
-                self.start(number, None);
+                self.arrive(number);
+            }
+            if !go_on(number) {
+                return false;
             }
         }
         self.plan_harm();
-    }
-
-    /// A new identity.
-    fn new_peer(&mut self) -> u32 {
-        let number = self.ids.len() as u32;
-        let id = Identity::from_seed(&identity_seed(number)).peer_id();
-        self.ids.push(id);
-        self.numbers.insert(id, number);
-        self.bodies.push(None);
-        let unreachable = number > 0 && unit(&mut self.rng) < self.plan.scenario.unreachable_share;
-        self.network.add_peer(unreachable);
-        number
-    }
-
-    /// A life of a peer begins, with what is on its disk if anything.
-    fn start(&mut self, number: u32, disk: Option<Disk>) {
-        self.lives += 1;
-        let life = self.lives;
-        let scenario = &self.plan.scenario;
-        let first = life <= u64::from(scenario.peers);
-        let mut config = self.config.clone();
-        config.gossip.company = if first && scenario.arrive_over_s == 0.0 {
-            (self.group_size(number) - 1).min(COMPANY_MAX).min(config.gossip.neighbours_target)
-        } else {
-            usize::from(self.group_size(number) > 1)
-        };
-        config.gossip.join_grace = COMPANY_GRACE;
-        let seed = self.rng.next_u64();
-        let identity = Identity::from_seed(&identity_seed(number));
-        let mut peer = Peer::new(config, self.context_of(number), identity, life, seed);
-        let learner_seed = if first { 0 } else { life };
-        let mut mind = match self.plan.task.learner(number, scenario.peers, learner_seed) {
-            Ok(mind) => mind,
-            Err(error) => {
-                self.violate(number, format!("no learner: {error}"));
-                return;
-            }
-        };
-        let mut applied = Applied::default();
-        // A disk that lies is found out by its hash, and not used.
-        if let Some(disk) = disk.filter(|disk| base_hash(&disk.base) == disk.hash)
-            && mind.learner().restore(&disk.base, 0.0).is_ok()
-        {
-            peer.resume(&disk.heads, disk.tail);
-            applied = disk.applied;
-        }
-        let attacker = self.attacker(number);
-        let speed = if scenario.speed_sigma > 0.0 { (scenario.speed_sigma * normal(&mut self.rng)).exp() } else { 1.0 };
-        let step_ms = scenario.step_ms_each.get(number as usize).copied().unwrap_or(scenario.step_ms);
-        let skew = seconds(scenario.clock_skew_s * unit(&mut self.rng));
-        let body = Body {
-            peer,
-            mind,
-            delegate: None,
-            term: 0,
-            commands: Default::default(),
-            step: millis(step_ms / speed).max(Span(1)),
-            skew,
-            life,
-            paused_until: Time(0),
-            applied,
-            attacker,
-            trained: false,
-            stopped: false,
-        };
-        self.bodies[number as usize] = Some(body);
-        self.measure.life(number, first);
-        self.push(self.now, number, Happening::Input(Input::Start));
-        self.push(self.now, number, Happening::Input(Input::Listening { addresses: address(number) }));
-        self.introduce(Level::Group, number);
-    }
-
-    fn attacker(&self, number: u32) -> Option<Attacker> {
-        let mut from = self.plan.scenario.peers;
-        for spec in &self.plan.scenario.attackers {
-            let first = from - spec.count;
-            if (first..from).contains(&number) {
-                return Some(Attacker::new(spec));
-            }
-            from = first;
-        }
-        None
-    }
-
-    /// The newcomer and a few that are there hear of each other, as by mDNS.
-    fn introduce(&mut self, level: Level, number: u32) {
-        let (group, upper) = (self.group(number), level == Level::Upper);
-        let near = |other: u32| self.stands_in(level, other) && (upper || self.group(other) == group);
-        let there: Vec<u32> = self.living().filter(|&other| other != number && near(other)).collect();
-        let mut chosen = BTreeSet::new();
-        while chosen.len() < CONTACTS.min(there.len()) {
-            chosen.insert(there[(self.rng.next_u64() % there.len() as u64) as usize]);
-        }
-        for other in chosen {
-            for (hears, of) in [(number, other), (other, number)] {
-                let found = Input::Discovered { peer: self.ids[of as usize], addresses: address(of) };
-                self.push_input(level, self.now, hears, found);
-            }
-        }
+        true
     }
 
     fn living(&self) -> impl Iterator<Item = u32> + '_ {
         self.bodies.iter().enumerate().filter(|(_, body)| body.is_some()).map(|(i, _)| i as u32)
     }
 
+    /// The honest that stay.
     fn honest(&self) -> impl Iterator<Item = (u32, &Body)> + '_ {
-        let bodies = self.bodies.iter().enumerate();
-        bodies.filter_map(|(i, body)| body.as_ref().filter(|body| body.is_honest()).map(|body| (i as u32, body)))
+        let bodies = self.bodies.iter().enumerate().filter_map(|(i, body)| Some((i as u32, body.as_ref()?)));
+        bodies.filter(|(_, body)| body.is_honest() && !body.leaving)
     }
 
     fn tell_all(&mut self, input: impl Fn() -> Input) {
@@ -370,15 +288,20 @@ impl<'a> Swarm<'a> {
         mut done: impl FnMut(&mut Self) -> bool,
     ) -> bool {
         let mut look_at = self.now + LOOK;
+        let mut handled = 0u64;
         while let Some(&Reverse((at, _, place))) = self.queue.peek() {
             if at > limit {
                 break;
             }
-            if at >= look_at {
+            let look = at >= look_at;
+            if look {
                 look_at = at + LOOK;
                 if done(self) {
                     return true;
                 }
+            }
+            handled += 1;
+            if look || handled.is_multiple_of(WATCHED_EVERY) {
                 let share = (self.now.0 as f64 / span.0.max(1) as f64).min(1.0);
                 if !watch(Progress { event: self.events, at_s: (self.now - Time(0)).as_secs_f64(), share }) {
                     return false;
@@ -410,21 +333,25 @@ impl<'a> Swarm<'a> {
             self.enqueue(at, to, life, happening);
             return;
         }
+        // What the learner has done is checked as a part of the event that tells its peer: up to there a replay goes.
+        self.events += 1;
         let input = match happening {
             Happening::Input(input) => input,
             Happening::LearnerDone => match self.learner_done(to) {
                 Some(input) => input,
-                None => return,
+                None => return self.no_event(),
             },
             Happening::Upper(term, input) => {
                 if body.term == term {
                     self.handle_upper(to, input);
+                } else {
+                    self.no_event();
                 }
                 return;
             }
             Happening::Message { level, from, message } => {
                 if !self.network.linked(level, from, to) {
-                    return;
+                    return self.no_event();
                 }
                 let input = Input::Message { from: self.ids[from as usize], message };
                 if level == Level::Upper {
@@ -433,11 +360,15 @@ impl<'a> Swarm<'a> {
                 }
                 input
             }
-            Happening::Harm(_) => return,
+            Happening::Harm(_) => return self.no_event(),
         };
-        self.events += 1;
         self.trace.input(self.now, to, &input);
         self.handle(to, input);
+    }
+
+    /// What was to happen came too late to be an event.
+    fn no_event(&mut self) {
+        self.events -= 1;
     }
 
     fn handle(&mut self, to: u32, input: Input) {
@@ -460,7 +391,7 @@ impl<'a> Swarm<'a> {
         let command = body.commands.pop_front()?;
         let took = body.cost(&command);
         let honest = body.is_honest();
-        let before = Before::of(&command, body);
+        let before = Before::of(&command);
         let mut result = match &command {
             Command::Evaluate { weights } => evaluate(&mut self.evaluations, &mut body.mind, *weights),
             _ => None,
@@ -477,81 +408,15 @@ impl<'a> Swarm<'a> {
         Some(Input::Computed { result, took })
     }
 
-    /// An attacker makes up its delta; an honest one is overheard.
-    fn lie(&mut self, to: u32, result: Computed) -> Computed {
-        let Computed::DeltaTaken(taken) = result else { return result };
-        if self.plan.scenario.attackers.is_empty() {
-            return Computed::DeltaTaken(taken);
-        }
-        let (codec, parameters) = (self.context.codec, self.context.parameters);
-        let Some(body) = self.bodies[to as usize].as_mut() else { return Computed::DeltaTaken(taken) };
-        match &mut body.attacker {
-            None => {
-                self.conspiracy.hear(codec, parameters, &taken.payload);
-                Computed::DeltaTaken(taken)
-            }
-            Some(attacker) => {
-                Computed::DeltaTaken(attacker.lie(codec, parameters, taken, &self.conspiracy, &mut self.rng))
-            }
-        }
-    }
-
-    fn check(&mut self, to: u32, before: &Before, result: &Computed) {
-        let mut wrong = Vec::new();
-        let parameters = self.context.parameters;
-        if let Some(body) = self.bodies[to as usize].as_mut() {
-            before.account(body, result, &mut self.account, &mut wrong);
-            let hash = match result {
-                Computed::Evaluated { base_hash, .. } => Some(*base_hash),
-                Computed::DeltaTaken(_)
-                | Computed::Moved(_)
-                | Computed::Applied
-                | Computed::Retracted
-                | Computed::Restored
-                    if parameters <= HASHED_ALWAYS_MAX =>
-                {
-                    body.mind.learner().base().ok().map(|base| base_hash(&base))
-                }
-                _ => None,
-            };
-            let shared = before.changes_set() && !self.pairwise;
-            if let Some(hash) = hash.filter(|_| shared) {
-                wrong.extend(self.account.base(&body.applied, hash).err());
-            }
-            if let Mind::Quadratic(learner) = &body.mind {
-                let off = learner.unaccounted();
-                if off > UNACCOUNTED_MAX {
-                    wrong.push(format!("progress is lost: {off:.6} of a weight is neither said nor unsaid"));
-                }
-                if !learner.finite() {
-                    wrong.push("a weight is not finite".into());
-                }
-            }
-            if let Computed::Failed(error) = result {
-                wrong.push(format!("its learner failed: {error}"));
-            }
-            let view = body.commands.len();
-            if view > COMMANDS_MAX {
-                wrong.push(format!("{view} commands wait for its learner, the limit is {COMMANDS_MAX}"));
-            }
-        }
-        for what in wrong {
-            self.violate(to, what);
-        }
-    }
-
-    fn violate(&mut self, peer: u32, what: String) {
-        self.account.violate(self.events, self.now.0, peer, what);
-    }
-
     /// Whether everybody who was there from the start has taken its steps.
     fn trained(&self, span: Span) -> bool {
         let over = self.now >= Time(0) + span;
-        over && !self.harm_to_come()
+        // What is due later prolongs nothing.
+        over && self.to_arrive == 0
             && self.honest().all(|(number, body)| body.trained || !self.measure.is_first_life(number))
     }
 
-    /// Whether all rest, and have heard the same.
+    /// Whether somebody is there, all rest, and have heard the same.
     fn agreed(&mut self) -> bool {
         if self.pairwise {
             return self.close();
@@ -560,143 +425,15 @@ impl<'a> Swarm<'a> {
             return self.groups_agree();
         }
         let mut heard = None;
-        self.honest().all(|(_, body)| {
+        let same = self.honest().all(|(_, body)| {
             let view = body.peer.view();
             view.resting && *heard.get_or_insert(view.heard) == view.heard
-        })
+        });
+        // Nobody agrees with nobody.
+        same && heard.is_some()
     }
 
     fn stopped(&self) -> bool {
         self.honest().all(|(_, body)| body.stopped)
     }
-
-    /// What the peers say of themselves is what the account says of them.
-    fn last_checks(&mut self, going: bool) {
-        let mut wrong = Vec::new();
-        let mut bases: BTreeMap<Hash, Hash> = BTreeMap::new();
-        for (number, body) in self.bodies.iter_mut().enumerate() {
-            let Some(body) = body.as_mut().filter(|body| body.is_honest()) else { continue };
-            let view = body.peer.view();
-            // Under exclusions the name of the set is not that of the version vector alone.
-            let plain = !body.applied.retracted && body.peer.trust_view().excluded.is_empty();
-            if body.commands.is_empty() && going && plain && body.applied.hash() != view.heard {
-                wrong.push((number as u32, "it says that it heard what its base does not hold".to_owned()));
-            }
-            if let Ok(base) = body.mind.learner().base() {
-                let hash = base_hash(&base);
-                let shared = body.commands.is_empty() && !self.pairwise;
-                if shared && *bases.entry(view.heard).or_insert(hash) != hash {
-                    wrong.push((
-                        number as u32,
-                        "it has heard what another has heard, and holds another base".to_owned(),
-                    ));
-                }
-            }
-        }
-        for (number, what) in wrong {
-            self.violate(number, what);
-        }
-    }
-}
-
-/// What the account needs to know of a command once it has run.
-struct Before {
-    kind: Kind,
-}
-
-enum Kind {
-    Apply(Vec<(Origin, u64)>),
-    Retract(Vec<(Origin, u64)>),
-    TakeDelta,
-    Base,
-    Restore { base: Hash, replay: Vec<(Origin, u64)> },
-    Evaluate,
-    Other,
-}
-
-impl Before {
-    fn of(command: &Command, _body: &Body) -> Self {
-        let names = |deltas: &[std::sync::Arc<protocol::log::Delta>]| {
-            deltas.iter().map(|delta| (delta.origin(), delta.seq())).collect()
-        };
-        let kind = match command {
-            Command::Apply { deltas } => Kind::Apply(names(deltas)),
-            Command::TakeDelta { .. } | Command::Move { .. } => Kind::TakeDelta,
-            Command::Base => Kind::Base,
-            Command::Restore { base, replay, .. } => Kind::Restore { base: base_hash(base), replay: names(replay) },
-            Command::Evaluate { .. } => Kind::Evaluate,
-            Command::Retract { deltas } => Kind::Retract(names(deltas)),
-            Command::Train { .. }
-            | Command::Measure
-            | Command::Fold
-            | Command::EdgeSay { .. }
-            | Command::EdgeMeet(_)
-            | Command::EdgeForget { .. } => Kind::Other,
-        };
-        Self { kind }
-    }
-
-    fn changes_set(&self) -> bool {
-        !matches!(self.kind, Kind::Other | Kind::Base)
-    }
-
-    /// Enters what the command did into the account.
-    fn account(&self, body: &mut Body, result: &Computed, account: &mut Account, wrong: &mut Vec<String>) {
-        match (&self.kind, result) {
-            (Kind::Apply(names), Computed::Applied) => {
-                for &(origin, seq) in names {
-                    wrong.extend(body.applied.add(origin, seq).err());
-                }
-            }
-            (Kind::Retract(names), Computed::Retracted) => {
-                for &(origin, seq) in names.iter().rev() {
-                    wrong.extend(body.applied.remove(origin, seq).err());
-                }
-            }
-            (Kind::TakeDelta, Computed::DeltaTaken(_) | Computed::Moved(_)) => {
-                let origin = body.peer.origin();
-                let seq = body.applied.heard.get(&origin) + 1;
-                wrong.extend(body.applied.add(origin, seq).err());
-            }
-            (Kind::Base, Computed::Base(base)) => account.read_out(base_hash(base), &body.applied),
-            (Kind::Restore { base, replay }, Computed::Restored) => match account.restored(*base) {
-                None => wrong.push("it restored a base that nobody has given".into()),
-                Some(applied) => {
-                    body.applied = applied;
-                    for &(origin, seq) in replay {
-                        wrong.extend(body.applied.add(origin, seq).err());
-                    }
-                }
-            },
-            _ => {}
-        }
-    }
-}
-
-/// Equal bases have equal losses: a base is evaluated once, whoever holds it.
-fn evaluate(known: &mut BTreeMap<Hash, Evaluation>, mind: &mut Mind, weights: learner::Weights) -> Option<Computed> {
-    if weights != learner::Weights::Base {
-        return None;
-    }
-    let base_hash = base_hash(&mind.learner().base().ok()?);
-    if let Some(&evaluation) = known.get(&base_hash) {
-        return Some(Computed::Evaluated { evaluation, base_hash });
-    }
-    let evaluation = mind.learner().evaluate(weights).ok()?;
-    if known.len() >= EVALUATIONS_MAX {
-        known.clear();
-    }
-    known.insert(base_hash, evaluation);
-    Some(Computed::Evaluated { evaluation, base_hash })
-}
-
-fn address(number: u32) -> Vec<String> {
-    vec![format!("/virtual/{number}")]
-}
-
-/// Secret of a virtual identity: public, as everything here.
-fn identity_seed(number: u32) -> [u8; 32] {
-    let mut seed = *b"starling virtual peer           ";
-    seed[28..].copy_from_slice(&number.to_le_bytes());
-    seed
 }

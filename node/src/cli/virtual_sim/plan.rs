@@ -1,34 +1,38 @@
 //! From flags and a scenario file to plans: the scenario is the simulator's, the job under it is a job file's.
 
-use std::collections::BTreeMap;
-use std::fs;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use protocol::Config;
+use protocol::id::PeerId;
 use shaders::data::Dataset;
 use shaders::models::ModelSpec;
 use sim::report::{PeerReport, SimReport};
 use sim::virtual_swarm::scenario::{Expect, LearnerKind, Scenario};
-use sim::virtual_swarm::{Plan, ScenarioError, Task, validation, variants};
+use sim::virtual_swarm::{Plan, ScenarioError, Task, peer_id, validation, variants};
 
 use super::super::args::{SIM_PEERS_DEFAULT, SimArgs};
 use super::super::{engine, job as job_command};
 use crate::config::raw::RawTraining;
 use crate::config::{Data, Job, RawJob};
 use crate::error::{Error, Kind};
+use crate::store::bounded;
 
 /// Largest scenario file, bytes.
 const SCENARIO_BYTES_MAX: u64 = 256 * 1024;
+/// Seconds that the processes must train for their twins to be as fast: a speed is a mean over the last second.
+const TWIN_SECONDS_MIN: f64 = 1.0;
 /// Evaluations of a run that is given in epochs.
 const EVALUATIONS_MAX: u32 = 50;
 
-/// All variants of a command, for any seed.
+/// The chosen variants of a command, for any seed.
 pub(super) struct Plans {
     name: String,
     about: String,
     seeds: u64,
     variants: Vec<Variant>,
+    expectations: Expectations,
     /// Data sets by source and whether for validation, loaded once.
     datasets: Mutex<BTreeMap<(String, bool), Arc<Dataset>>>,
 }
@@ -38,6 +42,15 @@ struct Variant {
     scenario: Scenario,
     /// Flags over the variant's job.
     job: RawJob,
+}
+
+/// What must come out.
+#[derive(Clone, Default)]
+pub(super) struct Expectations {
+    /// Of the variants that are run, said once each.
+    pub(super) judged: Vec<Expect>,
+    /// How many are about, or compare with, a variant that is not run.
+    pub(super) left_out: usize,
 }
 
 impl Plans {
@@ -54,30 +67,40 @@ impl Plans {
         let folder = file.and_then(Path::parent);
         let below = job_command::read(args.job.as_deref())?;
         let mut found = Vec::new();
-        for (name, mut table, job) in variants(&text).map_err(|error| fail(&error))? {
-            if let Some(peers) = args.peers.or_else(|| file.is_none().then_some(SIM_PEERS_DEFAULT)) {
-                table.insert("peers".into(), i64::from(peers).into());
-            }
-            let scenario = Scenario::from_table(table).map_err(|error| fail(&error))?;
+        for (name, table, job) in variants(&text).map_err(|error| fail(&error))? {
+            let scenario = scenario(args, table, file.is_some(), &fail)?;
             let mut job = RawJob::parse(&job.to_string(), &format!("{shown}, [job]"))?;
             if let (Some(data), Some(folder)) = (&job.data.path, folder) {
                 job.data.path = Some(folder.join(data));
             }
-            let mut flags = args.job_layer();
-            // As many shards as peers, unless somebody says otherwise.
-            flags.data.shards = None;
-            let mut job = flags.over(job).over(below.clone());
-            job.data.shards = job.data.shards.or(Some(scenario.peers.min(crate::config::job::SHARDS_MAX)));
+            let mut job = job.over(below.clone());
             job.swarm.key = None;
-            found.push(Variant { name, scenario, job });
+            // As many shards as peers, unless somebody says otherwise.
+            job.data.shards = job.data.shards.or(Some(scenario.peers.min(crate::config::job::SHARDS_MAX)));
+            let mut flags = args.job_layer();
+            flags.data.shards = None;
+            Job::layered(flags.clone(), job.clone())?;
+            found.push(Variant { name, scenario, job: flags.over(job) });
         }
-        let names: Vec<&str> = found.iter().map(|variant| variant.name.as_str()).collect();
+        let names: Vec<String> = found.iter().map(|variant| variant.name.clone()).collect();
+        let known: Vec<&str> = names.iter().map(String::as_str).collect();
         for variant in &found {
-            variant.scenario.check_expectations(&names).map_err(|error| fail(&error))?;
+            variant.scenario.check_expectations(&known).map_err(|error| fail(&error))?;
         }
-        let first = &found[0].scenario;
-        let (name, about, seeds) = (first.name.clone(), first.about.clone(), first.seeds.max(1));
-        let plans = Self { name, about, seeds, variants: found, datasets: Mutex::default() };
+        let all: Vec<Expect> = found.iter().flat_map(|variant| variant.scenario.expect.clone()).collect();
+        if let Some(chosen) = &args.variant {
+            found.retain(|variant| variant.name == *chosen);
+        }
+        let Some(first) = found.first() else {
+            let chosen = args.variant.as_deref().unwrap_or_default();
+            return Err(Error::new(Kind::Usage, format!("--variant {chosen:?}: {shown} has no such variant"))
+                .hint(format!("there are: {}", names.join("; "))));
+        };
+        refuse_ignored(args, &found)?;
+        let scenario = &first.scenario;
+        let (name, about, seeds) = (scenario.name.clone(), scenario.about.clone(), scenario.seeds);
+        let expectations = expectations(all, &found);
+        let plans = Self { name, about, seeds, variants: found, expectations, datasets: Mutex::default() };
         // Whatever is wrong with a variant is said before the first one runs.
         for variant in 0..plans.variants.len() {
             plans.plan(variant, 1)?;
@@ -106,15 +129,9 @@ impl Plans {
         self.variants.len()
     }
 
-    /// What must come out, of all variants; said once each.
-    pub(super) fn expectations(&self) -> Vec<Expect> {
-        let mut all: Vec<Expect> = Vec::new();
-        for expect in self.variants.iter().flat_map(|variant| &variant.scenario.expect) {
-            if !all.contains(expect) {
-                all.push(expect.clone());
-            }
-        }
-        all
+    /// See [`Expectations`].
+    pub(super) fn expectations(&self) -> Expectations {
+        self.expectations.clone()
     }
 
     /// One variant with one seed.
@@ -134,6 +151,11 @@ impl Plans {
                 engine::task(&job, &dataset, scenario.peers)?
             }
         };
+        scenario.check().and_then(|()| scenario.check_arrivals()).map_err(|error| {
+            let of = if name.is_empty() { String::new() } else { format!("variant {name:?}: ") };
+            Error::new(Kind::Input, format!("{of}{error}")).hint("the keys are explained in docs/scenarios.md")
+        })?;
+        check_graph(&job, scenario.peers)?;
         Ok(assemble(name.clone(), scenario, &job, task))
     }
 
@@ -159,11 +181,98 @@ impl Plans {
     }
 }
 
+/// The scenario with `--peers` laid over it. What is wrong only with that is the flag's fault.
+fn scenario(
+    args: &SimArgs,
+    table: toml::Table,
+    from_file: bool,
+    fail: &impl Fn(&ScenarioError) -> Error,
+) -> Result<Scenario, Error> {
+    let mut over = table.clone();
+    match args.peers.or_else(|| (!from_file).then_some(SIM_PEERS_DEFAULT)) {
+        Some(peers) => drop(over.insert("peers".into(), i64::from(peers).into())),
+        None => return Scenario::from_table(table).map_err(|error| fail(&error)),
+    }
+    Scenario::from_table(table).map_err(|error| fail(&error))?;
+    Scenario::from_table(over).map_err(|error| {
+        let peers = args.peers.unwrap_or(SIM_PEERS_DEFAULT);
+        Error::new(Kind::Usage, format!("with --peers {peers}: {error}"))
+            .hint("leave --peers out, or change the scenario")
+    })
+}
+
+/// The expectations that can be judged among these variants.
+fn expectations(all: Vec<Expect>, variants: &[Variant]) -> Expectations {
+    let there = |name: &String| variants.iter().any(|variant| variant.name == *name);
+    let mut found = Expectations::default();
+    let mut known: Vec<Expect> = Vec::new();
+    for expect in all {
+        if known.contains(&expect) {
+            continue;
+        }
+        known.push(expect.clone());
+        let others = variants.iter().any(|variant| expect.references().all(|name| *name != variant.name));
+        let about = expect.variant.as_ref().map_or(others, there);
+        if about && expect.references().all(there) { found.judged.push(expect) } else { found.left_out += 1 }
+    }
+    found
+}
+
+/// Flags that would change nothing are no flags of this command.
+fn refuse_ignored(args: &SimArgs, variants: &[Variant]) -> Result<(), Error> {
+    let device = args.common.device.as_str();
+    if !["auto", "cpu"].contains(&device) {
+        let message = format!("--device {device}: virtual peers train on the CPU, whatever there is");
+        return Err(Error::new(Kind::Usage, message).hint("leave it out, or simulate processes: without --virtual"));
+    }
+    if variants.iter().any(|variant| variant.scenario.learner == LearnerKind::Train) {
+        return Ok(());
+    }
+    let given = [
+        ("--epochs", args.epochs.is_some()),
+        ("--model", args.model.is_some()),
+        ("--lr", args.lr.is_some()),
+        ("--batch", args.batch.is_some()),
+        ("--optimizer", args.optimizer.is_some()),
+        ("--split", args.split.is_some()),
+        ("--data", args.common.data.is_some()),
+    ];
+    match given.into_iter().find(|(_, given)| *given) {
+        Some((flag, _)) => {
+            Err(Error::new(Kind::Usage, format!("{flag}: the peers of this scenario learn a quadratic, and have none"))
+                .hint(
+                    "the scenario says `learner = \"quadratic\"`: its numbers are steps, evaluations and [quadratic]",
+                ))
+        }
+        None => Ok(()),
+    }
+}
+
+/// The rule `fixed` wants a graph of peers that there are.
+fn check_graph(job: &Job, peers: u32) -> Result<(), Error> {
+    if job.partner_graph.is_empty() {
+        return Ok(());
+    }
+    let there: BTreeSet<PeerId> = (0..peers).map(peer_id).collect();
+    let ends = job.partner_graph.iter().flat_map(|&(a, b)| [a, b]);
+    match ends.into_iter().find(|id| !there.contains(id)) {
+        Some(id) => Err(Error::new(
+            Kind::Input,
+            format!("gossip.partner_graph: {id} is none of the {peers} virtual peers"),
+        )
+        .hint(
+            "their ids are the same in every run: `--json` of a run with another partner rule has them as peers[].id",
+        )),
+        None => Ok(()),
+    }
+}
+
 fn assemble(variant: String, scenario: Scenario, job: &Job, task: Task) -> Plan {
     Plan {
         variant,
         scenario,
         config: Config { gossip: job.gossip(), trust: job.trust(), ..Config::default() },
+        graph: job.partner_graph.clone(),
         codec: job.codec,
         limits: job.limits(),
         run: job.run_id(),
@@ -179,6 +288,12 @@ pub(crate) fn twin(job: &Job, epochs: u32, processes: &SimReport) -> Result<Plan
     // All train until the slowest is through: its time is everybody's.
     let slowest = processes.peers.iter().filter(|peer| peer.steps_per_second > 0.0).min_by_key(|peer| peer.steps);
     let seconds = slowest.map_or(0.0, |peer| peer.steps as f64 / f64::from(peer.steps_per_second));
+    if seconds < TWIN_SECONDS_MIN {
+        let message = format!(
+            "the processes trained for {seconds:.2} s: too short to say how fast they are, at least {TWIN_SECONDS_MIN} s are needed"
+        );
+        return Err(Error::new(Kind::Usage, message).hint(format!("--epochs trains longer, this was {epochs}")));
+    }
     let step_ms = |peer: &PeerReport| 1e3 * seconds / peer.steps.max(1) as f64;
     let step_ms_each: Vec<f64> = processes.peers.iter().map(step_ms).collect();
     let scenario = Scenario {
@@ -198,13 +313,8 @@ pub(crate) fn twin(job: &Job, epochs: u32, processes: &SimReport) -> Result<Plan
 }
 
 fn read(path: &Path) -> Result<String, Error> {
-    let fail = |why: &dyn std::fmt::Display| {
-        Error::new(Kind::Input, format!("cannot read the scenario {}: {why}", path.display()))
+    bounded::read_text(path, SCENARIO_BYTES_MAX).map_err(|error| {
+        Error::new(Kind::Input, format!("cannot read the scenario {}: {error}", path.display()))
             .hint("sim/scenarios/ has examples")
-    };
-    let size = fs::metadata(path).map_err(|error| fail(&error))?.len();
-    if size > SCENARIO_BYTES_MAX {
-        return Err(fail(&format!("{size} bytes, a scenario has at most {SCENARIO_BYTES_MAX}")));
-    }
-    fs::read_to_string(path).map_err(|error| fail(&error))
+    })
 }

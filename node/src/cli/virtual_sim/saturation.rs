@@ -6,7 +6,7 @@ use sim::virtual_swarm::saturation as model;
 
 use super::super::args::SaturationArgs;
 use super::super::format::bytes;
-use super::super::job as job_command;
+use super::super::{job as job_command, say};
 use crate::config::Job;
 use crate::error::{Error, Kind};
 
@@ -25,32 +25,32 @@ pub(crate) fn saturation(args: &SaturationArgs) -> Result<(), Error> {
     let interval_s = f64::from(args.step_ms) * f64::from(job.gossip_steps) / 1e3;
     let link = f64::from(args.megabits) * 1e6 / 8.0;
     let overlay = model::overlay(&config, job.codec, f64::from(args.step_ms));
-    println!(
+    say::line(&format!(
         "codec {}, H = {}, {} ms a step: a delta of every peer each {interval_s:.2} s; a link of {} Mbit/s",
         job.codec.name(),
         job.gossip_steps,
         args.step_ms,
         args.megabits,
-    );
-    println!(
+    ))?;
+    say::line(&format!(
         "measured among 32 virtual peers: each delta arrives {:.3} times, and {} a second arrive besides\n",
         overlay.redundancy,
         bytes(overlay.rest_bytes_per_second),
-    );
-    println!(
+    ))?;
+    say::line(&format!(
         "{:>12}  {:>10}  {:>12}  {:>16}  {:>16}",
         "parameters", "a delta", "full at", "best groups", "full then at"
-    );
+    ))?;
     for &parameters in &args.parameters {
         let frame = model::delta_frame_bytes(job.codec, usize::try_from(parameters).unwrap_or(usize::MAX));
         let found = model::saturation(frame, overlay, link, interval_s);
-        println!(
+        say::line(&format!(
             "{parameters:>12}  {:>10}  {:>6} peers  {:>16}  {:>10} peers",
             bytes(frame as f64),
             found.peers,
             found.groups,
             found.peers_in_groups,
-        );
+        ))?;
     }
     Ok(())
 }

@@ -40,11 +40,14 @@ impl Swarm<'_> {
             Output::Event(event) if level == Level::Upper => self.upper_event(number, event),
             Output::Event(event) => self.event(number, event),
             Output::Audit(record) => self.measure.audit(number, self.now, &record),
+            // At the end of its term, or after a failure that is an event and a violation.
             Output::Stopped if level == Level::Upper => {}
             Output::Stopped => {
                 if let Some(body) = self.bodies[number as usize].as_mut() {
                     body.stopped = true;
                 }
+                // Nothing reaches it any more: it does not stand above in silence.
+                self.end_term(number);
             }
         }
     }

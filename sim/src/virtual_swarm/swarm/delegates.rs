@@ -24,9 +24,16 @@ const UPPER_SETS_MAX: usize = 1 << 16;
 const UPPER_MARK: u32 = 1 << 31;
 
 impl Swarm<'_> {
-    pub(super) fn group(&self, number: u32) -> u32 {
+    /// A new peer's group: looked for once, for it takes a hash a group.
+    pub(super) fn assign_group(&mut self, number: u32) {
         let groups = self.config.gossip.groups;
-        if groups <= 1 { 0 } else { groups::group_of(self.plan.run, self.ids[number as usize], groups) }
+        let group = if groups <= 1 { 0 } else { groups::group_of(self.plan.run, self.ids[number as usize], groups) };
+        self.groups.push(group);
+        *self.group_sizes.entry(group).or_insert(0) += 1;
+    }
+
+    pub(super) fn group(&self, number: u32) -> u32 {
+        self.groups[number as usize]
     }
 
     /// How many of those that were ever there are in its group, itself among them.
@@ -34,8 +41,7 @@ impl Swarm<'_> {
         if self.config.gossip.groups <= 1 {
             return self.plan.scenario.peers as usize;
         }
-        let group = self.group(number);
-        (0..self.ids.len() as u32).filter(|&other| self.group(other) == group).count()
+        self.group_sizes.get(&self.group(number)).copied().unwrap_or(1)
     }
 
     /// What the deltas of a peer are signed for.
@@ -57,7 +63,6 @@ impl Swarm<'_> {
     }
 
     pub(super) fn handle_upper(&mut self, to: u32, input: Input) {
-        self.events += 1;
         self.trace.input(self.now, to | UPPER_MARK, &input);
         let now = self.now;
         let Some(body) = self.bodies[to as usize].as_mut() else { return };
@@ -132,7 +137,7 @@ impl Swarm<'_> {
         self.introduce(Level::Upper, number);
     }
 
-    fn end_term(&mut self, number: u32) {
+    pub(super) fn end_term(&mut self, number: u32) {
         let Some(mut delegate) = self.bodies[number as usize].as_mut().and_then(|body| body.delegate.take()) else {
             return;
         };
@@ -171,6 +176,6 @@ impl Swarm<'_> {
                 upper.insert(delegate.heard());
             }
         }
-        upper.len() <= 1 && heard.keys().all(|group| spoken_for.contains(group))
+        !heard.is_empty() && upper.len() <= 1 && heard.keys().all(|group| spoken_for.contains(group))
     }
 }

@@ -1,5 +1,6 @@
 //! Carrying out what goes wrong, and undoing it.
 
+use std::cmp::Reverse;
 use std::collections::BTreeSet;
 
 use protocol::Input;
@@ -30,16 +31,18 @@ pub(super) struct Disk {
 }
 
 /// Something that happens to the swarm.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(super) enum Harm {
     /// A peer of the first moment comes.
-    Start(u32),
+    Arrive(u32),
     /// A peer comes back; with its disk, if that is said.
     Back { number: u32, disk: bool },
-    /// As the scenario says.
-    Fault(FaultSpec),
-    /// Cuts are undone.
-    Heal,
+    /// The one of the scenario's faults.
+    Fault(usize),
+    /// Who left in good order in that life is gone, and comes back after a while if that is said.
+    Gone { number: u32, life: u64, for_s: Option<f64> },
+    /// A cut is undone.
+    Heal(u64),
     /// Discovery goes on: whoever has no neighbour hears of a few peers again.
     Rediscover,
     /// The next one that churn takes.
@@ -52,10 +55,11 @@ impl Swarm<'_> {
     /// Notes what will go wrong.
     pub(super) fn plan_harm(&mut self) {
         self.push_harm(Time(0) + REDISCOVER, Harm::Rediscover);
-        for fault in self.plan.scenario.faults.clone() {
-            self.push_harm(Time(0) + seconds(fault.at_s), Harm::Fault(fault));
+        for (i, fault) in self.plan.scenario.faults.iter().enumerate() {
+            self.faults_to_come.insert(i);
+            self.push_harm(Time(0) + seconds(fault.at_s), Harm::Fault(i));
         }
-        if let Some(churn) = self.plan.scenario.churn {
+        if let Some(churn) = self.plan.scenario.churn.filter(|churn| churn.per_minute > 0.0) {
             self.push_harm(Time(0) + seconds(churn.from_s), Harm::Churn);
         }
         if let Some(chaos) = self.plan.scenario.chaos {
@@ -63,35 +67,51 @@ impl Swarm<'_> {
         }
     }
 
-    /// Whether faults that were asked for are still ahead.
-    pub(super) fn harm_to_come(&self) -> bool {
-        let last = |fault: &FaultSpec| fault.at_s + fault.for_s.unwrap_or(0.0);
-        let faults = self.plan.scenario.faults.iter().map(last);
-        let chaos = self.plan.scenario.chaos.iter().map(|chaos| chaos.to_s + chaos.lasts_s);
-        faults.chain(chaos).any(|at| Time(0) + seconds(at) > self.now)
-    }
-
-    /// From here on nothing goes wrong any more, and what is broken is mended.
+    /// From here on nothing goes wrong any more, and what is broken is mended. What was due later has not happened.
     pub(super) fn end_harm(&mut self) {
         self.harming = false;
-        self.network.heal();
+        self.network.heal_all();
         self.silent_until = self.now;
-        for body in self.bodies.iter_mut().flatten() {
-            body.paused_until = body.paused_until.min(self.now);
+        self.wake_all();
+    }
+
+    /// Whoever stood still goes on, with what has waited for it.
+    fn wake_all(&mut self) {
+        let mut waiting = BTreeSet::new();
+        for (number, body) in self.bodies.iter_mut().enumerate() {
+            if let Some(body) = body.as_mut().filter(|body| body.paused_until > self.now) {
+                waiting.insert((number as u32, body.paused_until));
+                body.paused_until = self.now;
+            }
         }
+        if waiting.is_empty() {
+            return;
+        }
+        let now = self.now;
+        let woken = |&Reverse((at, order, place)): &Reverse<(Time, u64, usize)>| {
+            let waits = self.happenings[place].as_ref().is_some_and(|(to, ..)| waiting.contains(&(*to, at)));
+            Reverse((if waits { now } else { at }, order, place))
+        };
+        self.queue = self.queue.iter().map(woken).collect();
+    }
+
+    /// The scenario's faults that did not happen, in words.
+    pub(super) fn faults_left_out(&self) -> Vec<String> {
+        let faults = self.faults_to_come.iter().map(|&i| &self.plan.scenario.faults[i]);
+        faults.map(|fault| format!("{} at {} s", fault.action.name(), fault.at_s)).collect()
     }
 
     pub(super) fn harm(&mut self, harm: Harm) {
         match harm {
-            Harm::Start(number) => self.start(number, None),
+            Harm::Arrive(number) => self.arrive(number),
             // Whoever is away when the run ends stays away: it was not there for the end either.
             Harm::Back { number, disk } if self.harming => {
                 if self.bodies[number as usize].is_none() {
                     let disk = if disk { self.disks.get(&number).cloned() } else { None };
-                    self.start(number, disk);
+                    self.start(number, disk, false);
                 }
             }
-            Harm::Heal => self.network.heal(),
+            Harm::Heal(cut) => self.network.heal(cut),
             Harm::Rediscover => {
                 for number in self.living().collect::<Vec<_>>() {
                     for level in Level::ALL {
@@ -102,7 +122,19 @@ impl Swarm<'_> {
                 }
                 self.push_harm(self.now + REDISCOVER, Harm::Rediscover);
             }
-            Harm::Fault(fault) if self.harming => self.fault(&fault),
+            Harm::Gone { number, life, for_s } => {
+                if self.bodies[number as usize].as_ref().is_some_and(|body| body.life == life) {
+                    self.kill(number, false);
+                    if let Some(span) = for_s {
+                        self.push_harm(self.now + seconds(span), Harm::Back { number, disk: false });
+                    }
+                }
+            }
+            Harm::Fault(i) if self.harming => {
+                self.faults_to_come.remove(&i);
+                let plan = self.plan;
+                self.fault(&plan.scenario.faults[i]);
+            }
             Harm::Churn if self.harming => self.churn(),
             Harm::Chaos if self.harming => self.chaos(),
             Harm::Back { .. } | Harm::Fault(_) | Harm::Churn | Harm::Chaos => {}
@@ -113,32 +145,37 @@ impl Swarm<'_> {
         let until = fault.for_s.map(|span| self.now + seconds(span));
         match fault.action {
             Action::Cut => {
-                let broken = self.network.cut(fault.peers.iter().copied().collect());
+                let (cut, broken) = self.network.cut(fault.peers.iter().copied().collect());
                 broken.into_iter().for_each(|(level, a, b)| self.unlink(level, a, b));
                 if let Some(until) = until {
-                    self.push_harm(until, Harm::Heal);
+                    self.push_harm(until, Harm::Heal(cut));
                 }
             }
-            Action::Silence => self.silent_until = until.unwrap_or(Time(u64::MAX)),
+            // A shorter one does not end a longer one.
+            Action::Silence => self.silent_until = self.silent_until.max(until.unwrap_or(Time(u64::MAX))),
             Action::Join => {
                 for _ in 0..fault.peers.len().max(1) {
                     let number = self.new_peer();
-                    self.start(number, None);
+                    self.start(number, None, false);
                 }
             }
             Action::Pause => {
                 for &number in &fault.peers {
                     if let Some(body) = self.bodies[number as usize].as_mut() {
-                        body.paused_until = until.unwrap_or(Time(u64::MAX));
+                        let before = body.paused_until;
+                        body.paused_until = before.max(until.unwrap_or(Time(u64::MAX)));
                     }
                 }
             }
             Action::Leave => {
                 for &number in &fault.peers {
+                    let Some(body) = self.bodies[number as usize].as_mut() else { continue };
+                    body.leaving = true;
+                    let life = body.life;
                     self.push(self.now, number, Happening::Input(Input::Finish));
                     // It is gone once it has said goodbye.
-                    let gone = FaultSpec { at_s: 0.0, action: Action::Kill, peers: vec![number], for_s: fault.for_s };
-                    self.push_harm(self.now + self.config.gossip.settle_max + Span::from_secs(1), Harm::Fault(gone));
+                    let gone = Harm::Gone { number, life, for_s: fault.for_s };
+                    self.push_harm(self.now + self.config.gossip.settle_max + Span::from_secs(1), gone);
                 }
             }
             Action::Kill | Action::Crash | Action::KillDelegates => {
@@ -146,8 +183,10 @@ impl Swarm<'_> {
                 let delegates = self.living().filter(|&number| self.speaks(number)).take(count).collect();
                 let peers = if fault.action == Action::KillDelegates { delegates } else { fault.peers.clone() };
                 for number in peers {
-                    self.kill(number, fault.action == Action::Crash);
-                    if let Some(until) = until {
+                    // Who is away already comes back when that was to be.
+                    if self.kill(number, fault.action == Action::Crash)
+                        && let Some(until) = until
+                    {
                         self.push_harm(until, Harm::Back { number, disk: fault.action == Action::Crash });
                     }
                 }
@@ -155,9 +194,9 @@ impl Swarm<'_> {
         }
     }
 
-    /// No goodbye. Its disk keeps what was saved a moment ago, where it has one.
-    fn kill(&mut self, number: u32, disk: bool) {
-        let Some(mut body) = self.bodies[number as usize].take() else { return };
+    /// No goodbye. Its disk keeps what was saved a moment ago, where it has one. Whether it was there.
+    fn kill(&mut self, number: u32, disk: bool) -> bool {
+        let Some(mut body) = self.bodies[number as usize].take() else { return false };
         if disk
             && let Some(heads) = body.peer.heads_at(&body.applied.heard)
             && let Ok(base) = body.mind.learner().base()
@@ -166,12 +205,13 @@ impl Swarm<'_> {
             let tail = body.peer.tail_at(&body.applied.heard);
             self.disks.insert(number, Disk { heads, tail, base, hash, applied: body.applied.clone() });
         }
-        self.measure.killed(number, &body.peer.view());
+        self.measure.killed(number, self.now, &body.peer.view());
         for level in Level::ALL {
             for other in self.network.links_of(level, number) {
                 self.unlink(level, number, other);
             }
         }
+        true
     }
 
     fn churn(&mut self) {

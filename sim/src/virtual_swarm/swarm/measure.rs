@@ -112,9 +112,9 @@ impl Measure {
         self.first_lives.contains(&number)
     }
 
-    pub(super) fn killed(&mut self, number: u32, view: &View) {
+    pub(super) fn killed(&mut self, number: u32, now: Time, view: &View) {
         self.facts(number).log_bytes_max = self.facts(number).log_bytes_max.max(view.log_bytes);
-        self.moment(Time(0), number, "killed".into());
+        self.moment(now, number, "gone".into());
     }
 
     pub(super) fn sent(&mut self, number: u32, bytes: usize) {
@@ -252,6 +252,7 @@ impl Measure {
 
 impl Swarm<'_> {
     pub(super) fn report(&mut self, agreed: bool, agreed_after: Span, interrupted: bool) -> VirtualRun {
+        let complete = !interrupted;
         let curve = self.measure.curve();
         let steps_to_target = self
             .measure
@@ -265,7 +266,7 @@ impl Swarm<'_> {
                 index: index as u32,
                 id: self.ids[index].to_string(),
                 honest: body.is_none_or(|body| body.is_honest()),
-                alive: body.is_some(),
+                alive: body.is_some_and(|body| !body.leaving),
                 lives: facts.lives,
                 steps: view.as_ref().map_or(0, |view| view.steps),
                 test_loss: facts.final_loss,
@@ -318,6 +319,9 @@ impl Swarm<'_> {
             virtual_s: self.now.0 as f64 / 1e6,
             parameters: self.context.parameters,
             agreed,
+            agree_s: self.plan.scenario.agree_s,
+            disagreed: complete && !agreed && self.plan.scenario.agree_s > 0.0,
+            faults_left_out: if complete { self.faults_left_out() } else { Vec::new() },
             agreed_after_s: agreed.then_some(agreed_after.as_secs_f64()),
             agreed_after_rounds: agreed
                 .then(|| agreed_after.as_secs_f64() / self.config.gossip.anti_entropy.as_secs_f64()),

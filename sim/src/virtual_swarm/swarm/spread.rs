@@ -27,7 +27,7 @@ impl Swarm<'_> {
             .bodies
             .iter_mut()
             .flatten()
-            .filter(|body| body.is_honest())
+            .filter(|body| body.is_honest() && !body.leaving)
             .filter_map(|body| body.mind.learner().base().ok())
             .collect();
         let count = bases.len() as f64;
@@ -51,9 +51,9 @@ impl Swarm<'_> {
         self.spread_before = self.spread().map(|spread| spread.worst);
     }
 
-    /// Whether the worst has come close.
+    /// Whether the worst has come close; nobody is not close to anybody.
     pub(super) fn close(&mut self) -> bool {
         let bound = AGREED_MIN.max(AGREED_SHARE * self.spread_before.unwrap_or(0.0));
-        self.spread().is_none_or(|spread| spread.worst <= bound)
+        self.spread().is_some_and(|spread| spread.worst <= bound)
     }
 }

@@ -1,3 +1,5 @@
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use super::*;
 use crate::id::PeerId;
 use crate::trust::suspicion::{Measure as _, Norm};
