@@ -2,11 +2,13 @@
 
 use std::path::PathBuf;
 use std::str::FromStr;
+use std::thread;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use protocol::codec;
 use protocol::config::Mode;
+use shaders::kernels::threads::THREADS_MAX;
 use sim::processes::{Action, Fault};
 
 use crate::config::RawJob;
@@ -265,12 +267,26 @@ impl FromStr for SeedRange {
     }
 }
 
+impl Common {
+    /// Of each of so many processes, or in all.
+    #[must_use]
+    pub fn threads(&self, processes: u32) -> usize {
+        let cores = thread::available_parallelism().map_or(1, usize::from);
+        let share = || (cores / processes.max(1) as usize).clamp(1, THREADS_MAX);
+        self.threads.map_or_else(share, usize::from)
+    }
+}
+
 /// Flags that mean the same everywhere.
 #[derive(Clone, Debug, Args)]
 pub struct Common {
     /// Train on this device: auto (the best GPU, else the CPU), cpu, or a part of its name
     #[arg(long, value_name = "auto|cpu|NAME", default_value = "auto")]
     pub device: String,
+    /// Threads that compute on the CPU: of a peer, or of `sim` of every process, or of `sim --virtual` seeds at a time
+    /// [default: the cores of this machine, shared out to its processes]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=THREADS_MAX as i64))]
+    pub threads: Option<u16>,
     /// Folder of idx files, or for a language model a text, instead of the job's data set
     #[arg(long, value_name = "PATH")]
     pub data: Option<PathBuf>,

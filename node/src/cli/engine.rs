@@ -47,12 +47,12 @@ pub(super) fn shape(job: &Job) -> Result<Shape, Error> {
     })
 }
 
-/// Loads the data, takes the shard, opens the device. The learner itself is built later, on the thread that will own it.
-pub(super) fn build(job: &Job, device: &str, shard: u32, order_seed: u64) -> Result<Engine, Error> {
+/// Loads the data, takes the shard, opens the device (of the CPU so many threads). The learner itself is built later, on the thread that will own it.
+pub(super) fn build(job: &Job, device: (&str, usize), shard: u32, order_seed: u64) -> Result<Engine, Error> {
     let dataset = Arc::new(load(job)?);
     let shard = split(job, &dataset)?.into_iter().nth(shard as usize).unwrap_or_default();
     let spec = spec(job, &dataset, shard, order_seed)?;
-    let executor = open(device, 1)?;
+    let executor = open(device.0, device.1)?;
     let info = executor.info().clone();
     fits(&footprint(&spec, job)?, &info)?;
     Ok(Engine {
@@ -111,7 +111,7 @@ pub(super) fn fits(footprint: &Footprint, info: &DeviceInfo) -> Result<(), Error
 /// What the virtual peers of a job compute; an error where so many of them do not fit this machine.
 pub(super) fn task(job: &Job, dataset: &Arc<Dataset>, peers: u32) -> Result<Task, Error> {
     let spec = spec(job, dataset, Vec::new(), 0)?;
-    let info = CpuExecutor::measured(None).info().clone();
+    let info = CpuExecutor::measured(None, 1).info().clone();
     footprint(&spec, job)?.check_many(peers, &info).map_err(|misfit| {
         Error::new(Kind::Device, format!("{peers} virtual peers: {misfit}"))
             .hint("fewer peers (--peers), or a smaller model, batch or data set")

@@ -218,7 +218,8 @@ impl Peer {
             Some(shard) => (shard.index, &[]),
             None => (drawn_shard(&id.0, job.shards), &id.0),
         };
-        let engine = engine::build(&job, &args.common.device, shard, job.order_seed(shard, salt))?;
+        let engine =
+            engine::build(&job, (&args.common.device, args.common.threads(1)), shard, job.order_seed(shard, salt))?;
         let mut notes: Vec<String> = engine.note.iter().cloned().collect();
         if !args.child {
             notes.extend(job_command::exposed(args.job.as_deref(), &job));

@@ -206,9 +206,9 @@ fn spec_of(args: &SimArgs, job: &Job) -> Result<SwarmSpec, Error> {
         LogFormat::Text => "text",
         LogFormat::Json => "json",
     };
-    let arguments: Vec<OsString> = ["--device", &args.common.device, "--log", &args.common.log, "--log-format", format]
-        .map(OsString::from)
-        .to_vec();
+    let threads = args.common.threads(args.peers()).to_string();
+    let arguments = ["--device", &args.common.device, "--threads", &threads, "--log", &args.common.log];
+    let arguments = arguments.into_iter().chain(["--log-format", format]).map(OsString::from).collect();
     Ok(SwarmSpec {
         program,
         peers: args.peers(),

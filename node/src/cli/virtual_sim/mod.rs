@@ -39,7 +39,7 @@ pub(super) fn run(args: &SimArgs) -> Result<(), Error> {
     let expectations = plans.expectations();
 
     let begun = Instant::now();
-    let (runs, missing) = runs::run_all(plans, seeds, Until { event: args.until }, &stop)?;
+    let (runs, missing) = runs::run_all(plans, seeds, Until { event: args.until }, &stop, args.common.threads(1))?;
     let wall_s = begun.elapsed().as_secs_f64();
     let mut report =
         VirtualReport { scenario, about, wall_s, runs, interrupted: stop.requested(), ..VirtualReport::default() };

@@ -98,15 +98,15 @@ enum News {
     Failed(Error),
 }
 
-/// The runs that came to an end, in order, and how many did not.
+/// The runs that came to an end, in order, and how many did not; at most `threads` at a time.
 pub(super) fn run_all(
     plans: Plans,
     seeds: Seeds,
     until: Until,
     stop: &Stop,
+    threads: usize,
 ) -> Result<(Vec<VirtualRun>, usize), Error> {
-    let cores = thread::available_parallelism().map_or(1, usize::from);
-    let most = cores.min(plans.runs_at_a_time().unwrap_or(cores));
+    let most = threads.min(plans.runs_at_a_time().unwrap_or(threads));
     let each = |variant| (0..seeds.count).map(move |i| (variant, seeds.first + i));
     let jobs: Vec<(usize, u64)> = (0..plans.variants()).flat_map(each).collect();
     let (all, bar) = (jobs.len(), bar(jobs.len()));
