@@ -10,7 +10,8 @@ use crate::kernels::{ARGUMENTS_MAX, Access, Argument, WORDS, threads};
 pub struct CpuExecutor {
     info: DeviceInfo,
     buffers: Vec<Vec<u32>>,
-    recordings: Vec<Recording>,
+    /// Each with whether its work is worth sharing out.
+    recordings: Vec<(Recording, bool)>,
     /// `None`: the calling thread alone.
     pool: Option<ThreadPool>,
 }
@@ -81,25 +82,31 @@ impl Executor for CpuExecutor {
     }
 
     fn prepare(&mut self, recording: Recording) -> Result<Prepared, ExecutorError> {
-        self.recordings.push(recording);
+        let large = |buffer: &Buffer| self.buffers[buffer.0].len() >= threads::WORTH_SHARING;
+        let written = |dispatch: &Dispatch| {
+            let mut arguments = dispatch.arguments.iter().zip(dispatch.kernel.access());
+            arguments.any(|(buffer, access)| *access == Access::Write && large(buffer))
+        };
+        let shared = recording.dispatches.iter().any(written);
+        self.recordings.push((recording, shared));
         Ok(Prepared(self.recordings.len() - 1))
     }
 
     fn set_words(&mut self, prepared: Prepared, index: usize, words: &[u32]) -> Result<(), ExecutorError> {
         let mut all = [0; WORDS];
         all[..words.len()].copy_from_slice(words);
-        self.recordings[prepared.0].dispatches[index].words = all;
+        self.recordings[prepared.0].0.dispatches[index].words = all;
         Ok(())
     }
 
     fn run(&mut self, prepared: Prepared, times: u32) -> Result<(), ExecutorError> {
-        let (recording, buffers) = (&self.recordings[prepared.0], &mut self.buffers);
+        let ((recording, shared), buffers) = (&self.recordings[prepared.0], &mut self.buffers);
         let mut all = || {
             for _ in 0..times {
                 recording.dispatches.iter().for_each(|dispatch| Self::dispatch(buffers, dispatch));
             }
         };
-        match &self.pool {
+        match self.pool.as_ref().filter(|_| *shared) {
             Some(pool) => pool.install(all),
             None => all(),
         }

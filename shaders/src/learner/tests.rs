@@ -40,6 +40,19 @@ fn on_cpu(optimizer: OptimizerSpec) -> TrainingLearner {
     TrainingLearner::new(spec(optimizer), Box::new(CpuExecutor::new(None))).unwrap()
 }
 
+#[test]
+fn any_number_of_threads_computes_the_same_bits() {
+    let on = |threads| {
+        let dataset = spec(ADAM).dataset;
+        let model = ModelSpec::Mlp { hidden: vec![700, 300] }.build(&dataset.shape, dataset.classes).unwrap();
+        let spec = LearnerSpec { model: Arc::new(model), ..spec(ADAM) };
+        let mut learner = TrainingLearner::new(spec, Box::new(CpuExecutor::measured(None, threads))).unwrap();
+        let losses: Vec<u32> = (0..3).map(|_| learner.train(2, Progress::START).unwrap().mean_loss.to_bits()).collect();
+        (losses, theta(&mut learner))
+    };
+    assert!(on(3) == on(1), "three threads");
+}
+
 /// A learner on the first adapter; `None`, loudly, when there is none.
 #[cfg(feature = "gpu")]
 fn on_gpu(optimizer: OptimizerSpec) -> Option<TrainingLearner> {
