@@ -48,7 +48,7 @@ fn own_data_are_trained_on() {
     let data = tempfile::tempdir().unwrap();
     harness::data::write_stripes(data.path(), 240);
     let path = data.path().to_str().unwrap();
-    let arguments = ["--device", "cpu", "--data", path, "--peers", "3", "--model", "16", "--epochs", "20"];
+    let arguments = ["--device", "cpu", "--data", path, "--peers", "3", "--model", "16", "--epochs", "60"];
     let (report, _) = sim(&arguments, Duration::from_secs(60));
     assert_good(&report, 3, 0.99);
 }
