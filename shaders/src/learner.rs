@@ -22,7 +22,7 @@ use rand_chacha::rand_core::SeedableRng as _;
 use crate::data::Dataset;
 use crate::data::split::shuffle;
 use crate::engine::plan::Draft;
-use crate::engine::{Buffer, DeviceInfo, Executor, ExecutorError, Prepared};
+use crate::engine::{Buffer, DeviceInfo, Executor, ExecutorError, Prepared, Timed};
 use crate::kernels::advance::{STATE_LOSS, STATE_POWER_1, STATE_TOTAL, STATE_WORDS};
 use crate::kernels::gather::Gather;
 use crate::kernels::word;
@@ -212,13 +212,29 @@ impl TrainingLearner {
 
     /// Up to [`ORDER_STEPS_MAX`] steps; the sum of their samples' losses.
     fn train_some(&mut self, steps: usize) -> Result<f64, LearnerError> {
+        self.upload_order(steps)?;
+        self.executor.run(self.step.pass, steps as u32)?;
+        self.executor.read(self.buffers.state, STATE_WORDS, &mut self.words)?;
+        Ok(f64::from(f32::from_bits(self.words[STATE_LOSS])))
+    }
+
+    /// Trains so many steps, dispatch by dispatch, and says what each took on average.
+    ///
+    /// # Errors
+    /// [`LearnerError::Device`] when the device fails or cannot time its work.
+    pub fn profile(&mut self, steps: u32) -> Result<Vec<Timed>, LearnerError> {
+        let steps = steps.clamp(1, ORDER_STEPS_MAX as u32);
+        self.upload_order(steps as usize)?;
+        Ok(self.executor.profile(self.step.pass, steps)?)
+    }
+
+    /// The samples of so many steps, from the first.
+    fn upload_order(&mut self, steps: usize) -> Result<(), LearnerError> {
         self.words.clear();
         self.batches.take(steps * self.batch, &mut self.words);
         self.executor.write(self.buffers.order, 0, &self.words)?;
         self.executor.write(self.buffers.state, 0, &[0; STATE_POWER_1])?;
-        self.executor.run(self.step.pass, steps as u32)?;
-        self.executor.read(self.buffers.state, STATE_WORDS, &mut self.words)?;
-        Ok(f64::from(f32::from_bits(self.words[STATE_LOSS])))
+        Ok(())
     }
 
     /// Sets the learning rate for steps around that progress of the swarm.

@@ -44,6 +44,20 @@ fn gossip_earns_its_keep_where_data_differ() {
 }
 
 #[test]
+fn where_the_time_of_a_step_goes_is_told() {
+    let home = tempfile::tempdir().unwrap();
+    let file = home.path().join("trace.json");
+    let arguments = ["device", "profile", "--device", "cpu", "--steps", "3", "--trace", file.to_str().unwrap()];
+    let out = harness::cli::run(home.path(), &arguments, Duration::from_secs(60));
+    out.assert_succeeds();
+    for named in ["linear_forward", "sgd", "of best", "best product", "a step of 16 samples"] {
+        assert!(out.stdout.contains(named), "{named} in {}", out.stdout);
+    }
+    let trace: serde_json::Value = serde_json::from_slice(&std::fs::read(file).unwrap()).unwrap();
+    assert!(trace.as_array().is_some_and(|events| events.len() > 8 && events.iter().all(|event| event["ph"] == "X")));
+}
+
+#[test]
 fn own_data_are_trained_on() {
     let data = tempfile::tempdir().unwrap();
     harness::data::write_stripes(data.path(), 240);

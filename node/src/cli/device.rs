@@ -1,7 +1,7 @@
-//! `starling device ls|plan`.
+//! `starling device ls|plan`; `profile` has a file of its own.
 
 use super::args::{DeviceCommand, DevicePlanArgs};
-use super::{engine, job as job_command, say};
+use super::{engine, job as job_command, profile, say};
 use crate::config::Job;
 use crate::error::Error;
 use shaders::engine::adapters;
@@ -10,6 +10,7 @@ pub(super) fn run(command: &DeviceCommand) -> Result<(), Error> {
     match command {
         DeviceCommand::Ls => list(),
         DeviceCommand::Plan(args) => plan(args),
+        DeviceCommand::Profile(args) => profile::run(args),
     }
 }
 

@@ -1,12 +1,13 @@
 //! From a job to what computes it: data, model, device, learner.
 
 use std::sync::Arc;
+use std::time::Instant;
 
-use protocol::learner::Learner;
+use protocol::learner::{Learner, Progress};
 use protocol::log::Context;
 use shaders::data::{self, Dataset};
 use shaders::engine::cpu::CpuExecutor;
-use shaders::engine::{self, DeviceChoice, DeviceError, DeviceInfo, Executor};
+use shaders::engine::{self, DeviceChoice, DeviceError, DeviceInfo, Executor, Reference, Timed};
 use shaders::models::network::Network;
 use shaders::models::{ModelError, ModelSpec};
 use shaders::{Footprint, LearnerSpec, Misfit, TrainingLearner};
@@ -76,6 +77,35 @@ pub(super) fn plan(job: &Job, device: &str) -> Result<(Footprint, DeviceInfo), E
     let dataset = Arc::new(load(job)?);
     let info = open(device, 1)?.info().clone();
     Ok((footprint(&spec(job, &dataset, Vec::new(), 0)?, job)?, info))
+}
+
+/// What a step of a job takes.
+pub(super) struct Profile {
+    pub(super) device: String,
+    pub(super) step: Vec<Timed>,
+    pub(super) reference: Reference,
+    /// Seconds of a step as it is taken in training.
+    pub(super) unmeasured: f64,
+}
+
+/// Trains the first shard of a job for a few steps, and says what each kernel takes.
+pub(super) fn profile(job: &Job, (device, threads): (&str, usize), steps: u32) -> Result<Profile, Error> {
+    let failed = |error: &dyn std::fmt::Display| Error::new(Kind::Device, error);
+    let dataset = Arc::new(load(job)?);
+    let shard = split(job, &dataset)?.into_iter().next().unwrap_or_default();
+    let spec = spec(job, &dataset, shard, 0)?;
+    let mut executor = open(device, threads)?;
+    fits(&footprint(&spec, job)?, executor.info())?;
+    let reference = Reference::measure(executor.as_mut()).map_err(|error| failed(&error))?;
+    let mut learner = TrainingLearner::new(spec, executor).map_err(|error| failed(&error))?;
+    // The first steps compile, and fill caches.
+    let mut train = |steps| learner.train(steps, Progress::START).map_err(|error| failed(&error));
+    train(2)?;
+    let begun = Instant::now();
+    train(steps)?;
+    let unmeasured = begun.elapsed().as_secs_f64() / f64::from(steps);
+    let step = learner.profile(steps).map_err(|error| failed(&error))?;
+    Ok(Profile { device: learner.info().name.clone(), step, reference, unmeasured })
 }
 
 /// What a peer trains, on a shard in an order of its own.

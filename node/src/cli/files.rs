@@ -10,23 +10,22 @@ use serde::Serialize;
 use super::say;
 use crate::error::{Error, Kind};
 
-/// Where `--json` writes.
+/// Where `--json` or `--trace` writes.
 #[derive(Clone, Debug)]
 pub(super) enum JsonTarget {
     Nowhere,
     Stdout,
-    File(PathBuf),
+    File(TextTarget),
 }
 
 impl JsonTarget {
     /// Understands the flag, and finds out now rather than after an hour that nothing can be written there.
-    pub(super) fn new(path: Option<&Path>) -> Result<Self, Error> {
+    pub(super) fn new(flag: &'static str, path: Option<&Path>) -> Result<Self, Error> {
         let Some(path) = path else { return Ok(Self::Nowhere) };
         if path == Path::new("-") {
             return Ok(Self::Stdout);
         }
-        check_place("--json", path)?;
-        Ok(Self::File(path.to_owned()))
+        Ok(Self::File(TextTarget::new(flag, path)?))
     }
 
     /// Whether standard output is taken.
@@ -42,7 +41,7 @@ impl JsonTarget {
         match self {
             Self::Nowhere => Ok(()),
             Self::Stdout => say::whole(&text),
-            Self::File(path) => fs::write(path, text).map_err(|error| unwritable("--json", path, &error)),
+            Self::File(file) => file.write(&text),
         }
     }
 }
@@ -99,7 +98,9 @@ mod tests {
         // /proc is a folder in which nobody can make a file, not even root.
         let nowhere = [folder.path().to_owned(), folder.path().join("no/such.json"), "/proc/starling.json".into()];
         for path in &nowhere {
-            for error in [JsonTarget::new(Some(path)).unwrap_err(), TextTarget::new("--html", path).unwrap_err()] {
+            for error in
+                [JsonTarget::new("--json", Some(path)).unwrap_err(), TextTarget::new("--html", path).unwrap_err()]
+            {
                 assert_eq!(error.kind, Kind::Input);
                 assert!(error.message.contains(path.to_str().unwrap()) && error.hint.is_some(), "{error}");
             }
@@ -111,7 +112,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let [old, new] = ["old.json", "new.json"].map(|name| folder.path().join(name));
         fs::write(&old, "kept").unwrap();
-        let targets = [&old, &new].map(|path| JsonTarget::new(Some(path)).unwrap());
+        let targets = [&old, &new].map(|path| JsonTarget::new("--json", Some(path)).unwrap());
         assert_eq!(fs::read_to_string(&old).unwrap(), "kept");
         assert!(!new.exists());
         targets.iter().for_each(|target| target.write(&[1]).unwrap());
@@ -122,7 +123,7 @@ mod tests {
     fn a_disk_that_fills_up_meanwhile_names_the_file() {
         let full = Path::new("/dev/full");
         if full.exists() {
-            let error = JsonTarget::new(Some(full)).unwrap().write(&[1]).unwrap_err();
+            let error = JsonTarget::new("--json", Some(full)).unwrap().write(&[1]).unwrap_err();
             assert_eq!(error.kind, Kind::Input);
             assert!(error.message.contains("/dev/full"), "{error}");
         }

@@ -40,7 +40,7 @@ const LISTEN_DEFAULT: &str = "/ip4/0.0.0.0/tcp/0";
 
 pub(super) fn run(args: &RunArgs) -> Result<(), Error> {
     logging::init(&args.common)?;
-    let json = JsonTarget::new(args.common.json.as_deref())?;
+    let json = JsonTarget::new("--json", args.common.json.as_deref())?;
     let job = job_of(args)?;
     let (control, controls) = mpsc::channel(CONTROL_QUEUE_MAX);
     if args.child {

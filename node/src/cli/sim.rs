@@ -39,7 +39,7 @@ pub(super) fn run(args: &SimArgs) -> Result<(), Error> {
         return Err(Error::new(Kind::Usage, message).hint("--virtual takes up to 100000 virtual peers"));
     }
     logging::init(&args.common)?;
-    let json = JsonTarget::new(args.common.json.as_deref())?;
+    let json = JsonTarget::new("--json", args.common.json.as_deref())?;
     let job = job_of(args)?;
     let spec = spec_of(args, &job)?;
     spec.check_faults().map_err(|why| Error::new(Kind::Usage, why).hint("peers are named as in --kill 2@5"))?;

@@ -1,8 +1,10 @@
 //! The CPU executor: runs the twins, one after the other, in the calling thread or shared out to a pool of threads.
 
+use std::time::Instant;
+
 use rayon::ThreadPool;
 
-use super::{Buffer, DeviceInfo, Dispatch, Executor, ExecutorError, Prepared, Recording};
+use super::{Buffer, DeviceInfo, Dispatch, Executor, ExecutorError, Prepared, Recording, Timed};
 use crate::kernels::{ARGUMENTS_MAX, Access, Argument, WORDS, threads};
 
 /// See the module.
@@ -111,6 +113,29 @@ impl Executor for CpuExecutor {
             None => all(),
         }
         Ok(())
+    }
+
+    fn profile(&mut self, prepared: Prepared, times: u32) -> Result<Vec<Timed>, ExecutorError> {
+        let ((recording, shared), buffers) = (&self.recordings[prepared.0], &mut self.buffers);
+        let timed = |dispatch: &Dispatch| {
+            let (kernel, cost) = (dispatch.kernel.name(), dispatch.kernel.cost(&dispatch.words));
+            Timed { kernel, seconds: 0.0, cost }
+        };
+        let mut all: Vec<_> = recording.dispatches.iter().map(timed).collect();
+        let mut measure = || {
+            for _ in 0..times {
+                for (dispatch, timed) in recording.dispatches.iter().zip(&mut all) {
+                    let start = Instant::now();
+                    Self::dispatch(buffers, dispatch);
+                    timed.seconds += start.elapsed().as_secs_f64() / f64::from(times);
+                }
+            }
+        };
+        match self.pool.as_ref().filter(|_| *shared) {
+            Some(pool) => pool.install(measure),
+            None => measure(),
+        }
+        Ok(all)
     }
 }
 

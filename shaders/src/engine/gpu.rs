@@ -9,8 +9,8 @@ use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::{Buffer, DeviceInfo, Executor, ExecutorError, Prepared, Recording};
-use crate::kernels::{Access, Kernel, WORDS};
+use super::{Buffer, DeviceInfo, Executor, ExecutorError, Prepared, Recording, Timed};
+use crate::kernels::{Access, Cost, Kernel, WORDS};
 use crate::wgsl;
 
 /// Longest wait for one submission: beyond it, the device counts as lost.
@@ -81,6 +81,7 @@ struct Bound {
     group: wgpu::BindGroup,
     words: wgpu::Buffer,
     groups: [u32; 3],
+    cost: Cost,
 }
 
 fn instance() -> wgpu::Instance {
@@ -155,7 +156,8 @@ impl GpuExecutor {
         let limits = adapter.limits();
         let descriptor = wgpu::DeviceDescriptor {
             label: Some("starling"),
-            required_features: wgpu::Features::empty(),
+            // To say what each kernel takes, where it can be said.
+            required_features: adapter.features() & wgpu::Features::TIMESTAMP_QUERY,
             required_limits: limits.clone(),
             ..Default::default()
         };
@@ -310,7 +312,8 @@ impl GpuExecutor {
             layout: &layout,
             entries: &entries,
         });
-        Ok(Bound { kernel: dispatch.kernel, pipeline, group, words, groups })
+        let cost = dispatch.kernel.cost(&dispatch.words);
+        Ok(Bound { kernel: dispatch.kernel, pipeline, group, words, groups, cost })
     }
 }
 
@@ -383,6 +386,7 @@ impl Executor for GpuExecutor {
         all[..words.len()].copy_from_slice(words);
         let bound = &mut self.recordings[prepared.0].dispatches[index];
         bound.groups = bound.kernel.grid(&all).groups();
+        bound.cost = bound.kernel.cost(&all);
         self.queue.write_buffer(&bound.words, 0, bytemuck::cast_slice(&all));
         self.check()
     }
@@ -408,6 +412,55 @@ impl Executor for GpuExecutor {
             self.submit(encoder, Some((prepared.0, now)));
         }
         self.check()
+    }
+
+    fn profile(&mut self, prepared: Prepared, times: u32) -> Result<Vec<Timed>, ExecutorError> {
+        if !self.device.features().contains(wgpu::Features::TIMESTAMP_QUERY) {
+            return Err(ExecutorError("this device has no clock for its work (timestamp queries)".into()));
+        }
+        let timed = |bound: &Bound| Timed { kernel: bound.kernel.name(), seconds: 0.0, cost: bound.cost };
+        let mut all: Vec<_> = self.recordings[prepared.0].dispatches.iter().map(timed).collect();
+        let stretch = wgpu::QUERY_SET_MAX_QUERIES as usize / 2;
+        let bytes = 8 * 2 * all.len().min(stretch) as u64;
+        let queries = self.device.create_query_set(&wgpu::QuerySetDescriptor {
+            label: Some("profile"),
+            ty: wgpu::QueryType::Timestamp,
+            count: 2 * all.len().min(stretch) as u32,
+        });
+        let resolved = self.buffer(bytes, wgpu::BufferUsages::QUERY_RESOLVE | wgpu::BufferUsages::COPY_SRC);
+        self.buffers.push(resolved);
+        let resolved = Buffer(self.buffers.len() - 1);
+        let tick = f64::from(self.queue.get_timestamp_period()) * 1e-9 / f64::from(times);
+        let mut words = Vec::new();
+        for _ in 0..times {
+            for first in (0..all.len()).step_by(stretch) {
+                let bound = &self.recordings[prepared.0].dispatches[first..all.len().min(first + stretch)];
+                let count = 2 * bound.len() as u32;
+                let mut encoder = self.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
+                // A pass of its own for each: only passes are timed everywhere.
+                for (i, bound) in (0..).zip(bound) {
+                    let writes = wgpu::ComputePassTimestampWrites {
+                        query_set: &queries,
+                        beginning_of_pass_write_index: Some(2 * i),
+                        end_of_pass_write_index: Some(2 * i + 1),
+                    };
+                    let descriptor = wgpu::ComputePassDescriptor { label: None, timestamp_writes: Some(writes) };
+                    let mut pass = encoder.begin_compute_pass(&descriptor);
+                    pass.set_pipeline(&bound.pipeline);
+                    pass.set_bind_group(0, &bound.group, &[]);
+                    let [x, y, z] = bound.groups;
+                    pass.dispatch_workgroups(x, y, z);
+                }
+                encoder.resolve_query_set(&queries, 0..count, &self.buffers[resolved.0], 0);
+                self.submit(encoder, None);
+                self.read(resolved, 2 * count as usize, &mut words)?;
+                let ticks = |low: u32, high: u32| u64::from(low) | u64::from(high) << 32;
+                for (timed, &[a, b, c, d]) in all[first..].iter_mut().zip(words.as_chunks::<4>().0) {
+                    timed.seconds += ticks(c, d).saturating_sub(ticks(a, b)) as f64 * tick;
+                }
+            }
+        }
+        Ok(all)
     }
 }
 

@@ -9,10 +9,12 @@ mod device;
 pub mod gpu;
 pub mod ledger;
 pub mod plan;
+mod reference;
 
 pub use device::{DeviceChoice, DeviceError, DeviceInfo, adapters, open};
+pub use reference::Reference;
 
-use crate::kernels::{Kernel, WORDS};
+use crate::kernels::{Cost, Kernel, WORDS};
 
 /// Most words of a buffer: kernels count them in u32.
 pub const BUFFER_WORDS_MAX: usize = u32::MAX as usize;
@@ -64,6 +66,17 @@ impl Recording {
     pub fn push(&mut self, kernel: &'static dyn Kernel, arguments: &[Buffer], words: &[u32]) {
         self.dispatches.push(Dispatch::new(kernel, arguments, words));
     }
+}
+
+/// A dispatch and the time it took.
+#[derive(Clone, Copy, Debug)]
+pub struct Timed {
+    /// Name of the kernel.
+    pub kernel: &'static str,
+    /// Seconds.
+    pub seconds: f64,
+    /// What it did at least.
+    pub cost: Cost,
 }
 
 /// The device failed: lost, out of memory, or it refused the work.
@@ -120,4 +133,10 @@ pub trait Executor: Send {
     /// # Errors
     /// When the device fails.
     fn run(&mut self, prepared: Prepared, times: u32) -> Result<(), ExecutorError>;
+
+    /// Runs a prepared recording `times` times, dispatch by dispatch, and says what each took on average, in their order.
+    ///
+    /// # Errors
+    /// When the device fails, or has no clock that its work could be timed by.
+    fn profile(&mut self, prepared: Prepared, times: u32) -> Result<Vec<Timed>, ExecutorError>;
 }

@@ -27,6 +27,7 @@ pub mod conv2d_backward_weight;
 pub mod conv2d_backward_weight_wide;
 pub mod conv2d_forward;
 pub mod conv2d_forward_wide;
+mod cost;
 pub mod dropout;
 pub mod embedding_backward;
 pub mod embedding_forward;
@@ -65,6 +66,8 @@ pub mod threads;
 pub mod token_chain;
 
 use std::fmt::Debug;
+
+pub use cost::Cost;
 
 /// Every kernel.
 pub const ALL: &[&dyn Kernel] = &[
@@ -150,6 +153,11 @@ pub trait Kernel: Sync + Debug {
 
     /// Invocations along x and y that cover these words' shapes, and the workgroup's extent in the WGSL.
     fn grid(&self, words: &[u32; WORDS]) -> Grid;
+
+    /// What these words' shapes ask for at least, where a profile is to say how far it is from that.
+    fn cost(&self, _words: &[u32; WORDS]) -> Cost {
+        Cost::default()
+    }
 
     /// The same on the CPU.
     fn twin(&self, arguments: &mut [Argument<'_>], words: &[u32; WORDS]);

@@ -53,6 +53,31 @@ fn any_number_of_threads_computes_the_same_bits() {
     assert!(on(3) == on(1), "three threads");
 }
 
+/// A profile is training, and times each dispatch of a step.
+fn assert_profiled(mut trained: TrainingLearner, mut profiled: TrainingLearner) {
+    trained.train(5, Progress::START).unwrap();
+    let begun = std::time::Instant::now();
+    let step = profiled.profile(5).unwrap();
+    let all: f64 = step.iter().map(|timed| timed.seconds).sum();
+    assert!(all > 0.0 && 5.0 * all <= begun.elapsed().as_secs_f64(), "{all} s a step");
+    let count = |kernel| step.iter().filter(|timed| timed.kernel == kernel).count();
+    assert_eq!([count("gather"), count("adam"), count("softmax_cross_entropy")], [1, 1, 1]);
+    let products: u64 = step.iter().map(|timed| timed.cost.flops).sum();
+    // Forward and two gradients of each layer, and none into the pictures.
+    let [first, others] = [64 * 64, 64 * 64 + 64 * 10].map(|weights| 2 * 32 * weights);
+    assert_eq!(products, 2 * first + 3 * others);
+    assert!(theta(&mut trained) == theta(&mut profiled), "the same bits");
+}
+
+#[test]
+fn a_profile_trains_and_says_what_each_dispatch_takes() {
+    assert_profiled(on_cpu(ADAM), on_cpu(ADAM));
+    #[cfg(feature = "gpu")]
+    if let (Some(trained), Some(profiled)) = (on_gpu(ADAM), on_gpu(ADAM)) {
+        assert_profiled(trained, profiled);
+    }
+}
+
 /// A learner on the first adapter; `None`, loudly, when there is none.
 #[cfg(feature = "gpu")]
 fn on_gpu(optimizer: OptimizerSpec) -> Option<TrainingLearner> {

@@ -30,7 +30,7 @@ const REPORT_BYTES_MAX: u64 = 1 << 30;
 
 pub(super) fn run(args: &SimArgs) -> Result<(), Error> {
     logging::init(&args.common)?;
-    let json = JsonTarget::new(args.common.json.as_deref())?;
+    let json = JsonTarget::new("--json", args.common.json.as_deref())?;
     let html = args.html.as_deref().map(|path| TextTarget::new("--html", path)).transpose()?;
     let stop = Stop::on_signals()?;
     let plans = Plans::new(args)?;

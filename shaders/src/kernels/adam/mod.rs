@@ -11,7 +11,7 @@
 
 mod cpu;
 
-use super::{Access, Argument, Grid, Kernel, WORDS};
+use super::{Access, Argument, Cost, Grid, Kernel, WORDS};
 
 /// See the module.
 #[derive(Clone, Copy, Debug)]
@@ -32,6 +32,10 @@ impl Kernel for Adam {
 
     fn grid(&self, words: &[u32; WORDS]) -> Grid {
         Grid::elements(words[0])
+    }
+
+    fn cost(&self, words: &[u32; WORDS]) -> Cost {
+        Cost::stream(words[0], 7)
     }
 
     fn twin(&self, arguments: &mut [Argument<'_>], words: &[u32; WORDS]) {

@@ -9,7 +9,7 @@
 
 mod cpu;
 
-use super::{Access, Argument, Grid, Kernel, WORDS};
+use super::{Access, Argument, Cost, Grid, Kernel, WORDS};
 
 /// See the module.
 #[derive(Clone, Copy, Debug)]
@@ -30,6 +30,10 @@ impl Kernel for AdamCommon {
 
     fn grid(&self, words: &[u32; WORDS]) -> Grid {
         Grid::elements(words[0])
+    }
+
+    fn cost(&self, words: &[u32; WORDS]) -> Cost {
+        Cost::stream(words[0], 5)
     }
 
     fn twin(&self, arguments: &mut [Argument<'_>], words: &[u32; WORDS]) {

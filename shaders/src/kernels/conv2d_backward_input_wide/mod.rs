@@ -8,7 +8,7 @@
 
 mod cpu;
 
-use super::{Access, Argument, Grid, Kernel, WORDS, patches};
+use super::{Access, Argument, Cost, Grid, Kernel, WORDS, patches};
 
 /// See the module.
 #[derive(Clone, Copy, Debug)]
@@ -29,6 +29,10 @@ impl Kernel for Conv2dBackwardInputWide {
 
     fn grid(&self, words: &[u32; WORDS]) -> Grid {
         patches::input_grid(words)
+    }
+
+    fn cost(&self, words: &[u32; WORDS]) -> Cost {
+        Cost::convolution(words)
     }
 
     fn twin(&self, arguments: &mut [Argument<'_>], words: &[u32; WORDS]) {

@@ -12,7 +12,7 @@
 
 pub(super) mod cpu;
 
-use super::{Access, Argument, Grid, Kernel, WORDS, patches};
+use super::{Access, Argument, Cost, Grid, Kernel, WORDS, patches};
 
 /// See the module.
 #[derive(Clone, Copy, Debug)]
@@ -33,6 +33,10 @@ impl Kernel for Conv2dBackwardWeight {
 
     fn grid(&self, words: &[u32; WORDS]) -> Grid {
         patches::weight_grid(words)
+    }
+
+    fn cost(&self, words: &[u32; WORDS]) -> Cost {
+        Cost::convolution(words)
     }
 
     fn twin(&self, arguments: &mut [Argument<'_>], words: &[u32; WORDS]) {

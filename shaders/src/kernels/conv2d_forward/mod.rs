@@ -13,7 +13,7 @@
 
 pub(super) mod cpu;
 
-use super::{Access, Argument, Grid, Kernel, WORDS, patches};
+use super::{Access, Argument, Cost, Grid, Kernel, WORDS, patches};
 
 /// See the module.
 #[derive(Clone, Copy, Debug)]
@@ -34,6 +34,10 @@ impl Kernel for Conv2dForward {
 
     fn grid(&self, words: &[u32; WORDS]) -> Grid {
         patches::forward_grid(words)
+    }
+
+    fn cost(&self, words: &[u32; WORDS]) -> Cost {
+        Cost::convolution(words)
     }
 
     fn twin(&self, arguments: &mut [Argument<'_>], words: &[u32; WORDS]) {

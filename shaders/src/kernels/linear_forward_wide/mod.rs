@@ -9,7 +9,7 @@
 
 mod cpu;
 
-use super::{Access, Argument, Grid, Kernel, WORDS};
+use super::{Access, Argument, Cost, Grid, Kernel, WORDS};
 
 /// See the module.
 #[derive(Clone, Copy, Debug)]
@@ -30,6 +30,10 @@ impl Kernel for LinearForwardWide {
 
     fn grid(&self, words: &[u32; WORDS]) -> Grid {
         Grid { invocations: [words[1].div_ceil(4), words[0].div_ceil(4)], workgroup: [8, 4] }
+    }
+
+    fn cost(&self, words: &[u32; WORDS]) -> Cost {
+        Cost::product(words[0], words[1], words[2])
     }
 
     fn twin(&self, arguments: &mut [Argument<'_>], words: &[u32; WORDS]) {

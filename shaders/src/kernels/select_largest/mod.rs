@@ -16,7 +16,7 @@ mod cpu;
 
 use protocol::codec::CHUNK;
 
-use super::{Access, Argument, Grid, Kernel, WORDS};
+use super::{Access, Argument, Cost, Grid, Kernel, WORDS};
 
 /// Invocations that share a chunk.
 const WORKGROUP: u32 = 256;
@@ -41,6 +41,10 @@ impl Kernel for SelectLargest {
     fn grid(&self, words: &[u32; WORDS]) -> Grid {
         let chunks = words[0].div_ceil(CHUNK as u32);
         Grid { invocations: [chunks.saturating_mul(WORKGROUP), 1], workgroup: [WORKGROUP, 1] }
+    }
+
+    fn cost(&self, words: &[u32; WORDS]) -> Cost {
+        Cost::stream(words[0], 2)
     }
 
     fn twin(&self, arguments: &mut [Argument<'_>], words: &[u32; WORDS]) {
