@@ -22,7 +22,7 @@ fn two_peers_that_hold_one_job_file_meet_and_others_do_not() {
     let start = |host: u8, job: &str| {
         let own = home.path().join(format!("host{host}"));
         let report = path(&format!("{host}.json"));
-        let arguments = ["run", "--job", &path(job), "--device", "cpu", "--epochs", "400", "--json", &report];
+        let arguments = ["run", "--job", &path(job), "--device", "cpu", "--epochs", "2000", "--json", &report];
         cli::start(lan.starling(host, &own, &arguments))
     };
     let stranger = start(3, "theirs.toml");
