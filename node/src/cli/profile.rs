@@ -39,10 +39,12 @@ pub(super) fn run(args: &DeviceProfileArgs) -> Result<(), Error> {
     let job = Job::new(raw)?;
     let trace_file = JsonTarget::new("--trace", args.trace.as_deref())?;
     let profile = engine::profile(&job, (&args.device, usize::from(args.threads)), args.steps)?;
+    // With the trace on standard output, people read standard error.
+    let tell = |line: &str| if trace_file.is_stdout() { say::aside(line) } else { say::line(line) };
     for line in lines(&profile.step, profile.reference) {
-        say::line(&line)?;
+        tell(&line)?;
     }
-    say::line(&format!(
+    tell(&format!(
         "on {}; a step of {} samples takes {:.3} ms by its dispatches, {:.3} ms when nobody measures",
         profile.device,
         job.batch,

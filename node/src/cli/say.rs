@@ -9,6 +9,12 @@ pub(super) fn line(text: &str) -> Result<(), Error> {
     whole(&format!("{text}\n"))
 }
 
+/// A line on standard error, where standard output is taken; nobody needs to read it.
+pub(super) fn aside(text: &str) -> Result<(), Error> {
+    drop(writeln!(io::stderr(), "{text}"));
+    Ok(())
+}
+
 /// The same for text that has its line ends.
 pub(super) fn whole(text: &str) -> Result<(), Error> {
     let mut out = io::stdout().lock();

@@ -27,8 +27,8 @@ pub const ALL: &[(&str, &str)] =
 /// Names of the rules for the number of peers, as in a job file, and one line about each.
 pub const BY_PEERS: &[(&str, &str)] = &[
     ("constant", "the learning rate is that of every peer, however many there are"),
-    ("sqrt", "it grows with the square root of the number of living peers"),
-    ("linear", "it grows with the number of living peers"),
+    ("sqrt", "it grows with the square root of the number of living peers, 16-fold at most"),
+    ("linear", "it grows with the number of living peers, 16-fold at most"),
 ];
 
 /// By so much a rate grows with the swarm at most: 256 peers by the square root. Guess; the brake on the gain bounds what is left.

@@ -1,6 +1,6 @@
 //! A virtual peer: the protocol's [`Peer`], its learner, its speed, its clock and its disk.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 
 use protocol::Peer;
 use protocol::groups::Delegate;
@@ -33,6 +33,8 @@ pub(super) struct Body {
     pub(super) life: u64,
     /// It stands still until then.
     pub(super) paused_until: Time,
+    /// When what it has put off comes again: a pause may grow while something waits for its earlier end.
+    pub(super) put_off_to: BTreeSet<Time>,
     pub(super) applied: Applied,
     pub(super) attacker: Option<Attacker>,
     pub(super) trained: bool,

@@ -330,6 +330,7 @@ impl<'a> Swarm<'a> {
         };
         if body.paused_until > self.now {
             let at = body.paused_until;
+            body.put_off_to.insert(at);
             self.enqueue(at, to, life, happening);
             return;
         }

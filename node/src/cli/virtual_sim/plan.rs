@@ -93,8 +93,13 @@ impl Plans {
         }
         let Some(first) = found.first() else {
             let chosen = args.variant.as_deref().unwrap_or_default();
-            return Err(Error::new(Kind::Usage, format!("--variant {chosen:?}: {shown} has no such variant"))
-                .hint(format!("there are: {}", names.join("; "))));
+            return Err(Error::new(Kind::Usage, format!("--variant {chosen:?}: {shown} has no such variant")).hint(
+                if names.iter().all(|name| name.is_empty()) {
+                    "it has no variants: leave the flag out".to_owned()
+                } else {
+                    format!("there are: {}", names.join("; "))
+                },
+            ));
         };
         refuse_ignored(args, &found)?;
         let scenario = &first.scenario;

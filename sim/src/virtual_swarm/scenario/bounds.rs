@@ -212,6 +212,9 @@ impl Expect {
             ));
         }
         match self.references().chain(&self.variant).find(|name| !variants.contains(&name.as_str())) {
+            Some(name) if variants.iter().all(|name| name.is_empty()) => {
+                Err(wrong("expect", name, "no such variant: the scenario has none".to_owned()))
+            }
             Some(name) => Err(wrong("expect", name, format!("no such variant; there are: {}", variants.join("; ")))),
             None => Ok(()),
         }

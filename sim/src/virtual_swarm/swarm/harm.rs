@@ -80,7 +80,7 @@ impl Swarm<'_> {
         let mut waiting = BTreeSet::new();
         for (number, body) in self.bodies.iter_mut().enumerate() {
             if let Some(body) = body.as_mut().filter(|body| body.paused_until > self.now) {
-                waiting.insert((number as u32, body.paused_until));
+                waiting.extend(std::mem::take(&mut body.put_off_to).into_iter().map(|at| (number as u32, at)));
                 body.paused_until = self.now;
             }
         }

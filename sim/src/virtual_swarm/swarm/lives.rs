@@ -92,6 +92,7 @@ impl Swarm<'_> {
             skew,
             life,
             paused_until: Time(0),
+            put_off_to: BTreeSet::new(),
             applied,
             attacker,
             trained: false,
@@ -103,6 +104,11 @@ impl Swarm<'_> {
         self.push(self.now, number, Happening::Input(Input::Start));
         self.push(self.now, number, Happening::Input(Input::Listening { addresses: address(number) }));
         self.introduce(Level::Group, number);
+    }
+
+    /// Whether it lies, alive or not.
+    pub(super) fn is_honest(&self, number: u32) -> bool {
+        self.attacker(number).is_none()
     }
 
     fn attacker(&self, number: u32) -> Option<Attacker> {

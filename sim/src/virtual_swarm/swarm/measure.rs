@@ -265,7 +265,7 @@ impl Swarm<'_> {
             peers.push(VirtualPeer {
                 index: index as u32,
                 id: self.ids[index].to_string(),
-                honest: body.is_none_or(|body| body.is_honest()),
+                honest: self.is_honest(index as u32),
                 alive: body.is_some_and(|body| !body.leaving),
                 lives: facts.lives,
                 steps: view.as_ref().map_or(0, |view| view.steps),
@@ -286,7 +286,7 @@ impl Swarm<'_> {
         let steps = peers.iter().filter(|peer| peer.alive).map(|peer| peer.steps).max().unwrap_or(0);
         let count = peers.iter().filter(|peer| peer.alive).count();
         let steps_mean = peers.iter().map(|peer| peer.steps as f64).sum::<f64>() / peers.len().max(1) as f64;
-        let honest = |number: u32| self.bodies[number as usize].as_ref().is_some_and(|body| body.is_honest());
+        let honest = |number: u32| self.is_honest(number);
         let about = |pairs: &BTreeSet<(u32, PeerId)>, of_honest: bool| {
             let by_honest = pairs.iter().filter(|(by, _)| honest(*by));
             let numbers: BTreeSet<u32> = by_honest.filter_map(|(_, who)| self.numbers.get(who).copied()).collect();
