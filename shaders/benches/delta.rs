@@ -49,10 +49,9 @@ fn main() {
                 println!("no GPU adapter: the GPU executor is not measured");
                 continue;
             }
-            let words = |numbers: &[u32]| numbers.to_vec();
             let [t, b, scratch] = [(); 3].map(|()| on.allocate(d).unwrap());
-            on.write(t, 0, &words(bytemuck::cast_slice(&theta))).unwrap();
-            on.write(b, 0, &words(bytemuck::cast_slice(&base))).unwrap();
+            on.write(t, 0, bytemuck::cast_slice(&theta)).unwrap();
+            on.write(b, 0, bytemuck::cast_slice(&base)).unwrap();
             let kept = on.allocate(2 * density.kept_of(d)).unwrap();
             let mut recording = Recording::default();
             recording.push(&SelectLargest, &[t, b, kept], &[d as u32, density.kept as u32, 1f32.to_bits()]);

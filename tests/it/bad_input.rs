@@ -21,6 +21,8 @@ fn flags() {
     let home = tempfile::tempdir().unwrap();
     let run = |arguments: &[&str]| starling(home.path(), arguments);
     run(&["sim", "--nonsense"]).assert_fails(2, &["--nonsense"]);
+    run(&["sim", "--virtual", "--json", "one", "--html", "one"])
+        .assert_fails(2, &["--html and --json", "one for each"]);
     run(&["sim", "--peers", "0"]).assert_fails(2, &["--peers", "1..=100000"]);
     run(&["sim", "--peers", "257"]).assert_fails(2, &["--peers", "256"]);
     run(&["sim", "--epochs", "0"]).assert_fails(2, &["epochs"]);

@@ -5,7 +5,7 @@ use std::time::Duration;
 use harness::swarm::{assert_good, sim};
 
 /// Enough that the training lasts longer than the faults take: what is due after its end does not happen.
-const EPOCHS: &str = "1000";
+const EPOCHS: &str = "3000";
 
 #[test]
 fn the_others_go_on_when_one_is_killed() {

@@ -1,15 +1,19 @@
-//! What may be typed. Values are checked where they are understood (`config::job`), not here.
+//! What may be typed. Values are checked where they are understood (`config::job`), not here: `values.rs` only takes them apart.
+
+mod device;
+mod values;
 
 use std::path::PathBuf;
-use std::str::FromStr;
 use std::thread;
-use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use protocol::codec;
 use protocol::config::Mode;
 use shaders::kernels::threads::THREADS_MAX;
 use sim::processes::{Action, Fault};
+
+pub use device::{DeviceCommand, DeviceJob, DeviceProfileArgs};
+pub use values::{PeerAt, SeedRange, Shard, Widths};
 
 use crate::config::RawJob;
 use crate::config::raw::{RawData, RawGossip, RawModel, RawOptimizer, RawTraining};
@@ -18,9 +22,6 @@ use crate::config::raw::{RawData, RawGossip, RawModel, RawOptimizer, RawTraining
 pub const SIM_PEERS_DEFAULT: u32 = 4;
 /// Epochs of a simulation when nothing is said: `run` trains until it is stopped, a simulation has an end.
 pub const SIM_EPOCHS_DEFAULT: u32 = 300;
-/// Latest time of a fault, seconds: a day.
-const FAULT_SECONDS_MAX: f64 = 86_400.0;
-
 const EXIT_CODES: &str = "\
 Exit codes:
   0    done (for `run` without --epochs: stopped by ctrl-c or SIGTERM)
@@ -246,27 +247,6 @@ pub struct CompareArgs {
     pub after: PathBuf,
 }
 
-/// `A..B`: from A to below B.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct SeedRange {
-    /// First seed.
-    pub first: u64,
-    /// The seed after the last one.
-    pub end: u64,
-}
-
-impl FromStr for SeedRange {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let parts = text.split_once("..").and_then(|(a, b)| Some((a.parse().ok()?, b.parse().ok()?)));
-        match parts {
-            Some((first, end)) if first < end => Ok(Self { first, end }),
-            _ => Err("A..B with A below B, as 0..5 for five seeds".into()),
-        }
-    }
-}
-
 impl Common {
     /// Of each of so many processes, or in all.
     #[must_use]
@@ -321,54 +301,6 @@ pub enum JobCommand {
     Show(JobFileArgs),
 }
 
-/// `starling device`
-#[derive(Debug, Subcommand)]
-pub enum DeviceCommand {
-    /// List the devices, best first
-    Ls,
-    /// Parameters and memory of a job, before anything is trained; exit code 5 when it does not fit
-    Plan(DevicePlanArgs),
-    /// Where the time of a training step goes, kernel by kernel
-    Profile(DeviceProfileArgs),
-}
-
-/// `starling device profile`
-#[derive(Debug, Args)]
-pub struct DeviceProfileArgs {
-    /// The job file; without it the embedded demo job
-    #[arg(long, value_name = "FILE")]
-    pub job: Option<PathBuf>,
-    /// As in `run`: auto (the best GPU, else the CPU), cpu, or a part of its name
-    #[arg(long, value_name = "auto|cpu|NAME", default_value = "auto")]
-    pub device: String,
-    /// As in `run`: a folder of idx files, or for a language model a text
-    #[arg(long, value_name = "PATH")]
-    pub data: Option<PathBuf>,
-    /// Threads that compute on the CPU
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=THREADS_MAX as i64))]
-    pub threads: u16,
-    /// Steps to average over
-    #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=256))]
-    pub steps: u32,
-    /// Write a step for Chrome's or Perfetto's trace viewer; - is standard output
-    #[arg(long, value_name = "FILE")]
-    pub trace: Option<PathBuf>,
-}
-
-/// `starling device plan`
-#[derive(Debug, Args)]
-pub struct DevicePlanArgs {
-    /// The job file; without it the embedded demo job
-    #[arg(long, value_name = "FILE")]
-    pub job: Option<PathBuf>,
-    /// As in `run`: auto (the best GPU, else the CPU), cpu, or a part of its name
-    #[arg(long, value_name = "auto|cpu|NAME", default_value = "auto")]
-    pub device: String,
-    /// As in `run`: a folder of idx files, or for a language model a text
-    #[arg(long, value_name = "PATH")]
-    pub data: Option<PathBuf>,
-}
-
 /// `starling job init`
 #[derive(Debug, Args)]
 pub struct JobInitArgs {
@@ -404,74 +336,6 @@ fn mode(text: &str) -> Result<Mode, String> {
     let known: Vec<_> = Mode::ALL.iter().map(|mode| mode.name()).collect();
     let found = Mode::ALL.iter().find(|mode| mode.name() == text);
     found.copied().ok_or_else(|| format!("no such mode; one of {}", known.join(", ")))
-}
-
-/// `I` or `I/N`
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Shard {
-    /// From 0.
-    pub index: u32,
-    /// Number of shards, when it was said.
-    pub of: Option<u32>,
-}
-
-impl FromStr for Shard {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let number =
-            |digits: &str| digits.parse::<u32>().map_err(|_| format!("{digits:?} is no number: I or I/N, as 0/4"));
-        let (index, of) = match text.split_once('/') {
-            Some((index, of)) => (number(index)?, Some(number(of)?)),
-            None => (number(text)?, None),
-        };
-        match of {
-            Some(of) if index >= of => {
-                Err(format!("shards are numbered from 0: the last of {of} is {}", of.saturating_sub(1)))
-            }
-            _ => Ok(Self { index, of }),
-        }
-    }
-}
-
-/// `PEER@SECONDS`
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct PeerAt {
-    /// From 0.
-    pub peer: u32,
-    /// Since the start.
-    pub at: Duration,
-}
-
-impl FromStr for PeerAt {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let (peer, seconds) = text.split_once('@').ok_or("PEER@SECONDS, as 2@5")?;
-        let peer = peer.parse().map_err(|_| format!("{peer:?} is no number of a peer"))?;
-        let seconds: f64 = seconds.parse().map_err(|_| format!("{seconds:?} is no number of seconds"))?;
-        if !(0.0..=FAULT_SECONDS_MAX).contains(&seconds) {
-            return Err(format!("{seconds} s: from 0 to {FAULT_SECONDS_MAX}"));
-        }
-        Ok(Self { peer, at: Duration::from_secs_f64(seconds) })
-    }
-}
-
-/// `64,64` or `none`
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Widths(pub Vec<u32>);
-
-impl FromStr for Widths {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        if text == "none" {
-            return Ok(Self(Vec::new()));
-        }
-        let width =
-            |part: &str| part.trim().parse().map_err(|_| format!("{part:?} is no width: widths as 64,64, or none"));
-        text.split(',').map(width).collect::<Result<_, _>>().map(Self)
-    }
 }
 
 impl SimArgs {
@@ -534,6 +398,8 @@ mod tests {
 
     use clap::CommandFactory as _;
     use sim::processes::{Arrangement, Birth, SwarmSpec};
+
+    use std::time::Duration;
 
     use super::*;
 

@@ -1,6 +1,6 @@
 //! `starling device ls|plan`; `profile` has a file of its own.
 
-use super::args::{DeviceCommand, DevicePlanArgs};
+use super::args::{DeviceCommand, DeviceJob};
 use super::{engine, job as job_command, profile, say};
 use crate::config::Job;
 use crate::error::Error;
@@ -22,23 +22,28 @@ fn list() -> Result<(), Error> {
     say::line(&format!("cpu{}", if adapters().is_empty() { "  (auto)" } else { "" }))
 }
 
-/// What a job takes of a device, line by line; an error when it does not fit.
-fn plan(args: &DevicePlanArgs) -> Result<(), Error> {
+/// The job that is named, on the data that are.
+pub(super) fn read(args: &DeviceJob) -> Result<Job, Error> {
     let mut raw = job_command::read(args.job.as_deref())?;
     if let Some(path) = &args.data {
         (raw.data.path, raw.data.set) = (Some(path.clone()), None);
     }
-    let job = Job::new(raw)?;
+    Job::new(raw)
+}
+
+/// What a job takes of a device, line by line; an error when it does not fit.
+fn plan(args: &DeviceJob) -> Result<(), Error> {
+    let job = read(args)?;
     let (footprint, info) = engine::plan(&job, &args.device)?;
     say::line(&format!("job        {:?}: {}, {} parameters", job.name, job.model.kind(), footprint.parameters))?;
     say::line(&format!("device     {} ({})", info.name, info.backend))?;
     say::line(&format!("a step     {} samples, {} dispatches", job.batch, footprint.dispatches))?;
     for (name, bytes, what) in [
-        ("weights", footprint.weights, "theta, base, residual, gradient, a copy to evaluate"),
+        ("weights", footprint.weights, "theta, base, gradient, a copy to evaluate or to say"),
         ("moments", footprint.moments, "of the optimizer"),
         ("data", footprint.data, "the training split"),
         ("activation", footprint.activations, "batches, activations and their gradients, placed by their lifetimes"),
-        ("deltas", footprint.deltas, "what is uploaded of a delta"),
+        ("deltas", footprint.deltas, "what is measured and chosen of a delta, and its upload"),
         ("all", footprint.device(), "on the device"),
         ("host", footprint.host, "the data set, and vectors of parameters while a delta is said"),
     ] {

@@ -7,8 +7,7 @@ use shaders::engine::{Reference, Timed};
 
 use super::args::DeviceProfileArgs;
 use super::files::JsonTarget;
-use super::{engine, job as job_command, say};
-use crate::config::Job;
+use super::{device, engine, say};
 use crate::error::Error;
 
 /// All dispatches of one kernel in a step.
@@ -32,13 +31,9 @@ struct TraceEvent {
 }
 
 pub(super) fn run(args: &DeviceProfileArgs) -> Result<(), Error> {
-    let mut raw = job_command::read(args.job.as_deref())?;
-    if let Some(path) = &args.data {
-        (raw.data.path, raw.data.set) = (Some(path.clone()), None);
-    }
-    let job = Job::new(raw)?;
+    let job = device::read(&args.job)?;
     let trace_file = JsonTarget::new("--trace", args.trace.as_deref())?;
-    let profile = engine::profile(&job, (&args.device, usize::from(args.threads)), args.steps)?;
+    let profile = engine::profile(&job, (&args.job.device, usize::from(args.threads)), args.steps)?;
     // With the trace on standard output, people read standard error.
     let tell = |line: &str| if trace_file.is_stdout() { say::aside(line) } else { say::line(line) };
     for line in lines(&profile.step, profile.reference) {

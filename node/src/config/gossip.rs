@@ -94,12 +94,13 @@ pub(super) fn groups(mode: Mode, groups: Option<u32>, optimizer: &RawOptimizer) 
         return Err(invalid("gossip.groups", &groups.to_string(), "belongs to mode = \"incremental\"")
             .hint("remove it, or use mode = \"incremental\""));
     }
-    let scheduled = optimizer.warm_up_samples.unwrap_or(0) > 0
-        || optimizer.schedule.as_deref().is_some_and(|schedule| schedule != "constant");
+    let changes = |rule: &Option<String>| rule.as_deref().is_some_and(|rule| rule != "constant");
+    let scheduled =
+        optimizer.warm_up_samples.unwrap_or(0) > 0 || changes(&optimizer.schedule) || changes(&optimizer.rate_by_peers);
     if groups > 1 && scheduled {
-        let why = "a schedule goes by the samples of the swarm, and with groups a peer counts those of its own group";
+        let why = "a schedule goes by the samples and the peers of the swarm, and with groups a peer counts those of its own group";
         return Err(invalid("gossip.groups", &groups.to_string(), why)
-            .hint("remove it, or optimizer.schedule and optimizer.warm_up_samples"));
+            .hint("remove it, or optimizer.schedule, optimizer.warm_up_samples and optimizer.rate_by_peers"));
     }
     Ok(groups)
 }

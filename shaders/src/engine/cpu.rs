@@ -58,6 +58,14 @@ impl CpuExecutor {
     }
 }
 
+/// Does the work on that pool, or here.
+fn on(pool: Option<&ThreadPool>, work: &mut (dyn FnMut() + Send)) {
+    match pool {
+        Some(pool) => pool.install(work),
+        None => work(),
+    }
+}
+
 impl Executor for CpuExecutor {
     fn info(&self) -> &DeviceInfo {
         &self.info
@@ -108,10 +116,7 @@ impl Executor for CpuExecutor {
                 recording.dispatches.iter().for_each(|dispatch| Self::dispatch(buffers, dispatch));
             }
         };
-        match self.pool.as_ref().filter(|_| *shared) {
-            Some(pool) => pool.install(all),
-            None => all(),
-        }
+        on(self.pool.as_ref().filter(|_| *shared), &mut all);
         Ok(())
     }
 
@@ -131,10 +136,7 @@ impl Executor for CpuExecutor {
                 }
             }
         };
-        match self.pool.as_ref().filter(|_| *shared) {
-            Some(pool) => pool.install(measure),
-            None => measure(),
-        }
+        on(self.pool.as_ref().filter(|_| *shared), &mut measure);
         Ok(all)
     }
 }

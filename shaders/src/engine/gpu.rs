@@ -352,7 +352,10 @@ impl Executor for GpuExecutor {
         let bytes = 4 * words as u64;
         let staging = match self.staging.take() {
             Some(staging) if staging.size() >= bytes => staging,
-            _ => self.buffer(bytes.next_power_of_two(), wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST),
+            _ => self.buffer(
+                bytes.next_power_of_two().min(self.limits.max_buffer_size).max(bytes),
+                wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST,
+            ),
         };
         let mut encoder = self.device.create_command_encoder(&wgpu::CommandEncoderDescriptor { label: Some("read") });
         encoder.copy_buffer_to_buffer(&self.buffers[buffer.0], 0, &staging, 0, bytes);

@@ -1,9 +1,9 @@
 //! What a device does at its best, by our own kernels: a profile is held against it.
 
-use super::{Executor, ExecutorError, Prepared, Recording};
-use crate::kernels::Kernel;
+use super::{Buffer, Executor, ExecutorError, Prepared, Recording};
 use crate::kernels::base_weights::BaseWeights;
 use crate::kernels::linear_forward_wide::LinearForwardWide;
+use crate::kernels::{Cost, Kernel};
 
 /// Numbers of the copy: 64 MiB in and out, more than any cache.
 const COPIED: usize = 16 << 20;
@@ -37,22 +37,16 @@ impl Reference {
         let product = prepare(on, &LinearForwardWide, &[x, w, y], &[extent, extent, extent, 0, 0, 1])?;
         let product = best(on, product)?;
         Ok(Self {
-            copy: BaseWeights.cost(&words(&[COPIED as u32])).bytes as f64 / copy,
-            product: 2.0 * (EXTENT as f64).powi(3) / product,
+            copy: Cost::stream(COPIED as u32, 2).bytes as f64 / copy,
+            product: Cost::product(extent, extent, extent).flops as f64 / product,
         })
     }
-}
-
-fn words(given: &[u32]) -> [u32; crate::kernels::WORDS] {
-    let mut all = [0; crate::kernels::WORDS];
-    all[..given.len()].copy_from_slice(given);
-    all
 }
 
 fn prepare(
     on: &mut dyn Executor,
     kernel: &'static dyn Kernel,
-    arguments: &[super::Buffer],
+    arguments: &[Buffer],
     words: &[u32],
 ) -> Result<Prepared, ExecutorError> {
     let mut recording = Recording::default();

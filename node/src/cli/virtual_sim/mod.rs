@@ -32,6 +32,9 @@ pub(super) fn run(args: &SimArgs) -> Result<(), Error> {
     logging::init(&args.common)?;
     let json = JsonTarget::new("--json", args.common.json.as_deref())?;
     let html = args.html.as_deref().map(|path| TextTarget::new("--html", path)).transpose()?;
+    if args.html.is_some() && args.html == args.common.json {
+        return Err(Error::new(Kind::Usage, "--html and --json name one file").hint("one for each"));
+    }
     let stop = Stop::on_signals()?;
     let plans = Plans::new(args)?;
     let seeds = seeds(args, &plans)?;

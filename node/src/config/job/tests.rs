@@ -333,6 +333,7 @@ fn a_pairwise_job_has_its_own_defaults_and_refuses_what_it_cannot_do() {
         ("[gossip]\nmode = \"pairwise\"\ngroups = 2", "belongs to mode = \"incremental\""),
         ("[gossip]\ngroups = 0", "from 1 to 1024"),
         ("[gossip]\ngroups = 2\n[optimizer]\nwarm_up_samples = 9", "those of its own group"),
+        ("[gossip]\ngroups = 2\n[optimizer]\nrate_by_peers = \"sqrt\"", "those of its own group"),
         ("[gossip]\nmode = \"pairwise\"\ngain = 1.5", "at most 1"),
         ("[gossip]\nmode = \"pairwise\"\n[optimizer]\nwarm_up_samples = 9", "nobody counts"),
         ("[gossip]\nmode = \"pairwise\"\n[optimizer]\nschedule = \"cosine\"\ntotal_samples = 9", "nobody counts"),

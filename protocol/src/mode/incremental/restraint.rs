@@ -41,7 +41,9 @@ impl Restraint {
     /// Whether to listen, when there is `reason` to.
     fn listens(&mut self, now: Time, reason: bool) -> bool {
         let since = (now - std::mem::replace(&mut self.asked, now)).as_secs_f64();
-        self.spent = (self.spent + if self.listens { since } else { -REGAINED * since }).max(0.0);
+        // Whoever is stopped for hours while it listens has not listened for hours.
+        let listened = since.min(LISTENS_MAX.as_secs_f64());
+        self.spent = (self.spent + if self.listens { listened } else { -REGAINED * since }).max(0.0);
         self.listens = reason && self.spent < LISTENS_MAX.as_secs_f64();
         self.listens
     }
@@ -148,6 +150,16 @@ mod tests {
             1,
             "a tenth of the time after that"
         );
+    }
+
+    #[test]
+    fn who_was_stopped_while_it_listened_may_listen_again_soon() {
+        let mut restraint = Restraint::default();
+        let at = |seconds| Time(0) + Span::from_secs(seconds);
+        assert!(restraint.listens(at(0), true));
+        // Eight hours later.
+        assert!(!restraint.listens(at(28_800), true));
+        assert!(restraint.listens(at(28_800 + 2 * 200), true), "minutes, not days");
     }
 
     #[test]

@@ -1,0 +1,48 @@
+//! `starling device`.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+use shaders::kernels::threads::THREADS_MAX;
+
+/// `starling device`
+#[derive(Debug, Subcommand)]
+pub enum DeviceCommand {
+    /// List the devices, best first
+    Ls,
+    /// Parameters and memory of a job, before anything is trained; exit code 5 when it does not fit
+    Plan(DeviceJob),
+    /// Where the time of a training step goes, kernel by kernel
+    Profile(DeviceProfileArgs),
+}
+
+/// `starling device profile`
+#[derive(Debug, Args)]
+pub struct DeviceProfileArgs {
+    /// What, and on what.
+    #[command(flatten)]
+    pub job: DeviceJob,
+    /// Threads that compute on the CPU
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=THREADS_MAX as i64))]
+    pub threads: u16,
+    /// Steps to average over
+    #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=256))]
+    pub steps: u32,
+    /// Write a step for Chrome's or Perfetto's trace viewer; - is standard output
+    #[arg(long, value_name = "FILE")]
+    pub trace: Option<PathBuf>,
+}
+
+/// A job on a device.
+#[derive(Debug, Args)]
+pub struct DeviceJob {
+    /// The job file; without it the embedded demo job
+    #[arg(long, value_name = "FILE")]
+    pub job: Option<PathBuf>,
+    /// As in `run`: auto (the best GPU, else the CPU), cpu, or a part of its name
+    #[arg(long, value_name = "auto|cpu|NAME", default_value = "auto")]
+    pub device: String,
+    /// As in `run`: a folder of idx files, or for a language model a text
+    #[arg(long, value_name = "PATH")]
+    pub data: Option<PathBuf>,
+}
