@@ -63,12 +63,21 @@ pub struct PeerSetup {
 /// Where to listen and whom to dial.
 #[derive(Clone, Debug, Default)]
 pub struct NetworkSetup {
-    /// Multiaddresses to listen on.
+    /// Multiaddresses to listen on; none: every interface, a free port.
     pub listen: Vec<String>,
     /// Multiaddresses to dial, with or without `/p2p/ID`; retried with back-off until the link is up.
     pub peers: Vec<String>,
     /// Whether to announce and discover on the LAN.
-    pub mdns: bool,
+    pub lan: Option<LanSetup>,
+    /// The job file of an open job, for whoever asks; `None`: nobody gets it.
+    pub invitation: Option<String>,
+}
+
+/// What is announced on the LAN beside what the run's credentials say.
+#[derive(Clone, Debug, Default)]
+pub struct LanSetup {
+    /// Name of the job.
+    pub job: String,
 }
 
 /// Bytes over links, frames with their length prefix.

@@ -2,6 +2,7 @@
 
 pub mod cli;
 pub mod config;
+mod doctor;
 pub mod driver;
 pub mod error;
 pub mod store;

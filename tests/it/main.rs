@@ -7,6 +7,7 @@ mod bad_input;
 mod faults;
 mod lan;
 mod main_job;
+mod network;
 mod orphans;
 mod stalled;
 mod twin;

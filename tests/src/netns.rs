@@ -14,32 +14,50 @@ pub fn available() -> bool {
     works
 }
 
+/// Which addresses the hosts have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Family {
+    /// 10.78.X.1, .2 and so on.
+    V4,
+    /// fd78:X::1, ::2 and so on, beside the link-local ones.
+    V6,
+}
+
 /// Some hosts on one bridge.
 #[derive(Debug)]
 pub struct Lan {
+    family: Family,
     name: String,
     hosts: u8,
     bridge_space: String,
 }
 
 impl Lan {
-    /// `hosts` namespaces with addresses 10.78.X.1, .2 ..., on a bridge that lies in a namespace of its own: nothing
-    /// appears in the host's network.
+    /// `hosts` namespaces with addresses of IPv4, on a bridge that lies in a namespace of its own: nothing appears in the
+    /// host's network.
     ///
     /// # Panics
     /// When they cannot be made.
     #[must_use]
     pub fn new(hosts: u8) -> Self {
+        Self::of(hosts, Family::V4)
+    }
+
+    /// The same with addresses of that family alone.
+    ///
+    /// # Panics
+    /// When they cannot be made.
+    #[must_use]
+    pub fn of(hosts: u8, family: Family) -> Self {
         let id = std::process::id() % 10_000;
         let name = format!("slt{id}");
-        let lan = Self { bridge_space: format!("{name}br"), name, hosts };
+        let lan = Self { bridge_space: format!("{name}br"), name, hosts, family };
         lan.build().unwrap_or_else(|error| panic!("network namespaces: {error}"));
         lan
     }
 
     fn build(&self) -> Result<(), String> {
         let bridge = &self.bridge_space;
-        let subnet = std::process::id() % 250;
         ip(&["netns", "add", bridge])?;
         ip(&["-n", bridge, "link", "add", "br0", "type", "bridge"])?;
         ip(&["-n", bridge, "link", "set", "br0", "up"])?;
@@ -49,12 +67,39 @@ impl Lan {
             ip(&["netns", "add", &host])?;
             ip(&["-n", bridge, "link", "add", &port, "type", "veth", "peer", "name", "eth0", "netns", &host])?;
             ip(&["-n", bridge, "link", "set", &port, "master", "br0", "up"])?;
-            ip(&["-n", &host, "addr", "add", &format!("10.78.{subnet}.{i}/24"), "dev", "eth0"])?;
             ip(&["-n", &host, "link", "set", "lo", "up"])?;
             ip(&["-n", &host, "link", "set", "eth0", "up"])?;
-            ip(&["-n", &host, "route", "add", "default", "dev", "eth0"])?;
+            match self.family {
+                Family::V4 => {
+                    ip(&["-n", &host, "addr", "add", &format!("{}/24", self.address(i)), "dev", "eth0"])?;
+                    ip(&["-n", &host, "route", "add", "default", "dev", "eth0"])?;
+                }
+                // Nobody else has it: to find that out would take a second.
+                Family::V6 => {
+                    ip(&["-n", &host, "addr", "add", &format!("{}/64", self.address(i)), "dev", "eth0", "nodad"])?;
+                }
+            }
         }
         Ok(())
+    }
+
+    /// Address of host `i`.
+    #[must_use]
+    pub fn address(&self, i: u8) -> String {
+        let subnet = std::process::id() % 250;
+        match self.family {
+            Family::V4 => format!("10.78.{subnet}.{i}"),
+            Family::V6 => format!("fd78:{subnet:x}::{i:x}"),
+        }
+    }
+
+    /// `ip ARGUMENTS` on host `i`.
+    ///
+    /// # Panics
+    /// When it fails.
+    pub fn ip(&self, i: u8, arguments: &[&str]) {
+        let host = self.host(i);
+        ip(&[&["-n", &host], arguments].concat()).unwrap_or_else(|error| panic!("{error}"));
     }
 
     fn host(&self, i: u8) -> String {

@@ -1,6 +1,7 @@
 //! What may be typed. Values are checked where they are understood (`config::job`), not here: `values.rs` only takes them apart.
 
 mod device;
+mod network;
 mod values;
 
 use std::path::PathBuf;
@@ -13,6 +14,7 @@ use shaders::kernels::threads::THREADS_MAX;
 use sim::processes::{Action, Fault};
 
 pub use device::{DeviceCommand, DeviceJob, DeviceProfileArgs};
+pub use network::{DoctorArgs, JoinArgs, LsArgs};
 pub use values::{PeerAt, SeedRange, Shard, Widths};
 
 use crate::config::RawJob;
@@ -48,6 +50,14 @@ pub enum Command {
     /// One peer: trains, gossips with whom it finds on the LAN, until it is stopped
     #[command(after_help = RUN_EXAMPLES)]
     Run(RunArgs),
+    /// The jobs and peers that are heard on this network
+    Ls(LsArgs),
+    /// Take part in a job that is heard on this network, or that a peer at an address runs
+    #[command(after_help = JOIN_EXAMPLES)]
+    Join(Box<JoinArgs>),
+    /// Why peers do not meet: this machine, its network, and who is there, each finding with its remedy
+    #[command(after_help = DOCTOR_EXAMPLES)]
+    Doctor(DoctorArgs),
     /// A swarm of real processes on this machine, with a live table and a summary
     #[command(after_help = SIM_EXAMPLES)]
     Sim(Box<SimArgs>),
@@ -66,6 +76,20 @@ Examples:
   starling run --job job.toml --listen /ip4/0.0.0.0/tcp/4001
   starling run --job job.toml --peer /ip4/192.0.2.7/tcp/4001
   starling run --job job.toml --epochs 50 --json result.json";
+
+const JOIN_EXAMPLES: &str = "\
+Examples:
+  starling ls                                  what is there
+  starling join demo                           shows the job file, asks, and trains
+  starling join 221de61f --yes --device cpu    by the beginning of the run id; the flags of `run` apply
+  starling join /ip4/192.0.2.7/tcp/4001        beyond the LAN";
+
+const DOCTOR_EXAMPLES: &str = "\
+Examples:
+  starling doctor                                              this machine, and who is heard
+  starling doctor --job job.toml                               would its peers take this machine as a neighbour?
+  starling doctor --job job.toml --peer /ip4/192.0.2.7/tcp/4001
+Nothing broken: exit code 0; else that of the worst: 3 a file, 4 the network.";
 
 const SIM_EXAMPLES: &str = "\
 Examples:

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use protocol::id::SchemaHash;
 use protocol::learner::{Learner, Progress};
 use protocol::log::Context;
 use shaders::data::{self, Dataset};
@@ -46,6 +47,12 @@ pub(super) fn shape(job: &Job) -> Result<Shape, Error> {
         training_samples: dataset.train.len(),
         test_samples: dataset.test.len(),
     })
+}
+
+/// Hash of the shapes of a job's model, as peers compare it.
+pub(super) fn schema(job: &Job) -> Result<SchemaHash, Error> {
+    let dataset = load(job)?;
+    Ok(network(job, &dataset)?.schema().hash())
 }
 
 /// Loads the data, takes the shard, opens the device (of the CPU so many threads). The learner itself is built later, on the thread that will own it.

@@ -29,7 +29,7 @@ pub(super) fn short(hash: Option<&str>) -> String {
 }
 
 /// Text from another machine, made harmless for a terminal: no control characters, at most `chars_max`.
-pub(super) fn escape(text: &str, chars_max: usize) -> String {
+pub(crate) fn escape(text: &str, chars_max: usize) -> String {
     let mut shown = String::new();
     for c in text.chars().take(chars_max) {
         if c.is_control() || is_direction_mark(c) {

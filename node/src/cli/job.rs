@@ -17,6 +17,9 @@ use crate::config::raw::exposed_mode;
 use crate::config::{Data, Job, OptimizerKind, RawJob, template};
 use crate::error::{Error, Kind};
 
+/// In place of a path, which means nothing on another machine.
+pub(super) const DATA_OF_YOUR_OWN: &str = "data-of-your-own";
+
 pub(super) fn run(command: &JobCommand) -> Result<(), Error> {
     match command {
         JobCommand::Init(args) => init(args),
@@ -98,6 +101,18 @@ pub(super) fn exposed(file: Option<&Path>, job: &Job) -> Option<String> {
     Some(format!(
         "warning: {shown} holds the swarm key and others on this machine may read it (mode {mode:o}): chmod 600 {shown}"
     ))
+}
+
+/// The file of an open job as whoever asks for it gets it: what the run shares, and nothing of this machine.
+pub(super) fn invitation(job: &Job) -> Option<String> {
+    if job.key.is_some() {
+        return None;
+    }
+    let mut shared = Job { epochs: None, recompute: false, link_bytes_per_second: None, ..job.clone() };
+    if let Data::Folder(path) = &mut shared.data {
+        *path = DATA_OF_YOUR_OWN.into();
+    }
+    Some(to_toml(&shared, None))
 }
 
 /// A job with every value spelled out. The key is written only when it is given.

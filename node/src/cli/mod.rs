@@ -10,11 +10,14 @@ use clap::Parser as _;
 
 pub mod args;
 mod device;
+mod doctor;
 mod engine;
 mod files;
-mod format;
+pub(crate) mod format;
 mod job;
+mod join;
 mod logging;
+mod ls;
 mod outlet;
 mod profile;
 mod run;
@@ -43,6 +46,9 @@ pub fn main() -> ExitCode {
     };
     let result = match cli.command {
         Command::Run(args) => run::run(&args),
+        Command::Doctor(args) => doctor::run(&args),
+        Command::Ls(args) => ls::run(&args),
+        Command::Join(args) => join::run(*args),
         Command::Sim(args) => sim::run(&args),
         Command::Job(command) => job::run(&command),
         Command::Device(command) => device::run(&command),

@@ -1,7 +1,7 @@
 //! `starling run`: one peer, for a person or (`--child`) for a launcher.
 
 use std::io::{self, BufRead as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -25,7 +25,7 @@ use super::table::Screen;
 use super::translate::Translator;
 use super::{job as job_command, logging, signals, summary};
 use crate::config::Job;
-use crate::driver::{self, Control, NetworkSetup, Observation, PeerSetup};
+use crate::driver::{self, Control, LanSetup, NetworkSetup, Observation, PeerSetup};
 use crate::error::{Error, Kind};
 use crate::store::identity;
 
@@ -35,11 +35,14 @@ const CONTROL_QUEUE_MAX: usize = 8;
 const SETTLE_ON_SIGNAL_MAX: Duration = Duration::from_millis(1500);
 /// A child whose launcher is gone has nothing left to do.
 const ORPHAN_MAX: Duration = Duration::from_millis(500);
-/// Where a peer listens when nothing is said.
-const LISTEN_DEFAULT: &str = "/ip4/0.0.0.0/tcp/0";
 
 pub(super) fn run(args: &RunArgs) -> Result<(), Error> {
     logging::init(&args.common)?;
+    live(args)
+}
+
+/// [`run`], where logging was set up before.
+pub(super) fn live(args: &RunArgs) -> Result<(), Error> {
     let json = JsonTarget::new("--json", args.common.json.as_deref())?;
     let job = job_of(args)?;
     let (control, controls) = mpsc::channel(CONTROL_QUEUE_MAX);
@@ -212,7 +215,7 @@ struct Peer {
 impl Peer {
     fn prepare(args: &RunArgs, job: Job) -> Result<Self, Error> {
         let started = Instant::now();
-        let identity_seed = identity::load_or_create(&identity_path(args)?)?;
+        let identity_seed = identity::load_or_create(&identity_path(args.identity.as_deref())?)?;
         let id = Identity::from_seed(&identity_seed).peer_id();
         let (shard, salt): (u32, &[u8]) = match args.shard {
             Some(shard) => (shard.index, &[]),
@@ -228,9 +231,10 @@ impl Peer {
             notes.push(format!("training on shard {shard} of {}{how}", job.shards));
         }
         let network = (!args.no_gossip).then(|| NetworkSetup {
-            listen: if args.listen.is_empty() { vec![LISTEN_DEFAULT.into()] } else { args.listen.clone() },
+            listen: args.listen.clone(),
             peers: args.peer.clone(),
-            mdns: !args.no_mdns,
+            lan: (!args.no_mdns).then(|| LanSetup { job: job.name.clone() }),
+            invitation: job_command::invitation(&job),
         });
         let ready = Ready {
             peer: id.to_string(),
@@ -340,20 +344,26 @@ const COMPANY_GRACE: Span = Span::from_secs(10);
 /// Threads of the runtime: it moves messages; training has a thread of its own.
 const RUNTIME_THREADS: usize = 1;
 
-fn identity_path(args: &RunArgs) -> Result<PathBuf, Error> {
-    if let Some(path) = &args.identity {
-        return Ok(path.clone());
-    }
-    let folders = directories::ProjectDirs::from("", "", "starling").ok_or_else(|| {
+/// Where the identity is kept, whether it is there or not; `None` for a user without a home.
+pub(super) fn identity_place(named: Option<&Path>) -> Option<PathBuf> {
+    let default =
+        || directories::ProjectDirs::from("", "", "starling").map(|dirs| dirs.data_dir().join("identity.key"));
+    named.map(Path::to_owned).or_else(default)
+}
+
+/// The same, with a folder around it.
+fn identity_path(named: Option<&Path>) -> Result<PathBuf, Error> {
+    let path = identity_place(named).ok_or_else(|| {
         Error::new(Kind::Input, "this user has no home directory to keep an identity in")
             .hint("--identity FILE names a place")
     })?;
-    let folder = folders.data_dir();
-    std::fs::create_dir_all(folder).map_err(|error| {
-        Error::new(Kind::Input, format_args!("cannot make {} for the identity: {error}", folder.display()))
-            .hint("--identity FILE names another place")
-    })?;
-    Ok(folder.join("identity.key"))
+    if let (None, Some(folder)) = (named, path.parent()) {
+        std::fs::create_dir_all(folder).map_err(|error| {
+            Error::new(Kind::Input, format_args!("cannot make {} for the identity: {error}", folder.display()))
+                .hint("--identity FILE names another place")
+        })?;
+    }
+    Ok(path)
 }
 
 /// A shard that depends on the identity alone: the same after every start, and spread evenly over the peers.

@@ -37,7 +37,7 @@ pub fn load_or_create(path: &Path) -> Result<Seed, Error> {
             return Err(irregular(path));
         }
         match File::open(path) {
-            Ok(file) => return load(path, file),
+            Ok(file) => return read(path, file),
             Err(error) if error.kind() == ErrorKind::NotFound => {}
             Err(error) => return Err(unreadable(path, &error)),
         }
@@ -57,6 +57,21 @@ pub fn load_or_create(path: &Path) -> Result<Seed, Error> {
         .hint("it may be a dangling link: name another file"))
 }
 
+/// The seed in the file at `path`; `None` when there is none.
+///
+/// # Errors
+/// As [`load_or_create`].
+pub fn load(path: &Path) -> Result<Option<Seed>, Error> {
+    if fs::metadata(path).is_ok_and(|found| !found.is_file()) {
+        return Err(irregular(path));
+    }
+    match File::open(path) {
+        Ok(file) => read(path, file).map(Some),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(unreadable(path, &error)),
+    }
+}
+
 /// A fresh seed that no file knows: the identity of one run.
 ///
 /// # Errors
@@ -71,7 +86,7 @@ fn random_seed() -> io::Result<Seed> {
     Ok(seed)
 }
 
-fn load(path: &Path, file: File) -> Result<Seed, Error> {
+fn read(path: &Path, file: File) -> Result<Seed, Error> {
     // Asked of the open file, not of the path: what was checked is what is read.
     let metadata = file.metadata().map_err(|error| unreadable(path, &error))?;
     if !metadata.is_file() {

@@ -66,7 +66,7 @@ pub(crate) fn split_peer(mut address: Multiaddr) -> (Multiaddr, Option<NetworkId
 }
 
 /// Host of an address, when it is an IP address.
-fn ip(address: &Multiaddr) -> Option<IpAddr> {
+pub(crate) fn ip(address: &Multiaddr) -> Option<IpAddr> {
     address.iter().find_map(|part| match part {
         Protocol::Ip4(ip) => Some(IpAddr::V4(ip)),
         Protocol::Ip6(ip) => Some(IpAddr::V6(ip)),
@@ -74,13 +74,23 @@ fn ip(address: &Multiaddr) -> Option<IpAddr> {
     })
 }
 
+/// Whether an address means one machine on every network: not 0.0.0.0, and not a link-local one of IPv6, which cannot be
+/// dialled without naming the interface.
+pub(crate) fn names_a_machine(ip: &IpAddr) -> bool {
+    match ip {
+        IpAddr::V4(ip) => !ip.is_unspecified(),
+        IpAddr::V6(ip) => !ip.is_unspecified() && !ip.is_unicast_link_local(),
+    }
+}
+
+/// Whether none of them leads to another machine.
+pub(crate) fn is_loopback_only<'a>(addresses: impl IntoIterator<Item = &'a Multiaddr>) -> bool {
+    addresses.into_iter().filter_map(ip).all(|ip| ip.is_loopback())
+}
+
 /// Addresses on which others may reach us, best first: none that names no machine (0.0.0.0, link-local IPv6), and
 /// loopback only when we listen nowhere else.
 pub(crate) fn announced<'a>(listening: impl IntoIterator<Item = &'a Multiaddr>) -> Vec<Multiaddr> {
-    let names_a_machine = |ip: &IpAddr| match ip {
-        IpAddr::V4(ip) => !ip.is_unspecified(),
-        IpAddr::V6(ip) => !ip.is_unspecified() && !ip.is_unicast_link_local(),
-    };
     let usable =
         listening.into_iter().filter_map(|address| ip(address).filter(names_a_machine).map(|ip| (ip, address)));
     let (loopback, others): (Vec<_>, Vec<_>) = usable.partition(|(ip, _)| ip.is_loopback());

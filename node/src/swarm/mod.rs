@@ -2,7 +2,9 @@
 //! nothing is decided here that the protocol could decide.
 //!
 //! ```text
-//! behaviour   TCP + Noise + Yamux; identify, ping, mDNS, limits            what libp2p gives
+//! behaviour   TCP + Noise + Yamux; identify, ping, limits                  what libp2p gives
+//! invitation  the job file of an open job, for who asks
+//! lan         mDNS: peers of this run are dialled, others are listed
 //! port        one raw stream a connection                                 what we add to it
 //! handshake   same run, same model, proof of the swarm key                a stranger gets 1 KiB and 5 s
 //! places      bounded neighbours, one link a pair                         the smaller id decides
@@ -18,29 +20,35 @@ mod address;
 mod behaviour;
 mod frame;
 mod handshake;
+pub(crate) mod interfaces;
+pub(crate) mod invitation;
+pub(crate) mod lan;
 mod link;
 #[cfg(test)]
 mod pipe;
 mod places;
 mod port;
+pub(crate) mod probe;
 mod queue;
 mod refusals;
 mod seeds;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use futures::StreamExt as _;
 use libp2p::multiaddr::Protocol;
+use libp2p::request_response;
 use libp2p::swarm::dial_opts::{DialOpts, PeerCondition};
 use libp2p::swarm::{ConnectionId, DialError, SwarmEvent};
-use libp2p::{Multiaddr, PeerId as NetworkId, Swarm, mdns};
+use libp2p::{Multiaddr, PeerId as NetworkId, Swarm};
 use protocol::Input;
 use protocol::id::PeerId;
-use protocol::trust::admission::Credentials;
-use protocol::wire::{Message, Refusal};
+use protocol::trust::admission::{Credentials, SwarmKey};
+use protocol::wire::{Message, Refusal, VERSION};
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 use tokio::task::JoinSet;
 use tokio::time::Interval;
@@ -48,13 +56,15 @@ use tokio::time::Interval;
 use self::behaviour::{Behaviour, BehaviourEvent};
 use self::frame::Meter;
 use self::handshake::{HANDSHAKE_MAX, Meeting, Verdict};
+use self::invitation::Answer;
+use self::lan::{Heard, Lan, Listing};
 use self::link::{End, Link, LinkEvent};
 use self::places::Places;
 use self::port::Opened;
 use self::queue::{Queue, Receipt};
 use self::refusals::Refusals;
 use self::seeds::Seeds;
-use crate::driver::{NetworkSetup, Observation, Traffic};
+use crate::driver::{LanSetup, NetworkSetup, Observation, Traffic};
 use crate::error::Error;
 
 /// Messages of all links that wait for the driver; their bytes are bounded by each link's window.
@@ -63,6 +73,10 @@ const INBOX_MESSAGES: usize = 256;
 const TICK: Duration = Duration::from_millis(100);
 /// How long a stop waits for the last words to be said.
 const FLUSH_MAX: Duration = Duration::from_millis(500);
+/// How long a peer that listens everywhere waits for its first address besides loopback.
+const ADDRESSES_MAX_WAIT: Duration = Duration::from_millis(500);
+/// Where a peer listens when nothing is said.
+const LISTEN_DEFAULT: [&str; 2] = ["/ip4/0.0.0.0/tcp/0", "/ip6/::/tcp/0"];
 
 /// Something for the driver.
 #[derive(Debug)]
@@ -86,6 +100,10 @@ pub(crate) struct Admission {
 /// All links of this peer.
 pub(crate) struct Network {
     swarm: Swarm<Behaviour>,
+    /// `None`: nobody is looked for on the LAN.
+    lan: Option<Lan>,
+    /// What a stranger gets who asks for the job file.
+    invitation: Answer,
     admission: Admission,
     places: Places,
     links: BTreeMap<PeerId, Up>,
@@ -101,6 +119,8 @@ pub(crate) struct Network {
     tick: Interval,
     listening: BTreeSet<Multiaddr>,
     listening_changed: bool,
+    /// Until then, more addresses than those of loopback may still come: the system tells of them one by one.
+    settled_by: Instant,
     happenings: VecDeque<Happening>,
 }
 
@@ -124,12 +144,15 @@ impl Network {
     /// # Errors
     /// A bad address, a port in use.
     pub(crate) fn open(setup: &NetworkSetup, seed: &[u8; 32], admission: Admission) -> Result<Self, Error> {
-        let mut swarm = behaviour::build(address::key_pair(seed)?, admission.neighbours_max, setup.mdns)?;
+        let mut swarm = behaviour::build(address::key_pair(seed)?, admission.neighbours_max)?;
         let listen = setup.listen.iter().map(|text| address::parse(text)).collect::<Result<Vec<_>, _>>()?;
         // All before the first: our own sockets would be found, too.
         listen.iter().try_for_each(address::check_free)?;
         for address in listen {
             swarm.listen_on(address.clone()).map_err(|error| address::cannot_listen(&address, error))?;
+        }
+        if setup.listen.is_empty() {
+            listen_everywhere(&mut swarm)?;
         }
         let seeds = setup.peers.iter().map(|text| address::parse(text)).collect::<Result<Vec<_>, _>>()?;
         let (events, inbox) = channel(INBOX_MESSAGES);
@@ -137,6 +160,8 @@ impl Network {
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         Ok(Self {
             swarm,
+            invitation: setup.invitation.clone().map_or(Answer::Private, Answer::Open),
+            lan: setup.lan.as_ref().and_then(|lan| look_around(lan, &admission.credentials)),
             places: Places::new(admission.credentials.us, admission.neighbours_max),
             admission,
             links: BTreeMap::new(),
@@ -151,6 +176,7 @@ impl Network {
             tick,
             listening: BTreeSet::new(),
             listening_changed: false,
+            settled_by: Instant::now() + if setup.listen.is_empty() { ADDRESSES_MAX_WAIT } else { Duration::ZERO },
             happenings: VecDeque::new(),
         })
     }
@@ -169,6 +195,7 @@ impl Network {
         tokio::select! {
             event = self.swarm.select_next_some() => self.on_swarm(event),
             Some(event) = self.inbox.recv() => self.on_link(event),
+            heard = lan::next(&mut self.lan) => self.on_lan(heard),
             _ = self.tick.tick() => self.on_tick(Instant::now()),
         }
     }
@@ -230,12 +257,15 @@ impl Network {
             tracing::debug!(links = self.links.len(), "closed before everything was said");
         }
         self.tasks.abort_all();
+        if let Some(lan) = &mut self.lan {
+            lan.close().await;
+        }
     }
 
     fn on_swarm(&mut self, event: SwarmEvent<BehaviourEvent>) {
         match event {
             SwarmEvent::Behaviour(BehaviourEvent::Port(opened)) => self.on_stream(opened),
-            SwarmEvent::Behaviour(BehaviourEvent::Mdns(mdns::Event::Discovered(found))) => self.on_discovered(found),
+            SwarmEvent::Behaviour(BehaviourEvent::Invitation(event)) => self.on_invitation(event),
             SwarmEvent::ConnectionEstablished { peer_id, connection_id, .. } => {
                 self.on_connected(peer_id, connection_id)
             }
@@ -296,16 +326,51 @@ impl Network {
         }
     }
 
-    fn on_discovered(&mut self, found: Vec<(NetworkId, Multiaddr)>) {
-        let mut by_peer: BTreeMap<PeerId, Vec<String>> = BTreeMap::new();
-        for (id, address) in found {
-            if let Some(peer) = address::from_network(&id) {
-                by_peer.entry(peer).or_default().push(address::split_peer(address).0.to_string());
+    fn on_invitation(&mut self, event: request_response::Event<(), Answer>) {
+        if let request_response::Event::Message {
+            message: request_response::Message::Request { channel, .. },
+            peer,
+            ..
+        } = event
+        {
+            tracing::info!(%peer, "asks for the job file");
+            // Whoever is gone needs no answer.
+            let _ = self.swarm.behaviour_mut().invitation.send_response(channel, self.invitation.clone());
+        }
+    }
+
+    fn on_lan(&mut self, heard: Heard) {
+        match heard {
+            Heard::Ours(peer, addresses) => {
+                let addresses = addresses.iter().map(Multiaddr::to_string).collect();
+                self.input(Input::Discovered { peer, addresses });
+            }
+            // Listed, not dialled.
+            Heard::Other(listing) => self.other_job(&listing),
+            Heard::Double(listing) => {
+                let place = listing.addresses.first().map_or_else(String::new, |address| format!(" at {address}"));
+                self.refused(&listing.peer.short(), &format!("{}{place}", Refusal::Identity));
+            }
+            Heard::Trouble(error) => {
+                if self.refusals.is_news("mDNS", &error, Instant::now()) {
+                    tracing::warn!(error, "peers on this network may not be found: `starling doctor` says more");
+                }
             }
         }
-        for (peer, addresses) in by_peer {
-            self.input(Input::Discovered { peer, addresses });
+    }
+
+    /// Once for each run: someone who expects to meet these peers reads why that does not happen.
+    fn other_job(&mut self, listing: &Listing) {
+        if listing.run != self.admission.credentials.run {
+            tracing::debug!(job = listing.job, run = %listing.run.0.short(), "a peer of another run is on this network");
+            return;
         }
+        let reason = if listing.wire == VERSION {
+            "it trains a model of another shape under this run's name".to_owned()
+        } else {
+            Refusal::Version { ours: VERSION, theirs: listing.wire }.to_string()
+        };
+        self.refused(&listing.peer.short(), &reason);
     }
 
     fn on_dial_error(&mut self, connection: ConnectionId, error: &DialError) {
@@ -397,7 +462,8 @@ impl Network {
 
     fn on_tick(&mut self, now: Instant) {
         while self.tasks.try_join_next().is_some() {}
-        if std::mem::take(&mut self.listening_changed) {
+        if self.listening_changed && (now > self.settled_by || !address::is_loopback_only(&self.listening)) {
+            self.listening_changed = false;
             self.announce();
         }
         let is_late = |connection: &Connection| !connection.in_task && now - connection.since > HANDSHAKE_MAX;
@@ -406,11 +472,17 @@ impl Network {
             self.swarm.close_connection(connection);
         }
         self.dial_seeds(now);
+        let links = &self.links;
+        let due = self.lan.as_mut().map(|lan| lan.due(now, links.is_empty(), |peer| links.contains_key(&peer)));
+        due.into_iter().flatten().for_each(|heard| self.on_lan(heard));
     }
 
     fn announce(&mut self) {
         let us = *self.swarm.local_peer_id();
-        let addresses = address::announced(&self.listening);
+        let addresses = interfaces::real_first(address::announced(&self.listening));
+        if let Some(lan) = &mut self.lan {
+            lan.announce(addresses.clone());
+        }
         let with_id = addresses.iter().map(|address| address.clone().with(Protocol::P2p(us)).to_string());
         self.happenings.push_back(Happening::Observe(Observation::Listening(with_id.collect())));
         self.input(Input::Listening { addresses: addresses.iter().map(Multiaddr::to_string).collect() });
@@ -465,4 +537,79 @@ fn dial(
     };
     let connection = options.connection_id();
     swarm.dial(options).map(|()| connection)
+}
+
+/// On every interface, by both families: a machine may lack one of them.
+fn listen_everywhere(swarm: &mut Swarm<Behaviour>) -> Result<(), Error> {
+    let mut outcome = Ok(());
+    let mut listens = false;
+    for text in LISTEN_DEFAULT {
+        let address = address::parse(text)?;
+        match swarm.listen_on(address.clone()) {
+            Ok(_) => listens = true,
+            Err(error) => outcome = Err(address::cannot_listen(&address, error)),
+        }
+    }
+    if listens { Ok(()) } else { outcome }
+}
+
+/// A machine without a LAN has no mDNS; its peers can still be named.
+fn look_around(lan: &LanSetup, credentials: &Credentials) -> Option<Lan> {
+    let us = Listing {
+        peer: credentials.us,
+        run: credentials.run,
+        schema: credentials.schema,
+        wire: VERSION,
+        job: lan.job.clone(),
+        open: credentials.swarm_key == SwarmKey::default(),
+        addresses: Vec::new(),
+    };
+    Lan::open(us)
+        .inspect_err(|error| tracing::warn!(%error, "peers on the LAN are not looked for: mDNS does not work here"))
+        .ok()
+}
+
+/// Where a peer is asked for something, outside the swarm.
+#[derive(Clone, Debug)]
+pub(crate) struct Target {
+    pub(crate) peer: Option<NetworkId>,
+    pub(crate) addresses: Vec<Multiaddr>,
+}
+
+impl Target {
+    /// A peer that was heard of on the LAN.
+    pub(crate) fn of(listing: &Listing) -> Self {
+        Self { peer: address::to_network(listing.peer), addresses: listing.addresses.clone() }
+    }
+}
+
+/// An address as typed.
+///
+/// # Errors
+/// It is none.
+pub(crate) fn target(text: &str) -> Result<Target, Error> {
+    let (address, peer) = address::split_peer(address::parse(text)?);
+    Ok(Target { peer, addresses: vec![address] })
+}
+
+/// Whether an address can be listened on.
+///
+/// # Errors
+/// It is none, or somebody has it.
+pub(crate) fn can_listen(text: &str) -> Result<(), Error> {
+    address::check_free(&address::parse(text)?)
+}
+
+/// Host of an address, when it is an IP address.
+pub(crate) fn ip_of(address: &Multiaddr) -> Option<IpAddr> {
+    address::ip(address)
+}
+
+/// Where TCP would connect to.
+pub(crate) fn tcp_socket(address: &Multiaddr) -> Option<SocketAddr> {
+    let port = address.iter().find_map(|part| match part {
+        Protocol::Tcp(port) => Some(port),
+        _ => None,
+    })?;
+    Some(SocketAddr::new(address::ip(address)?, port))
 }

@@ -1,0 +1,50 @@
+//! `starling doctor`: prints what [`crate::doctor`] finds.
+
+use protocol::trust::admission::Credentials;
+
+use super::args::DoctorArgs;
+use super::files::JsonTarget;
+use super::{engine, job as job_command, run, say};
+use crate::config::{Job, RawJob};
+use crate::doctor::{self, Finding, Level, Question};
+use crate::error::Error;
+
+pub(super) fn run(args: &DoctorArgs) -> Result<(), Error> {
+    let json = JsonTarget::new("--json", args.json.as_deref())?;
+    let job = args.job.as_deref().map(|file| credentials(Job::new(RawJob::read(file)?)?)).transpose()?;
+    let question = Question {
+        identity: run::identity_place(args.identity.as_deref()),
+        job,
+        peers: args.peer.clone(),
+        listen: args.listen.clone(),
+    };
+    let mut findings = doctor::examine(&question);
+    if let Some(file) = &args.job
+        && let Some(warning) =
+            Job::new(job_command::read(Some(file))?).ok().and_then(|job| job_command::exposed(Some(file), &job))
+    {
+        findings.push(Finding::hint("job", warning, "whoever can read the file may join"));
+    }
+    let print = if json.is_stdout() { say::aside } else { say::line };
+    for finding in &findings {
+        let mark = match finding.level {
+            Level::Fine => "fine   ",
+            Level::Hint => "hint   ",
+            Level::Broken => "BROKEN ",
+        };
+        print(&format!("{mark} {:<10}  {}", finding.check, finding.what))?;
+        if let Some(remedy) = &finding.remedy {
+            print(&format!("{:20} -> {remedy}", ""))?;
+        }
+    }
+    json.write(&findings)?;
+    doctor::verdict(&findings)
+}
+
+/// Name of the job, and what its peers prove to each other.
+fn credentials(job: Job) -> Result<(String, Credentials), Error> {
+    let schema = engine::schema(&job)?;
+    let credentials =
+        Credentials { us: protocol::id::PeerId([0; 32]), run: job.run_id(), schema, swarm_key: job.swarm_key() };
+    Ok((job.name, credentials))
+}

@@ -1,0 +1,195 @@
+//! `starling join`: a job by its name, its run id or the address of a peer; its file is fetched, shown, kept, and run.
+
+use std::fs::{self, OpenOptions};
+use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+
+use protocol::id::RunId;
+
+use super::args::JoinArgs;
+use super::format::escape;
+use super::{logging, ls, run, say};
+use crate::config::{Data, Job, RawJob};
+use crate::error::{Error, Kind};
+use crate::swarm::invitation::{self, Answer};
+use crate::swarm::lan::Listing;
+use crate::swarm::{Target, target};
+
+/// Shortest beginning of a run id that names it.
+const RUN_DIGITS_MIN: usize = 4;
+
+pub(super) fn run(mut args: JoinArgs) -> Result<(), Error> {
+    logging::init(&args.run.common)?;
+    if args.run.job.is_some() {
+        return Err(Error::new(Kind::Usage, "join gets the job file from the swarm, --job names another one")
+            .hint("`starling run --job FILE` takes part in the job of a file"));
+    }
+    let (text, job) = find(&args)?;
+    let file = args.save.clone().unwrap_or_else(|| PathBuf::from(format!("{}.toml", job.name)));
+    // Never more than what was asked for may be agreed to: the question comes before anything is kept.
+    if !args.yes && !args.fetch_only {
+        agree(&text, &job)?;
+    }
+    keep(&file, &text)?;
+    say::line(&format!("kept {}: swarm {:?}, run {}", file.display(), job.name, job.run_id().0.short()))?;
+    if args.fetch_only {
+        return Ok(());
+    }
+    if let Data::Folder(_) = job.data
+        && args.run.common.data.is_none()
+    {
+        let message = format!("the peers of {:?} train on data of their own: --data PATH names yours", job.name);
+        return Err(Error::new(Kind::Usage, message));
+    }
+    // It is shown, named by its run id, and agreed to.
+    args.run.open = true;
+    args.run.job = Some(file);
+    run::live(&args.run)
+}
+
+/// The job file, from a peer, and the job that it describes.
+fn find(args: &JoinArgs) -> Result<(String, Job), Error> {
+    let (target, run) = if args.what.starts_with('/') {
+        (target(&args.what)?, None)
+    } else {
+        let listing = choose(&args.what, args.wait)?;
+        (Target::of(&listing), Some(listing.run))
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Error::new(Kind::Internal, format!("cannot start the runtime: {error}")))?;
+    match runtime.block_on(invitation::fetch(target.peer, target.addresses))? {
+        Answer::Private => Err(private(&args.what)),
+        Answer::Open(text) => {
+            let job = read(&text, run)?;
+            Ok((text, job))
+        }
+    }
+}
+
+fn private(what: &str) -> Error {
+    Error::new(Kind::Input, format!("the job of {what} is private: its file holds the key of the swarm"))
+        .hint("ask one of its members for the job file, then `starling run --job FILE`")
+}
+
+/// The one peer of the one job that is meant.
+fn choose(what: &str, wait: f32) -> Result<Listing, Error> {
+    let heard = ls::look(wait)?;
+    let is_run = |listing: &Listing| {
+        what.len() >= RUN_DIGITS_MIN && listing.run.0.to_string().starts_with(&what.to_ascii_lowercase())
+    };
+    let mut meant: Vec<Listing> = heard.into_iter().filter(|listing| listing.job == what || is_run(listing)).collect();
+    meant.sort_by_key(|listing| (listing.addresses.is_empty(), listing.run, listing.peer));
+    let Some(first) = meant.first().cloned() else {
+        return Err(Error::new(Kind::Network, format!("no job {:?} is heard on this network", escape(what, 80)))
+            .hint("`starling ls` lists what is; --wait SECONDS listens for longer"));
+    };
+    if meant.iter().any(|listing| listing.run != first.run) {
+        let mut runs: Vec<String> = meant.iter().map(|listing| listing.run.0.short()).collect();
+        runs.dedup();
+        return Err(Error::new(Kind::Usage, format!("several jobs are called {what:?}: runs {}", runs.join(", ")))
+            .hint("name one by its run id"));
+    }
+    if !first.open {
+        return Err(private(what));
+    }
+    Ok(first)
+}
+
+/// The job of a file from a stranger. `run` is what was announced: nothing else will do.
+fn read(text: &str, run: Option<RunId>) -> Result<Job, Error> {
+    let bad = |why: &dyn std::fmt::Display| {
+        Error::new(Kind::Network, format!("the peer's job file is not used: {why}"))
+            .hint("another peer may have a good one; a newer or older starling may be running there")
+    };
+    let job = RawJob::parse(text, "the peer's job file").and_then(Job::new).map_err(|error| bad(&error.message))?;
+    if job.key.is_some() {
+        return Err(bad(&"it holds a key, which nobody gives away"));
+    }
+    if run.is_some_and(|run| run != job.run_id()) {
+        return Err(bad(&format_args!("it describes run {}, another one was announced", job.run_id().0.short())));
+    }
+    Ok(job)
+}
+
+/// Shows the file, and asks.
+fn agree(text: &str, job: &Job) -> Result<(), Error> {
+    for line in text.lines() {
+        say::line(&escape(line, 400))?;
+    }
+    if !io::stdin().is_terminal() {
+        return Err(Error::new(Kind::Usage, "nobody is there to agree to this job").hint("--yes agrees beforehand"));
+    }
+    print!(
+        "train this with everyone on this network who does ({:?}, run {})? [y/N] ",
+        job.name,
+        job.run_id().0.short()
+    );
+    say::written(io::stdout().flush())?;
+    let mut answer = String::new();
+    let _ = io::stdin().lock().read_line(&mut answer);
+    if matches!(answer.trim(), "y" | "Y" | "yes") { Ok(()) } else { Err(Error::new(Kind::Interrupted, "not joined")) }
+}
+
+/// Writes the file, unless it is there already and says the same.
+fn keep(file: &Path, text: &str) -> Result<(), Error> {
+    let shown = file.display();
+    let mut open = match OpenOptions::new().write(true).create_new(true).mode(0o600).open(file) {
+        Ok(open) => open,
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            let same = fs::metadata(file).is_ok_and(|facts| facts.len() == text.len() as u64)
+                && fs::read_to_string(file).is_ok_and(|found| found == text);
+            let other = || {
+                Error::new(Kind::Input, format!("{shown} is there already, and says something else"))
+                    .hint("--save FILE names another place")
+            };
+            return if same { Ok(()) } else { Err(other()) };
+        }
+        Err(error) => {
+            return Err(Error::new(Kind::Input, format!("cannot write {shown}: {error}"))
+                .hint("--save FILE names another place"));
+        }
+    };
+    open.write_all(text.as_bytes()).map_err(|error| Error::new(Kind::Input, format!("cannot write {shown}: {error}")))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+    use super::*;
+    use crate::cli::job as job_command;
+
+    #[test]
+    fn an_invitation_is_the_same_run_and_says_nothing_of_this_machine() {
+        let text = "[data]\npath = \"/home/somebody/secret\"\n[training]\nepochs = 3\nrecompute = true\n\
+                    [gossip]\nlink_bytes_per_second = 1e6";
+        let job = Job::new(RawJob::parse(text, "a").unwrap()).unwrap();
+        let shared = job_command::invitation(&job).unwrap();
+        assert!(!shared.contains("secret") && !shared.contains("1000000"), "{shared}");
+        let again = read(&shared, Some(job.run_id())).unwrap();
+        assert_eq!((again.epochs, again.recompute), (None, false));
+        let other = Job::new(RawJob::parse("[training]\nseed = 77", "b").unwrap()).unwrap();
+        assert!(read(&shared, Some(other.run_id())).unwrap_err().message.contains("another one was announced"));
+    }
+
+    #[test]
+    fn a_private_job_is_no_invitation() {
+        let mut job = Job::new(RawJob::default()).unwrap();
+        job.key = Some([9; 32]);
+        assert_eq!(job_command::invitation(&job), None);
+        let stolen = job_command::to_toml(&job, job.key);
+        assert!(read(&stolen, None).unwrap_err().message.contains("key"));
+    }
+
+    #[test]
+    fn a_file_that_is_there_is_not_overwritten() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("a.toml");
+        keep(&file, "x").unwrap();
+        keep(&file, "x").unwrap();
+        assert!(keep(&file, "y").unwrap_err().message.contains("something else"));
+        assert_eq!(fs::read_to_string(&file).unwrap(), "x");
+    }
+}

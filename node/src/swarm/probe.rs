@@ -1,0 +1,99 @@
+//! Dials a peer, goes through the handshake if there is a job, and hangs up: what a link would come to.
+
+use std::time::Duration;
+
+use futures::StreamExt as _;
+use libp2p::PeerId as NetworkId;
+use libp2p::swarm::{DialError, SwarmEvent};
+use protocol::trust::Identity;
+use protocol::trust::admission::Credentials;
+use protocol::wire::Refusal;
+
+use super::behaviour::{self, BehaviourEvent};
+use super::handshake::{self, Meeting, Verdict};
+use super::places::Places;
+use super::port::Opened;
+use super::{Target, address};
+use crate::error::{Error, Kind};
+
+/// How it ended.
+#[derive(Clone, Debug)]
+pub(crate) enum Outcome {
+    /// As a neighbour.
+    Admitted,
+    /// It has our stream; without credentials it was not asked for more.
+    Speaks,
+    /// One of the two said no.
+    Refused(Refusal, String),
+    /// No peer of ours.
+    Foreign(String),
+    /// A peer, but another one than was named.
+    Other(NetworkId),
+    /// Nothing within the time.
+    Late,
+}
+
+/// Blocks for `wait` at most. `credentials` say what is shared; who asks is `seed`.
+///
+/// # Errors
+/// The dial cannot even begin.
+pub(crate) fn blocking(
+    seed: &[u8; 32],
+    target: Target,
+    credentials: Option<Credentials>,
+    wait: Duration,
+) -> Result<Outcome, Error> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Error::new(Kind::Internal, format!("cannot start the runtime: {error}")))?;
+    runtime.block_on(async {
+        tokio::time::timeout(wait, dial(seed, target, credentials)).await.unwrap_or(Ok(Outcome::Late))
+    })
+}
+
+async fn dial(seed: &[u8; 32], target: Target, credentials: Option<Credentials>) -> Result<Outcome, Error> {
+    let mut swarm = behaviour::build(address::key_pair(seed)?, 1)?;
+    super::dial(&mut swarm, target.peer, target.addresses)
+        .map_err(|error| Error::new(Kind::Network, format!("cannot dial: {error}")))?;
+    let mut peer = None;
+    loop {
+        match swarm.select_next_some().await {
+            SwarmEvent::ConnectionEstablished { peer_id, .. } => peer = address::from_network(&peer_id),
+            SwarmEvent::OutgoingConnectionError { error: DialError::WrongPeerId { obtained, .. }, .. } => {
+                return Ok(Outcome::Other(obtained));
+            }
+            SwarmEvent::OutgoingConnectionError { error, .. } => return Ok(Outcome::Foreign(error.to_string())),
+            SwarmEvent::Behaviour(BehaviourEvent::Port(Opened { connection, stream })) => {
+                let (Ok(mut stream), Some(them)) = (stream, peer) else {
+                    return Ok(Outcome::Foreign("it does not speak starling's protocol".into()));
+                };
+                let Some(credentials) = credentials else { return Ok(Outcome::Speaks) };
+                let us = Identity::from_seed(seed).peer_id();
+                let credentials = Credentials { us, ..credentials };
+                let meeting = Meeting { credentials, them, connection, places: Places::new(us, 1) };
+                // The stream needs the swarm to move.
+                return Ok(tokio::select! {
+                    verdict = meeting.hold(&mut stream) => of(verdict),
+                    () = turn(&mut swarm) => Outcome::Late,
+                });
+            }
+            _ => {}
+        }
+    }
+}
+
+async fn turn(swarm: &mut libp2p::Swarm<behaviour::Behaviour>) {
+    loop {
+        swarm.select_next_some().await;
+    }
+}
+
+fn of(verdict: Verdict) -> Outcome {
+    match verdict {
+        // The same peer twice cannot be: the identity is new.
+        Verdict::Admitted | Verdict::Duplicate => Outcome::Admitted,
+        Verdict::Refused { refusal, by_us } => Outcome::Refused(refusal, handshake::words(refusal, by_us)),
+        Verdict::Failed(text) => Outcome::Foreign(text),
+    }
+}
