@@ -33,7 +33,7 @@ pub(super) fn run(args: &DeviceJob) -> Result<(), Error> {
 
 fn heading() -> String {
     let presets: String = Preset::ALL.iter().map(|(_, name, _)| format!("{name:>10}")).collect();
-    format!("{:<16}{:>20} {:>5}{presets}", "product", "rows x cols x depth", "wide")
+    format!("{:<23}{:>20} {:>5}{presets}", "product", "rows x cols x depth", "wide")
 }
 
 /// A shape and the rate of every preset, the fastest marked.
@@ -48,9 +48,10 @@ fn row(shape: &Shape, measured: &[Measured]) -> String {
         }
     };
     let cells: String = Preset::ALL.iter().map(|(preset, ..)| format!("{:>10}", cell(*preset))).collect();
-    let extents = format!("{} x {} x {}", shape.rows, shape.columns, shape.depth);
+    let [rows, columns, depth] = shape.extents();
+    let extents = format!("{rows} x {columns} x {depth}");
     let wide = if shape.wide { "yes" } else { "no" };
-    format!("{:<16}{extents:>20} {wide:>5}{cells}", shape.product.name())
+    format!("{:<23}{extents:>20} {wide:>5}{cells}", shape.product.name())
 }
 
 /// How a device multiplies, for `device ls`.
@@ -79,7 +80,7 @@ mod tests {
 
     #[test]
     fn a_row_names_what_is_fastest_and_what_is_wrong() {
-        let shape = Shape::new(Product::Forward, true, [100, 100, 100]);
+        let shape = Shape::new(Product::Forward, true, &[100, 100, 100]);
         let seconds = [Some(2e-3), Some(1e-3), None, Some(4e-3)];
         let measured: Vec<_> = Preset::ALL
             .iter()

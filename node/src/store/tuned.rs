@@ -143,7 +143,7 @@ mod tests {
     }
 
     fn tuned(rows: u32, preset: Preset) -> Tuned {
-        [(Shape::new(Product::Forward, true, [rows, 64, 128]).class(), preset)].into()
+        [(Shape::new(Product::Forward, true, &[rows, 64, 128]).class(), preset)].into()
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! Which kernel multiplies: the presets of a linear layer's products, and the choice among them by device and shape.
+//! Which kernel multiplies: the presets of the products of linear layers and convolutions, and the choice among them by device and
+//! shape. A convolution is a product of patches and weights.
 //!
 //! All presets of a product take the same arguments and words and compute the same sums; what is fastest depends on the device and on
 //! the extents. A device has [`Choices`]: by the rule of its class where nobody has measured, and what `engine::tune` found where
@@ -13,6 +14,12 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::{DeviceInfo, Dispatch};
+use crate::kernels::conv2d_backward_input::Conv2dBackwardInput;
+use crate::kernels::conv2d_backward_input_wide::Conv2dBackwardInputWide;
+use crate::kernels::conv2d_backward_weight::Conv2dBackwardWeight;
+use crate::kernels::conv2d_backward_weight_wide::Conv2dBackwardWeightWide;
+use crate::kernels::conv2d_forward::Conv2dForward;
+use crate::kernels::conv2d_forward_wide::Conv2dForwardWide;
 use crate::kernels::linear_backward_input::LinearBackwardInput;
 use crate::kernels::linear_backward_input_wide::LinearBackwardInputWide;
 use crate::kernels::linear_backward_weight::LinearBackwardWeight;
@@ -20,7 +27,8 @@ use crate::kernels::linear_backward_weight_wide::LinearBackwardWeightWide;
 use crate::kernels::linear_forward::LinearForward;
 use crate::kernels::linear_forward_wide::LinearForwardWide;
 use crate::kernels::{
-    Cost, Kernel, linear_backward_input_tiled as input, linear_backward_weight_tiled as weight,
+    Cost, Kernel, WORDS, conv2d_backward_input_tiled as conv_input, conv2d_backward_weight_tiled as conv_weight,
+    conv2d_forward_tiled as conv_forward, linear_backward_input_tiled as input, linear_backward_weight_tiled as weight,
     linear_forward_tiled as forward, tiles,
 };
 
@@ -36,7 +44,7 @@ const PARTS_MAX: u32 = 64;
 /// Most words of all parts: 16 MiB. More results than that keep a GPU busy by themselves.
 const PARTS_WORDS_MAX: u32 = 4 << 20;
 
-/// The products of a linear layer.
+/// The products of a linear layer and of a convolution.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Product {
@@ -46,17 +54,29 @@ pub enum Product {
     BackwardInput,
     /// dY^T X
     BackwardWeight,
+    /// Patches and weights.
+    ConvForward,
+    /// What saw each pixel, and weights.
+    ConvBackwardInput,
+    /// dY^T and patches, in parts.
+    ConvBackwardWeight,
 }
 
 impl Product {
-    /// As in a table.
+    /// All of them.
+    pub const ALL: [Self; 6] = [
+        Self::Forward,
+        Self::BackwardInput,
+        Self::BackwardWeight,
+        Self::ConvForward,
+        Self::ConvBackwardInput,
+        Self::ConvBackwardWeight,
+    ];
+
+    /// Its plain kernel.
     #[must_use]
     pub fn name(self) -> &'static str {
-        match self {
-            Self::Forward => "forward",
-            Self::BackwardInput => "backward_input",
-            Self::BackwardWeight => "backward_weight",
-        }
+        Preset::Plain.kernel(self, false).name()
     }
 }
 
@@ -108,15 +128,31 @@ impl Preset {
             (Self::Plain, Product::Forward) => [&LinearForward, &LinearForwardWide],
             (Self::Plain, Product::BackwardInput) => [&LinearBackwardInput, &LinearBackwardInputWide],
             (Self::Plain, Product::BackwardWeight) => [&LinearBackwardWeight, &LinearBackwardWeightWide],
+            (Self::Plain, Product::ConvForward) => [&Conv2dForward, &Conv2dForwardWide],
+            (Self::Plain, Product::ConvBackwardInput) => [&Conv2dBackwardInput, &Conv2dBackwardInputWide],
+            (Self::Plain, Product::ConvBackwardWeight) => [&Conv2dBackwardWeight, &Conv2dBackwardWeightWide],
             (Self::Tile32 | Self::Split32, Product::Forward) => [&forward::TILED_32, &forward::WIDE_32],
             (Self::Tile32 | Self::Split32, Product::BackwardInput) => [&input::TILED_32, &input::WIDE_32],
             (Self::Tile32 | Self::Split32, Product::BackwardWeight) => [&weight::TILED_32, &weight::WIDE_32],
+            (Self::Tile32 | Self::Split32, Product::ConvForward) => [&conv_forward::TILED_32, &conv_forward::WIDE_32],
+            (Self::Tile32 | Self::Split32, Product::ConvBackwardInput) => [&conv_input::TILED_32, &conv_input::WIDE_32],
+            (Self::Tile32 | Self::Split32, Product::ConvBackwardWeight) => {
+                [&conv_weight::TILED_32, &conv_weight::WIDE_32]
+            }
             (Self::Tile64 | Self::Split64, Product::Forward) => [&forward::TILED_64, &forward::WIDE_64],
             (Self::Tile64 | Self::Split64, Product::BackwardInput) => [&input::TILED_64, &input::WIDE_64],
             (Self::Tile64 | Self::Split64, Product::BackwardWeight) => [&weight::TILED_64, &weight::WIDE_64],
+            (Self::Tile64 | Self::Split64, Product::ConvForward) => [&conv_forward::TILED_64, &conv_forward::WIDE_64],
+            (Self::Tile64 | Self::Split64, Product::ConvBackwardInput) => [&conv_input::TILED_64, &conv_input::WIDE_64],
+            (Self::Tile64 | Self::Split64, Product::ConvBackwardWeight) => {
+                [&conv_weight::TILED_64, &conv_weight::WIDE_64]
+            }
             (Self::Tile128, Product::Forward) => [&forward::TILED_128, &forward::WIDE_128],
             (Self::Tile128, Product::BackwardInput) => [&input::TILED_128, &input::WIDE_128],
             (Self::Tile128, Product::BackwardWeight) => [&weight::TILED_128, &weight::WIDE_128],
+            (Self::Tile128, Product::ConvForward) => [&conv_forward::TILED_128, &conv_forward::WIDE_128],
+            (Self::Tile128, Product::ConvBackwardInput) => [&conv_input::TILED_128, &conv_input::WIDE_128],
+            (Self::Tile128, Product::ConvBackwardWeight) => [&conv_weight::TILED_128, &conv_weight::WIDE_128],
         };
         if wide { four } else { narrow }
     }
@@ -132,7 +168,8 @@ impl Preset {
         if shape.product != Product::BackwardWeight {
             return 1;
         }
-        let most = (shape.depth / PART_DEPTH).min(PARTS_WORDS_MAX / shape.gradient().max(1)).min(PARTS_MAX);
+        let [.., depth] = shape.extents();
+        let most = (depth / PART_DEPTH).min(PARTS_WORDS_MAX / shape.gradient().max(1)).min(PARTS_MAX);
         (2 * GROUPS_WANTED / shape.groups(tile.side).max(1)).min(most).max(1)
     }
 
@@ -143,77 +180,77 @@ impl Preset {
     }
 }
 
-/// A product of a layer.
+/// A product of a layer, by the words of its plain kernel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Shape {
     /// Which.
     pub product: Product,
-    /// Whether rows and weights begin at multiples of four.
+    /// Whether all that is read begins at multiples of four.
     pub wide: bool,
-    /// Of the results.
-    pub rows: u32,
-    /// Of the results.
-    pub columns: u32,
-    /// Terms of a sum.
-    pub depth: u32,
+    /// See its kernel.
+    pub words: [u32; WORDS],
 }
 
 impl Shape {
-    /// The product of a layer of `k` inputs and `n` outputs for `m` rows.
+    /// The product of a dispatch with these words; missing ones are 0.
     #[must_use]
-    pub fn new(product: Product, wide: bool, [m, n, k]: [u32; 3]) -> Self {
-        let [rows, columns, depth] = match product {
-            Product::Forward => [m, n, k],
-            Product::BackwardInput => [m, k, n],
-            Product::BackwardWeight => [n, k, m],
-        };
-        Self { product, wide, rows, columns, depth }
+    pub fn new(product: Product, wide: bool, words: &[u32]) -> Self {
+        let mut all = [0; WORDS];
+        all[..words.len()].copy_from_slice(words);
+        Self { product, wide, words: all }
     }
 
     /// The product of a dispatch, where it is one by a plain kernel.
     #[must_use]
     pub fn of(dispatch: &Dispatch) -> Option<Self> {
-        let [m, n, k, ..] = dispatch.words;
-        let all = [Product::Forward, Product::BackwardInput, Product::BackwardWeight];
-        let kinds = all.into_iter().flat_map(|product| [(product, false), (product, true)]);
+        let kinds = Product::ALL.into_iter().flat_map(|product| [(product, false), (product, true)]);
         let named =
             |(product, wide): &(Product, bool)| Preset::Plain.kernel(*product, *wide).name() == dispatch.kernel.name();
-        kinds.into_iter().find(named).map(|(product, wide)| Self::new(product, wide, [m, n, k]))
+        kinds.into_iter().find(named).map(|(product, wide)| Self { product, wide, words: dispatch.words })
     }
 
-    /// M, N, K of its kernels' words.
+    /// Rows and columns of its results, terms of a sum.
     #[must_use]
     pub fn extents(&self) -> [u32; 3] {
-        let Self { rows, columns, depth, .. } = *self;
+        let [m, n, k, ..] = self.words;
+        // Of a convolution.
+        let [samples, height, width, channels, out_height, out_width, outputs, _, kernel, ..] = self.words;
+        let all = |factors: [u32; 3]| factors.into_iter().fold(1, u32::saturating_mul);
+        let (patches, patch) = (all([samples, out_height, out_width]), all([kernel, kernel, channels]));
         match self.product {
-            Product::Forward => [rows, columns, depth],
-            Product::BackwardInput => [rows, depth, columns],
-            Product::BackwardWeight => [depth, rows, columns],
+            Product::Forward => [m, n, k],
+            Product::BackwardInput => [m, k, n],
+            Product::BackwardWeight => [n, k, m],
+            Product::ConvForward => [patches, outputs, patch],
+            Product::ConvBackwardInput => [all([samples, height, width]), channels, all([kernel, kernel, outputs])],
+            Product::ConvBackwardWeight => [outputs, patch, patches],
         }
     }
 
     /// What it asks for.
     #[must_use]
     pub fn cost(&self) -> Cost {
-        Cost::product(self.rows, self.columns, self.depth)
+        Preset::Plain.kernel(self.product, self.wide).cost(&self.words)
     }
 
     /// Words of the gradient of weights and bias.
     fn gradient(&self) -> u32 {
-        self.rows.saturating_mul(self.columns.saturating_add(1))
+        let [rows, columns, _] = self.extents();
+        rows.saturating_mul(columns.saturating_add(1))
     }
 
     /// Tiles of that side in its results.
     fn groups(&self, side: u32) -> u32 {
-        self.rows.div_ceil(side).saturating_mul(self.columns.div_ceil(side))
+        let [rows, columns, _] = self.extents();
+        rows.div_ceil(side).saturating_mul(columns.div_ceil(side))
     }
 
     /// Its class.
     #[must_use]
     pub fn class(&self) -> Class {
-        let Self { product, wide, .. } = *self;
         let up = |extent: u32| extent.checked_next_power_of_two().unwrap_or(u32::MAX);
-        Class { product, wide, rows: up(self.rows), columns: up(self.columns), depth: up(self.depth) }
+        let [rows, columns, depth] = self.extents().map(up);
+        Class { product: self.product, wide: self.wide, rows, columns, depth }
     }
 }
 
@@ -295,11 +332,13 @@ impl Choices {
     }
 }
 
-/// The largest tiles that still keep a GPU busy; where even the small ones do not, long sums in parts.
+/// The largest tiles that still keep a GPU busy and are not mostly empty; where even the small ones are few, long sums in parts.
 fn tiled(shape: &Shape) -> Preset {
-    if shape.groups(tiles::LARGE.side) >= GROUPS_WANTED {
+    let [rows, columns, _] = shape.extents();
+    let least = rows.min(columns);
+    if least > tiles::MEDIUM.side && shape.groups(tiles::LARGE.side) >= GROUPS_WANTED {
         Preset::Tile128
-    } else if shape.groups(tiles::MEDIUM.side) >= GROUPS_WANTED / 2 {
+    } else if least > tiles::SMALL.side && shape.groups(tiles::MEDIUM.side) >= GROUPS_WANTED / 2 {
         Preset::Tile64
     } else if shape.groups(tiles::SMALL.side) < GROUPS_WANTED && Preset::Split32.fits(shape) {
         Preset::Split32
@@ -312,18 +351,16 @@ fn tiled(shape: &Shape) -> Preset {
 mod tests {
     use super::*;
 
-    const PRODUCTS: [Product; 3] = [Product::Forward, Product::BackwardInput, Product::BackwardWeight];
-
     #[test]
     fn every_preset_has_its_kernels_and_its_name() {
         let mut names = Vec::new();
         for (preset, name, _) in Preset::ALL {
             assert_eq!(preset.name(), *name);
             assert_eq!(serde_json::to_value(preset).ok(), Some((*name).into()));
-            for product in PRODUCTS {
+            for product in Product::ALL {
                 for wide in [false, true] {
                     let kernel = preset.kernel(product, wide).name();
-                    assert!(kernel.starts_with(&format!("linear_{}", product.name())), "{kernel}");
+                    assert!(kernel.starts_with(product.name()), "{kernel}");
                     assert_eq!(kernel.contains("wide"), wide, "{kernel}");
                     assert!(crate::kernels::ALL.iter().any(|known| known.name() == kernel), "{kernel}");
                     names.push((kernel, *preset));
@@ -332,16 +369,16 @@ mod tests {
         }
         names.sort_unstable();
         names.dedup_by_key(|(kernel, _)| *kernel);
-        assert_eq!(names.len(), 4 * 6, "four kernels for each product, narrow and wide");
+        assert_eq!(names.len(), 4 * 12, "four kernels for each product, narrow and wide");
     }
 
     #[test]
     fn a_shape_is_read_back_from_its_dispatch() {
-        for product in PRODUCTS {
+        for product in Product::ALL {
             for wide in [false, true] {
-                let shape = Shape::new(product, wide, [5, 8, 12]);
+                let shape = Shape::new(product, wide, &[5, 8, 12]);
                 let buffers = [0, 1, 2].map(crate::engine::Buffer);
-                let dispatch = Dispatch::new(Preset::Plain.kernel(product, wide), &buffers, &shape.extents());
+                let dispatch = Dispatch::new(Preset::Plain.kernel(product, wide), &buffers, &[5, 8, 12]);
                 assert_eq!(Shape::of(&dispatch), Some(shape));
             }
         }
@@ -351,9 +388,8 @@ mod tests {
     fn what_was_measured_goes_before_the_rule_and_for_its_class_alone() {
         let gpu = DeviceInfo { backend: "vulkan".into(), ..DeviceInfo::default() };
         let software = DeviceInfo { software: true, ..gpu.clone() };
-        let shape = Shape::new(Product::Forward, true, [8192, 4096, 1024]);
-        let near = Shape { rows: 8000, ..shape };
-        let far = Shape { rows: 9000, ..shape };
+        let of = |m| Shape::new(Product::Forward, true, &[m, 4096, 1024]);
+        let [shape, near, far] = [8192, 8000, 9000].map(of);
         assert_eq!(Choices::untuned(&software).preset(&shape), Preset::Plain);
         assert_eq!(Choices::untuned(&gpu).preset(&shape), Preset::Tile128);
         for info in [gpu, software] {
@@ -365,17 +401,31 @@ mod tests {
     }
 
     #[test]
+    fn a_convolution_is_a_product_of_patches() {
+        // 2 pictures of 9 x 8 x 3, 7 x 6 patches of 3 x 3, 5 outputs.
+        let words = [2, 9, 8, 3, 7, 6, 5, 0, 3, 1, 0];
+        let extents = |product| Shape::new(product, false, &words).extents();
+        assert_eq!(extents(Product::ConvForward), [84, 5, 27]);
+        assert_eq!(extents(Product::ConvBackwardInput), [144, 3, 45]);
+        assert_eq!(extents(Product::ConvBackwardWeight), [5, 27, 84]);
+        assert_eq!(Preset::Split32.parts(&Shape::new(Product::ConvBackwardWeight, false, &words)), 1);
+    }
+
+    #[test]
     fn small_results_take_small_tiles_and_long_sums_are_split() {
-        let preset = |product, extents| tiled(&Shape::new(product, true, extents));
+        let preset = |product, extents: [u32; 3]| tiled(&Shape::new(product, true, &extents));
         assert_eq!(preset(Product::Forward, [64, 128, 784]), Preset::Tile32);
         assert_eq!(preset(Product::Forward, [1024, 512, 784]), Preset::Tile64);
         assert_eq!(preset(Product::BackwardWeight, [8192, 128, 128]), Preset::Split32);
         assert_eq!(preset(Product::BackwardWeight, [64, 128, 784]), Preset::Tile32, "a short sum");
-        let shape = Shape::new(Product::BackwardWeight, true, [8192, 128, 128]);
+        assert_eq!(preset(Product::Forward, [1 << 20, 10, 784]), Preset::Tile32, "narrow");
+        let convolution = |o| tiled(&Shape::new(Product::ConvForward, true, &[64, 32, 32, 16, 32, 32, o, 0, 3, 1, 1]));
+        assert_eq!([32, 64, 128].map(convolution), [Preset::Tile32, Preset::Tile64, Preset::Tile128]);
+        let shape = Shape::new(Product::BackwardWeight, true, &[8192, 128, 128]);
         assert_eq!(Preset::Split32.parts(&shape), 16, "sixteen tiles in sixteen parts");
         assert_eq!(Preset::Split64.parts(&shape), PARTS_MAX.min(8192 / PART_DEPTH));
         assert_eq!(Preset::Tile32.parts(&shape), 1);
-        let huge = Shape::new(Product::BackwardWeight, true, [u32::MAX, u32::MAX, u32::MAX]);
+        let huge = Shape::new(Product::BackwardWeight, true, &[u32::MAX; 3]);
         assert_eq!(Preset::Split64.parts(&huge), 1);
         assert_eq!(huge.class().rows, u32::MAX);
     }

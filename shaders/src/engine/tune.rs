@@ -61,7 +61,7 @@ impl Tuner {
     pub fn new(on: &mut dyn Executor, shapes: &[Shape]) -> Result<Self, ExecutorError> {
         let most = |words: &dyn Fn(&Shape) -> usize| shapes.iter().map(words).max().unwrap_or(0).max(1);
         let [a, b] = [most(&|shape| operands(shape)[0]), most(&|shape| operands(shape)[1])];
-        let (out, parts) = (most(&results), most(&|shape| parts(shape).1));
+        let (out, parts) = (most(&results), most(&parts));
         let buffers =
             Self { a: on.allocate(a)?, b: on.allocate(b)?, out: on.allocate(out)?, parts: on.allocate(parts)? };
         for (buffer, words) in [(buffers.a, a), (buffers.b, b)] {
@@ -107,44 +107,64 @@ impl Tuner {
     fn record(&self, preset: Preset, shape: &Shape) -> Recording {
         let mut recording = Recording::default();
         let kernel = preset.kernel(shape.product, shape.wide);
-        let [m, n, k] = shape.extents();
-        let (arguments, parts) = ([self.a, self.b, self.out], preset.parts(shape));
-        match shape.product {
-            Product::Forward => recording.push(kernel, &arguments, &[m, n, k]),
-            Product::BackwardInput => recording.push(kernel, &arguments, &[m, n, k]),
-            Product::BackwardWeight if parts == 1 => recording.push(kernel, &arguments, &[m, n, k, 0, 0, 1]),
-            Product::BackwardWeight => {
-                recording.push(kernel, &[self.a, self.b, self.parts], &[m, n, k, 0, 0, parts]);
-                recording.push(&SumSlices, &[self.parts, self.out], &[parts, n * k + n, 0]);
-            }
+        let (mut words, parts) = (shape.words, parts_of(preset, shape));
+        words[offset_word(shape.product)] = 0;
+        if shape.product == Product::BackwardWeight {
+            // Of all presets one number of words.
+            (words[4], words[5]) = (0, parts);
+        }
+        let split = parts > 1 || shape.product == Product::ConvBackwardWeight;
+        let out = if split { self.parts } else { self.out };
+        recording.push(kernel, &[self.a, self.b, out], &words);
+        if split {
+            recording.push(&SumSlices, &[self.parts, self.out], &[parts, results(shape) as u32, 0]);
         }
         recording
     }
 }
 
-/// Words of A and B; the weights of a layer have a bias behind them.
+/// Where the words say at which parameter the layer begins.
+fn offset_word(product: Product) -> usize {
+    match product {
+        Product::Forward => 4,
+        Product::BackwardInput | Product::BackwardWeight => 3,
+        Product::ConvForward | Product::ConvBackwardInput | Product::ConvBackwardWeight => 7,
+    }
+}
+
+/// Words of what a kernel reads: of both its arguments, weights with their bias.
 fn operands(shape: &Shape) -> [usize; 2] {
-    let [m, n, k] = shape.extents().map(|extent| extent as usize);
+    let [rows, columns, depth] = shape.extents().map(|extent| extent as usize);
+    let [samples, height, width, channels, out_height, out_width, outputs, ..] = shape.words.map(|word| word as usize);
+    let (x, y) = (samples * height * width * channels, samples * out_height * out_width * outputs);
     match shape.product {
-        Product::Forward => [m * k, n * k + n],
-        Product::BackwardInput => [m * n, n * k],
-        Product::BackwardWeight => [m * n, m * k],
+        Product::Forward => [rows * depth, columns * (depth + 1)],
+        Product::BackwardInput => [rows * depth, columns * depth],
+        Product::BackwardWeight => [rows * depth, columns * depth],
+        Product::ConvForward => [x, columns * (depth + 1)],
+        Product::ConvBackwardInput => [y, columns * depth],
+        Product::ConvBackwardWeight => [y, x],
     }
 }
 
+/// Words of what is left in the end: results, or the gradient of weights and bias.
 fn results(shape: &Shape) -> usize {
-    let [m, n, k] = shape.extents().map(|extent| extent as usize);
+    let [rows, columns, _] = shape.extents().map(|extent| extent as usize);
     match shape.product {
-        Product::Forward => m * n,
-        Product::BackwardInput => m * k,
-        Product::BackwardWeight => n * k + n,
+        Product::BackwardWeight | Product::ConvBackwardWeight => rows * (columns + 1),
+        _ => rows * columns,
     }
 }
 
-/// Most parts of a shape's sums, and words of them.
-fn parts(shape: &Shape) -> (u32, usize) {
-    let most = Preset::ALL.iter().map(|(preset, ..)| preset.parts(shape)).max().unwrap_or(1);
-    (most, if most == 1 { 1 } else { most as usize * results(shape) })
+/// Parts of a shape's sums: of a convolution as many as its layer makes, whatever the preset.
+fn parts_of(preset: Preset, shape: &Shape) -> u32 {
+    if shape.product == Product::ConvBackwardWeight { shape.words[12] } else { preset.parts(shape) }
+}
+
+/// Words of the parts, where there are most.
+fn parts(shape: &Shape) -> usize {
+    let most = Preset::ALL.iter().map(|(preset, ..)| parts_of(*preset, shape)).max().unwrap_or(1);
+    if most == 1 && shape.product != Product::ConvBackwardWeight { 1 } else { most as usize * results(shape) }
 }
 
 /// Numbers in -1..1 that look random, the same every time.
@@ -185,10 +205,16 @@ mod tests {
     use crate::engine::cpu::CpuExecutor;
 
     fn shapes() -> Vec<Shape> {
-        let all = [Product::Forward, Product::BackwardInput, Product::BackwardWeight];
-        all.into_iter()
-            .flat_map(|product| [Shape::new(product, true, [300, 12, 20]), Shape::new(product, false, [300, 13, 21])])
-            .collect()
+        let linear = [Product::Forward, Product::BackwardInput, Product::BackwardWeight];
+        let convolutions = [Product::ConvForward, Product::ConvBackwardInput, Product::ConvBackwardWeight];
+        let of = |products: [Product; 3], wide, words: &[u32]| products.map(|product| Shape::new(product, wide, words));
+        [
+            of(linear, true, &[300, 12, 20]),
+            of(linear, false, &[300, 13, 21]),
+            of(convolutions, true, &[2, 9, 8, 4, 5, 4, 8, 0, 3, 2, 1, 0, 2]),
+            of(convolutions, false, &[2, 9, 8, 3, 5, 4, 5, 0, 3, 2, 1, 0, 2]),
+        ]
+        .concat()
     }
 
     fn assert_measures(on: &mut dyn Executor) {
@@ -226,7 +252,7 @@ mod tests {
 
     #[test]
     fn a_class_is_measured_once_by_its_largest() {
-        let shape = |m| Shape::new(Product::Forward, true, [m, 64, 64]);
+        let shape = |m| Shape::new(Product::Forward, true, &[m, 64, 64]);
         assert_eq!(representatives(&[shape(40), shape(64), shape(50), shape(65)]), [shape(64), shape(65)]);
     }
 }

@@ -22,10 +22,13 @@ pub mod average_pool_forward;
 pub mod base_weights;
 pub mod clip_factor;
 pub mod conv2d_backward_input;
+pub mod conv2d_backward_input_tiled;
 pub mod conv2d_backward_input_wide;
 pub mod conv2d_backward_weight;
+pub mod conv2d_backward_weight_tiled;
 pub mod conv2d_backward_weight_wide;
 pub mod conv2d_forward;
+pub mod conv2d_forward_tiled;
 pub mod conv2d_forward_wide;
 mod cost;
 pub mod dropout;
@@ -144,6 +147,24 @@ pub static ALL: &[&dyn Kernel] = &[
     &linear_backward_weight_tiled::WIDE_64,
     &linear_backward_weight_tiled::TILED_128,
     &linear_backward_weight_tiled::WIDE_128,
+    &conv2d_forward_tiled::TILED_32,
+    &conv2d_forward_tiled::WIDE_32,
+    &conv2d_forward_tiled::TILED_64,
+    &conv2d_forward_tiled::WIDE_64,
+    &conv2d_forward_tiled::TILED_128,
+    &conv2d_forward_tiled::WIDE_128,
+    &conv2d_backward_input_tiled::TILED_32,
+    &conv2d_backward_input_tiled::WIDE_32,
+    &conv2d_backward_input_tiled::TILED_64,
+    &conv2d_backward_input_tiled::WIDE_64,
+    &conv2d_backward_input_tiled::TILED_128,
+    &conv2d_backward_input_tiled::WIDE_128,
+    &conv2d_backward_weight_tiled::TILED_32,
+    &conv2d_backward_weight_tiled::WIDE_32,
+    &conv2d_backward_weight_tiled::TILED_64,
+    &conv2d_backward_weight_tiled::WIDE_64,
+    &conv2d_backward_weight_tiled::TILED_128,
+    &conv2d_backward_weight_tiled::WIDE_128,
 ];
 
 /// Most arguments of a kernel: WebGPU grants eight storage buffers a stage, and the words take a uniform.

@@ -1,4 +1,5 @@
-//! Matrix products by workgroup tiles, for GPUs: the scheme of the kernels `linear_*_tiled` (`wgsl/tiles.wgsl`).
+//! Matrix products by workgroup tiles, for GPUs: the scheme of the kernels `linear_*_tiled` and `conv2d_*_tiled` (`wgsl/tiles.wgsl`). A
+//! convolution is the product of patches and weights; patches are read from the picture where they are loaded (implicit GEMM).
 //!
 //! ```text
 //! C [R, S] = sum over D of A [R, D] and B [D, S]
@@ -17,8 +18,8 @@
 //! - Bank conflicts: threads that a memory serves together (8 of 16 bytes) load blocks that lie side by side, also where A or B has to be
 //!   transposed on the way, so that no padding is needed and the largest tile takes 16,384 bytes, which all of WebGPU grants.
 //! - Memory: four numbers at a time where extents and offset are multiples of four (`wide`); 32 neighbours read whole 64-byte pieces.
-//! - Few results of long sums (weights of a narrow layer) leave most of a GPU idle: their sums are split into parts
-//!   (`linear_backward_weight_tiled`), that `sum_slices` adds.
+//! - Few results of long sums (weights of a narrow layer, of any convolution) leave most of a GPU idle: their sums are split into parts
+//!   (`*_backward_weight_tiled`), that `sum_slices` adds.
 //!
 //! Every result has one thread that sums in one order: runs are equal to the bit.
 

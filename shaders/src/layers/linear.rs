@@ -9,7 +9,7 @@
 //! evaluating nothing is kept and the activation is the epilogue of the product. Which kernels multiply is the device's choice
 //! (`engine::products`); some make the weight's gradient in parts, that are added.
 
-use super::{Backward, Forward, Layer, input};
+use super::{Backward, Forward, Layer, input, product};
 use crate::engine::Buffer;
 use crate::engine::plan::Draft;
 use crate::engine::products::{Product, Shape};
@@ -44,26 +44,26 @@ impl Linear {
     }
 
     /// One of its products for so many rows. Only the forward pass reads no rows of `outputs` numbers.
-    fn shape(&self, product: Product, extents: [u32; 3]) -> Shape {
+    fn shape(&self, product: Product, words: &[u32]) -> Shape {
         let wide = self.wide_inputs() && (product == Product::Forward || self.outputs.is_multiple_of(WIDE));
-        Shape::new(product, wide, extents)
+        Shape::new(product, wide, words)
     }
 
     /// Appends z = x w^T + b with an activation.
     fn product(&self, draft: &mut Draft, arguments: &[Buffer], words: &[u32]) {
-        push(draft, &self.shape(Product::Forward, [words[0], words[1], words[2]]), arguments, words);
+        product(draft, &self.shape(Product::Forward, words), arguments, words);
     }
 
     /// Appends dw = dz^T x and db.
     fn by_weight(&self, draft: &mut Draft, [dy, x, gradient]: [Buffer; 3], [m, n, k, offset, no_bias]: [u32; 5]) {
-        let shape = self.shape(Product::BackwardWeight, [m, n, k]);
+        let shape = self.shape(Product::BackwardWeight, &[m, n, k, offset, no_bias]);
         let parts = draft.choices().preset(&shape).parts(&shape);
         if parts == 1 {
-            return push(draft, &shape, &[dy, x, gradient], &[m, n, k, offset, no_bias, 1]);
+            return product(draft, &shape, &[dy, x, gradient], &[m, n, k, offset, no_bias, 1]);
         }
         let words = n * k + if self.bias { n } else { 0 };
         let sums = draft.buffer(parts as usize * words as usize);
-        push(draft, &shape, &[dy, x, sums], &[m, n, k, 0, no_bias, parts]);
+        product(draft, &shape, &[dy, x, sums], &[m, n, k, 0, no_bias, parts]);
         draft.push(&SumSlices, &[sums, gradient], &[parts, words, offset]);
     }
 
@@ -101,14 +101,8 @@ impl Layer for Linear {
         let x = *input(forward.x);
         self.by_weight(draft, [io.dy, x, io.gradient], [m, n, k, offset, no_bias]);
         if let Some(dx) = input(io.dx) {
-            let shape = self.shape(Product::BackwardInput, [m, n, k]);
-            push(draft, &shape, &[io.dy, forward.theta, dx.buffer], &[m, n, k, offset]);
+            let shape = self.shape(Product::BackwardInput, &[m, n, k, offset]);
+            product(draft, &shape, &[io.dy, forward.theta, dx.buffer], &[m, n, k, offset]);
         }
     }
-}
-
-/// Appends a product by what the device chooses for it.
-fn push(draft: &mut Draft, shape: &Shape, arguments: &[Buffer], words: &[u32]) {
-    let kernel = draft.choices().preset(shape).kernel(shape.product, shape.wide);
-    draft.push(kernel, arguments, words);
 }

@@ -14,7 +14,7 @@ pub enum DeviceCommand {
     Plan(DeviceJob),
     /// Where the time of a training step goes, kernel by kernel
     Profile(DeviceProfileArgs),
-    /// Measure every kernel of a job's linear layers, and keep the fastest for this device and for products of this size
+    /// Measure every way to multiply of a job's layers, and keep the fastest for this device and for products of this size
     Tune(DeviceJob),
 }
 
