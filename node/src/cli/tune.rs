@@ -15,6 +15,7 @@ pub(super) fn run(args: &DeviceJob) -> Result<(), Error> {
         Error::new(Kind::Input, "this user has no home directory, and no cache to keep choices in")
             .hint("HOME or XDG_CACHE_HOME names a place")
     })?;
+    tuned::prepare(&folder)?;
     say::line(&heading())?;
     let mut choices = Tuned::new();
     let info = engine::tune(&job, &args.device, &mut |shape, measured| {

@@ -61,6 +61,19 @@ pub fn load(info: &DeviceInfo) -> (Tuned, Option<String>) {
     }
 }
 
+/// Finds out before anything is measured whether there is a place for it.
+///
+/// # Errors
+/// [`Kind::Input`] when the folder cannot be made.
+pub fn prepare(folder: &Path) -> Result<(), Error> {
+    fs::create_dir_all(folder).map_err(|error| unwritable(folder, &error))
+}
+
+fn unwritable(path: &Path, error: &dyn std::fmt::Display) -> Error {
+    Error::new(Kind::Input, format!("cannot write {}: {error}", path.display()))
+        .hint("XDG_CACHE_HOME names another place")
+}
+
 /// Keeps it, with what is known of other classes of the same device; the file.
 ///
 /// # Errors
@@ -87,10 +100,7 @@ pub fn save(folder: &Path, info: &DeviceInfo, tuned: &Tuned) -> Result<PathBuf, 
             })
             .collect(),
     };
-    let failed = |error: &dyn std::fmt::Display| {
-        Error::new(Kind::Input, format!("cannot write {}: {error}", path.display()))
-            .hint("XDG_CACHE_HOME names another place")
-    };
+    let failed = |error: &dyn std::fmt::Display| unwritable(&path, error);
     let text = toml::to_string(&contents).map_err(|error| failed(&error))?;
     // Beside it and renamed: who reads meanwhile reads a whole file.
     let draft = path.with_extension(format!("{}.draft", std::process::id()));
@@ -190,6 +200,7 @@ mod tests {
         }
         save(folder.path(), &info(), &tuned(128, Preset::Plain)).unwrap();
         assert_eq!(read(folder.path(), &info()), Ok(tuned(128, Preset::Plain)));
+        assert_eq!(prepare(Path::new("/proc/starling")).unwrap_err().kind, Kind::Input);
         assert_eq!(save(Path::new("/proc"), &info(), &Tuned::new()).unwrap_err().kind, Kind::Input);
     }
 }
