@@ -8,7 +8,7 @@ mod gossip;
 
 use std::sync::Arc;
 
-pub use footprint::{Footprint, Misfit};
+pub use footprint::{Footprint, Misfit, products};
 use gossip::{Gossip, Lengths};
 use protocol::codec::{Codec, Decoded};
 use protocol::fixed::{Weight, to_f32};
@@ -278,7 +278,7 @@ fn evaluation_samples(model: &Network, dataset: &Dataset) -> usize {
 impl EvaluationPass {
     fn new(on: &mut dyn Executor, model: &Network, weights: Buffer, samples: usize) -> Result<Self, LearnerError> {
         let inputs = model.inputs(on, samples)?;
-        let mut draft = Draft::default();
+        let mut draft = Draft::new(on.choices());
         model.forward(&mut draft, weights, &inputs, None);
         let recording = draft.place(on)?;
         let pass = on.prepare(recording)?;
@@ -299,7 +299,7 @@ fn record_step(
     let features = upload(on, bytemuck::cast_slice(&dataset.train.features))?;
     let labels = upload(on, &dataset.train.labels)?;
     let gradient = on.allocate(network.parameters())?;
-    let mut draft = Draft::default();
+    let mut draft = Draft::new(on.choices());
     let sources = [features, labels, order, state, inputs.x, inputs.labels];
     draft.push(&Gather, &sources, &[inputs.samples as u32, dataset.features() as u32]);
     let step = step::Step { network, optimizer, clip };

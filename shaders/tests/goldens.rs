@@ -1,5 +1,5 @@
 //! Twenty steps of an MLP, a CNN, a residual CNN and two language models equal PyTorch's in float64, to 1e-4, on the CPU executor
-//! and on the adapter that there is.
+//! and on the adapter that there is, with every preset of the products.
 //!
 //! `goldens/trajectories.py` wrote what is compared; it makes weights and batches from the same integer generator as this file.
 
@@ -8,6 +8,7 @@
 use serde::Deserialize;
 use shaders::engine::cpu::CpuExecutor;
 use shaders::engine::plan::Draft;
+use shaders::engine::products::{Choices, Preset};
 use shaders::engine::{Buffer, Executor};
 use shaders::kernels::advance::{STATE_POWER_1, STATE_WORDS};
 use shaders::kernels::word;
@@ -83,7 +84,7 @@ fn data(case: &Case) -> (Vec<f32>, Vec<u32>) {
 }
 
 /// Losses before every step and the weights after the last one.
-fn train(case: &Case, on: &mut dyn Executor) -> (Vec<f64>, Vec<f64>, Network) {
+fn train(case: &Case, on: &mut dyn Executor, choices: &Choices) -> (Vec<f64>, Vec<f64>, Network) {
     let shape = match &case.model {
         ModelSpec::Lm(lm) => vec![lm.context as usize + 1],
         _ => case.shape.clone(),
@@ -95,7 +96,7 @@ fn train(case: &Case, on: &mut dyn Executor) -> (Vec<f64>, Vec<f64>, Network) {
     let optimizer = case.optimizer.build(on, d).unwrap();
     let inputs = network.inputs(on, case.batch).unwrap();
     let rows = case.batch * network.rows();
-    let mut draft = Draft::default();
+    let mut draft = Draft::new(choices);
     let betas = optimizer.betas();
     let step = Step { network: &network, optimizer: &optimizer, clip: case.clip };
     step.draft(&mut draft, &inputs, &StepBuffers { theta, gradient, state });
@@ -119,8 +120,9 @@ fn train(case: &Case, on: &mut dyn Executor) -> (Vec<f64>, Vec<f64>, Network) {
     (losses, words.iter().map(|bits| f64::from(f32::from_bits(*bits))).collect(), network)
 }
 
-fn compare(case: &Case, on: &mut dyn Executor, by: &str) {
-    let (losses, theta, network) = train(case, on);
+fn compare(case: &Case, on: &mut dyn Executor, by: &str, preset: Preset) {
+    let (losses, theta, network) = train(case, on, &Choices::always(preset));
+    let by = &format!("{by}, {}", preset.name());
     assert_eq!((losses.len(), case.losses.len()), (STEPS, STEPS));
     for (step, (found, golden)) in losses.iter().zip(&case.losses).enumerate() {
         let away = (found - golden).abs() / golden.abs();
@@ -159,21 +161,25 @@ fn twenty_steps_are_those_of_pytorch() {
     let goldens = goldens();
     assert!(goldens.torch.starts_with('2'), "{}", goldens.torch);
     for case in &goldens.cases {
-        compare(case, &mut CpuExecutor::new(None), "the CPU");
+        for (preset, ..) in Preset::ALL {
+            compare(case, &mut CpuExecutor::new(None), "the CPU", *preset);
+        }
     }
 }
 
 #[cfg(feature = "gpu")]
 #[test]
 fn twenty_steps_on_the_gpu_are_those_of_pytorch() {
-    for case in &goldens().cases {
+    let goldens = goldens();
+    let each = |case| Preset::ALL.iter().map(move |(preset, ..)| (case, *preset));
+    for (case, preset) in goldens.cases.iter().flat_map(each) {
         let Some(mut gpu) = shaders::engine::gpu::GpuExecutor::open(None).unwrap() else {
             let required = std::env::var_os("STARLING_REQUIRE_GPU").is_some();
             assert!(!required, "STARLING_REQUIRE_GPU is set and there is no adapter");
             eprintln!("SKIPPED: no Vulkan adapter");
             return;
         };
-        compare(case, &mut gpu, "the GPU");
+        compare(case, &mut gpu, "the GPU", preset);
     }
 }
 

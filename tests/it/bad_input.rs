@@ -43,6 +43,8 @@ fn flags() {
 fn a_device_that_is_not_there() {
     let home = tempfile::tempdir().unwrap();
     starling(home.path(), &["sim", "--device", "voodoo2"]).assert_fails(5, &["voodoo2"]);
+    starling(home.path(), &["device", "tune", "--device", "voodoo2"]).assert_fails(5, &["voodoo2"]);
+    starling(home.path(), &["device", "tune", "--device", "cpu"]).assert_fails(5, &["nothing to tune", "device ls"]);
 }
 
 #[test]

@@ -77,7 +77,12 @@ pub struct Running {
 #[must_use]
 pub fn command(home: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(binary());
-    command.args(arguments).env("HOME", home).env("XDG_DATA_HOME", home.join("data")).env("NO_COLOR", "1");
+    command
+        .args(arguments)
+        .env("HOME", home)
+        .env("XDG_DATA_HOME", home.join("data"))
+        .env("XDG_CACHE_HOME", home.join("cache"))
+        .env("NO_COLOR", "1");
     command
 }
 

@@ -111,7 +111,11 @@ impl Lan {
     pub fn starling(&self, i: u8, home: &Path, arguments: &[&str]) -> Command {
         let mut command = Command::new("ip");
         command.args(["netns", "exec", &self.host(i)]).arg(crate::cli::binary()).args(arguments);
-        command.env("HOME", home).env("XDG_DATA_HOME", home.join("data")).env("NO_COLOR", "1");
+        command
+            .env("HOME", home)
+            .env("XDG_DATA_HOME", home.join("data"))
+            .env("XDG_CACHE_HOME", home.join("cache"))
+            .env("NO_COLOR", "1");
         command
     }
 

@@ -1,7 +1,7 @@
-//! `starling device ls|plan`; `profile` has a file of its own.
+//! `starling device ls|plan`; `profile` and `tune` have files of their own.
 
 use super::args::{DeviceCommand, DeviceJob};
-use super::{engine, job as job_command, profile, say};
+use super::{engine, job as job_command, profile, say, tune};
 use crate::config::Job;
 use crate::error::Error;
 use shaders::engine::adapters;
@@ -11,13 +11,14 @@ pub(super) fn run(command: &DeviceCommand) -> Result<(), Error> {
         DeviceCommand::Ls => list(),
         DeviceCommand::Plan(args) => plan(args),
         DeviceCommand::Profile(args) => profile::run(args),
+        DeviceCommand::Tune(args) => tune::run(args),
     }
 }
 
 fn list() -> Result<(), Error> {
     for (i, info) in adapters().iter().enumerate() {
         let best = if i == 0 { "  (auto)" } else { "" };
-        say::line(&format!("{} ({}){best}", info.name, info.backend))?;
+        say::line(&format!("{} ({}){best}\n    {}", info.name, info.backend, tune::described(info)))?;
     }
     say::line(&format!("cpu{}", if adapters().is_empty() { "  (auto)" } else { "" }))
 }

@@ -8,15 +8,19 @@ use protocol::learner::{Learner, Progress};
 use protocol::log::Context;
 use shaders::data::{self, Dataset};
 use shaders::engine::cpu::CpuExecutor;
+use shaders::engine::products::{self, Choices};
+use shaders::engine::tune::{Measured, Tuner, representatives};
 use shaders::engine::{self, DeviceChoice, DeviceError, DeviceInfo, Executor, Reference, Timed};
 use shaders::models::network::Network;
 use shaders::models::{ModelError, ModelSpec};
 use shaders::{Footprint, LearnerSpec, Misfit, TrainingLearner};
 use sim::virtual_swarm::Task;
 
+use super::say;
 use crate::config::{Data, Job};
 use crate::driver::MakeLearner;
 use crate::error::{Error, Kind};
+use crate::store::tuned;
 
 /// Sizes that follow from a job and its data.
 #[derive(Clone, Copy, Debug)]
@@ -60,9 +64,9 @@ pub(super) fn build(job: &Job, device: (&str, usize), shard: u32, order_seed: u6
     let dataset = Arc::new(load(job)?);
     let shard = split(job, &dataset)?.into_iter().nth(shard as usize).unwrap_or_default();
     let spec = spec(job, &dataset, shard, order_seed)?;
-    let executor = open(device.0, device.1)?;
+    let (executor, ignored) = open(device.0, device.1)?;
     let info = executor.info().clone();
-    fits(&footprint(&spec, job)?, &info)?;
+    fits(&footprint(&spec, job, executor.choices())?, &info)?;
     Ok(Engine {
         context: Context {
             run: job.run_id(),
@@ -74,7 +78,7 @@ pub(super) fn build(job: &Job, device: (&str, usize), shard: u32, order_seed: u6
         steps_per_epoch: job.steps_per_epoch(dataset.train.len()),
         device: info.name,
         backend: info.backend,
-        note: info.note,
+        note: info.note.or(ignored),
         learner: Box::new(move || Ok(Box::new(TrainingLearner::new(spec, executor)?) as Box<dyn Learner>)),
     })
 }
@@ -82,8 +86,9 @@ pub(super) fn build(job: &Job, device: (&str, usize), shard: u32, order_seed: u6
 /// What a peer of a job takes of a device, and the device.
 pub(super) fn plan(job: &Job, device: &str) -> Result<(Footprint, DeviceInfo), Error> {
     let dataset = Arc::new(load(job)?);
-    let info = open(device, 1)?.info().clone();
-    Ok((footprint(&spec(job, &dataset, Vec::new(), 0)?, job)?, info))
+    let executor = open_aloud(device, 1)?;
+    let footprint = footprint(&spec(job, &dataset, Vec::new(), 0)?, job, executor.choices())?;
+    Ok((footprint, executor.info().clone()))
 }
 
 /// What a step of a job takes.
@@ -101,8 +106,8 @@ pub(super) fn profile(job: &Job, (device, threads): (&str, usize), steps: u32) -
     let dataset = Arc::new(load(job)?);
     let shard = split(job, &dataset)?.into_iter().next().unwrap_or_default();
     let spec = spec(job, &dataset, shard, 0)?;
-    let mut executor = open(device, threads)?;
-    fits(&footprint(&spec, job)?, executor.info())?;
+    let mut executor = open_aloud(device, threads)?;
+    fits(&footprint(&spec, job, executor.choices())?, executor.info())?;
     let reference = Reference::measure(executor.as_mut()).map_err(|error| failed(&error))?;
     let mut learner = TrainingLearner::new(spec, executor).map_err(|error| failed(&error))?;
     // The first steps compile, and fill caches.
@@ -113,6 +118,29 @@ pub(super) fn profile(job: &Job, (device, threads): (&str, usize), steps: u32) -
     let unmeasured = begun.elapsed().as_secs_f64() / f64::from(steps);
     let step = learner.profile(steps).map_err(|error| failed(&error))?;
     Ok(Profile { device: learner.info().name.clone(), step, reference, unmeasured })
+}
+
+/// Hears of a product and its presets.
+type Tell<'a> = &'a mut dyn FnMut(&products::Shape, &[Measured]) -> Result<(), Error>;
+
+/// Measures the presets of all products of a job; `tell` hears of each as it is known.
+pub(super) fn tune(job: &Job, device: &str, tell: Tell<'_>) -> Result<DeviceInfo, Error> {
+    let failed = |error: &dyn std::fmt::Display| Error::new(Kind::Device, error);
+    let dataset = Arc::new(load(job)?);
+    let spec = spec(job, &dataset, Vec::new(), 0)?;
+    let mut executor = open_untuned(device, 1)?;
+    if executor.info().backend == "cpu" {
+        return Err(Error::new(Kind::Device, "the CPU executor has one way to multiply, and nothing to tune")
+            .hint("--device NAME, see `starling device ls`"));
+    }
+    let products = shaders::learner::products(&spec).map_err(|error| failed(&error))?;
+    let shapes = representatives(&products);
+    let tuner = Tuner::new(executor.as_mut(), &shapes).map_err(|error| failed(&error))?;
+    for shape in &shapes {
+        let measured = tuner.measure(executor.as_mut(), shape).map_err(|error| failed(&error))?;
+        tell(shape, &measured)?;
+    }
+    Ok(executor.info().clone())
 }
 
 /// What a peer trains, on a shard in an order of its own.
@@ -130,8 +158,8 @@ fn spec(job: &Job, dataset: &Arc<Dataset>, shard: Vec<u32>, order_seed: u64) -> 
     })
 }
 
-fn footprint(spec: &LearnerSpec, job: &Job) -> Result<Footprint, Error> {
-    Footprint::of(spec, job.codec).map_err(|error| Error::new(Kind::Input, error))
+fn footprint(spec: &LearnerSpec, job: &Job, choices: &Choices) -> Result<Footprint, Error> {
+    Footprint::of(spec, job.codec, choices).map_err(|error| Error::new(Kind::Input, error))
 }
 
 /// An error where a job does not fit a device.
@@ -149,7 +177,7 @@ pub(super) fn fits(footprint: &Footprint, info: &DeviceInfo) -> Result<(), Error
 pub(super) fn task(job: &Job, dataset: &Arc<Dataset>, peers: u32) -> Result<Task, Error> {
     let spec = spec(job, dataset, Vec::new(), 0)?;
     let info = CpuExecutor::measured(None, 1).info().clone();
-    footprint(&spec, job)?.check_many(peers, &info).map_err(|misfit| {
+    footprint(&spec, job, &Choices::PLAIN)?.check_many(peers, &info).map_err(|misfit| {
         Error::new(Kind::Device, format!("{peers} virtual peers: {misfit}"))
             .hint("fewer peers (--peers), or a smaller model, batch or data set")
     })?;
@@ -187,7 +215,25 @@ fn split(job: &Job, dataset: &Dataset) -> Result<Vec<Vec<u32>>, Error> {
         .map_err(|error| Error::new(Kind::Input, error).hint("fewer shards (--peers), or more data"))
 }
 
-fn open(device: &str, threads: usize) -> Result<Box<dyn Executor>, Error> {
+/// Opens a device, and hands it what was tuned for it; why that is ignored, where it is.
+fn open(device: &str, threads: usize) -> Result<(Box<dyn Executor>, Option<String>), Error> {
+    let mut executor = open_untuned(device, threads)?;
+    if executor.info().backend == "cpu" {
+        return Ok((executor, None));
+    }
+    let (tuned, ignored) = tuned::load(executor.info());
+    executor.choose(Choices::untuned(executor.info()).with(tuned));
+    Ok((executor, ignored))
+}
+
+/// The same for a command that prints.
+fn open_aloud(device: &str, threads: usize) -> Result<Box<dyn Executor>, Error> {
+    let (executor, ignored) = open(device, threads)?;
+    ignored.map_or(Ok(()), |why| say::aside(&format!("warning: {why}")))?;
+    Ok(executor)
+}
+
+fn open_untuned(device: &str, threads: usize) -> Result<Box<dyn Executor>, Error> {
     let choice: DeviceChoice = device.parse().unwrap_or_else(|never: std::convert::Infallible| match never {});
     engine::open(&choice, threads).map_err(|error| {
         let hint = match error {

@@ -27,6 +27,7 @@ mod sim;
 mod summary;
 mod table;
 mod translate;
+mod tune;
 mod virtual_sim;
 
 use args::{Cli, Command};

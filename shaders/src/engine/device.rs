@@ -36,6 +36,8 @@ pub struct DeviceInfo {
     pub name: String,
     /// `vulkan`, `metal`, `dx12` or `cpu`.
     pub backend: String,
+    /// Name and version of the driver, as it tells them.
+    pub driver: String,
     /// A driver that plays a GPU on the host's processor: its memory is the host's, and workgroups that wait for each other are slow.
     pub software: bool,
     /// What the user should know: that there is no GPU back end, and how to get one.

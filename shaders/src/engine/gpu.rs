@@ -9,6 +9,7 @@ use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use super::products::Choices;
 use super::{Buffer, DeviceInfo, Executor, ExecutorError, Prepared, Recording, Timed};
 use crate::kernels::{Access, Cost, Kernel, WORDS};
 use crate::wgsl;
@@ -28,6 +29,7 @@ const SUBMISSIONS_MAX: usize = 8;
 #[derive(Debug)]
 pub struct GpuExecutor {
     info: DeviceInfo,
+    choices: Choices,
     device: wgpu::Device,
     queue: wgpu::Queue,
     buffers: Vec<wgpu::Buffer>,
@@ -115,7 +117,14 @@ fn describe(info: &wgpu::AdapterInfo) -> DeviceInfo {
         wgpu::Backend::Dx12 => "dx12",
         _ => "other",
     };
-    DeviceInfo { name: info.name.clone(), backend: backend.into(), software: software(info), ..DeviceInfo::default() }
+    let driver = format!("{} {}", info.driver, info.driver_info).trim().to_owned();
+    DeviceInfo {
+        name: info.name.clone(),
+        backend: backend.into(),
+        driver,
+        software: software(info),
+        ..DeviceInfo::default()
+    }
 }
 
 /// Whether a driver computes on the CPU.
@@ -178,8 +187,10 @@ impl GpuExecutor {
                 noted(format!("the device was lost: {text}"));
             }
         });
+        let info = measure(adapter);
         Ok(Self {
-            info: measure(adapter),
+            choices: Choices::untuned(&info),
+            info,
             device,
             queue,
             buffers: Vec::new(),
@@ -248,7 +259,7 @@ impl GpuExecutor {
         if let Some(pipeline) = self.pipelines.get(kernel.name()) {
             return pipeline.clone();
         }
-        let source = wgpu::ShaderSource::Wgsl(wgsl::expand(kernel.wgsl()).into());
+        let source = wgpu::ShaderSource::Wgsl(wgsl::source(kernel).into());
         let label = Some(kernel.name());
         let module = self.device.create_shader_module(wgpu::ShaderModuleDescriptor { label, source });
         let layout = self.layout(kernel);
@@ -320,6 +331,14 @@ impl GpuExecutor {
 impl Executor for GpuExecutor {
     fn info(&self) -> &DeviceInfo {
         &self.info
+    }
+
+    fn choices(&self) -> &Choices {
+        &self.choices
+    }
+
+    fn choose(&mut self, choices: Choices) {
+        self.choices = choices;
     }
 
     fn allocate(&mut self, words: usize) -> Result<Buffer, ExecutorError> {

@@ -1,7 +1,9 @@
 //! An executor that computes nothing and keeps account: what a learner would take of a device, before any device is asked.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use super::products::{Choices, Shape};
 use super::{Buffer, DeviceInfo, Executor, ExecutorError, Prepared, Recording, Timed};
 
 /// What was asked for so far.
@@ -21,17 +23,31 @@ pub struct Account {
 #[derive(Clone, Debug)]
 pub struct Ledger {
     info: DeviceInfo,
+    choices: Choices,
     account: Arc<Mutex<Account>>,
+    products: Arc<Mutex<BTreeSet<Shape>>>,
 }
 
 impl Default for Ledger {
     fn default() -> Self {
-        let info = DeviceInfo { name: "ledger".into(), backend: "none".into(), ..DeviceInfo::default() };
-        Self { info, account: Arc::default() }
+        Self::new(Choices::PLAIN)
     }
 }
 
 impl Ledger {
+    /// Of a device that multiplies so.
+    #[must_use]
+    pub fn new(choices: Choices) -> Self {
+        let info = DeviceInfo { name: "ledger".into(), backend: "none".into(), ..DeviceInfo::default() };
+        Self { info, choices, account: Arc::default(), products: Arc::default() }
+    }
+
+    /// The products that were prepared by plain kernels, each once.
+    #[must_use]
+    pub fn products(&self) -> Vec<Shape> {
+        self.products.lock().unwrap_or_else(PoisonError::into_inner).iter().copied().collect()
+    }
+
     /// What was asked for so far.
     #[must_use]
     pub fn account(&self) -> Account {
@@ -42,6 +58,14 @@ impl Ledger {
 impl Executor for Ledger {
     fn info(&self) -> &DeviceInfo {
         &self.info
+    }
+
+    fn choices(&self) -> &Choices {
+        &self.choices
+    }
+
+    fn choose(&mut self, choices: Choices) {
+        self.choices = choices;
     }
 
     fn allocate(&mut self, words: usize) -> Result<Buffer, ExecutorError> {
@@ -65,6 +89,8 @@ impl Executor for Ledger {
     fn prepare(&mut self, recording: Recording) -> Result<Prepared, ExecutorError> {
         let mut account = self.account.lock().unwrap_or_else(PoisonError::into_inner);
         account.dispatches = account.dispatches.max(recording.dispatches.len());
+        let mut products = self.products.lock().unwrap_or_else(PoisonError::into_inner);
+        products.extend(recording.dispatches.iter().filter_map(Shape::of));
         Ok(Prepared(0))
     }
 

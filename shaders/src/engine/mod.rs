@@ -9,12 +9,15 @@ mod device;
 pub mod gpu;
 pub mod ledger;
 pub mod plan;
+pub mod products;
 mod reference;
+pub mod tune;
 
 pub use device::{DeviceChoice, DeviceError, DeviceInfo, adapters, open};
 pub use reference::Reference;
 
 use crate::kernels::{Cost, Kernel, WORDS};
+use products::Choices;
 
 /// Most words of a buffer: kernels count them in u32.
 pub const BUFFER_WORDS_MAX: usize = u32::MAX as usize;
@@ -97,6 +100,14 @@ fn countable(words: usize) -> Result<(), ExecutorError> {
 pub trait Executor: Send {
     /// What it runs on.
     fn info(&self) -> &DeviceInfo;
+
+    /// Which kernels multiply on it.
+    fn choices(&self) -> &Choices {
+        const { &Choices::PLAIN }
+    }
+
+    /// Changes that, for what is recorded from now on; the CPU has one way only.
+    fn choose(&mut self, _choices: Choices) {}
 
     /// A new buffer of that many words, all zero.
     ///

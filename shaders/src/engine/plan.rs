@@ -11,6 +11,7 @@
 
 use std::collections::BTreeMap;
 
+use super::products::Choices;
 use super::{Buffer, Executor, ExecutorError, Recording};
 use crate::kernels::{Access, Kernel};
 
@@ -23,6 +24,7 @@ pub struct Draft {
     recording: Recording,
     /// Words of every drafted buffer.
     sizes: Vec<usize>,
+    choices: Choices,
 }
 
 /// Where the drafted buffers of a recording lie.
@@ -35,6 +37,18 @@ pub struct Plan {
 }
 
 impl Draft {
+    /// For a device that multiplies so.
+    #[must_use]
+    pub fn new(choices: &Choices) -> Self {
+        Self { choices: choices.clone(), ..Self::default() }
+    }
+
+    /// How its device multiplies.
+    #[must_use]
+    pub fn choices(&self) -> &Choices {
+        &self.choices
+    }
+
     /// A buffer of that many words; its contents are those of whoever lay there before.
     pub fn buffer(&mut self, words: usize) -> Buffer {
         self.sizes.push(words);

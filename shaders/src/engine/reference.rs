@@ -1,8 +1,8 @@
 //! What a device does at its best, by our own kernels: a profile is held against it.
 
+use super::products::{Product, Shape};
 use super::{Buffer, Executor, ExecutorError, Prepared, Recording};
 use crate::kernels::base_weights::BaseWeights;
-use crate::kernels::linear_forward_wide::LinearForwardWide;
 use crate::kernels::{Cost, Kernel};
 
 /// Numbers of the copy: 64 MiB in and out, more than any cache.
@@ -33,8 +33,10 @@ impl Reference {
         let square = EXTENT * EXTENT;
         let [x, w, y] = [on.allocate(square)?, on.allocate(square)?, on.allocate(square)?];
         let extent = EXTENT as u32;
-        // No activation, from the first parameter on, no bias.
-        let product = prepare(on, &LinearForwardWide, &[x, w, y], &[extent, extent, extent, 0, 0, 1])?;
+        // No activation, from the first parameter on, no bias; by the kernel that the device chooses.
+        let words = [extent, extent, extent, 0, 0, 1];
+        let kernel = on.choices().preset(&Shape::new(Product::Forward, true, &words)).kernel(Product::Forward, true);
+        let product = prepare(on, kernel, &[x, w, y], &words)?;
         let product = best(on, product)?;
         Ok(Self {
             copy: Cost::stream(COPIED as u32, 2).bytes as f64 / copy,

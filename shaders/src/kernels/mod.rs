@@ -22,10 +22,13 @@ pub mod average_pool_forward;
 pub mod base_weights;
 pub mod clip_factor;
 pub mod conv2d_backward_input;
+pub mod conv2d_backward_input_tiled;
 pub mod conv2d_backward_input_wide;
 pub mod conv2d_backward_weight;
+pub mod conv2d_backward_weight_tiled;
 pub mod conv2d_backward_weight_wide;
 pub mod conv2d_forward;
+pub mod conv2d_forward_tiled;
 pub mod conv2d_forward_wide;
 mod cost;
 pub mod dropout;
@@ -35,10 +38,13 @@ pub mod gather;
 mod groups;
 mod heads;
 pub mod linear_backward_input;
+pub mod linear_backward_input_tiled;
 pub mod linear_backward_input_wide;
 pub mod linear_backward_weight;
+pub mod linear_backward_weight_tiled;
 pub mod linear_backward_weight_wide;
 pub mod linear_forward;
+pub mod linear_forward_tiled;
 pub mod linear_forward_wide;
 pub mod matmul;
 pub mod max_pool_backward;
@@ -63,6 +69,7 @@ pub mod softmax_cross_entropy;
 pub mod sum_slices;
 pub mod sum_squares;
 pub mod threads;
+pub mod tiles;
 pub mod token_chain;
 
 use std::fmt::Debug;
@@ -70,7 +77,7 @@ use std::fmt::Debug;
 pub use cost::Cost;
 
 /// Every kernel.
-pub const ALL: &[&dyn Kernel] = &[
+pub static ALL: &[&dyn Kernel] = &[
     &gather::Gather,
     &linear_forward::LinearForward,
     &linear_backward_input::LinearBackwardInput,
@@ -122,6 +129,42 @@ pub const ALL: &[&dyn Kernel] = &[
     &conv2d_forward_wide::Conv2dForwardWide,
     &conv2d_backward_input_wide::Conv2dBackwardInputWide,
     &conv2d_backward_weight_wide::Conv2dBackwardWeightWide,
+    &linear_forward_tiled::TILED_32,
+    &linear_forward_tiled::WIDE_32,
+    &linear_forward_tiled::TILED_64,
+    &linear_forward_tiled::WIDE_64,
+    &linear_forward_tiled::TILED_128,
+    &linear_forward_tiled::WIDE_128,
+    &linear_backward_input_tiled::TILED_32,
+    &linear_backward_input_tiled::WIDE_32,
+    &linear_backward_input_tiled::TILED_64,
+    &linear_backward_input_tiled::WIDE_64,
+    &linear_backward_input_tiled::TILED_128,
+    &linear_backward_input_tiled::WIDE_128,
+    &linear_backward_weight_tiled::TILED_32,
+    &linear_backward_weight_tiled::WIDE_32,
+    &linear_backward_weight_tiled::TILED_64,
+    &linear_backward_weight_tiled::WIDE_64,
+    &linear_backward_weight_tiled::TILED_128,
+    &linear_backward_weight_tiled::WIDE_128,
+    &conv2d_forward_tiled::TILED_32,
+    &conv2d_forward_tiled::WIDE_32,
+    &conv2d_forward_tiled::TILED_64,
+    &conv2d_forward_tiled::WIDE_64,
+    &conv2d_forward_tiled::TILED_128,
+    &conv2d_forward_tiled::WIDE_128,
+    &conv2d_backward_input_tiled::TILED_32,
+    &conv2d_backward_input_tiled::WIDE_32,
+    &conv2d_backward_input_tiled::TILED_64,
+    &conv2d_backward_input_tiled::WIDE_64,
+    &conv2d_backward_input_tiled::TILED_128,
+    &conv2d_backward_input_tiled::WIDE_128,
+    &conv2d_backward_weight_tiled::TILED_32,
+    &conv2d_backward_weight_tiled::WIDE_32,
+    &conv2d_backward_weight_tiled::TILED_64,
+    &conv2d_backward_weight_tiled::WIDE_64,
+    &conv2d_backward_weight_tiled::TILED_128,
+    &conv2d_backward_weight_tiled::WIDE_128,
 ];
 
 /// Most arguments of a kernel: WebGPU grants eight storage buffers a stage, and the words take a uniform.
@@ -145,8 +188,13 @@ pub trait Kernel: Sync + Debug {
     /// Its folder.
     fn name(&self) -> &'static str;
 
-    /// WGSL with `#import` lines; entry point `main`, arguments at bindings 0.., words in a uniform behind them.
+    /// WGSL with the lines of [`crate::wgsl`]; entry point `main`, arguments at bindings 0.., words in a uniform behind them.
     fn wgsl(&self) -> &'static str;
+
+    /// Constants that this WGSL is expanded with: kernels of one text differ by them.
+    fn constants(&self) -> Vec<(&'static str, u32)> {
+        Vec::new()
+    }
 
     /// Access to each argument, in order.
     fn access(&self) -> &'static [Access];

@@ -19,7 +19,7 @@ use rand_chacha::rand_core::{Rng as _, SeedableRng as _};
 use super::*;
 use crate::engine::cpu::CpuExecutor;
 use crate::engine::{Buffer, Dispatch, Executor, Recording};
-use crate::wgsl::expand;
+use crate::wgsl::source;
 
 /// Random shapes of a kernel.
 const SHAPES: u64 = 200;
@@ -30,8 +30,13 @@ const PRODUCT: f64 = 1e-5;
 /// Of what is done number by number.
 const ELEMENT: f64 = 1e-6;
 
-/// Kernels whose workgroups share memory and wait for each other, which software Vulkan pays for dearly.
-const WAITS: [&str; 1] = ["select_largest"];
+/// Whether the workgroups of a kernel share memory and wait for each other, which software Vulkan pays for dearly.
+fn waits(kernel: &dyn Kernel) -> bool {
+    kernel.name() == "select_largest" || kernel.wgsl().contains("#import tiles")
+}
+
+/// Bytes of workgroup memory that all of WebGPU grants.
+const SHARED_BYTES_MAX: u32 = 16_384;
 
 /// Every family: one case of each of its kernels, at a random shape.
 const FAMILIES: &[fn(&mut Random) -> Vec<Case>] =
@@ -52,8 +57,9 @@ pub(crate) fn gpu() -> Option<crate::engine::gpu::GpuExecutor> {
 #[test]
 fn naga_accepts_every_kernel_and_it_fits_webgpu() {
     for kernel in ALL {
-        let module = naga::front::wgsl::parse_str(&expand(kernel.wgsl()))
-            .unwrap_or_else(|error| panic!("{}: {}", kernel.name(), error.emit_to_string(&expand(kernel.wgsl()))));
+        let text = source(*kernel);
+        let module = naga::front::wgsl::parse_str(&text)
+            .unwrap_or_else(|error| panic!("{}: {}", kernel.name(), error.emit_to_string(&text)));
         naga::valid::Validator::new(naga::valid::ValidationFlags::all(), naga::valid::Capabilities::empty())
             .validate(&module)
             .unwrap_or_else(|error| panic!("{}: {error:?}", kernel.name()));
@@ -61,9 +67,12 @@ fn naga_accepts_every_kernel_and_it_fits_webgpu() {
         let entry = &module.entry_points[0];
         let [x, y] = kernel.grid(&[1; WORDS]).workgroup;
         assert_eq!(entry.workgroup_size, [x, y, 1], "{}: mod.rs and kernel.wgsl disagree", kernel.name());
-        let shared = |space| module.global_variables.iter().any(|(_, variable)| variable.space == space);
-        let waits = shared(naga::AddressSpace::WorkGroup);
-        assert_eq!(waits, WAITS.contains(&kernel.name()), "{}: workgroup memory", kernel.name());
+        let shared =
+            module.global_variables.iter().filter(|(_, variable)| variable.space == naga::AddressSpace::WorkGroup);
+        let bytes: u32 = shared.map(|(_, variable)| module.types[variable.ty].inner.size(module.to_ctx())).sum();
+        assert_eq!(bytes > 0, waits(*kernel), "{}: workgroup memory", kernel.name());
+        assert!(bytes <= SHARED_BYTES_MAX, "{}: {bytes} bytes of workgroup memory", kernel.name());
+        assert!(entry.workgroup_size.iter().product::<u32>() <= 256, "{}", kernel.name());
         let storage = module.global_variables.iter().filter_map(|(_, variable)| match variable.space {
             naga::AddressSpace::Storage { access } => Some(access.contains(naga::StorageAccess::STORE)),
             _ => None,

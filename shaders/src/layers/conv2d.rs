@@ -5,18 +5,14 @@
 //! backward    dz = dy act'(z)   dw = patches^T dz   db = sum dz   dx = what each pixel gave to its patches
 //! ```
 //!
-//! OH = (H + 2 padding - K) / stride + 1. The weight's gradient is made in parts, [`slices`], and added.
+//! OH = (H + 2 padding - K) / stride + 1. The weight's gradient is made in parts, [`slices`], and added. Which kernels multiply is the
+//! device's choice (`engine::products`).
 
-use super::{Backward, Forward, Layer, activation, input, slices};
+use super::{Backward, Forward, Layer, activation, input, product, slices};
 use crate::engine::plan::Draft;
-use crate::kernels::conv2d_backward_input::Conv2dBackwardInput;
-use crate::kernels::conv2d_backward_input_wide::Conv2dBackwardInputWide;
-use crate::kernels::conv2d_backward_weight::Conv2dBackwardWeight;
-use crate::kernels::conv2d_backward_weight_wide::Conv2dBackwardWeightWide;
-use crate::kernels::conv2d_forward::Conv2dForward;
-use crate::kernels::conv2d_forward_wide::Conv2dForwardWide;
+use crate::engine::products::{Product, Shape};
+use crate::kernels::Activation;
 use crate::kernels::sum_slices::SumSlices;
-use crate::kernels::{Activation, Kernel};
 
 /// Channels are read this many at a time where all extents allow it.
 const WIDE: usize = 4;
@@ -74,8 +70,8 @@ impl Layer for Conv2d {
 
     fn forward(&self, draft: &mut Draft, io: &Forward<'_>) {
         let words = self.words(io.samples, self.activation, 0);
-        let kernel: &'static dyn Kernel = if self.wide_inputs() { &Conv2dForwardWide } else { &Conv2dForward };
-        draft.push(kernel, &[*input(io.x), io.theta, io.y], &words);
+        let shape = Shape::new(Product::ConvForward, self.wide_inputs(), &words);
+        product(draft, &shape, &[*input(io.x), io.theta, io.y], &words);
     }
 
     fn backward(&self, draft: &mut Draft, io: &Backward<'_>) {
@@ -86,14 +82,14 @@ impl Layer for Conv2d {
         let slices = slices(forward.samples * height * width, self.parameters());
         let words = self.words(forward.samples, Activation::None, slices);
         let wide = self.wide_inputs() && self.outputs.is_multiple_of(WIDE);
-        let by_weight: &'static dyn Kernel = if wide { &Conv2dBackwardWeightWide } else { &Conv2dBackwardWeight };
-        let by_input: &'static dyn Kernel = if wide { &Conv2dBackwardInputWide } else { &Conv2dBackwardInput };
         let parts = draft.buffer(slices * self.parameters());
-        draft.push(by_weight, &[io.dy, *input(forward.x), parts], &words);
+        let by_weight = Shape::new(Product::ConvBackwardWeight, wide, &words);
+        product(draft, &by_weight, &[io.dy, *input(forward.x), parts], &words);
         let sums = [slices, self.parameters(), self.offset].map(|word| word as u32);
         draft.push(&SumSlices, &[parts, io.gradient], &sums);
         if let Some(dx) = input(io.dx) {
-            draft.push(by_input, &[io.dy, forward.theta, dx.buffer], &words);
+            let by_input = Shape::new(Product::ConvBackwardInput, wide, &words);
+            product(draft, &by_input, &[io.dy, forward.theta, dx.buffer], &words);
         }
     }
 }

@@ -6,18 +6,15 @@
 //! ```
 //!
 //! ReLU is taken back from y. GELU and SiLU need z: while training the layer keeps it and runs the activation apart; while
-//! evaluating nothing is kept and the activation is the epilogue of the product.
+//! evaluating nothing is kept and the activation is the epilogue of the product. Which kernels multiply is the device's choice
+//! (`engine::products`); some make the weight's gradient in parts, that are added.
 
-use super::{Backward, Forward, Layer, input};
+use super::{Backward, Forward, Layer, input, product};
 use crate::engine::Buffer;
 use crate::engine::plan::Draft;
-use crate::kernels::linear_backward_input::LinearBackwardInput;
-use crate::kernels::linear_backward_input_wide::LinearBackwardInputWide;
-use crate::kernels::linear_backward_weight::LinearBackwardWeight;
-use crate::kernels::linear_backward_weight_wide::LinearBackwardWeightWide;
-use crate::kernels::linear_forward::LinearForward;
-use crate::kernels::linear_forward_wide::LinearForwardWide;
-use crate::kernels::{Activation, Kernel};
+use crate::engine::products::{Product, Shape};
+use crate::kernels::Activation;
+use crate::kernels::sum_slices::SumSlices;
 use crate::layers::activation;
 
 /// One layer of given widths; its parameters lie at `offset` of the flat buffers.
@@ -46,10 +43,28 @@ impl Linear {
         self.inputs.is_multiple_of(WIDE) && self.offset.is_multiple_of(WIDE)
     }
 
+    /// One of its products for so many rows. Only the forward pass reads no rows of `outputs` numbers.
+    fn shape(&self, product: Product, words: &[u32]) -> Shape {
+        let wide = self.wide_inputs() && (product == Product::Forward || self.outputs.is_multiple_of(WIDE));
+        Shape::new(product, wide, words)
+    }
+
     /// Appends z = x w^T + b with an activation.
     fn product(&self, draft: &mut Draft, arguments: &[Buffer], words: &[u32]) {
-        let kernel: &'static dyn Kernel = if self.wide_inputs() { &LinearForwardWide } else { &LinearForward };
-        draft.push(kernel, arguments, words);
+        product(draft, &self.shape(Product::Forward, words), arguments, words);
+    }
+
+    /// Appends dw = dz^T x and db.
+    fn by_weight(&self, draft: &mut Draft, [dy, x, gradient]: [Buffer; 3], [m, n, k, offset, no_bias]: [u32; 5]) {
+        let shape = self.shape(Product::BackwardWeight, &[m, n, k, offset, no_bias]);
+        let parts = draft.choices().preset(&shape).parts(&shape);
+        if parts == 1 {
+            return product(draft, &shape, &[dy, x, gradient], &[m, n, k, offset, no_bias, 1]);
+        }
+        let words = n * k + if self.bias { n } else { 0 };
+        let sums = draft.buffer(parts as usize * words as usize);
+        product(draft, &shape, &[dy, x, sums], &[m, n, k, 0, no_bias, parts]);
+        draft.push(&SumSlices, &[sums, gradient], &[parts, words, offset]);
     }
 
     fn words(&self, samples: usize, activation: Activation) -> [u32; 6] {
@@ -84,12 +99,10 @@ impl Layer for Linear {
         activation::backward(draft, self.activation, forward.samples * self.width(), kept, io.dy);
         let [m, n, k, _, offset, no_bias] = self.words(forward.samples, Activation::None);
         let x = *input(forward.x);
-        let wide = self.wide_inputs() && self.outputs.is_multiple_of(WIDE);
-        let by_weight: &'static dyn Kernel = if wide { &LinearBackwardWeightWide } else { &LinearBackwardWeight };
-        let by_input: &'static dyn Kernel = if wide { &LinearBackwardInputWide } else { &LinearBackwardInput };
-        draft.push(by_weight, &[io.dy, x, io.gradient], &[m, n, k, offset, no_bias]);
+        self.by_weight(draft, [io.dy, x, io.gradient], [m, n, k, offset, no_bias]);
         if let Some(dx) = input(io.dx) {
-            draft.push(by_input, &[io.dy, forward.theta, dx.buffer], &[m, n, k, offset]);
+            let shape = self.shape(Product::BackwardInput, &[m, n, k, offset]);
+            product(draft, &shape, &[io.dy, forward.theta, dx.buffer], &[m, n, k, offset]);
         }
     }
 }

@@ -19,6 +19,7 @@ use std::fmt::Debug;
 
 use crate::engine::Buffer;
 use crate::engine::plan::Draft;
+use crate::engine::products::Shape;
 
 /// What a forward pass is given.
 #[derive(Clone, Copy, Debug)]
@@ -101,4 +102,10 @@ const SLICE_WORDS_MAX: usize = 1 << 20;
 /// Into how many parts a sum over so many rows with so many results is split.
 fn slices(rows: usize, results: usize) -> usize {
     (rows / SLICE_ROWS).min(SLICE_WORDS_MAX / results).clamp(1, SLICE_ROWS)
+}
+
+/// Appends a product by what the device chooses for it.
+fn product(draft: &mut Draft, shape: &Shape, arguments: &[Buffer], words: &[u32]) {
+    let kernel = draft.choices().preset(shape).kernel(shape.product, shape.wide);
+    draft.push(kernel, arguments, words);
 }

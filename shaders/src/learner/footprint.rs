@@ -11,6 +11,7 @@ use super::{
     evaluation_samples, gossip, record_step,
 };
 use crate::engine::ledger::Ledger;
+use crate::engine::products::{Choices, Shape};
 use crate::engine::{BUFFER_WORDS_MAX, Executor as _};
 use crate::models::network::Network;
 
@@ -71,14 +72,14 @@ pub enum Misfit {
 }
 
 impl Footprint {
-    /// What a learner of this kind takes, whose deltas `codec` says.
+    /// What a learner of this kind takes, whose deltas `codec` says, on a device that multiplies so.
     ///
     /// # Errors
     /// Never on the ledger that it is counted on.
-    pub fn of(spec: &LearnerSpec, codec: &dyn Codec) -> Result<Self, LearnerError> {
+    pub fn of(spec: &LearnerSpec, codec: &dyn Codec, choices: &Choices) -> Result<Self, LearnerError> {
         let (dataset, network) = (&spec.dataset, &spec.model);
         let d = network.parameters() as u64;
-        let mut ledger = Ledger::default();
+        let mut ledger = Ledger::new(choices.clone());
         let moments = lay_out(spec, network, &mut ledger)?;
         let account = ledger.account();
         let (train, test) = (&dataset.train, &dataset.test);
@@ -145,6 +146,16 @@ impl Footprint {
     }
 }
 
+/// The products of the linear layers of a learner of this kind, in training and in evaluation, each once.
+///
+/// # Errors
+/// Never on the ledger that they are read from.
+pub fn products(spec: &LearnerSpec) -> Result<Vec<Shape>, LearnerError> {
+    let mut ledger = Ledger::default();
+    lay_out(spec, &spec.model, &mut ledger)?;
+    Ok(ledger.products())
+}
+
 /// Everything that `TrainingLearner::new` allocates; the words of the moments.
 fn lay_out(spec: &LearnerSpec, network: &Network, ledger: &mut Ledger) -> Result<u64, LearnerError> {
     let d = network.parameters();
@@ -187,14 +198,20 @@ mod tests {
     use super::super::TrainingLearner;
     use super::super::tests::{cnn, lm, spec};
     use super::*;
+    use crate::engine::products::Preset;
     use crate::optim::OptimizerSpec;
 
     #[test]
     fn the_estimate_is_what_a_learner_takes() {
         let sgd = OptimizerSpec::Sgd { learning_rate: 0.1, momentum: 0.9, nesterov: false };
-        for spec in [spec(sgd), cnn(0), cnn(1), lm(0.1)] {
-            let footprint = Footprint::of(&spec, &TopK2Bit).unwrap();
-            let ledger = Ledger::default();
+        let long = LearnerSpec { batch: 320, ..lm(0.1) };
+        let split = Choices::always(Preset::Split32);
+        let dispatches = |choices| Footprint::of(&long, &TopK2Bit, choices).unwrap().dispatches;
+        assert!(dispatches(&split) > dispatches(&Choices::PLAIN), "long sums come in parts");
+        let plain = [spec(sgd), cnn(0), cnn(1), lm(0.1)].map(|spec| (spec, Choices::PLAIN));
+        for (spec, choices) in plain.into_iter().chain([(long, split)]) {
+            let footprint = Footprint::of(&spec, &TopK2Bit, &choices).unwrap();
+            let ledger = Ledger::new(choices);
             let moments = if spec.optimizer == sgd { 1 } else { 2 };
             let mut learner = TrainingLearner::new(spec, Box::new(ledger.clone())).unwrap();
             let taken = ledger.account();
@@ -210,20 +227,20 @@ mod tests {
 
     #[test]
     fn activations_grow_with_the_batch_and_are_less_when_they_are_computed_again() {
-        let small = Footprint::of(&lm(0.1), &TopK2Bit).unwrap();
-        let large = Footprint::of(&LearnerSpec { batch: 320, ..lm(0.1) }, &TopK2Bit).unwrap();
+        let small = Footprint::of(&lm(0.1), &TopK2Bit, &Choices::PLAIN).unwrap();
+        let large = Footprint::of(&LearnerSpec { batch: 320, ..lm(0.1) }, &TopK2Bit, &Choices::PLAIN).unwrap();
         assert_eq!(small.weights, large.weights);
         assert!(large.activations > 5 * small.activations, "{small:?} {large:?}");
         let mut again = LearnerSpec { batch: 320, ..lm(0.1) };
         std::sync::Arc::get_mut(&mut again.model).unwrap().recompute = true;
-        let again = Footprint::of(&again, &TopK2Bit).unwrap();
+        let again = Footprint::of(&again, &TopK2Bit, &Choices::PLAIN).unwrap();
         assert!(again.activations < large.activations * 3 / 4, "{} of {}", again.activations, large.activations);
         assert!(again.dispatches > large.dispatches);
     }
 
     #[test]
     fn what_does_not_fit_is_refused_with_the_limit() {
-        let footprint = Footprint::of(&cnn(1), &TopK2Bit).unwrap();
+        let footprint = Footprint::of(&cnn(1), &TopK2Bit, &Choices::PLAIN).unwrap();
         let device = DeviceInfo { name: "toy".into(), ..DeviceInfo::default() };
         assert_eq!(footprint.check(&device), Ok(()));
         let narrow = DeviceInfo { largest_buffer: Some(footprint.largest - 1), ..device.clone() };

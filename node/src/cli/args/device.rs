@@ -8,12 +8,14 @@ use shaders::kernels::threads::THREADS_MAX;
 /// `starling device`
 #[derive(Debug, Subcommand)]
 pub enum DeviceCommand {
-    /// List the devices, best first
+    /// List the devices, best first, and what multiplies on each
     Ls,
     /// Parameters and memory of a job, before anything is trained; exit code 5 when it does not fit
     Plan(DeviceJob),
     /// Where the time of a training step goes, kernel by kernel
     Profile(DeviceProfileArgs),
+    /// Measure every way to multiply of a job's layers, and keep the fastest for this device and for products of this size
+    Tune(DeviceJob),
 }
 
 /// `starling device profile`

@@ -3,10 +3,19 @@ use super::{Argument, WORDS};
 use crate::kernels::matmul::{Layout, matmul};
 
 pub(in crate::kernels) fn run(arguments: &mut [Argument<'_>], words: &[u32; WORDS]) {
+    by_stretches(arguments, words, usize::div_ceil);
+}
+
+/// The same where `stretch` says how many of so many patches a part of so many has.
+pub(in crate::kernels) fn by_stretches(
+    arguments: &mut [Argument<'_>],
+    words: &[u32; WORDS],
+    stretch: impl Fn(usize, usize) -> usize,
+) {
     let [dy, x, parts] = arguments else { return };
     let conv = Extents::new(words);
     let (dy, x, slices) = (dy.f32(), x.f32(), words[12] as usize);
-    let (weights, stretch) = (conv.outputs * conv.patch(), conv.rows().div_ceil(slices));
+    let (weights, stretch) = (conv.outputs * conv.patch(), stretch(conv.rows(), slices));
     let parts = parts.f32_mut()[..slices * (weights + conv.outputs)].chunks_exact_mut(weights + conv.outputs);
     for (part, sums) in parts.enumerate() {
         sums.fill(0.0);

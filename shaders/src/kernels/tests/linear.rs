@@ -16,17 +16,97 @@ pub(super) fn activate(kind: u32, z: f64) -> f64 {
     }
 }
 
+/// The three products of a linear layer.
+type Products = [&'static dyn Kernel; 3];
+
+/// Kernels that read one number at a time, with whether their sums come in parts.
+static NARROW: [(Products, bool); 4] = [
+    (
+        [
+            &linear_forward::LinearForward,
+            &linear_backward_input::LinearBackwardInput,
+            &linear_backward_weight::LinearBackwardWeight,
+        ],
+        false,
+    ),
+    (
+        [
+            &linear_forward_tiled::TILED_32,
+            &linear_backward_input_tiled::TILED_32,
+            &linear_backward_weight_tiled::TILED_32,
+        ],
+        true,
+    ),
+    (
+        [
+            &linear_forward_tiled::TILED_64,
+            &linear_backward_input_tiled::TILED_64,
+            &linear_backward_weight_tiled::TILED_64,
+        ],
+        true,
+    ),
+    (
+        [
+            &linear_forward_tiled::TILED_128,
+            &linear_backward_input_tiled::TILED_128,
+            &linear_backward_weight_tiled::TILED_128,
+        ],
+        true,
+    ),
+];
+
+/// Kernels that read four numbers at a time.
+static WIDE: [(Products, bool); 4] = [
+    (
+        [
+            &linear_forward_wide::LinearForwardWide,
+            &linear_backward_input_wide::LinearBackwardInputWide,
+            &linear_backward_weight_wide::LinearBackwardWeightWide,
+        ],
+        false,
+    ),
+    (
+        [&linear_forward_tiled::WIDE_32, &linear_backward_input_tiled::WIDE_32, &linear_backward_weight_tiled::WIDE_32],
+        true,
+    ),
+    (
+        [&linear_forward_tiled::WIDE_64, &linear_backward_input_tiled::WIDE_64, &linear_backward_weight_tiled::WIDE_64],
+        true,
+    ),
+    (
+        [
+            &linear_forward_tiled::WIDE_128,
+            &linear_backward_input_tiled::WIDE_128,
+            &linear_backward_weight_tiled::WIDE_128,
+        ],
+        true,
+    ),
+];
+
 pub(super) fn cases(random: &mut Random) -> Vec<Case> {
-    let extents = [40, 40, 70, 5].map(|most| random.extent(most));
-    let mut cases = products(random, extents, false);
-    // Multiples of 4 but for the rows.
-    let [m, n, k, offset] = extents;
-    cases.extend(products(random, [m, 4 * n.div_ceil(4), 4 * k.div_ceil(4), 4 * offset], true));
-    cases.extend(by_number(random));
+    let small = [40, 40, 70, 5].map(|most| random.extent(most));
+    // More than one tile of any kind along some axis.
+    let mut large = [40, 40, 40, 5].map(|most| random.extent(most));
+    large[random.below(3)] += 100;
+    let mut cases = by_number(random);
+    let several = random.below(4) == 0;
+    for (i, [m, n, k, offset]) in [small, large].into_iter().take(1 + usize::from(several)).enumerate() {
+        // Only tiles have more than one.
+        let skipped = i;
+        cases.extend(products(random, [m, n, k, offset], &NARROW[skipped..]));
+        // Multiples of 4 but for the rows.
+        cases.extend(products(random, [m, 4 * n.div_ceil(4), 4 * k.div_ceil(4), 4 * offset], &WIDE[skipped..]));
+    }
     cases
 }
 
-fn products(random: &mut Random, [m, n, k, offset]: [usize; 4], wide: bool) -> Vec<Case> {
+/// Rows of each part of a sum over m, as the kernel has them.
+fn parts(m: usize, slices: usize) -> Vec<std::ops::Range<usize>> {
+    let part = 16 * m.div_ceil(16).div_ceil(slices);
+    (0..slices).map(|s| (s * part).min(m)..((s + 1) * part).min(m)).collect()
+}
+
+fn products(random: &mut Random, [m, n, k, offset]: [usize; 4], kernels: &[(Products, bool)]) -> Vec<Case> {
     let (kind, no_bias) = (random.below(4) as u32, random.below(2));
     let tensors = n * k + if no_bias == 0 { n } else { 0 };
     let (x, dy) = (random.floats(m * k), random.floats(m * n));
@@ -39,46 +119,38 @@ fn products(random: &mut Random, [m, n, k, offset]: [usize; 4], wide: bool) -> V
         activate(kind, bias(j) + sum(k, |l| xs[i * k + l] * w[j * k + l]))
     });
     let dx = (0..m * k).map(|e| sum(n, |j| dys[e / k * n + j] * w[j * k + e % k]));
-    let dw = (0..n * k).map(|e| sum(m, |i| dys[i * n + e / k] * xs[i * k + e % k]));
-    let db = (0..tensors - n * k).map(|j| sum(m, |i| dys[i * n + j]));
-    let gradient = std::iter::repeat_n(1.0, offset).chain(dw).chain(db).collect();
+    let (y, dx): (Vec<_>, Vec<_>) = (y.collect(), dx.collect());
     let [wm, wn, wk, wo, wb] = [m, n, k, offset, no_bias].map(|word| word as u32);
-    let kernels: [&'static dyn Kernel; 3] = if wide {
-        [
-            &linear_forward_wide::LinearForwardWide,
-            &linear_backward_input_wide::LinearBackwardInputWide,
-            &linear_backward_weight_wide::LinearBackwardWeightWide,
-        ]
-    } else {
-        [
-            &linear_forward::LinearForward,
-            &linear_backward_input::LinearBackwardInput,
-            &linear_backward_weight::LinearBackwardWeight,
-        ]
-    };
-    vec![
-        Case {
-            kernel: kernels[0],
-            arguments: vec![x.clone(), parameters.clone(), poison(m * n)],
-            words: vec![wm, wn, wk, kind, wo, wb],
-            expected: vec![(2, Floats(y.collect()))],
+    let mut cases = Vec::new();
+    for (kernels, in_parts) in kernels {
+        let slices = if *in_parts { random.extent(4) } else { 1 };
+        let gradient = parts(m, slices).into_iter().flat_map(|rows| {
+            let (xs, dys) = (&xs, &dys);
+            let over = move |term: &dyn Fn(usize) -> f64| rows.clone().map(term).sum::<f64>();
+            let of_rows = over.clone();
+            let dw = (0..n * k).map(move |e| over(&|i| dys[i * n + e / k] * xs[i * k + e % k]));
+            dw.chain((0..tensors - n * k).map(move |j| of_rows(&|i| dys[i * n + j])))
+        });
+        let gradient = std::iter::repeat_n(1.0, offset).chain(gradient).collect();
+        let case = |which: usize, arguments, words: &[u32], expected: Vec<f64>| Case {
+            kernel: kernels[which],
+            arguments,
+            words: words.to_vec(),
+            expected: vec![(2, Floats(expected))],
             tolerance: PRODUCT,
-        },
-        Case {
-            kernel: kernels[1],
-            arguments: vec![dy.clone(), parameters.clone(), poison(m * k)],
-            words: vec![wm, wn, wk, wo],
-            expected: vec![(2, Floats(dx.collect()))],
-            tolerance: PRODUCT,
-        },
-        Case {
-            kernel: kernels[2],
-            arguments: vec![dy, x, behind(offset, tensors)],
-            words: vec![wm, wn, wk, wo, wb],
-            expected: vec![(2, Floats(gradient))],
-            tolerance: PRODUCT,
-        },
-    ]
+        };
+        cases.extend([
+            case(0, vec![x.clone(), parameters.clone(), poison(m * n)], &[wm, wn, wk, kind, wo, wb], y.clone()),
+            case(1, vec![dy.clone(), parameters.clone(), poison(m * k)], &[wm, wn, wk, wo], dx.clone()),
+            case(
+                2,
+                vec![dy.clone(), x.clone(), behind(offset, slices * tensors)],
+                &[wm, wn, wk, wo, wb, slices as u32],
+                gradient,
+            ),
+        ]);
+    }
+    cases
 }
 
 fn by_number(random: &mut Random) -> Vec<Case> {

@@ -96,6 +96,37 @@ pub(super) fn cases(random: &mut Random) -> Vec<Case> {
     cases
 }
 
+/// The three products of a convolution.
+type Products = [&'static dyn Kernel; 3];
+
+/// Kernels that read one number at a time, the plain ones first.
+static NARROW: &[Products] = &[
+    [
+        &conv2d_forward::Conv2dForward,
+        &conv2d_backward_input::Conv2dBackwardInput,
+        &conv2d_backward_weight::Conv2dBackwardWeight,
+    ],
+    [&conv2d_forward_tiled::TILED_32, &conv2d_backward_input_tiled::TILED_32, &conv2d_backward_weight_tiled::TILED_32],
+    [&conv2d_forward_tiled::TILED_64, &conv2d_backward_input_tiled::TILED_64, &conv2d_backward_weight_tiled::TILED_64],
+    [
+        &conv2d_forward_tiled::TILED_128,
+        &conv2d_backward_input_tiled::TILED_128,
+        &conv2d_backward_weight_tiled::TILED_128,
+    ],
+];
+
+/// Kernels that read four numbers at a time, the plain ones first.
+static WIDE: &[Products] = &[
+    [
+        &conv2d_forward_wide::Conv2dForwardWide,
+        &conv2d_backward_input_wide::Conv2dBackwardInputWide,
+        &conv2d_backward_weight_wide::Conv2dBackwardWeightWide,
+    ],
+    [&conv2d_forward_tiled::WIDE_32, &conv2d_backward_input_tiled::WIDE_32, &conv2d_backward_weight_tiled::WIDE_32],
+    [&conv2d_forward_tiled::WIDE_64, &conv2d_backward_input_tiled::WIDE_64, &conv2d_backward_weight_tiled::WIDE_64],
+    [&conv2d_forward_tiled::WIDE_128, &conv2d_backward_input_tiled::WIDE_128, &conv2d_backward_weight_tiled::WIDE_128],
+];
+
 fn convolutions(random: &mut Random, conv: Conv, wide: bool) -> Vec<Case> {
     let Conv { n, h, w: width, c, o, kernel, stride, padding } = conv;
     let (oh, ow) = (conv.out(h), conv.out(width));
@@ -108,57 +139,42 @@ fn convolutions(random: &mut Random, conv: Conv, wide: bool) -> Vec<Case> {
     let dy = random.floats(n * oh * ow * o);
     let [xs, p, dys] = [&x, &parameters, &dy].map(|words| values(words));
     let (w, b) = p[offset..].split_at(weights);
-    let y = conv.forward(&xs, w, b).into_iter().map(|z| activate(kind as u32, z)).collect();
+    let y: Vec<_> = conv.forward(&xs, w, b).into_iter().map(|z| activate(kind as u32, z)).collect();
     let dx = derivative(&xs, |x| dot(&conv.forward(x, w, b), &dys));
     // By stretches of patches: all of dy but one stretch at 0.
-    let stretch = (n * oh * ow).div_ceil(slices) * o;
-    let mut parts = Vec::new();
-    for part in 0..slices {
-        let inside = |i: usize| (part * stretch..(part + 1) * stretch).contains(&i);
-        let dys: Vec<f64> = (0..dys.len()).map(|i| if inside(i) { dys[i] } else { 0.0 }).collect();
-        parts.extend(derivative(w, |w| dot(&conv.forward(&xs, w, b), &dys)));
-        parts.extend(derivative(b, |b| dot(&conv.forward(&xs, w, b), &dys)));
-    }
+    let parts = |stretch: usize| {
+        let mut parts = Vec::new();
+        for part in 0..slices {
+            let inside = |i: usize| (part * stretch..(part + 1) * stretch).contains(&(i / o));
+            let dys: Vec<f64> = (0..dys.len()).map(|i| if inside(i) { dys[i] } else { 0.0 }).collect();
+            parts.extend(derivative(w, |w| dot(&conv.forward(&xs, w, b), &dys)));
+            parts.extend(derivative(b, |b| dot(&conv.forward(&xs, w, b), &dys)));
+        }
+        parts
+    };
+    let patches = n * oh * ow;
+    let [plain, tiled] = [parts(patches.div_ceil(slices)), parts(16 * patches.div_ceil(16).div_ceil(slices))];
     let words = |last: [usize; 2]| {
         let all = [n, h, width, c, oh, ow, o, offset, kernel, stride, padding];
         [extents(all), extents(last)].concat()
     };
-    let kernels: [&'static dyn Kernel; 3] = if wide {
-        [
-            &conv2d_forward_wide::Conv2dForwardWide,
-            &conv2d_backward_input_wide::Conv2dBackwardInputWide,
-            &conv2d_backward_weight_wide::Conv2dBackwardWeightWide,
-        ]
-    } else {
-        [
-            &conv2d_forward::Conv2dForward,
-            &conv2d_backward_input::Conv2dBackwardInput,
-            &conv2d_backward_weight::Conv2dBackwardWeight,
-        ]
-    };
-    vec![
-        Case {
-            kernel: kernels[0],
-            arguments: vec![x.clone(), parameters.clone(), poison(n * oh * ow * o)],
-            words: words([kind, 0]),
-            expected: vec![(2, Floats(y))],
+    let mut cases = Vec::new();
+    for (i, kernels) in (if wide { WIDE } else { NARROW }).iter().enumerate() {
+        let parts = if i == 0 { &plain } else { &tiled };
+        let case = |which: usize, arguments, last, expected: &Vec<f64>| Case {
+            kernel: kernels[which],
+            arguments,
+            words: words(last),
+            expected: vec![(2, Floats(expected.clone()))],
             tolerance: PRODUCT,
-        },
-        Case {
-            kernel: kernels[1],
-            arguments: vec![dy.clone(), parameters, poison(xs.len())],
-            words: words([0, 0]),
-            expected: vec![(2, Floats(dx))],
-            tolerance: PRODUCT,
-        },
-        Case {
-            kernel: kernels[2],
-            arguments: vec![dy, x, poison(parts.len())],
-            words: words([0, slices]),
-            expected: vec![(2, Floats(parts))],
-            tolerance: PRODUCT,
-        },
-    ]
+        };
+        cases.extend([
+            case(0, vec![x.clone(), parameters.clone(), poison(patches * o)], [kind, 0], &y),
+            case(1, vec![dy.clone(), parameters.clone(), poison(xs.len())], [0, 0], &dx),
+            case(2, vec![dy.clone(), x.clone(), poison(parts.len())], [0, slices], parts),
+        ]);
+    }
+    cases
 }
 
 fn pools(random: &mut Random) -> Vec<Case> {

@@ -1,0 +1,432 @@
+//! Which kernel multiplies: the presets of the products of linear layers and convolutions, and the choice among them by device and
+//! shape. A convolution is a product of patches and weights.
+//!
+//! All presets of a product take the same arguments and words and compute the same sums; what is fastest depends on the device and on
+//! the extents. A device has [`Choices`]: by the rule of its class where nobody has measured, and what `engine::tune` found where
+//! somebody has. They are data: who opens a device hands them over ([`super::Executor::choose`]) before anything is recorded. A recording
+//! keeps the kernels it was made of, so two runs with the same choices on one device are equal to the bit.
+//!
+//! Add a preset: a variant, a line in [`Preset::ALL`] and one in its kernels; raise [`VERSION`], so that what was measured is measured
+//! again.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::{DeviceInfo, Dispatch};
+use crate::kernels::conv2d_backward_input::Conv2dBackwardInput;
+use crate::kernels::conv2d_backward_input_wide::Conv2dBackwardInputWide;
+use crate::kernels::conv2d_backward_weight::Conv2dBackwardWeight;
+use crate::kernels::conv2d_backward_weight_wide::Conv2dBackwardWeightWide;
+use crate::kernels::conv2d_forward::Conv2dForward;
+use crate::kernels::conv2d_forward_wide::Conv2dForwardWide;
+use crate::kernels::linear_backward_input::LinearBackwardInput;
+use crate::kernels::linear_backward_input_wide::LinearBackwardInputWide;
+use crate::kernels::linear_backward_weight::LinearBackwardWeight;
+use crate::kernels::linear_backward_weight_wide::LinearBackwardWeightWide;
+use crate::kernels::linear_forward::LinearForward;
+use crate::kernels::linear_forward_wide::LinearForwardWide;
+use crate::kernels::{
+    Cost, Kernel, WORDS, conv2d_backward_input_tiled as conv_input, conv2d_backward_weight_tiled as conv_weight,
+    conv2d_forward_tiled as conv_forward, linear_backward_input_tiled as input, linear_backward_weight_tiled as weight,
+    linear_forward_tiled as forward, tiles,
+};
+
+/// Of the presets and the classes: what was measured of another version says nothing.
+pub const VERSION: u32 = 1;
+
+/// Workgroups that keep a large GPU busy (an H100 has 132 multiprocessors).
+const GROUPS_WANTED: u32 = 128;
+/// Least depth of a part of a sum.
+const PART_DEPTH: u32 = 128;
+/// Most parts of a sum.
+const PARTS_MAX: u32 = 64;
+/// Most words of all parts: 16 MiB. More results than that keep a GPU busy by themselves.
+const PARTS_WORDS_MAX: u32 = 4 << 20;
+
+/// The products of a linear layer and of a convolution.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Product {
+    /// X W^T
+    Forward,
+    /// dY W
+    BackwardInput,
+    /// dY^T X
+    BackwardWeight,
+    /// Patches and weights.
+    ConvForward,
+    /// What saw each pixel, and weights.
+    ConvBackwardInput,
+    /// dY^T and patches, in parts.
+    ConvBackwardWeight,
+}
+
+impl Product {
+    /// All of them.
+    pub const ALL: [Self; 6] = [
+        Self::Forward,
+        Self::BackwardInput,
+        Self::BackwardWeight,
+        Self::ConvForward,
+        Self::ConvBackwardInput,
+        Self::ConvBackwardWeight,
+    ];
+
+    /// Its plain kernel.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        Preset::Plain.kernel(self, false).name()
+    }
+}
+
+/// A way to compute a product.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Preset {
+    /// Registers alone.
+    #[default]
+    Plain,
+    /// [`tiles::SMALL`]
+    #[serde(rename = "tile_32")]
+    Tile32,
+    /// [`tiles::MEDIUM`]
+    #[serde(rename = "tile_64")]
+    Tile64,
+    /// [`tiles::LARGE`]
+    #[serde(rename = "tile_128")]
+    Tile128,
+    /// [`tiles::SMALL`], sums in parts.
+    #[serde(rename = "split_32")]
+    Split32,
+    /// [`tiles::MEDIUM`], sums in parts.
+    #[serde(rename = "split_64")]
+    Split64,
+}
+
+impl Preset {
+    /// All of them, and one line about each.
+    pub const ALL: &'static [(Self, &'static str, &'static str)] = &[
+        (Self::Plain, "plain", "registers alone: software Vulkan"),
+        (Self::Tile32, "tile_32", "workgroup tiles of 32 x 32 results, 4 x 4 a thread"),
+        (Self::Tile64, "tile_64", "64 x 64, 8 x 4 a thread"),
+        (Self::Tile128, "tile_128", "128 x 128, 8 x 8 a thread"),
+        (Self::Split32, "split_32", "tile_32 with the sums of a weight's gradient in parts"),
+        (Self::Split64, "split_64", "tile_64 with the sums of a weight's gradient in parts"),
+    ];
+
+    /// As in a table.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        Self::ALL.iter().find(|(preset, ..)| *preset == self).map_or("", |(_, name, _)| name)
+    }
+
+    /// Its kernel; `wide` reads four numbers at a time.
+    #[must_use]
+    pub fn kernel(self, product: Product, wide: bool) -> &'static dyn Kernel {
+        let [narrow, four]: [&'static dyn Kernel; 2] = match (self, product) {
+            (Self::Plain, Product::Forward) => [&LinearForward, &LinearForwardWide],
+            (Self::Plain, Product::BackwardInput) => [&LinearBackwardInput, &LinearBackwardInputWide],
+            (Self::Plain, Product::BackwardWeight) => [&LinearBackwardWeight, &LinearBackwardWeightWide],
+            (Self::Plain, Product::ConvForward) => [&Conv2dForward, &Conv2dForwardWide],
+            (Self::Plain, Product::ConvBackwardInput) => [&Conv2dBackwardInput, &Conv2dBackwardInputWide],
+            (Self::Plain, Product::ConvBackwardWeight) => [&Conv2dBackwardWeight, &Conv2dBackwardWeightWide],
+            (Self::Tile32 | Self::Split32, Product::Forward) => [&forward::TILED_32, &forward::WIDE_32],
+            (Self::Tile32 | Self::Split32, Product::BackwardInput) => [&input::TILED_32, &input::WIDE_32],
+            (Self::Tile32 | Self::Split32, Product::BackwardWeight) => [&weight::TILED_32, &weight::WIDE_32],
+            (Self::Tile32 | Self::Split32, Product::ConvForward) => [&conv_forward::TILED_32, &conv_forward::WIDE_32],
+            (Self::Tile32 | Self::Split32, Product::ConvBackwardInput) => [&conv_input::TILED_32, &conv_input::WIDE_32],
+            (Self::Tile32 | Self::Split32, Product::ConvBackwardWeight) => {
+                [&conv_weight::TILED_32, &conv_weight::WIDE_32]
+            }
+            (Self::Tile64 | Self::Split64, Product::Forward) => [&forward::TILED_64, &forward::WIDE_64],
+            (Self::Tile64 | Self::Split64, Product::BackwardInput) => [&input::TILED_64, &input::WIDE_64],
+            (Self::Tile64 | Self::Split64, Product::BackwardWeight) => [&weight::TILED_64, &weight::WIDE_64],
+            (Self::Tile64 | Self::Split64, Product::ConvForward) => [&conv_forward::TILED_64, &conv_forward::WIDE_64],
+            (Self::Tile64 | Self::Split64, Product::ConvBackwardInput) => [&conv_input::TILED_64, &conv_input::WIDE_64],
+            (Self::Tile64 | Self::Split64, Product::ConvBackwardWeight) => {
+                [&conv_weight::TILED_64, &conv_weight::WIDE_64]
+            }
+            (Self::Tile128, Product::Forward) => [&forward::TILED_128, &forward::WIDE_128],
+            (Self::Tile128, Product::BackwardInput) => [&input::TILED_128, &input::WIDE_128],
+            (Self::Tile128, Product::BackwardWeight) => [&weight::TILED_128, &weight::WIDE_128],
+            (Self::Tile128, Product::ConvForward) => [&conv_forward::TILED_128, &conv_forward::WIDE_128],
+            (Self::Tile128, Product::ConvBackwardInput) => [&conv_input::TILED_128, &conv_input::WIDE_128],
+            (Self::Tile128, Product::ConvBackwardWeight) => [&conv_weight::TILED_128, &conv_weight::WIDE_128],
+        };
+        if wide { four } else { narrow }
+    }
+
+    /// Into how many parts it splits the sums of a product.
+    #[must_use]
+    pub fn parts(self, shape: &Shape) -> u32 {
+        let tile = match self {
+            Self::Split32 => tiles::SMALL,
+            Self::Split64 => tiles::MEDIUM,
+            _ => return 1,
+        };
+        if shape.product != Product::BackwardWeight {
+            return 1;
+        }
+        let [.., depth] = shape.extents();
+        let most = (depth / PART_DEPTH).min(PARTS_WORDS_MAX / shape.gradient().max(1)).min(PARTS_MAX);
+        (2 * GROUPS_WANTED / shape.groups(tile.side).max(1)).min(most).max(1)
+    }
+
+    /// Whether it is another one than those before it for such a product.
+    #[must_use]
+    pub fn fits(self, shape: &Shape) -> bool {
+        !matches!(self, Self::Split32 | Self::Split64) || self.parts(shape) > 1
+    }
+}
+
+/// A product of a layer, by the words of its plain kernel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Shape {
+    /// Which.
+    pub product: Product,
+    /// Whether all that is read begins at multiples of four.
+    pub wide: bool,
+    /// See its kernel.
+    pub words: [u32; WORDS],
+}
+
+impl Shape {
+    /// The product of a dispatch with these words; missing ones are 0.
+    #[must_use]
+    pub fn new(product: Product, wide: bool, words: &[u32]) -> Self {
+        let mut all = [0; WORDS];
+        all[..words.len()].copy_from_slice(words);
+        Self { product, wide, words: all }
+    }
+
+    /// The product of a dispatch, where it is one by a plain kernel.
+    #[must_use]
+    pub fn of(dispatch: &Dispatch) -> Option<Self> {
+        let kinds = Product::ALL.into_iter().flat_map(|product| [(product, false), (product, true)]);
+        let named =
+            |(product, wide): &(Product, bool)| Preset::Plain.kernel(*product, *wide).name() == dispatch.kernel.name();
+        kinds.into_iter().find(named).map(|(product, wide)| Self { product, wide, words: dispatch.words })
+    }
+
+    /// Rows and columns of its results, terms of a sum.
+    #[must_use]
+    pub fn extents(&self) -> [u32; 3] {
+        let [m, n, k, ..] = self.words;
+        // Of a convolution.
+        let [samples, height, width, channels, out_height, out_width, outputs, _, kernel, ..] = self.words;
+        let all = |factors: [u32; 3]| factors.into_iter().fold(1, u32::saturating_mul);
+        let (patches, patch) = (all([samples, out_height, out_width]), all([kernel, kernel, channels]));
+        match self.product {
+            Product::Forward => [m, n, k],
+            Product::BackwardInput => [m, k, n],
+            Product::BackwardWeight => [n, k, m],
+            Product::ConvForward => [patches, outputs, patch],
+            Product::ConvBackwardInput => [all([samples, height, width]), channels, all([kernel, kernel, outputs])],
+            Product::ConvBackwardWeight => [outputs, patch, patches],
+        }
+    }
+
+    /// What it asks for.
+    #[must_use]
+    pub fn cost(&self) -> Cost {
+        Preset::Plain.kernel(self.product, self.wide).cost(&self.words)
+    }
+
+    /// Words of the gradient of weights and bias.
+    fn gradient(&self) -> u32 {
+        let [rows, columns, _] = self.extents();
+        rows.saturating_mul(columns.saturating_add(1))
+    }
+
+    /// Tiles of that side in its results.
+    fn groups(&self, side: u32) -> u32 {
+        let [rows, columns, _] = self.extents();
+        rows.div_ceil(side).saturating_mul(columns.div_ceil(side))
+    }
+
+    /// Its class.
+    #[must_use]
+    pub fn class(&self) -> Class {
+        let up = |extent: u32| extent.checked_next_power_of_two().unwrap_or(u32::MAX);
+        let [rows, columns, depth] = self.extents().map(up);
+        Class { product: self.product, wide: self.wide, rows, columns, depth }
+    }
+}
+
+/// Products that are as large to a factor of two: one choice for all of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Class {
+    /// Which.
+    pub product: Product,
+    /// See [`Shape::wide`].
+    pub wide: bool,
+    /// At most, a power of two; so are the others.
+    pub rows: u32,
+    /// At most.
+    pub columns: u32,
+    /// At most.
+    pub depth: u32,
+}
+
+/// What multiplies on a device. See the module.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Choices {
+    rule: Rule,
+    tuned: BTreeMap<Class, Preset>,
+}
+
+/// What multiplies where nobody has measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Rule {
+    /// Always this one.
+    Always(Preset),
+    /// By extents, as a large GPU would have it: see [`tiled`].
+    Tiles,
+}
+
+impl Default for Choices {
+    fn default() -> Self {
+        Self::PLAIN
+    }
+}
+
+impl Choices {
+    /// Registers alone, whatever the shape.
+    pub const PLAIN: Self = Self::always(Preset::Plain);
+
+    /// One preset for all.
+    #[must_use]
+    pub const fn always(preset: Preset) -> Self {
+        Self { rule: Rule::Always(preset), tuned: BTreeMap::new() }
+    }
+
+    /// Of a device that nobody has measured: tiles where it is a real GPU.
+    #[must_use]
+    pub fn untuned(info: &DeviceInfo) -> Self {
+        let rule = if info.software || info.backend == "cpu" { Rule::Always(Preset::Plain) } else { Rule::Tiles };
+        Self { rule, tuned: BTreeMap::new() }
+    }
+
+    /// The same with what was measured.
+    #[must_use]
+    pub fn with(mut self, tuned: BTreeMap<Class, Preset>) -> Self {
+        self.tuned.extend(tuned);
+        self
+    }
+
+    /// What was measured.
+    #[must_use]
+    pub fn tuned(&self) -> &BTreeMap<Class, Preset> {
+        &self.tuned
+    }
+
+    /// What multiplies.
+    #[must_use]
+    pub fn preset(&self, shape: &Shape) -> Preset {
+        self.tuned.get(&shape.class()).copied().unwrap_or_else(|| match self.rule {
+            Rule::Always(preset) => preset,
+            Rule::Tiles => tiled(shape),
+        })
+    }
+}
+
+/// The largest tiles that still keep a GPU busy and are not mostly empty; where even the small ones are few, long sums in parts.
+fn tiled(shape: &Shape) -> Preset {
+    let [rows, columns, _] = shape.extents();
+    let least = rows.min(columns);
+    if least > tiles::MEDIUM.side && shape.groups(tiles::LARGE.side) >= GROUPS_WANTED {
+        Preset::Tile128
+    } else if least > tiles::SMALL.side && shape.groups(tiles::MEDIUM.side) >= GROUPS_WANTED / 2 {
+        Preset::Tile64
+    } else if shape.groups(tiles::SMALL.side) < GROUPS_WANTED && Preset::Split32.fits(shape) {
+        Preset::Split32
+    } else {
+        Preset::Tile32
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_preset_has_its_kernels_and_its_name() {
+        let mut names = Vec::new();
+        for (preset, name, _) in Preset::ALL {
+            assert_eq!(preset.name(), *name);
+            assert_eq!(serde_json::to_value(preset).ok(), Some((*name).into()));
+            for product in Product::ALL {
+                for wide in [false, true] {
+                    let kernel = preset.kernel(product, wide).name();
+                    assert!(kernel.starts_with(product.name()), "{kernel}");
+                    assert_eq!(kernel.contains("wide"), wide, "{kernel}");
+                    assert!(crate::kernels::ALL.iter().any(|known| known.name() == kernel), "{kernel}");
+                    names.push((kernel, *preset));
+                }
+            }
+        }
+        names.sort_unstable();
+        names.dedup_by_key(|(kernel, _)| *kernel);
+        assert_eq!(names.len(), 4 * 12, "four kernels for each product, narrow and wide");
+    }
+
+    #[test]
+    fn a_shape_is_read_back_from_its_dispatch() {
+        for product in Product::ALL {
+            for wide in [false, true] {
+                let shape = Shape::new(product, wide, &[5, 8, 12]);
+                let buffers = [0, 1, 2].map(crate::engine::Buffer);
+                let dispatch = Dispatch::new(Preset::Plain.kernel(product, wide), &buffers, &[5, 8, 12]);
+                assert_eq!(Shape::of(&dispatch), Some(shape));
+            }
+        }
+    }
+
+    #[test]
+    fn what_was_measured_goes_before_the_rule_and_for_its_class_alone() {
+        let gpu = DeviceInfo { backend: "vulkan".into(), ..DeviceInfo::default() };
+        let software = DeviceInfo { software: true, ..gpu.clone() };
+        let of = |m| Shape::new(Product::Forward, true, &[m, 4096, 1024]);
+        let [shape, near, far] = [8192, 8000, 9000].map(of);
+        assert_eq!(Choices::untuned(&software).preset(&shape), Preset::Plain);
+        assert_eq!(Choices::untuned(&gpu).preset(&shape), Preset::Tile128);
+        for info in [gpu, software] {
+            let untuned = Choices::untuned(&info);
+            let tuned = untuned.clone().with([(shape.class(), Preset::Tile64)].into());
+            assert_eq!([shape, near].map(|shape| tuned.preset(&shape)), [Preset::Tile64; 2]);
+            assert_eq!(tuned.preset(&far), untuned.preset(&far));
+        }
+    }
+
+    #[test]
+    fn a_convolution_is_a_product_of_patches() {
+        // 2 pictures of 9 x 8 x 3, 7 x 6 patches of 3 x 3, 5 outputs.
+        let words = [2, 9, 8, 3, 7, 6, 5, 0, 3, 1, 0];
+        let extents = |product| Shape::new(product, false, &words).extents();
+        assert_eq!(extents(Product::ConvForward), [84, 5, 27]);
+        assert_eq!(extents(Product::ConvBackwardInput), [144, 3, 45]);
+        assert_eq!(extents(Product::ConvBackwardWeight), [5, 27, 84]);
+        assert_eq!(Preset::Split32.parts(&Shape::new(Product::ConvBackwardWeight, false, &words)), 1);
+    }
+
+    #[test]
+    fn small_results_take_small_tiles_and_long_sums_are_split() {
+        let preset = |product, extents: [u32; 3]| tiled(&Shape::new(product, true, &extents));
+        assert_eq!(preset(Product::Forward, [64, 128, 784]), Preset::Tile32);
+        assert_eq!(preset(Product::Forward, [1024, 512, 784]), Preset::Tile64);
+        assert_eq!(preset(Product::BackwardWeight, [8192, 128, 128]), Preset::Split32);
+        assert_eq!(preset(Product::BackwardWeight, [64, 128, 784]), Preset::Tile32, "a short sum");
+        assert_eq!(preset(Product::Forward, [1 << 20, 10, 784]), Preset::Tile32, "narrow");
+        let convolution = |o| tiled(&Shape::new(Product::ConvForward, true, &[64, 32, 32, 16, 32, 32, o, 0, 3, 1, 1]));
+        assert_eq!([32, 64, 128].map(convolution), [Preset::Tile32, Preset::Tile64, Preset::Tile128]);
+        let shape = Shape::new(Product::BackwardWeight, true, &[8192, 128, 128]);
+        assert_eq!(Preset::Split32.parts(&shape), 16, "sixteen tiles in sixteen parts");
+        assert_eq!(Preset::Split64.parts(&shape), PARTS_MAX.min(8192 / PART_DEPTH));
+        assert_eq!(Preset::Tile32.parts(&shape), 1);
+        let huge = Shape::new(Product::BackwardWeight, true, &[u32::MAX; 3]);
+        assert_eq!(Preset::Split64.parts(&huge), 1);
+        assert_eq!(huge.class().rows, u32::MAX);
+    }
+}

@@ -1,0 +1,258 @@
+//! Measures every preset of a product on a device: what `starling device tune` does.
+//!
+//! Presets take turns, so that what disturbs one disturbs all, and the shortest of several runs counts. Before it is measured a preset
+//! is held against the plain one on the same random numbers: a driver that computes it wrongly does not choose it.
+
+use std::time::{Duration, Instant};
+
+use super::products::{Preset, Product, Shape};
+use super::{Buffer, Executor, ExecutorError, Prepared, Recording};
+use crate::kernels::sum_slices::SumSlices;
+use crate::kernels::word;
+
+/// Runs of each preset, of which the shortest counts.
+const ROUNDS: usize = 7;
+/// A shape that has taken so long gets no more rounds.
+const SHAPE_TIME: Duration = Duration::from_secs(3);
+/// Relative L2 distance to the plain preset from which on a preset is wrong: other orders of the sums are far below.
+const WRONG: f64 = 1e-3;
+/// Replays that are timed together where the device has no clock for its work.
+const REPLAYS: u32 = 16;
+
+/// A preset on a shape.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Measured {
+    /// Which.
+    pub preset: Preset,
+    /// Seconds of one product; `None`: its results are wrong on this device.
+    pub seconds: Option<f64>,
+}
+
+/// The fastest of those that are right.
+#[must_use]
+pub fn winner(measured: &[Measured]) -> Option<Preset> {
+    let right = measured.iter().filter_map(|one| one.seconds.map(|seconds| (one.preset, seconds)));
+    right.min_by(|(_, a), (_, b)| a.total_cmp(b)).map(|(preset, _)| preset)
+}
+
+/// Of the shapes of one class the one with the most work.
+#[must_use]
+pub fn representatives(shapes: &[Shape]) -> Vec<Shape> {
+    let mut all = shapes.to_vec();
+    all.sort_by_key(|shape| (shape.class(), std::cmp::Reverse(shape.cost().flops)));
+    all.dedup_by_key(|shape| shape.class());
+    all
+}
+
+/// Buffers that all shapes share: a device frees none before its end.
+#[derive(Debug)]
+pub struct Tuner {
+    a: Buffer,
+    b: Buffer,
+    out: Buffer,
+    parts: Buffer,
+}
+
+impl Tuner {
+    /// Room for these shapes, and numbers to multiply.
+    ///
+    /// # Errors
+    /// When the device has no room.
+    pub fn new(on: &mut dyn Executor, shapes: &[Shape]) -> Result<Self, ExecutorError> {
+        let most = |words: &dyn Fn(&Shape) -> usize| shapes.iter().map(words).max().unwrap_or(0).max(1);
+        let [a, b] = [most(&|shape| operands(shape)[0]), most(&|shape| operands(shape)[1])];
+        let (out, parts) = (most(&results), most(&parts));
+        let buffers =
+            Self { a: on.allocate(a)?, b: on.allocate(b)?, out: on.allocate(out)?, parts: on.allocate(parts)? };
+        for (buffer, words) in [(buffers.a, a), (buffers.b, b)] {
+            on.write(buffer, 0, &numbers(words))?;
+        }
+        Ok(buffers)
+    }
+
+    /// Every preset of a shape, in their order.
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub fn measure(&self, on: &mut dyn Executor, shape: &Shape) -> Result<Vec<Measured>, ExecutorError> {
+        let presets = Preset::ALL.iter().map(|(preset, ..)| *preset).filter(|preset| preset.fits(shape));
+        let begun = Instant::now();
+        let (mut all, mut expected) = (Vec::new(), Vec::new());
+        for preset in presets {
+            let prepared = on.prepare(self.record(preset, shape))?;
+            // Compiled and warm.
+            on.run(prepared, 1)?;
+            let mut found = Vec::new();
+            on.read(self.out, results(shape), &mut found)?;
+            if expected.is_empty() {
+                expected.clone_from(&found);
+            }
+            let right = distance(&found, &expected) < WRONG;
+            all.push((prepared, Measured { preset, seconds: right.then_some(f64::INFINITY) }));
+        }
+        for _ in 0..ROUNDS {
+            for (prepared, measured) in &mut all {
+                if let Some(best) = &mut measured.seconds {
+                    *best = best.min(once(on, *prepared, self.out)?);
+                }
+            }
+            if begun.elapsed() > SHAPE_TIME {
+                break;
+            }
+        }
+        Ok(all.into_iter().map(|(_, measured)| measured).collect())
+    }
+
+    /// The product as a layer records it, with a bias.
+    fn record(&self, preset: Preset, shape: &Shape) -> Recording {
+        let mut recording = Recording::default();
+        let kernel = preset.kernel(shape.product, shape.wide);
+        let (mut words, parts) = (shape.words, parts_of(preset, shape));
+        words[offset_word(shape.product)] = 0;
+        if shape.product == Product::BackwardWeight {
+            // Of all presets one number of words.
+            (words[4], words[5]) = (0, parts);
+        }
+        let split = parts > 1 || shape.product == Product::ConvBackwardWeight;
+        let out = if split { self.parts } else { self.out };
+        recording.push(kernel, &[self.a, self.b, out], &words);
+        if split {
+            recording.push(&SumSlices, &[self.parts, self.out], &[parts, results(shape) as u32, 0]);
+        }
+        recording
+    }
+}
+
+/// Where the words say at which parameter the layer begins.
+fn offset_word(product: Product) -> usize {
+    match product {
+        Product::Forward => 4,
+        Product::BackwardInput | Product::BackwardWeight => 3,
+        Product::ConvForward | Product::ConvBackwardInput | Product::ConvBackwardWeight => 7,
+    }
+}
+
+/// Words of what a kernel reads: of both its arguments, weights with their bias.
+fn operands(shape: &Shape) -> [usize; 2] {
+    let [rows, columns, depth] = shape.extents().map(|extent| extent as usize);
+    let [samples, height, width, channels, out_height, out_width, outputs, ..] = shape.words.map(|word| word as usize);
+    let (x, y) = (samples * height * width * channels, samples * out_height * out_width * outputs);
+    match shape.product {
+        Product::Forward => [rows * depth, columns * (depth + 1)],
+        Product::BackwardInput => [rows * depth, columns * depth],
+        Product::BackwardWeight => [rows * depth, columns * depth],
+        Product::ConvForward => [x, columns * (depth + 1)],
+        Product::ConvBackwardInput => [y, columns * depth],
+        Product::ConvBackwardWeight => [y, x],
+    }
+}
+
+/// Words of what is left in the end: results, or the gradient of weights and bias.
+fn results(shape: &Shape) -> usize {
+    let [rows, columns, _] = shape.extents().map(|extent| extent as usize);
+    match shape.product {
+        Product::BackwardWeight | Product::ConvBackwardWeight => rows * (columns + 1),
+        _ => rows * columns,
+    }
+}
+
+/// Parts of a shape's sums: of a convolution as many as its layer makes, whatever the preset.
+fn parts_of(preset: Preset, shape: &Shape) -> u32 {
+    if shape.product == Product::ConvBackwardWeight { shape.words[12] } else { preset.parts(shape) }
+}
+
+/// Words of the parts, where there are most.
+fn parts(shape: &Shape) -> usize {
+    let most = Preset::ALL.iter().map(|(preset, ..)| parts_of(*preset, shape)).max().unwrap_or(1);
+    if most == 1 && shape.product != Product::ConvBackwardWeight { 1 } else { most as usize * results(shape) }
+}
+
+/// Numbers in -1..1 that look random, the same every time.
+fn numbers(words: usize) -> Vec<u32> {
+    let mut state = 1u32;
+    let mut next = || {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        word((state >> 8) as f32 / (1 << 23) as f32 - 1.0)
+    };
+    (0..words).map(|_| next()).collect()
+}
+
+/// Relative L2 distance; infinite where there is a NaN.
+fn distance(found: &[u32], expected: &[u32]) -> f64 {
+    let float = |bits: &u32| f64::from(f32::from_bits(*bits));
+    let pairs = found.iter().zip(expected).map(|(a, b)| (float(a) - float(b), float(b)));
+    let (difference, size) = pairs.fold((0.0, 0.0), |(difference, size), (a, b)| (difference + a * a, size + b * b));
+    let relative: f64 = (difference / f64::max(size, 1e-30)).sqrt();
+    if relative.is_nan() { f64::INFINITY } else { relative }
+}
+
+/// Seconds of one replay: by the device's clock, else by ours.
+fn once(on: &mut dyn Executor, prepared: Prepared, out: Buffer) -> Result<f64, ExecutorError> {
+    if let Ok(timed) = on.profile(prepared, 1) {
+        return Ok(timed.iter().map(|timed| timed.seconds).sum::<f64>().max(1e-9));
+    }
+    let begun = Instant::now();
+    on.run(prepared, REPLAYS)?;
+    on.read(out, 1, &mut Vec::new())?;
+    Ok(begun.elapsed().as_secs_f64() / f64::from(REPLAYS))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+    use super::*;
+    use crate::engine::cpu::CpuExecutor;
+
+    fn shapes() -> Vec<Shape> {
+        let linear = [Product::Forward, Product::BackwardInput, Product::BackwardWeight];
+        let convolutions = [Product::ConvForward, Product::ConvBackwardInput, Product::ConvBackwardWeight];
+        let of = |products: [Product; 3], wide, words: &[u32]| products.map(|product| Shape::new(product, wide, words));
+        [
+            of(linear, true, &[300, 12, 20]),
+            of(linear, false, &[300, 13, 21]),
+            of(convolutions, true, &[2, 9, 8, 4, 5, 4, 8, 0, 3, 2, 1, 0, 2]),
+            of(convolutions, false, &[2, 9, 8, 3, 5, 4, 5, 0, 3, 2, 1, 0, 2]),
+        ]
+        .concat()
+    }
+
+    fn assert_measures(on: &mut dyn Executor) {
+        let tuner = Tuner::new(on, &shapes()).unwrap();
+        for shape in shapes() {
+            let measured = tuner.measure(on, &shape).unwrap();
+            let splits = if shape.product == Product::BackwardWeight { 2 } else { 0 };
+            assert_eq!(measured.len(), 4 + splits, "{shape:?}");
+            let plausible = |one: &Measured| one.seconds.is_some_and(|seconds| (1e-9..100.0).contains(&seconds));
+            assert!(measured.iter().all(plausible), "{shape:?}: {measured:?}");
+            assert!(winner(&measured).is_some());
+        }
+    }
+
+    #[test]
+    fn every_preset_is_right_and_measured_on_every_executor() {
+        assert_measures(&mut CpuExecutor::new(None));
+        #[cfg(feature = "gpu")]
+        if let Some(mut gpu) = crate::kernels::tests::gpu() {
+            assert_measures(&mut gpu);
+        }
+    }
+
+    #[test]
+    fn the_fastest_that_is_right_wins() {
+        let measured = [(Preset::Plain, Some(3.0)), (Preset::Tile32, Some(2.0)), (Preset::Tile64, None)];
+        let measured = measured.map(|(preset, seconds)| Measured { preset, seconds });
+        assert_eq!(winner(&measured), Some(Preset::Tile32));
+        assert_eq!(winner(&measured[2..]), None);
+        let ones = vec![word(1.0); 3];
+        assert_eq!(distance(&ones, &ones), 0.0);
+        assert!(distance(&[word(1.0), word(1.0), word(f32::NAN)], &ones) > WRONG);
+        assert!(distance(&[word(1.0), word(1.0), word(1.01)], &ones) > WRONG);
+    }
+
+    #[test]
+    fn a_class_is_measured_once_by_its_largest() {
+        let shape = |m| Shape::new(Product::Forward, true, &[m, 64, 64]);
+        assert_eq!(representatives(&[shape(40), shape(64), shape(50), shape(65)]), [shape(64), shape(65)]);
+    }
+}

@@ -1,0 +1,65 @@
+//! `conv2d_forward` by workgroup tiles: see `kernels::tiles`. `WIDE_*` for C and an offset that are multiples of 4.
+//!
+//! ```text
+//! y[m, o] = act( b[o] + sum_k patch[m, k] w[o, k] )        patches are read where they lie in x
+//! ```
+//!
+//! Arguments and words of `conv2d_forward`, and its twin.
+
+use super::tiles::{LARGE, MEDIUM, SMALL, Tile};
+use super::{Access, Argument, Cost, Grid, Kernel, WORDS};
+
+/// See the module.
+#[derive(Clone, Copy, Debug)]
+pub struct Conv2dForwardTiled {
+    name: &'static str,
+    tile: Tile,
+    wide: bool,
+}
+
+const fn tiled(name: &'static str, tile: Tile, wide: bool) -> Conv2dForwardTiled {
+    Conv2dForwardTiled { name, tile, wide }
+}
+
+/// Small tiles.
+pub static TILED_32: Conv2dForwardTiled = tiled("conv2d_forward_32", SMALL, false);
+/// Small tiles, four numbers at a time.
+pub static WIDE_32: Conv2dForwardTiled = tiled("conv2d_forward_wide_32", SMALL, true);
+/// Medium tiles.
+pub static TILED_64: Conv2dForwardTiled = tiled("conv2d_forward_64", MEDIUM, false);
+/// Medium tiles, four numbers at a time.
+pub static WIDE_64: Conv2dForwardTiled = tiled("conv2d_forward_wide_64", MEDIUM, true);
+/// Large tiles.
+pub static TILED_128: Conv2dForwardTiled = tiled("conv2d_forward_128", LARGE, false);
+/// Large tiles, four numbers at a time.
+pub static WIDE_128: Conv2dForwardTiled = tiled("conv2d_forward_wide_128", LARGE, true);
+
+impl Kernel for Conv2dForwardTiled {
+    fn name(&self) -> &'static str {
+        self.name
+    }
+
+    fn wgsl(&self) -> &'static str {
+        include_str!("kernel.wgsl")
+    }
+
+    fn constants(&self) -> Vec<(&'static str, u32)> {
+        self.tile.constants(self.wide, false)
+    }
+
+    fn access(&self) -> &'static [Access] {
+        &[Access::Read, Access::Read, Access::Write]
+    }
+
+    fn grid(&self, words: &[u32; WORDS]) -> Grid {
+        self.tile.grid(words[0] * words[4] * words[5], words[6], 1)
+    }
+
+    fn cost(&self, words: &[u32; WORDS]) -> Cost {
+        Cost::convolution(words)
+    }
+
+    fn twin(&self, arguments: &mut [Argument<'_>], words: &[u32; WORDS]) {
+        super::conv2d_forward::cpu::run(arguments, words);
+    }
+}

@@ -1,0 +1,70 @@
+//! `linear_backward_weight` by workgroup tiles, its sums in parts: see `kernels::tiles`. `WIDE_*` for N, K and an offset that are
+//! multiples of 4.
+//!
+//! ```text
+//! dw[s, n, k] = sum_m dy[m, n] x[m, k]          db[s, n] = sum_m dy[m, n]          m in part s
+//! ```
+//!
+//! Arguments: dy [M, N], x [M, K], gradient (flat; at `offset` S times dw [N, K] row by row, then db [N]; overwritten).
+//! Words: M, N, K, offset, 1 where there is no b, S. A part is ceil(ceil(M / 16) / S) x 16 rows, the last ones fewer or none. With S > 1
+//! gradient is a buffer of parts, that `sum_slices` adds.
+
+mod cpu;
+
+use super::tiles::{LARGE, MEDIUM, SMALL, Tile};
+use super::{Access, Argument, Cost, Grid, Kernel, WORDS};
+
+/// See the module.
+#[derive(Clone, Copy, Debug)]
+pub struct LinearBackwardWeightTiled {
+    name: &'static str,
+    tile: Tile,
+    wide: bool,
+}
+
+const fn tiled(name: &'static str, tile: Tile, wide: bool) -> LinearBackwardWeightTiled {
+    LinearBackwardWeightTiled { name, tile, wide }
+}
+
+/// Small tiles.
+pub static TILED_32: LinearBackwardWeightTiled = tiled("linear_backward_weight_32", SMALL, false);
+/// Small tiles, four numbers at a time.
+pub static WIDE_32: LinearBackwardWeightTiled = tiled("linear_backward_weight_wide_32", SMALL, true);
+/// Medium tiles.
+pub static TILED_64: LinearBackwardWeightTiled = tiled("linear_backward_weight_64", MEDIUM, false);
+/// Medium tiles, four numbers at a time.
+pub static WIDE_64: LinearBackwardWeightTiled = tiled("linear_backward_weight_wide_64", MEDIUM, true);
+/// Large tiles.
+pub static TILED_128: LinearBackwardWeightTiled = tiled("linear_backward_weight_128", LARGE, false);
+/// Large tiles, four numbers at a time.
+pub static WIDE_128: LinearBackwardWeightTiled = tiled("linear_backward_weight_wide_128", LARGE, true);
+
+impl Kernel for LinearBackwardWeightTiled {
+    fn name(&self) -> &'static str {
+        self.name
+    }
+
+    fn wgsl(&self) -> &'static str {
+        include_str!("kernel.wgsl")
+    }
+
+    fn constants(&self) -> Vec<(&'static str, u32)> {
+        self.tile.constants(self.wide, true)
+    }
+
+    fn access(&self) -> &'static [Access] {
+        &[Access::Read, Access::Read, Access::Write]
+    }
+
+    fn grid(&self, words: &[u32; WORDS]) -> Grid {
+        self.tile.grid(words[1], words[2], words[5])
+    }
+
+    fn cost(&self, words: &[u32; WORDS]) -> Cost {
+        Cost::product(words[0], words[1], words[2])
+    }
+
+    fn twin(&self, arguments: &mut [Argument<'_>], words: &[u32; WORDS]) {
+        cpu::run(arguments, words);
+    }
+}

@@ -1,0 +1,65 @@
+//! `linear_forward` by workgroup tiles: see `kernels::tiles`. `WIDE_*` for K and an offset that are multiples of 4.
+//!
+//! ```text
+//! y[m, n] = act( sum_k x[m, k] w[n, k] + b[n] )
+//! ```
+//!
+//! Arguments and words of `linear_forward`, and its twin.
+
+use super::tiles::{LARGE, MEDIUM, SMALL, Tile};
+use super::{Access, Argument, Cost, Grid, Kernel, WORDS};
+
+/// See the module.
+#[derive(Clone, Copy, Debug)]
+pub struct LinearForwardTiled {
+    name: &'static str,
+    tile: Tile,
+    wide: bool,
+}
+
+const fn tiled(name: &'static str, tile: Tile, wide: bool) -> LinearForwardTiled {
+    LinearForwardTiled { name, tile, wide }
+}
+
+/// Small tiles.
+pub static TILED_32: LinearForwardTiled = tiled("linear_forward_32", SMALL, false);
+/// Small tiles, four numbers at a time.
+pub static WIDE_32: LinearForwardTiled = tiled("linear_forward_wide_32", SMALL, true);
+/// Medium tiles.
+pub static TILED_64: LinearForwardTiled = tiled("linear_forward_64", MEDIUM, false);
+/// Medium tiles, four numbers at a time.
+pub static WIDE_64: LinearForwardTiled = tiled("linear_forward_wide_64", MEDIUM, true);
+/// Large tiles.
+pub static TILED_128: LinearForwardTiled = tiled("linear_forward_128", LARGE, false);
+/// Large tiles, four numbers at a time.
+pub static WIDE_128: LinearForwardTiled = tiled("linear_forward_wide_128", LARGE, true);
+
+impl Kernel for LinearForwardTiled {
+    fn name(&self) -> &'static str {
+        self.name
+    }
+
+    fn wgsl(&self) -> &'static str {
+        include_str!("kernel.wgsl")
+    }
+
+    fn constants(&self) -> Vec<(&'static str, u32)> {
+        self.tile.constants(self.wide, false)
+    }
+
+    fn access(&self) -> &'static [Access] {
+        &[Access::Read, Access::Read, Access::Write]
+    }
+
+    fn grid(&self, words: &[u32; WORDS]) -> Grid {
+        self.tile.grid(words[0], words[1], 1)
+    }
+
+    fn cost(&self, words: &[u32; WORDS]) -> Cost {
+        Cost::product(words[0], words[1], words[2])
+    }
+
+    fn twin(&self, arguments: &mut [Argument<'_>], words: &[u32; WORDS]) {
+        super::linear_forward::cpu::run(arguments, words);
+    }
+}
