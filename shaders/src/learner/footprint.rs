@@ -6,12 +6,11 @@
 use protocol::codec::{Codec, Decoded};
 use protocol::fixed::Weight;
 
-use super::{
-    DeviceInfo, DeviceState, EvaluationPass, Gossip, LearnerError, LearnerSpec, ORDER_STEPS_MAX, STATE_WORDS,
-    evaluation_samples, gossip, record_step,
-};
+use super::gossip::{self, Gossip};
+use super::machine::{DeviceState, EvaluationPass, record_step};
+use super::{DeviceInfo, LearnerError, LearnerSpec, evaluation_samples};
+use crate::engine::BUFFER_WORDS_MAX;
 use crate::engine::ledger::Ledger;
-use crate::engine::{BUFFER_WORDS_MAX, Executor as _};
 use crate::models::network::Network;
 
 /// Length of the residual that is encoded to see what a delta takes: a chunk of the sparse codecs.
@@ -27,7 +26,7 @@ const BUFFER_BYTES_MAX: u64 = WORD_BYTES * (BUFFER_WORDS_MAX as u64);
 pub struct Footprint {
     /// d.
     pub parameters: usize,
-    /// theta, base, gradient, and a copy to evaluate or to say.
+    /// theta, base, and the gradient, which between steps is what is evaluated or said.
     pub weights: u64,
     /// Of the optimizer.
     pub moments: u64,
@@ -83,7 +82,7 @@ impl Footprint {
         let account = ledger.account();
         let (train, test) = (&dataset.train, &dataset.test);
         let train_words = (train.features.len() + train.labels.len()) as u64;
-        let weights = 4 * d;
+        let weights = 3 * d;
         let bytes = |words: u64| WORD_BYTES.saturating_mul(words);
         let measure = gossip::measure_words(network.parameters()) as u64;
         let deltas = measure + delta_words(network.parameters(), codec);
@@ -148,18 +147,12 @@ impl Footprint {
 /// Everything that `TrainingLearner::new` allocates; the words of the moments.
 fn lay_out(spec: &LearnerSpec, network: &Network, ledger: &mut Ledger) -> Result<u64, LearnerError> {
     let d = network.parameters();
-    let buffers = DeviceState {
-        theta: ledger.allocate(d)?,
-        base: ledger.allocate(d)?,
-        scratch: ledger.allocate(d)?,
-        state: ledger.allocate(STATE_WORDS)?,
-        order: ledger.allocate(ORDER_STEPS_MAX * spec.batch)?,
-    };
+    let buffers = DeviceState::new(ledger, d, spec.batch)?;
     let before = ledger.account().words;
     let optimizer = spec.optimizer.build(ledger, d)?;
     let moments = ledger.account().words - before;
     let inputs = network.inputs(ledger, spec.batch)?;
-    record_step(ledger, network, (&optimizer, spec.clip), &spec.dataset, &buffers, &inputs)?;
+    record_step(ledger, spec, &optimizer, &buffers, &inputs)?;
     EvaluationPass::new(ledger, network, buffers.scratch, evaluation_samples(network, &spec.dataset))?;
     Gossip::new(ledger, buffers, d)?;
     Ok(moments)
