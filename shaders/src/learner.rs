@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 pub use footprint::{Footprint, Misfit};
 use gossip::Lengths;
-use machine::Machine;
+use machine::{Begin, Machine};
 use protocol::codec::{Codec, Decoded};
 use protocol::fixed::{Weight, to_f32};
 use protocol::id::Hash;
@@ -132,8 +132,7 @@ impl TrainingLearner {
     /// [`LearnerError::Device`] when the device has no room for it or refuses a kernel.
     pub fn new(mut spec: LearnerSpec, executor: Box<dyn Executor>) -> Result<Self, LearnerError> {
         let batches = Batches::new(std::mem::take(&mut spec.shard), spec.order_seed);
-        let base = spec.model.initial_base(spec.init_seed);
-        let machine = Machine::new(&spec, executor, &base, None, 0)?;
+        let machine = Machine::new(&spec, executor, Begin::Initial)?;
         Ok(Self {
             spec,
             machine,
@@ -397,7 +396,7 @@ impl Learner for TrainingLearner {
             }
         }
         self.keep(base, &residual);
-        let put = self.machine.put(base, Some(&residual)).and_then(|()| self.machine.reset_optimizer());
+        let put = self.machine.put(base, &residual).and_then(|()| self.machine.reset_optimizer());
         self.settle(put.map_err(LearnerError::from))
     }
 
@@ -430,7 +429,7 @@ impl Learner for TrainingLearner {
         let mut base = self.base()?;
         base.iter_mut().zip(by).for_each(|(base, by)| *base = base.wrapping_add(*by));
         self.keep(&base, &residual);
-        let put = self.machine.put(&base, Some(&residual));
+        let put = self.machine.put(&base, &residual);
         self.settle(put.map_err(LearnerError::from))
     }
 

@@ -39,6 +39,7 @@ const ORPHAN_MAX: Duration = Duration::from_millis(500);
 const LISTEN_DEFAULT: &str = "/ip4/0.0.0.0/tcp/0";
 
 pub(super) fn run(args: &RunArgs) -> Result<(), Error> {
+    let started = Instant::now();
     logging::init(&args.common)?;
     let json = JsonTarget::new("--json", args.common.json.as_deref())?;
     let job = job_of(args)?;
@@ -47,7 +48,7 @@ pub(super) fn run(args: &RunArgs) -> Result<(), Error> {
         // Before anything that takes time: the launcher may be gone while the device still compiles its kernels.
         watch_leash(control.clone());
     }
-    let peer = Peer::prepare(args, job)?;
+    let peer = Peer::prepare(args, job, started)?;
     let stopped = watch_signals(control.clone())?;
     let mut audience: Box<dyn Audience + Send> =
         if args.child { Box::new(Lines::new()) } else { Box::new(People::new(peer.job.epochs, json.is_stdout())) };
@@ -210,8 +211,7 @@ struct Peer {
 }
 
 impl Peer {
-    fn prepare(args: &RunArgs, job: Job) -> Result<Self, Error> {
-        let started = Instant::now();
+    fn prepare(args: &RunArgs, job: Job, started: Instant) -> Result<Self, Error> {
         let identity_seed = identity::load_or_create(&identity_path(args)?)?;
         let id = Identity::from_seed(&identity_seed).peer_id();
         let (shard, salt): (u32, &[u8]) = match args.shard {
@@ -263,7 +263,7 @@ impl Peer {
         let gossip = self.network.is_some();
         let parameters = self.engine.context.parameters;
         let (job, child, started) = (self.job.clone(), self.child, self.started);
-        let mut translator = Translator::new(self.ready.clone(), gossip, !child);
+        let mut translator = Translator::new(self.ready.clone(), gossip, !child, started);
         for text in &self.notes {
             audience.tell(ChildEvent::Note(Note { text: text.clone() }));
         }
@@ -331,6 +331,7 @@ impl Peer {
             identity_seed: self.identity_seed,
             network: self.network,
             learner: self.engine.learner,
+            device: self.engine.watch,
         }
     }
 }
@@ -370,6 +371,9 @@ fn watch_leash(control: mpsc::Sender<Control>) {
             match line.as_deref().map(str::trim) {
                 Ok("rest") => {
                     let _ = control.blocking_send(Control::Rest);
+                }
+                Ok("lose device") => {
+                    let _ = control.blocking_send(Control::LoseDevice);
                 }
                 Ok("finish") => {
                     let _ = control.blocking_send(Control::Finish);

@@ -24,8 +24,8 @@ const SUBMISSION_TARGET: Duration = Duration::from_millis(500);
 const REPLAYS_A_SUBMISSION_MAX: u32 = 32;
 /// Most submissions under way.
 const SUBMISSIONS_MAX: usize = 8;
-/// Words that are read at once: memory to read through is no larger, however large the model (16 MiB).
-const READ_WORDS_MAX: usize = 4 << 20;
+/// Words that are read or written at once: memory to read or write through is no larger, however large the model (16 MiB).
+const PIECE_WORDS_MAX: usize = 4 << 20;
 
 /// See the module.
 #[derive(Debug)]
@@ -43,6 +43,8 @@ pub struct GpuExecutor {
     wait_max: Duration,
     /// Memory to read through; grows, and is used again.
     staging: Option<wgpu::Buffer>,
+    /// Written since the last submission: until the next one is done, the driver holds a copy.
+    unsent_words: usize,
     /// The first thing that went wrong outside a call.
     failure: Arc<Mutex<Option<String>>>,
     limits: wgpu::Limits,
@@ -204,6 +206,7 @@ impl GpuExecutor {
             done: Instant::now(),
             wait_max: if software(&adapter.get_info()) { SOFTWARE_WAIT_MAX } else { WAIT_MAX },
             staging: None,
+            unsent_words: 0,
             failure,
             limits,
         })
@@ -220,6 +223,7 @@ impl GpuExecutor {
     /// Submits; notes it among what is under way.
     fn submit(&mut self, encoder: wgpu::CommandEncoder, replays: Option<(usize, u32)>) {
         let index = self.queue.submit([encoder.finish()]);
+        self.unsent_words = 0;
         self.sent.push_back(Sent { index, at: Instant::now(), replays });
     }
 
@@ -396,13 +400,23 @@ impl Executor for GpuExecutor {
     }
 
     fn write(&mut self, buffer: Buffer, offset: usize, words: &[u32]) -> Result<(), ExecutorError> {
-        self.queue.write_buffer(&self.buffers[buffer.0], 4 * offset as u64, bytemuck::cast_slice(words));
+        for (i, piece) in words.chunks(PIECE_WORDS_MAX).enumerate() {
+            if self.unsent_words + piece.len() > PIECE_WORDS_MAX {
+                let label = Some("write");
+                let encoder = self.device.create_command_encoder(&wgpu::CommandEncoderDescriptor { label });
+                self.submit(encoder, None);
+                self.settle(0)?;
+            }
+            let offset = 4 * (offset + i * PIECE_WORDS_MAX) as u64;
+            self.queue.write_buffer(&self.buffers[buffer.0], offset, bytemuck::cast_slice(piece));
+            self.unsent_words += piece.len();
+        }
         self.check()
     }
 
     fn read_at(&mut self, buffer: Buffer, offset: usize, out: &mut [u32]) -> Result<(), ExecutorError> {
-        for (i, piece) in out.chunks_mut(READ_WORDS_MAX).enumerate() {
-            self.read_piece(buffer, offset + i * READ_WORDS_MAX, piece)?;
+        for (i, piece) in out.chunks_mut(PIECE_WORDS_MAX).enumerate() {
+            self.read_piece(buffer, offset + i * PIECE_WORDS_MAX, piece)?;
         }
         Ok(())
     }

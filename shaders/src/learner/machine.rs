@@ -51,11 +51,28 @@ pub(super) struct EvaluationPass {
     pub(super) pass: Prepared,
 }
 
+/// Where a machine begins.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Begin<'a> {
+    /// At b0.
+    Initial,
+    /// After so many steps, at a base, with what was not said of it.
+    From(&'a [i32], &'a [f32], u64),
+}
+
 impl DeviceState {
-    pub(super) fn new(on: &mut dyn Executor, parameters: usize, batch: usize) -> Result<Self, ExecutorError> {
+    pub(super) fn new(
+        on: &mut dyn Executor,
+        parameters: usize,
+        batch: usize,
+        fill: impl FnOnce(&mut dyn Executor, Buffer, Buffer) -> Result<(), ExecutorError>,
+    ) -> Result<Self, ExecutorError> {
+        let (theta, base) = (on.allocate(parameters)?, on.allocate(parameters)?);
+        // Before the rest is there: what the host holds for it goes first.
+        fill(on, theta, base)?;
         Ok(Self {
-            theta: on.allocate(parameters)?,
-            base: on.allocate(parameters)?,
+            theta,
+            base,
             scratch: on.allocate(parameters)?,
             state: on.allocate(STATE_WORDS)?,
             order: on.allocate(ORDER_STEPS_MAX * batch)?,
@@ -64,17 +81,18 @@ impl DeviceState {
 }
 
 impl Machine {
-    /// At that base, with what was not said of `residual` (nothing: theta = b), after so many steps.
+    /// A machine with moments of zero.
     pub(super) fn new(
         spec: &LearnerSpec,
         mut executor: Box<dyn Executor>,
-        base: &[i32],
-        residual: Option<&[f32]>,
-        steps: u64,
+        begin: Begin<'_>,
     ) -> Result<Self, LearnerError> {
         let d = spec.model.parameters();
         let on = executor.as_mut();
-        let buffers = DeviceState::new(on, d, spec.batch)?;
+        let buffers = DeviceState::new(on, d, spec.batch, |on, theta, base| match begin {
+            Begin::Initial => put(on, (theta, base), &spec.model.initial_base(spec.init_seed), None),
+            Begin::From(values, unsaid, _) => put(on, (theta, base), values, Some(unsaid)),
+        })?;
         let optimizer = spec.optimizer.build(on, d)?;
         let inputs = spec.model.inputs(on, spec.batch)?;
         let step = record_step(on, spec, &optimizer, &buffers, &inputs)?;
@@ -82,33 +100,26 @@ impl Machine {
         let evaluation = EvaluationPass::new(on, &spec.model, buffers.scratch, samples)?;
         let gossip = Gossip::new(on, buffers, d)?;
         let mut machine = Self { executor, buffers, optimizer, step, evaluation, gossip };
-        machine.put(base, residual)?;
-        machine.reset_optimizer()?;
+        machine.begin_powers()?;
         // Dropout draws by this counter: each peer begins elsewhere, or all of them would drop the same.
         let start = (spec.order_seed ^ spec.order_seed >> 32) as u32;
+        let steps = if let Begin::From(_, _, steps) = begin { steps } else { 0 };
         machine.executor.write(buffers.state, STATE_TOTAL, &[start.wrapping_add(steps as u32)])?;
         Ok(machine)
     }
 
-    /// b, and theta from it and what was not said, in pieces: a driver holds what is written until it is there.
-    pub(super) fn put(&mut self, base: &[i32], residual: Option<&[f32]>) -> Result<(), ExecutorError> {
-        let mut theta = Vec::with_capacity(PIECE_WORDS.min(base.len()));
-        for (i, piece) in base.chunks(PIECE_WORDS).enumerate() {
-            let first = i * PIECE_WORDS;
-            theta.clear();
-            match residual {
-                Some(unsaid) => theta.extend(piece.iter().zip(&unsaid[first..]).map(|(&b, e)| to_f32(b) + e)),
-                None => theta.extend(piece.iter().map(|&b| to_f32(b))),
-            }
-            self.executor.write(self.buffers.base, first, bytemuck::cast_slice(piece))?;
-            self.executor.write(self.buffers.theta, first, bytemuck::cast_slice(&theta))?;
-        }
-        Ok(())
+    /// b, and theta from it and what was not said.
+    pub(super) fn put(&mut self, base: &[i32], residual: &[f32]) -> Result<(), ExecutorError> {
+        put(self.executor.as_mut(), (self.buffers.theta, self.buffers.base), base, Some(residual))
     }
 
     /// Moments zero, the common one too, and the powers of their decay rates at the first step.
     pub(super) fn reset_optimizer(&mut self) -> Result<(), ExecutorError> {
         self.optimizer.reset(self.executor.as_mut())?;
+        self.begin_powers()
+    }
+
+    fn begin_powers(&mut self) -> Result<(), ExecutorError> {
         let betas = self.optimizer.betas();
         self.executor.write(self.buffers.state, STATE_POWER_1, &[word(betas.0), word(betas.1), word(0.0)])
     }
@@ -133,6 +144,27 @@ impl Machine {
         }
         Ok(())
     }
+}
+
+/// b, and theta from it and what was not said (nothing: theta = b), in pieces.
+fn put(
+    on: &mut dyn Executor,
+    (theta, base): (Buffer, Buffer),
+    values: &[i32],
+    residual: Option<&[f32]>,
+) -> Result<(), ExecutorError> {
+    let mut weights = Vec::with_capacity(PIECE_WORDS.min(values.len()));
+    for (i, piece) in values.chunks(PIECE_WORDS).enumerate() {
+        let first = i * PIECE_WORDS;
+        weights.clear();
+        match residual {
+            Some(unsaid) => weights.extend(piece.iter().zip(&unsaid[first..]).map(|(&b, e)| to_f32(b) + e)),
+            None => weights.extend(piece.iter().map(|&b| to_f32(b))),
+        }
+        on.write(base, first, bytemuck::cast_slice(piece))?;
+        on.write(theta, first, bytemuck::cast_slice(&weights))?;
+    }
+    Ok(())
 }
 
 impl EvaluationPass {

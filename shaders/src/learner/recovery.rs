@@ -26,7 +26,7 @@ use std::time::{Duration, Instant};
 use protocol::codec::Decoded;
 use protocol::learner::LearnerError;
 
-use super::{LearnerSpec, Machine, TrainingLearner};
+use super::{Begin, LearnerSpec, Machine, TrainingLearner};
 use crate::engine::ledger::Ledger;
 use crate::engine::{DeviceInfo, Executor, ExecutorError};
 
@@ -253,7 +253,7 @@ fn rebuild(spec: &LearnerSpec, kept: &mut Kept, again: Again, steps: u64) -> Res
     residual.iter_mut().filter(|unsaid| !unsaid.is_finite()).for_each(|unsaid| *unsaid = 0.0);
     let built = catch_unwind(AssertUnwindSafe(|| {
         let executor = (recovery.reopen)(again)?;
-        let mut machine = Machine::new(spec, executor, base, Some(residual), steps)?;
+        let mut machine = Machine::new(spec, executor, Begin::From(base, residual, steps))?;
         machine.executor.read_at(machine.buffers.state, 0, &mut [0])?;
         Ok(machine)
     }));
