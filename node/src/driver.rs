@@ -168,7 +168,7 @@ pub async fn run(
     let identity = Identity::from_seed(&setup.identity_seed);
     // The network first: a port in use is known at once, a learner takes its time.
     let network = setup.network.as_ref().map(|network| open(&setup, network, &identity)).transpose()?;
-    let (finish_early, worker) = build(setup.learner, setup.context.parameters, &mut control).await?;
+    let (early, worker) = build(setup.learner, setup.context.parameters, &mut control).await?;
     let settle_max = Duration::from_micros(setup.config.gossip.settle_max.0);
     let peer = Peer::new(setup.config, setup.context, identity, setup.incarnation, setup.seed);
     let mut driver = Driver {
@@ -185,8 +185,8 @@ pub async fn run(
         end: None,
     };
     driver.handle(Input::Start);
-    if finish_early {
-        driver.finish();
+    for asked in early {
+        driver.on_control(asked);
     }
     let result = driver.live(&mut control).await;
     driver.close().await;
@@ -205,20 +205,21 @@ fn open(setup: &PeerSetup, network: &NetworkSetup, identity: &Identity) -> Resul
     Network::open(network, &setup.identity_seed, admission)
 }
 
-/// Builds the learner on its thread; a finish that is asked for meanwhile is kept.
+/// Builds the learner on its thread; a finish and the loss of the device that are asked for meanwhile are kept.
 async fn build(
     learner: MakeLearner,
     parameters: usize,
     control: &mut Receiver<Control>,
-) -> Result<(bool, Worker), Error> {
-    let mut finish_early = false;
+) -> Result<(Vec<Control>, Worker), Error> {
+    let mut early = Vec::new();
     let mut start = std::pin::pin!(timeout(BUILD_MAX, Worker::start(learner)));
     let started = loop {
         tokio::select! {
             started = &mut start => break started,
             Some(asked) = control.recv() => match asked {
-                Control::Rest | Control::LoseDevice => {}
-                Control::Finish => finish_early = true,
+                Control::Rest => {}
+                Control::Finish | Control::LoseDevice if early.contains(&asked) => {}
+                Control::Finish | Control::LoseDevice => early.push(asked),
                 Control::Abort => return Err(interrupted()),
             },
         }
@@ -229,7 +230,7 @@ async fn build(
         let message = format!("the learner has {found} parameters, the run's model has {parameters}");
         return Err(Error::new(Kind::Internal, message));
     }
-    Ok((finish_early, worker))
+    Ok((early, worker))
 }
 
 /// A peer with everything it needs to live.

@@ -45,8 +45,8 @@ const EVALUATION_WORDS_MAX: usize = 4 << 20;
 /// Multiply-adds of such a batch, where every row meets every parameter: about a second of software Vulkan.
 const EVALUATION_WORK_MAX: usize = 4 << 30;
 
-/// Numbers of a vector of parameters that are looked at together, where the host need not hold all of it: 4 MiB.
-const PIECE_WORDS: usize = 1 << 20;
+/// Numbers of a vector of parameters that are looked at together, where the host need not hold all of it: 1 MiB.
+const PIECE_WORDS: usize = 1 << 18;
 
 /// What to train, and on what.
 #[derive(Clone, Debug)]

@@ -19,7 +19,7 @@ use crate::kernels::mean_square::MeanSquare;
 use crate::kernels::sgd::Sgd;
 
 /// Words that are zeroed at once.
-const ZEROES: usize = 1 << 20;
+const ZEROES: usize = 1 << 18;
 
 /// Names of the optimizers, as in a job file, and one line about each.
 pub const ALL: &[(&str, &str)] = &[
