@@ -13,6 +13,8 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use protocol::exchange_bytes_max;
@@ -58,6 +60,28 @@ pub struct PeerSetup {
     pub network: Option<NetworkSetup>,
     /// See [`MakeLearner`].
     pub learner: MakeLearner,
+    /// The learner's device, where it is one that can be lost.
+    pub device: Option<DeviceWatch>,
+}
+
+/// What is heard of a device, and how to lose it on purpose.
+#[derive(Debug)]
+pub struct DeviceWatch {
+    /// It failed, and the learner went on.
+    pub news: Receiver<DeviceNews>,
+    /// Set: the learner loses it.
+    pub lose: Arc<AtomicBool>,
+}
+
+/// A learner goes on after its device has failed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeviceNews {
+    /// Name of the device on which it goes on.
+    pub device: String,
+    /// Its back end.
+    pub backend: String,
+    /// What happened, and what is lost: a sentence.
+    pub text: String,
 }
 
 /// Where to listen and whom to dial.
@@ -105,6 +129,12 @@ pub enum Observation {
         /// Why, in one line.
         reason: String,
     },
+    /// The first steps are taken.
+    FirstSteps,
+    /// The device failed, and the learner goes on.
+    Device(DeviceNews),
+    /// Somebody wanted to lose a device that is none.
+    NoDeviceToLose,
     /// Twice a second: how it stands.
     View(Box<View>, Traffic),
 }
@@ -118,6 +148,8 @@ pub enum Control {
     Finish,
     /// Stop now.
     Abort,
+    /// Lose the device, as a fault.
+    LoseDevice,
 }
 
 impl fmt::Debug for PeerSetup {
@@ -145,7 +177,7 @@ pub async fn run(
     let identity = Identity::from_seed(&setup.identity_seed);
     // The network first: a port in use is known at once, a learner takes its time.
     let network = setup.network.as_ref().map(|network| open(&setup, network, &identity)).transpose()?;
-    let (finish_early, worker) = build(setup.learner, setup.context.parameters, &mut control).await?;
+    let (early, worker) = build(setup.learner, setup.context.parameters, &mut control).await?;
     let settle_max = Duration::from_micros(setup.config.gossip.settle_max.0);
     let peer = Peer::new(setup.config, setup.context, identity, setup.incarnation, setup.seed);
     let mut driver = Driver {
@@ -153,6 +185,8 @@ pub async fn run(
         peer,
         network,
         worker,
+        device: setup.device,
+        trained: false,
         timers: Timers::default(),
         observe,
         finish_max: settle_max + FINISH_SLACK,
@@ -160,8 +194,8 @@ pub async fn run(
         end: None,
     };
     driver.handle(Input::Start);
-    if finish_early {
-        driver.finish();
+    for asked in early {
+        driver.on_control(asked);
     }
     let result = driver.live(&mut control).await;
     driver.close().await;
@@ -180,20 +214,21 @@ fn open(setup: &PeerSetup, network: &NetworkSetup, identity: &Identity) -> Resul
     Network::open(network, &setup.identity_seed, admission)
 }
 
-/// Builds the learner on its thread; a finish that is asked for meanwhile is kept.
+/// Builds the learner on its thread; a finish and the loss of the device that are asked for meanwhile are kept.
 async fn build(
     learner: MakeLearner,
     parameters: usize,
     control: &mut Receiver<Control>,
-) -> Result<(bool, Worker), Error> {
-    let mut finish_early = false;
+) -> Result<(Vec<Control>, Worker), Error> {
+    let mut early = Vec::new();
     let mut start = std::pin::pin!(timeout(BUILD_MAX, Worker::start(learner)));
     let started = loop {
         tokio::select! {
             started = &mut start => break started,
             Some(asked) = control.recv() => match asked {
                 Control::Rest => {}
-                Control::Finish => finish_early = true,
+                Control::Finish | Control::LoseDevice if early.contains(&asked) => {}
+                Control::Finish | Control::LoseDevice => early.push(asked),
                 Control::Abort => return Err(interrupted()),
             },
         }
@@ -204,7 +239,7 @@ async fn build(
         let message = format!("the learner has {found} parameters, the run's model has {parameters}");
         return Err(Error::new(Kind::Internal, message));
     }
-    Ok((finish_early, worker))
+    Ok((early, worker))
 }
 
 /// A peer with everything it needs to live.
@@ -213,6 +248,9 @@ struct Driver<'a> {
     peer: Peer,
     network: Option<Network>,
     worker: Worker,
+    device: Option<DeviceWatch>,
+    /// Whether a step was taken.
+    trained: bool,
     timers: Timers,
     observe: &'a mut (dyn FnMut(Observation) + Send),
     /// How long a finish may take.
@@ -237,6 +275,7 @@ impl Driver<'_> {
                 biased;
                 computed = self.worker.next() => self.on_computed(computed),
                 Some(asked) = control.recv() => self.on_control(asked),
+                Some(news) = next_of_device(self.device.as_mut()) => (self.observe)(Observation::Device(news)),
                 () = sleep_to(self.finish_by) => self.end = Some(Err(self.never_settled())),
                 () = sleep_to(due) => {} // handled above
                 _ = views.tick() => self.view(),
@@ -247,7 +286,13 @@ impl Driver<'_> {
 
     fn on_computed(&mut self, computed: Option<(Computed, Span)>) {
         match computed {
-            Some((result, took)) => self.handle(Input::Computed { result, took }),
+            Some((result, took)) => {
+                if !self.trained && matches!(result, Computed::Trained(_)) {
+                    self.trained = true;
+                    (self.observe)(Observation::FirstSteps);
+                }
+                self.handle(Input::Computed { result, took });
+            }
             None => self.fail(Error::new(Kind::Internal, "the learner's thread is gone")),
         }
     }
@@ -257,6 +302,10 @@ impl Driver<'_> {
             Control::Rest => self.handle(Input::Rest),
             Control::Finish => self.finish(),
             Control::Abort => self.fail(interrupted()),
+            Control::LoseDevice => match &self.device {
+                Some(device) => device.lose.store(true, Ordering::Relaxed),
+                None => (self.observe)(Observation::NoDeviceToLose),
+            },
         }
     }
 
@@ -349,7 +398,7 @@ impl Driver<'_> {
 
     /// Last words and the learner's end, at once; then the last view: what was sent in the end is counted.
     async fn close(self) {
-        let Self { peer, mut network, worker, observe, .. } = self;
+        let Self { peer, mut network, worker, mut device, observe, .. } = self;
         let closed = async {
             if let Some(network) = &mut network {
                 network.close().await;
@@ -358,6 +407,9 @@ impl Driver<'_> {
         let ((), ended) = tokio::join!(closed, worker.stop());
         if !ended {
             tracing::warn!("the learner is still busy and is left behind");
+        }
+        while let Some(news) = device.as_mut().and_then(|device| device.news.try_recv().ok()) {
+            observe(Observation::Device(news));
         }
         let traffic = network.as_ref().map(Network::traffic).unwrap_or_default();
         observe(Observation::View(Box::new(peer.view()), traffic));
@@ -415,6 +467,11 @@ async fn sleep_to(deadline: Option<Instant>) {
         Some(deadline) => sleep_until(deadline).await,
         None => std::future::pending().await,
     }
+}
+
+/// What is heard of the device next; `None` when nothing more can be.
+async fn next_of_device(device: Option<&mut DeviceWatch>) -> Option<DeviceNews> {
+    device?.news.recv().await
 }
 
 /// What happens next in the network; never, without one.

@@ -2,34 +2,39 @@
 //!
 //! The data set lies on the device. A step is one recording (gather, forward, backward, optimizer, `advance`) that is
 //! replayed; between the steps of one call the host says nothing and reads nothing.
+//!
+//! Here is what the host knows and decides; `machine.rs` is what lies on the device, `gossip.rs` what the device does for the swarm, and
+//! `recovery.rs` how a learner goes on when the device fails.
 
 mod footprint;
 mod gossip;
+mod machine;
+mod recovery;
 
 use std::sync::Arc;
 
 pub use footprint::{Footprint, Misfit, products};
-use gossip::{Gossip, Lengths};
+use gossip::Lengths;
+use machine::{Begin, Machine};
 use protocol::codec::{Codec, Decoded};
 use protocol::fixed::{Weight, to_f32};
+use protocol::id::Hash;
 use protocol::learner::{
-    self, Bounds, Evaluation, Folded, Learner, LearnerError, Measured, Progress, Replicas, TakenDelta, Trained,
-    Weights, norm,
+    self, BaseHasher, Bounds, Evaluation, Folded, Learner, LearnerError, Measured, Progress, Replicas, TakenDelta,
+    Trained, Weights, norm,
 };
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng as _;
+use recovery::Kept;
+pub use recovery::{Again, Recovered, Recovery};
 
 use crate::data::Dataset;
 use crate::data::split::shuffle;
-use crate::engine::plan::Draft;
-use crate::engine::{Buffer, DeviceInfo, Executor, ExecutorError, Prepared, Timed};
-use crate::kernels::advance::{STATE_LOSS, STATE_POWER_1, STATE_TOTAL, STATE_WORDS};
-use crate::kernels::gather::Gather;
-use crate::kernels::word;
-use crate::models::network::{Inputs, Network};
+use crate::engine::{DeviceInfo, Executor, ExecutorError, Timed};
+use crate::kernels::advance::{STATE_LOSS, STATE_POWER_1, STATE_WORDS};
+use crate::models::network::Network;
+use crate::optim::OptimizerSpec;
 use crate::optim::schedule::Schedule;
-use crate::optim::{Optimizer, OptimizerSpec};
-use crate::step::{self, StepBuffers};
 
 /// Steps whose batches are uploaded at once.
 const ORDER_STEPS_MAX: usize = 256;
@@ -39,6 +44,9 @@ const EVALUATION_SAMPLES_MAX: usize = 1024;
 const EVALUATION_WORDS_MAX: usize = 4 << 20;
 /// Multiply-adds of such a batch, where every row meets every parameter: about a second of software Vulkan.
 const EVALUATION_WORK_MAX: usize = 4 << 30;
+
+/// Numbers of a vector of parameters that are looked at together, where the host need not hold all of it: 1 MiB.
+const PIECE_WORDS: usize = 1 << 18;
 
 /// What to train, and on what.
 #[derive(Clone, Debug)]
@@ -65,55 +73,24 @@ pub struct LearnerSpec {
 
 /// See the module.
 pub struct TrainingLearner {
-    executor: Box<dyn Executor>,
-    model: Arc<Network>,
-    optimizer: Optimizer,
-    schedule: Schedule,
-    /// Share of the learning rate that `step` was last given.
-    share: f32,
-    dataset: Arc<Dataset>,
+    spec: LearnerSpec,
+    machine: Machine,
+    /// What goes on elsewhere when the device fails; `None` where it cannot, or nobody asked for it.
+    kept: Option<Kept>,
     batches: Batches,
-    buffers: DeviceState,
-    batch: usize,
-    step: Step,
-    evaluation: EvaluationPass,
-    gossip: Gossip,
+    /// Share of the learning rate that the step was last given.
+    share: f32,
+    /// Steps asked for in its life.
+    steps: u64,
     decoded: Decoded,
-    init_seed: [u8; 32],
     replicas: Replicas,
     words: Vec<u32>,
 }
 
 impl std::fmt::Debug for TrainingLearner {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("TrainingLearner").field("device", self.executor.info()).finish_non_exhaustive()
+        f.debug_struct("TrainingLearner").field("device", self.machine.executor.info()).finish_non_exhaustive()
     }
-}
-
-/// Buffers that live as long as the learner.
-#[derive(Clone, Copy, Debug)]
-struct DeviceState {
-    theta: Buffer,
-    base: Buffer,
-    /// theta - b or the weights to evaluate, whichever was asked for last.
-    scratch: Buffer,
-    state: Buffer,
-    order: Buffer,
-}
-
-/// One optimizer step.
-#[derive(Clone, Copy, Debug)]
-struct Step {
-    pass: Prepared,
-    /// Number of the optimizer's last dispatch in it: the one with the learning rate.
-    optimizer: usize,
-}
-
-/// The evaluation of the weights in the scratch buffer on some rows.
-#[derive(Debug)]
-struct EvaluationPass {
-    inputs: Inputs,
-    pass: Prepared,
 }
 
 /// The shard in an order that is drawn anew each time it has been gone through.
@@ -149,72 +126,59 @@ impl From<ExecutorError> for LearnerError {
 }
 
 impl TrainingLearner {
-    /// A learner at the run's initial weights.
+    /// A learner at the run's initial weights. It ends with its device.
     ///
     /// # Errors
     /// [`LearnerError::Device`] when the device has no room for it or refuses a kernel.
-    pub fn new(spec: LearnerSpec, mut executor: Box<dyn Executor>) -> Result<Self, LearnerError> {
-        let LearnerSpec { model, optimizer, schedule, clip, batch, init_seed, order_seed, shard, dataset } = spec;
-        let d = model.parameters();
-        let on = executor.as_mut();
-        let base = model.initial_base(init_seed);
-        let theta: Vec<f32> = base.iter().map(|&fixed| to_f32(fixed)).collect();
-        let buffers = DeviceState {
-            theta: upload(on, bytemuck::cast_slice(&theta))?,
-            base: upload(on, bytemuck::cast_slice(&base))?,
-            scratch: on.allocate(d)?,
-            state: on.allocate(STATE_WORDS)?,
-            order: on.allocate(ORDER_STEPS_MAX * batch)?,
-        };
-        let optimizer = optimizer.build(on, d)?;
-        let inputs = model.inputs(on, batch)?;
-        let step = record_step(on, &model, (&optimizer, clip), &dataset, &buffers, &inputs)?;
-        let evaluation = EvaluationPass::new(on, &model, buffers.scratch, evaluation_samples(&model, &dataset))?;
-        let gossip = Gossip::new(on, buffers, d)?;
-        let mut learner = Self {
-            executor,
-            model,
-            optimizer,
-            schedule,
+    pub fn new(mut spec: LearnerSpec, executor: Box<dyn Executor>) -> Result<Self, LearnerError> {
+        let batches = Batches::new(std::mem::take(&mut spec.shard), spec.order_seed);
+        let machine = Machine::new(&spec, executor, Begin::Initial)?;
+        Ok(Self {
+            spec,
+            machine,
+            kept: None,
+            batches,
             share: 1.0,
-            dataset,
-            batches: Batches::new(shard, order_seed),
-            buffers,
-            batch,
-            step,
-            evaluation,
-            gossip,
+            steps: 0,
             decoded: Decoded::default(),
-            init_seed,
             replicas: Replicas::default(),
             words: Vec::new(),
-        };
-        learner.reset_optimizer()?;
-        // Dropout draws by this counter: each peer begins elsewhere, or all of them would drop the same.
-        let start = (order_seed ^ order_seed >> 32) as u32;
-        learner.executor.write(learner.buffers.state, STATE_TOTAL, &[start])?;
+        })
+    }
+
+    /// The same that goes on elsewhere when the device fails.
+    ///
+    /// # Errors
+    /// As [`TrainingLearner::new`].
+    pub fn recovering(
+        spec: LearnerSpec,
+        executor: Box<dyn Executor>,
+        recovery: Recovery,
+    ) -> Result<Self, LearnerError> {
+        let mut learner = Self::new(spec, executor)?;
+        learner.kept = Some(Kept::new(learner.initial_base(), recovery));
         Ok(learner)
     }
 
     /// What it trains on.
     #[must_use]
     pub fn info(&self) -> &DeviceInfo {
-        self.executor.info()
-    }
-
-    /// Moments zero, the common one too, and the powers of their decay rates at the first step.
-    fn reset_optimizer(&mut self) -> Result<(), LearnerError> {
-        self.optimizer.reset(self.executor.as_mut())?;
-        let betas = self.optimizer.betas();
-        self.executor.write(self.buffers.state, STATE_POWER_1, &[word(betas.0), word(betas.1), word(0.0)])?;
-        Ok(())
+        self.machine.executor.info()
     }
 
     /// Up to [`ORDER_STEPS_MAX`] steps; the sum of their samples' losses.
-    fn train_some(&mut self, steps: usize) -> Result<f64, LearnerError> {
+    fn train_some(&mut self, steps: usize, share: f32) -> Result<f64, LearnerError> {
+        if share != self.share {
+            self.machine.set_rate(share)?;
+            self.share = share;
+        }
         self.upload_order(steps)?;
-        self.executor.run(self.step.pass, steps as u32)?;
-        self.executor.read(self.buffers.state, STATE_WORDS, &mut self.words)?;
+        self.machine.executor.run(self.machine.step.pass, steps as u32)?;
+        if self.kept.as_ref().is_some_and(Kept::take_wish_to_lose) {
+            self.machine.executor.lose();
+        }
+        let Machine { executor, buffers, .. } = &mut self.machine;
+        executor.read(buffers.state, STATE_WORDS, &mut self.words)?;
         Ok(f64::from(f32::from_bits(self.words[STATE_LOSS])))
     }
 
@@ -225,45 +189,127 @@ impl TrainingLearner {
     pub fn profile(&mut self, steps: u32) -> Result<Vec<Timed>, LearnerError> {
         let steps = steps.clamp(1, ORDER_STEPS_MAX as u32);
         self.upload_order(steps as usize)?;
-        Ok(self.executor.profile(self.step.pass, steps)?)
+        Ok(self.machine.executor.profile(self.machine.step.pass, steps)?)
     }
 
     /// The samples of so many steps, from the first.
     fn upload_order(&mut self, steps: usize) -> Result<(), LearnerError> {
         self.words.clear();
-        self.batches.take(steps * self.batch, &mut self.words);
-        self.executor.write(self.buffers.order, 0, &self.words)?;
-        self.executor.write(self.buffers.state, 0, &[0; STATE_POWER_1])?;
-        Ok(())
-    }
-
-    /// Sets the learning rate for steps around that progress of the swarm.
-    fn set_rate(&mut self, progress: Progress) -> Result<(), LearnerError> {
-        let share = self.schedule.share(progress);
-        if share != self.share {
-            self.executor.set_words(self.step.pass, self.step.optimizer, &self.optimizer.words(share))?;
-            self.share = share;
-        }
+        self.batches.take(steps * self.spec.batch, &mut self.words);
+        self.machine.executor.write(self.machine.buffers.order, 0, &self.words)?;
+        self.machine.executor.write(self.machine.buffers.state, 0, &[0; STATE_POWER_1])?;
         Ok(())
     }
 
     /// theta - b.
     fn read_residual(&mut self) -> Result<Vec<f32>, LearnerError> {
-        Ok(self.gossip.residual(self.executor.as_mut(), &mut self.words)?)
+        let mut residual = vec![0.0; self.spec.model.parameters()];
+        self.machine.residual(&mut residual)?;
+        Ok(residual)
+    }
+
+    /// b, and a look whether it is what the device was told.
+    fn read_base(&mut self) -> Result<Vec<i32>, LearnerError> {
+        let mut base = vec![0; self.spec.model.parameters()];
+        self.machine.executor.read_at(self.machine.buffers.base, 0, bytemuck::cast_slice_mut(&mut base))?;
+        if let Some(kept) = &self.kept {
+            kept.check(0, &base)?;
+        }
+        Ok(base)
+    }
+
+    fn hash_base(&mut self) -> Result<Hash, LearnerError> {
+        let d = self.spec.model.parameters();
+        let (mut hasher, mut piece) = (BaseHasher::default(), vec![0; d.min(PIECE_WORDS)]);
+        for first in (0..d).step_by(PIECE_WORDS) {
+            piece.truncate(d - first);
+            self.machine.executor.read_at(self.machine.buffers.base, first, bytemuck::cast_slice_mut(&mut piece))?;
+            if let Some(kept) = &self.kept {
+                kept.check(first, &piece)?;
+            }
+            hasher.add(&piece);
+        }
+        Ok(hasher.finish())
     }
 
     /// Of theta - b and b.
     fn lengths(&mut self) -> Result<Lengths, LearnerError> {
-        Ok(self.gossip.lengths(self.executor.as_mut(), &mut self.words)?)
+        let Machine { executor, gossip, .. } = &mut self.machine;
+        Ok(gossip.lengths(executor.as_mut(), &mut self.words)?)
+    }
+
+    /// What is to be said of theta - b; it lies in `decoded`, too. Changes nothing.
+    fn encode_delta(
+        &mut self,
+        codec: &'static dyn Codec,
+        weight: Weight,
+        norm_max: f32,
+    ) -> Result<TakenDelta, LearnerError> {
+        let Lengths { residual: residual_norm, base: base_norm, broken } = self.lengths()?;
+        let d = self.spec.model.parameters();
+        if broken > 0 {
+            return Err(LearnerError::NonFinite { count: broken, parameters: d });
+        }
+        // measured (benches/delta.rs): software Vulkan takes three times as long to choose as the host to read and choose.
+        let density = codec.density().filter(|_| !self.machine.executor.info().software);
+        let Self { machine: Machine { executor, gossip, .. }, decoded, words, .. } = self;
+        let payload = if let Some(density) = density {
+            let bounds = Bounds { weight, norm_max, residual_norm };
+            learner::encode_bounded(codec, d, bounds, decoded, |factor, payload| {
+                let kept = gossip.choose(executor.as_mut(), density, factor, words)?;
+                density.encode_kept(d, &kept, payload);
+                Ok(())
+            })?
+        } else if self.kept.is_some() {
+            self.keep_residual()?;
+            let Some(kept) = &self.kept else { return Err(LearnerError::Shape { found: 0, expected: d }) };
+            learner::encode_within(codec, kept.residual(), weight, norm_max, &mut self.decoded)?
+        } else {
+            let residual = self.read_residual()?;
+            learner::encode_within(codec, &residual, weight, norm_max, &mut self.decoded)?
+        };
+        Ok(TakenDelta { payload, l2_norm: self.decoded.l2_norm(), residual_norm, base_norm })
     }
 
     /// Adds what is in `decoded` to the base; `theta` follows, less v when the delta is our own.
     fn add_decoded(&mut self, own: bool) -> Result<(), LearnerError> {
-        self.gossip.add(self.executor.as_mut(), &self.decoded, own, &mut self.words)
+        if let Some(kept) = &mut self.kept {
+            kept.add(&self.decoded, own);
+        }
+        let Machine { executor, gossip, .. } = &mut self.machine;
+        let added = gossip.add(executor.as_mut(), &self.decoded, own, &mut self.words);
+        self.settle(added)
+    }
+
+    fn evaluate_once(&mut self, weights: Weights) -> Result<Evaluation, LearnerError> {
+        match weights {
+            Weights::Base => self.machine.gossip.base_to_scratch(self.machine.executor.as_mut())?,
+            Weights::Local => self.machine.theta_to_scratch(&mut self.words)?,
+        }
+        let dataset = Arc::clone(&self.spec.dataset);
+        let Machine { executor, evaluation, .. } = &mut self.machine;
+        let (most, features) = (evaluation.inputs.samples, dataset.features());
+        let (mut loss, mut correct) = (0.0f64, 0u64);
+        for (samples, labels) in dataset.test.features.chunks(most * features).zip(dataset.test.labels.chunks(most)) {
+            // The last batch may be short; what the rows behind it say is not looked at.
+            executor.write(evaluation.inputs.x, 0, bytemuck::cast_slice(samples))?;
+            executor.write(evaluation.inputs.labels, 0, labels)?;
+            executor.run(evaluation.pass, 1)?;
+            let rows = labels.len() * self.spec.model.rows();
+            executor.read(evaluation.inputs.results, 2 * rows, &mut self.words)?;
+            for row in self.words.as_chunks::<2>().0 {
+                loss += f64::from(f32::from_bits(row[0]));
+                correct += u64::from(row[1]);
+            }
+        }
+        let samples = dataset.test.len() as u64;
+        let rows = (samples * self.spec.model.rows() as u64).max(1);
+        let share = |value: f64| (value / rows as f64) as f32;
+        Ok(Evaluation { loss: share(loss), accuracy: share(correct as f64), samples })
     }
 
     fn check_length(&self, found: usize) -> Result<(), LearnerError> {
-        let expected = self.model.parameters();
+        let expected = self.spec.model.parameters();
         if found == expected { Ok(()) } else { Err(LearnerError::Shape { found, expected }) }
     }
 }
@@ -275,66 +321,31 @@ fn evaluation_samples(model: &Network, dataset: &Dataset) -> usize {
     dataset.test.len().min(most.clamp(1, EVALUATION_SAMPLES_MAX))
 }
 
-impl EvaluationPass {
-    fn new(on: &mut dyn Executor, model: &Network, weights: Buffer, samples: usize) -> Result<Self, LearnerError> {
-        let inputs = model.inputs(on, samples)?;
-        let mut draft = Draft::new(on.choices());
-        model.forward(&mut draft, weights, &inputs, None);
-        let recording = draft.place(on)?;
-        let pass = on.prepare(recording)?;
-        Ok(Self { inputs, pass })
-    }
-}
-
-/// One optimizer step, from the choice of the batch to the bookkeeping.
-fn record_step(
-    on: &mut dyn Executor,
-    network: &Network,
-    (optimizer, clip): (&Optimizer, Option<f32>),
-    dataset: &Dataset,
-    buffers: &DeviceState,
-    inputs: &Inputs,
-) -> Result<Step, LearnerError> {
-    let DeviceState { theta, state, order, .. } = *buffers;
-    let features = upload(on, bytemuck::cast_slice(&dataset.train.features))?;
-    let labels = upload(on, &dataset.train.labels)?;
-    let gradient = on.allocate(network.parameters())?;
-    let mut draft = Draft::new(on.choices());
-    let sources = [features, labels, order, state, inputs.x, inputs.labels];
-    draft.push(&Gather, &sources, &[inputs.samples as u32, dataset.features() as u32]);
-    let step = step::Step { network, optimizer, clip };
-    let optimizer = step.draft(&mut draft, inputs, &StepBuffers { theta, gradient, state });
-    let recording = draft.place(on)?;
-    Ok(Step { pass: on.prepare(recording)?, optimizer })
-}
-
-fn upload(on: &mut dyn Executor, words: &[u32]) -> Result<Buffer, ExecutorError> {
-    let buffer = on.allocate(words.len())?;
-    on.write(buffer, 0, words)?;
-    Ok(buffer)
-}
-
 impl Learner for TrainingLearner {
     fn parameters(&self) -> usize {
-        self.model.parameters()
+        self.spec.model.parameters()
     }
 
     fn train(&mut self, steps: u32, mut progress: Progress) -> Result<Trained, LearnerError> {
-        let batch = self.batch as u64;
+        let batch = self.spec.batch as u64;
         let mut loss = 0.0;
         let mut left = steps as usize;
         while left > 0 {
-            let until_look = usize::try_from(self.schedule.next_look(progress.samples) / batch).unwrap_or(usize::MAX);
+            let schedule = &self.spec.schedule;
+            let until_look = usize::try_from(schedule.next_look(progress.samples) / batch).unwrap_or(usize::MAX);
             let now = left.min(ORDER_STEPS_MAX).min(until_look.max(1));
             let samples = now as u64 * batch;
             // The middle of what is done at one rate.
-            self.set_rate(Progress { samples: progress.samples.saturating_add(samples / 2), ..progress })?;
-            loss += self.train_some(now)?;
+            let middle = Progress { samples: progress.samples.saturating_add(samples / 2), ..progress };
+            let share = schedule.share(middle);
+            loss += self.retried(|learner| learner.train_some(now, share))?;
+            self.note_steps(now);
             progress.samples = progress.samples.saturating_add(samples);
             left -= now;
         }
-        let samples = u64::from(steps) * self.batch as u64;
-        let rows = samples * self.model.rows() as u64;
+        self.keep_in_time()?;
+        let samples = u64::from(steps) * batch;
+        let rows = samples * self.spec.model.rows() as u64;
         Ok(Trained { steps, samples, mean_loss: (loss / rows.max(1) as f64) as f32 })
     }
 
@@ -344,120 +355,82 @@ impl Learner for TrainingLearner {
         weight: Weight,
         norm_max: f32,
     ) -> Result<TakenDelta, LearnerError> {
-        let Lengths { residual: residual_norm, base: base_norm, broken } = self.lengths()?;
-        if broken > 0 {
-            return Err(LearnerError::NonFinite { count: broken, parameters: self.model.parameters() });
-        }
-        // measured (benches/delta.rs): software Vulkan takes three times as long to choose as the host to read and choose.
-        let density = codec.density().filter(|_| !self.executor.info().software);
-        let payload = if let Some(density) = density {
-            let Self { executor, gossip, decoded, words, model, .. } = self;
-            let (d, bounds) = (model.parameters(), Bounds { weight, norm_max, residual_norm });
-            learner::encode_bounded(codec, d, bounds, decoded, |factor, payload| {
-                let kept = gossip.choose(executor.as_mut(), density, factor, words)?;
-                density.encode_kept(d, &kept, payload);
-                Ok(())
-            })?
-        } else {
-            let residual = self.read_residual()?;
-            learner::encode_within(codec, &residual, weight, norm_max, &mut self.decoded)?
-        };
-        let l2_norm = self.decoded.l2_norm();
+        let taken = self.retried(|learner| learner.encode_delta(codec, weight, norm_max))?;
         self.add_decoded(true)?;
-        Ok(TakenDelta { payload, l2_norm, residual_norm, base_norm })
+        Ok(taken)
     }
 
     fn measure(&mut self) -> Result<Measured, LearnerError> {
-        let Lengths { residual, base, broken } = self.lengths()?;
+        let Lengths { residual, base, broken } = self.retried(Self::lengths)?;
         let residual_norm = if broken > 0 { f32::NAN } else { residual };
         Ok(Measured { residual_norm, base_norm: base })
     }
 
     fn apply(&mut self, codec: &'static dyn Codec, weight: Weight, payload: &[u8]) -> Result<(), LearnerError> {
-        codec.decode(payload, self.model.parameters(), weight, &mut self.decoded)?;
+        codec.decode(payload, self.parameters(), weight, &mut self.decoded)?;
         self.add_decoded(false)
     }
 
     fn retract(&mut self, codec: &'static dyn Codec, weight: Weight, payload: &[u8]) -> Result<(), LearnerError> {
-        codec.decode(payload, self.model.parameters(), weight, &mut self.decoded)?;
+        codec.decode(payload, self.parameters(), weight, &mut self.decoded)?;
         // |add| is at most 2^29: its negative is as exact.
         self.decoded.adds.iter_mut().for_each(|add| *add = -*add);
         self.add_decoded(false)
     }
 
     fn base(&mut self) -> Result<Vec<i32>, LearnerError> {
-        self.executor.read(self.buffers.base, self.model.parameters(), &mut self.words)?;
-        Ok(bytemuck::cast_slice(&self.words).to_vec())
+        self.retried(Self::read_base)
+    }
+
+    fn base_hash(&mut self) -> Result<Hash, LearnerError> {
+        self.retried(Self::hash_base)
     }
 
     fn restore(&mut self, base: &[i32], carry: f32) -> Result<(), LearnerError> {
         self.check_length(base.len())?;
-        let unsaid = self.read_residual()?;
-        let old = if carry == 0.0 { base.to_vec() } else { self.base()? };
-        let theta: Vec<f32> = base
-            .iter()
-            .zip(unsaid)
-            .zip(old)
-            .map(|((&new, unsaid), old)| to_f32(new) + unsaid + carry * to_f32(old.wrapping_sub(new)))
-            .collect();
-        self.executor.write(self.buffers.base, 0, bytemuck::cast_slice(base))?;
-        self.executor.write(self.buffers.theta, 0, bytemuck::cast_slice(&theta))?;
-        self.reset_optimizer()
+        let mut residual = self.retried(Self::read_residual)?;
+        if carry != 0.0 {
+            let old = self.base()?;
+            for ((unsaid, old), new) in residual.iter_mut().zip(old).zip(base) {
+                *unsaid += carry * to_f32(old.wrapping_sub(*new));
+            }
+        }
+        self.keep(base, &residual);
+        let put = self.machine.put(base, &residual).and_then(|()| self.machine.reset_optimizer());
+        self.settle(put.map_err(LearnerError::from))
     }
 
     fn evaluate(&mut self, weights: Weights) -> Result<Evaluation, LearnerError> {
-        match weights {
-            Weights::Base => self.gossip.base_to_scratch(self.executor.as_mut())?,
-            Weights::Local => {
-                self.executor.read(self.buffers.theta, self.model.parameters(), &mut self.words)?;
-                self.executor.write(self.buffers.scratch, 0, &self.words)?;
-            }
-        }
-        let dataset = Arc::clone(&self.dataset);
-        let (most, features) = (self.evaluation.inputs.samples, dataset.features());
-        let (mut loss, mut correct) = (0.0f64, 0u64);
-        for (samples, labels) in dataset.test.features.chunks(most * features).zip(dataset.test.labels.chunks(most)) {
-            // The last batch may be short; what the rows behind it say is not looked at.
-            self.executor.write(self.evaluation.inputs.x, 0, bytemuck::cast_slice(samples))?;
-            self.executor.write(self.evaluation.inputs.labels, 0, labels)?;
-            self.executor.run(self.evaluation.pass, 1)?;
-            let rows = labels.len() * self.model.rows();
-            self.executor.read(self.evaluation.inputs.results, 2 * rows, &mut self.words)?;
-            for row in self.words.as_chunks::<2>().0 {
-                loss += f64::from(f32::from_bits(row[0]));
-                correct += u64::from(row[1]);
-            }
-        }
-        let samples = dataset.test.len() as u64;
-        let rows = (samples * self.model.rows() as u64).max(1);
-        let share = |value: f64| (value / rows as f64) as f32;
-        Ok(Evaluation { loss: share(loss), accuracy: share(correct as f64), samples })
+        self.retried(|learner| learner.evaluate_once(weights))
     }
 
     fn initial_base(&self) -> Vec<i32> {
-        self.model.initial_base(self.init_seed)
+        self.spec.model.initial_base(self.spec.init_seed)
     }
 
     fn fold(&mut self) -> Result<Folded, LearnerError> {
-        let residual = self.read_residual()?;
+        let mut residual = self.retried(Self::read_residual)?;
+        let length = norm(&residual);
         let adds = learner::fold(&residual)?;
         let mut base = self.base()?;
-        base.iter_mut().zip(adds).for_each(|(base, add)| *base = base.wrapping_add(add));
-        self.executor.write(self.buffers.base, 0, bytemuck::cast_slice(&base))?;
-        Ok(Folded { base, norm: norm(&residual) })
+        for ((base, unsaid), add) in base.iter_mut().zip(&mut residual).zip(adds) {
+            *base = base.wrapping_add(add);
+            *unsaid -= to_f32(add);
+        }
+        self.keep(&base, &residual);
+        let written = self.machine.executor.write(self.machine.buffers.base, 0, bytemuck::cast_slice(&base));
+        self.settle(written.map_err(LearnerError::from))?;
+        Ok(Folded { base, norm: length })
     }
 
     fn shift(&mut self, by: &[i32]) -> Result<(), LearnerError> {
         self.check_length(by.len())?;
-        let mut theta = self.read_residual()?;
+        let residual = self.retried(Self::read_residual)?;
         let mut base = self.base()?;
-        for ((theta, base), by) in theta.iter_mut().zip(&mut base).zip(by) {
-            *base = base.wrapping_add(*by);
-            *theta += to_f32(*base);
-        }
-        self.executor.write(self.buffers.base, 0, bytemuck::cast_slice(&base))?;
-        self.executor.write(self.buffers.theta, 0, bytemuck::cast_slice(&theta))?;
-        Ok(())
+        base.iter_mut().zip(by).for_each(|(base, by)| *base = base.wrapping_add(*by));
+        self.keep(&base, &residual);
+        let put = self.machine.put(&base, &residual);
+        self.settle(put.map_err(LearnerError::from))
     }
 
     fn replicas(&mut self) -> &mut Replicas {

@@ -15,4 +15,4 @@ pub mod optim;
 pub mod step;
 pub mod wgsl;
 
-pub use learner::{Footprint, LearnerSpec, Misfit, TrainingLearner};
+pub use learner::{Again, Footprint, LearnerSpec, Misfit, Recovered, Recovery, TrainingLearner};

@@ -25,6 +25,8 @@ fn flags() {
         .assert_fails(2, &["--html and --json", "one for each"]);
     run(&["sim", "--peers", "0"]).assert_fails(2, &["--peers", "1..=100000"]);
     run(&["sim", "--peers", "257"]).assert_fails(2, &["--peers", "256"]);
+    run(&["sim", "--device", "cpu", "--lose-device", "1@2"]).assert_fails(2, &["--lose-device", "CPU"]);
+    run(&["sim", "--lose-device", "9@2"]).assert_fails(2, &["no peer 9"]);
     run(&["sim", "--epochs", "0"]).assert_fails(2, &["epochs"]);
     run(&["sim", "--steps", "0"]).assert_fails(2, &["steps"]);
     run(&["sim", "--lr", "-1"]).assert_fails(2, &["learning"]);
@@ -185,6 +187,14 @@ fn models_that_do_not_fit_their_data_or_device() {
     plan().assert_fails(5, &["MiB", "smaller model"]);
     starling(home.path(), &["run", "--open", "--device", "cpu", "--job", name]).assert_fails(5, &["MiB"]);
     starling(home.path(), &["sim", "--virtual", "--peers", "2", "--job", name]).assert_fails(5, &["MiB", "--peers"]);
+    // What a billion parameters take is said without taking it, whether this machine has that much or not.
+    let layers = ["8192"; 15].join(", ");
+    fs::write(&job, format!("[model]\nhidden = [{layers}]\n[optimizer]\nkind = \"adam\"\n")).unwrap();
+    let billion = plan();
+    // theta, base, gradient, and two moments.
+    for part in ["940253194 parameters", "10760.3 MiB", "7173.6 MiB"] {
+        assert!(billion.stdout.contains(part), "{part}: {}", billion.stdout);
+    }
     // No offset counts that many parameters: an error, not an abort, wherever the job is read.
     fs::write(&job, format!("[model]\nkind = \"lm\"\n{}", huge.replace("layers = 5", "layers = 96"))).unwrap();
     for command in [

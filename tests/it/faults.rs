@@ -71,3 +71,19 @@ fn a_synchronous_swarm_survives_a_kill_and_takes_the_peer_back() {
     let said = [0, 1, 3].map(|i| report.peers[i].deltas_said);
     assert!(said.iter().all(|other| other.abs_diff(said[0]) <= 2), "{said:?}");
 }
+
+/// On a real device of wgpu, lavapipe where there is nothing else: training goes on, and the peers end with one base.
+#[test]
+fn a_peer_whose_device_is_lost_opens_it_again_and_agrees_with_the_others() {
+    let arguments = ["--peers", "3", "--epochs", "150", "--lose-device", "1@2", "--lose-device", "2@2.5"];
+    let (report, finished) = sim(&arguments, Duration::from_secs(300));
+    if report.peers[0].backend == "cpu" {
+        eprintln!("SKIPPED: there is no GPU and no software Vulkan here");
+        return;
+    }
+    assert_good(&report, 3, 0.9);
+    let lost: Vec<u32> = report.peers.iter().map(|peer| peer.devices_lost).collect();
+    assert_eq!(lost, [0, 1, 1], "{}", finished.stdout);
+    assert!(report.peers.iter().all(|peer| peer.device == report.peers[0].device), "{report:#?}");
+    assert!(finished.stdout.contains("it was opened again"), "{}", finished.stdout);
+}

@@ -155,7 +155,7 @@ pub struct SimArgs {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub peers: Option<u32>,
     /// Virtual peers in virtual time instead of processes, as the scenario file says; without a file, as the flags say
-    #[arg(long = "virtual", value_name = "SCENARIO", num_args = 0..=1, conflicts_with_all = ["baseline", "netns", "kill", "restart", "no_gossip"])]
+    #[arg(long = "virtual", value_name = "SCENARIO", num_args = 0..=1, conflicts_with_all = ["baseline", "netns", "kill", "restart", "lose_device", "no_gossip"])]
     pub scenario: Option<Option<PathBuf>>,
     /// With --virtual: these seeds, in parallel [default: as many as the scenario asks for]
     #[arg(long, value_name = "A..B", requires = "scenario", conflicts_with = "seed")]
@@ -213,7 +213,7 @@ pub struct SimArgs {
     pub baseline: bool,
     /// Run the processes with SEEDS seeds [default: 5], each again with virtual peers of the speeds measured, and compare:
     /// mean accuracy within 1 point, mean bytes sent within 10 %, or exit code 1
-    #[arg(long, value_name = "SEEDS", num_args = 0..=1, default_missing_value = "5", value_parser = clap::value_parser!(u32).range(1..=1000), conflicts_with_all = ["baseline", "scenario", "no_gossip", "kill", "restart"])]
+    #[arg(long, value_name = "SEEDS", num_args = 0..=1, default_missing_value = "5", value_parser = clap::value_parser!(u32).range(1..=1000), conflicts_with_all = ["baseline", "scenario", "no_gossip", "kill", "restart", "lose_device"])]
     pub twin: Option<u32>,
     /// Kill a peer (SIGKILL) so many seconds after the start (repeatable); peers are numbered from 0. What is due only
     /// after the last epoch does not happen
@@ -222,6 +222,10 @@ pub struct SimArgs {
     /// Start a killed peer again, without any state (repeatable)
     #[arg(long, value_name = "PEER@SECONDS")]
     pub restart: Vec<PeerAt>,
+    /// Take a peer's device away so many seconds after the start (repeatable): it goes on, on the device opened again or
+    /// on the CPU
+    #[arg(long, value_name = "PEER@SECONDS")]
+    pub lose_device: Vec<PeerAt>,
     /// Put each peer into a network namespace of its own, where they meet by mDNS (needs root)
     #[arg(long)]
     pub netns: bool,
@@ -398,7 +402,9 @@ impl SimArgs {
     #[must_use]
     pub fn faults(&self) -> Vec<Fault> {
         let fault = |action| move |at: &PeerAt| Fault { at: at.at, peer: at.peer, action };
-        self.kill.iter().map(fault(Action::Kill)).chain(self.restart.iter().map(fault(Action::Restart))).collect()
+        let kinds =
+            [(&self.kill, Action::Kill), (&self.restart, Action::Restart), (&self.lose_device, Action::LoseDevice)];
+        kinds.into_iter().flat_map(|(at, action)| at.iter().map(fault(action))).collect()
     }
 }
 
@@ -448,10 +454,10 @@ mod tests {
         assert!(parse("starling sim").is_ok());
         let all = "starling sim --peers 8 --epochs 2 --steps 3 --model 32,16 --lr 0.1 --batch 8 --optimizer sgd \
                    --split dirichlet:0.1 --codec dense_f32 --gain 1 --seed 7 --device cpu --baseline --kill 2@5 \
-                   --restart 2@8.5 --netns --json - --data x --log debug --log-format json";
+                   --restart 2@8.5 --lose-device 1@3 --netns --json - --data x --log debug --log-format json";
         let Command::Sim(sim) = parse(all).unwrap().command else { panic!("sim") };
         assert_eq!(sim.model, Some(Widths(vec![32, 16])));
-        assert_eq!(sim.faults().len(), 2);
+        assert_eq!(sim.faults().len(), 3);
         assert_eq!(sim.restart[0], PeerAt { peer: 2, at: Duration::from_millis(8500) });
     }
 
@@ -487,6 +493,8 @@ mod tests {
             "starling sim --kill two@5",
             "starling sim --kill 2@-1",
             "starling sim --kill 2@NaN",
+            "starling sim --lose-device 2",
+            "starling sim --virtual --lose-device 2@5",
             "starling sim --model 64,,64",
             "starling sim --no-gossip --baseline",
             "starling sim --nonsense",

@@ -40,13 +40,13 @@ fn plan(args: &DeviceJob) -> Result<(), Error> {
     say::line(&format!("device     {} ({})", info.name, info.backend))?;
     say::line(&format!("a step     {} samples, {} dispatches", job.batch, footprint.dispatches))?;
     for (name, bytes, what) in [
-        ("weights", footprint.weights, "theta, base, gradient, a copy to evaluate or to say"),
+        ("weights", footprint.weights, "theta, base, and the gradient or what is evaluated or said"),
         ("moments", footprint.moments, "of the optimizer"),
         ("data", footprint.data, "the training split"),
         ("activation", footprint.activations, "batches, activations and their gradients, placed by their lifetimes"),
         ("deltas", footprint.deltas, "what is measured and chosen of a delta, and its upload"),
         ("all", footprint.device(), "on the device"),
-        ("host", footprint.host, "the data set, and vectors of parameters while a delta is said"),
+        ("host", footprint.host, "at most: the data set, what outlives a lost device, and what is said or restored"),
     ] {
         say::line(&format!("{name:<10} {:>12}   {what}", mebibytes(bytes)))?;
     }

@@ -1,6 +1,7 @@
 //! From a job to what computes it: data, model, device, learner.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 use protocol::id::SchemaHash;
@@ -10,15 +11,15 @@ use shaders::data::{self, Dataset};
 use shaders::engine::cpu::CpuExecutor;
 use shaders::engine::products::{self, Choices};
 use shaders::engine::tune::{Measured, Tuner, representatives};
-use shaders::engine::{self, DeviceChoice, DeviceError, DeviceInfo, Executor, Reference, Timed};
+use shaders::engine::{self, DeviceChoice, DeviceError, DeviceInfo, Executor, ExecutorError, Reference, Timed};
 use shaders::models::network::Network;
 use shaders::models::{ModelError, ModelSpec};
-use shaders::{Footprint, LearnerSpec, Misfit, TrainingLearner};
+use shaders::{Again, Footprint, LearnerSpec, Misfit, Recovered, Recovery, TrainingLearner};
 use sim::virtual_swarm::Task;
 
 use super::say;
 use crate::config::{Data, Job};
-use crate::driver::MakeLearner;
+use crate::driver::{DeviceNews, DeviceWatch, MakeLearner};
 use crate::error::{Error, Kind};
 use crate::store::tuned;
 
@@ -40,7 +41,14 @@ pub(super) struct Engine {
     /// What the user should know of the device.
     pub(super) note: Option<String>,
     pub(super) learner: MakeLearner,
+    /// Of a device that can be lost.
+    pub(super) watch: Option<DeviceWatch>,
 }
+
+/// As an executor names it.
+const CPU_BACKEND: &str = "cpu";
+/// News of a device that may wait for the driver: a device fails a few times at most.
+const NEWS_MAX: usize = 16;
 
 /// Loads the data of a job and says how large everything is.
 pub(super) fn shape(job: &Job) -> Result<Shape, Error> {
@@ -66,21 +74,71 @@ pub(super) fn build(job: &Job, device: (&str, usize), shard: u32, order_seed: u6
     let spec = spec(job, &dataset, shard, order_seed)?;
     let (executor, ignored) = open(device.0, device.1)?;
     let info = executor.info().clone();
-    fits(&footprint(&spec, job, executor.choices())?, &info)?;
+    let footprint = footprint(&spec, job, executor.choices())?;
+    fits(&footprint, &info)?;
+    let (recovery, watch) = if info.backend == CPU_BACKEND {
+        (None, None) // Its memory is the host's own.
+    } else {
+        let (recovery, watch) = recovery(&info, executor.choices().clone(), footprint, device.1);
+        (Some(recovery), Some(watch))
+    };
+    let context = Context {
+        run: job.run_id(),
+        schema: spec.model.schema().hash(),
+        parameters: spec.model.parameters(),
+        codec: job.codec,
+        limits: job.limits(),
+    };
+    let learner = move || {
+        Ok(Box::new(match recovery {
+            Some(recovery) => TrainingLearner::recovering(spec, executor, recovery)?,
+            None => TrainingLearner::new(spec, executor)?,
+        }) as Box<dyn Learner>)
+    };
     Ok(Engine {
-        context: Context {
-            run: job.run_id(),
-            schema: spec.model.schema().hash(),
-            parameters: spec.model.parameters(),
-            codec: job.codec,
-            limits: job.limits(),
-        },
+        context,
         steps_per_epoch: job.steps_per_epoch(dataset.train.len()),
         device: info.name,
         backend: info.backend,
         note: info.note.or(ignored),
-        learner: Box::new(move || Ok(Box::new(TrainingLearner::new(spec, executor)?) as Box<dyn Learner>)),
+        learner: Box::new(learner),
+        watch,
     })
+}
+
+/// How a learner goes on when that device fails, and who hears of it.
+fn recovery(lost: &DeviceInfo, choices: Choices, footprint: Footprint, threads: usize) -> (Recovery, DeviceWatch) {
+    let (tell, news) = tokio::sync::mpsc::channel(NEWS_MAX);
+    let lose = Arc::new(AtomicBool::new(false));
+    let (again, name) = (lost.clone(), lost.name.clone());
+    let reopen = move |which| {
+        let executor: Box<dyn Executor> = match which {
+            Again::Same => {
+                let mut executor = engine::reopen(&again)?;
+                executor.choose(choices.clone());
+                executor
+            }
+            Again::Cpu => Box::new(CpuExecutor::measured(None, threads)),
+        };
+        footprint.check(executor.info()).map_err(|misfit| ExecutorError(misfit.to_string()))?;
+        Ok(executor)
+    };
+    let tell = move |recovered: Recovered| {
+        // A full queue is a device that fails faster than anybody reads: the first of it is told.
+        let _ = tell.try_send(news_of(&name, recovered));
+    };
+    (Recovery { reopen: Box::new(reopen), tell: Box::new(tell), lose: Arc::clone(&lose) }, DeviceWatch { news, lose })
+}
+
+fn news_of(lost: &str, recovered: Recovered) -> DeviceNews {
+    let Recovered { why, device, same, steps, took } = recovered;
+    let then = if same { "it was opened again" } else { "the CPU takes over" };
+    let text = format!(
+        "{lost} failed ({why}); {then} after {:.1} s: the shared model is whole, the optimizer's moments and {steps} steps of \
+         its own are lost",
+        took.as_secs_f64()
+    );
+    DeviceNews { device: device.name, backend: device.backend, text }
 }
 
 /// What a peer of a job takes of a device, and the device.

@@ -4,6 +4,7 @@ use std::fs::{self, OpenOptions};
 use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 use protocol::id::RunId;
 
@@ -45,7 +46,7 @@ pub(super) fn run(mut args: JoinArgs) -> Result<(), Error> {
     // It is shown, named by its run id, and agreed to.
     args.run.open = true;
     args.run.job = Some(file);
-    run::live(&args.run)
+    run::live(&args.run, Instant::now())
 }
 
 /// The job file, from a peer, and the job that it describes.

@@ -37,12 +37,13 @@ const SETTLE_ON_SIGNAL_MAX: Duration = Duration::from_millis(1500);
 const ORPHAN_MAX: Duration = Duration::from_millis(500);
 
 pub(super) fn run(args: &RunArgs) -> Result<(), Error> {
+    let started = Instant::now();
     logging::init(&args.common)?;
-    live(args)
+    live(args, started)
 }
 
 /// [`run`], where logging was set up before.
-pub(super) fn live(args: &RunArgs) -> Result<(), Error> {
+pub(super) fn live(args: &RunArgs, started: Instant) -> Result<(), Error> {
     let json = JsonTarget::new("--json", args.common.json.as_deref())?;
     let job = job_of(args)?;
     let (control, controls) = mpsc::channel(CONTROL_QUEUE_MAX);
@@ -50,7 +51,7 @@ pub(super) fn live(args: &RunArgs) -> Result<(), Error> {
         // Before anything that takes time: the launcher may be gone while the device still compiles its kernels.
         watch_leash(control.clone());
     }
-    let peer = Peer::prepare(args, job)?;
+    let peer = Peer::prepare(args, job, started)?;
     let stopped = watch_signals(control.clone())?;
     let mut audience: Box<dyn Audience + Send> =
         if args.child { Box::new(Lines::new()) } else { Box::new(People::new(peer.job.epochs, json.is_stdout())) };
@@ -213,8 +214,7 @@ struct Peer {
 }
 
 impl Peer {
-    fn prepare(args: &RunArgs, job: Job) -> Result<Self, Error> {
-        let started = Instant::now();
+    fn prepare(args: &RunArgs, job: Job, started: Instant) -> Result<Self, Error> {
         let identity_seed = identity::load_or_create(&identity_path(args.identity.as_deref())?)?;
         let id = Identity::from_seed(&identity_seed).peer_id();
         let (shard, salt): (u32, &[u8]) = match args.shard {
@@ -267,7 +267,7 @@ impl Peer {
         let gossip = self.network.is_some();
         let parameters = self.engine.context.parameters;
         let (job, child, started) = (self.job.clone(), self.child, self.started);
-        let mut translator = Translator::new(self.ready.clone(), gossip, !child);
+        let mut translator = Translator::new(self.ready.clone(), gossip, !child, started);
         for text in &self.notes {
             audience.tell(ChildEvent::Note(Note { text: text.clone() }));
         }
@@ -335,6 +335,7 @@ impl Peer {
             identity_seed: self.identity_seed,
             network: self.network,
             learner: self.engine.learner,
+            device: self.engine.watch,
         }
     }
 }
@@ -380,6 +381,9 @@ fn watch_leash(control: mpsc::Sender<Control>) {
             match line.as_deref().map(str::trim) {
                 Ok("rest") => {
                     let _ = control.blocking_send(Control::Rest);
+                }
+                Ok("lose device") => {
+                    let _ = control.blocking_send(Control::LoseDevice);
                 }
                 Ok("finish") => {
                     let _ = control.blocking_send(Control::Finish);

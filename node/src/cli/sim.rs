@@ -43,6 +43,10 @@ pub(super) fn run(args: &SimArgs) -> Result<(), Error> {
     let job = job_of(args)?;
     let spec = spec_of(args, &job)?;
     spec.check_faults().map_err(|why| Error::new(Kind::Usage, why).hint("peers are named as in --kill 2@5"))?;
+    if !args.lose_device.is_empty() && args.common.device == "cpu" {
+        return Err(Error::new(Kind::Usage, "--lose-device: the CPU is no device that could be lost")
+            .hint("leave --device out, or name a GPU or a software driver; `starling device ls` shows what there is"));
+    }
     let stop = Stop::default();
     let gone = Arc::new(AtomicBool::new(false));
     let (wish, nobody_left) = (stop.clone(), Arc::clone(&gone));
@@ -261,6 +265,7 @@ impl Show {
             SwarmEvent::Log { line, .. } if self.json_logs => self.screen.log(line),
             SwarmEvent::Log { peer, line } => self.screen.log(&format!("[peer {peer}] {line}")),
             SwarmEvent::Killed { peer } => self.tell(*peer, "killed, as asked"),
+            SwarmEvent::DeviceLost { peer } => self.tell(*peer, "its device is taken away, as asked"),
             SwarmEvent::Restarted { peer, epochs } => {
                 self.tell(*peer, &format!("started again with nothing, {epochs} epochs to go"))
             }
@@ -269,6 +274,7 @@ impl Show {
                 let what = match fault.action {
                     Action::Kill => "not killed",
                     Action::Restart => "not started again",
+                    Action::LoseDevice => "its device is not taken away",
                 };
                 let at = fault.at.as_secs_f64();
                 self.tell(fault.peer, &format!("{what}: everyone was through before {at} s; --epochs trains longer"));

@@ -87,7 +87,21 @@ pub(super) fn peer(report: &PeerReport) -> String {
         bytes(report.bytes_sent as f64),
         bytes(report.bytes_received as f64),
         short(report.base_hash.as_deref()),
-    )
+    ) + &began(report)
+        + &lost(report)
+}
+
+/// How long it took to begin.
+fn began(report: &PeerReport) -> String {
+    report.first_step_s.map_or_else(String::new, |seconds| format!(", first step after {seconds:.2} s"))
+}
+
+/// That a peer's device failed, where it did.
+fn lost(report: &PeerReport) -> String {
+    if report.devices_lost == 0 {
+        return String::new();
+    }
+    format!(", device lost {}, now on {}", times(report.devices_lost), device(&report.device, &report.backend))
 }
 
 fn finished(peers: &[PeerReport]) -> String {
@@ -152,6 +166,10 @@ fn peers(out: &mut String, peers: &[PeerReport]) {
     }
 }
 
+fn times(count: u32) -> String {
+    if count == 1 { "once".into() } else { format!("{count} times") }
+}
+
 fn row(peer: &PeerReport) -> String {
     let mut row = format!(
         "{:>4} {:>7} {:>6} {:>8} {:>8} {:>9} {:>6} {:>6} {:>9} {:>9}  {:<8}  {}",
@@ -170,6 +188,9 @@ fn row(peer: &PeerReport) -> String {
     );
     if !peer.finished() {
         let _ = write!(row, ", {}", peer.ending);
+    }
+    if peer.devices_lost > 0 {
+        let _ = write!(row, ", device lost {}", times(peer.devices_lost));
     }
     if peer.lives > 1 {
         let _ = write!(row, ", {} lives", peer.lives);

@@ -24,11 +24,15 @@ pub(super) struct Translator {
     started: Option<Instant>,
     trained_s: f64,
     trained_steps: u64,
+    devices_lost: u32,
+    /// When the process began, and how long after it the first step was taken.
+    begun: Instant,
+    first_step_s: Option<f64>,
 }
 
 impl Translator {
-    /// `ready` lacks its addresses still.
-    pub(super) fn new(ready: Ready, gossip: bool, talkative: bool) -> Self {
+    /// `ready` lacks its addresses still; the process began at `begun`.
+    pub(super) fn new(ready: Ready, gossip: bool, talkative: bool, begun: Instant) -> Self {
         Self {
             ready,
             gossip,
@@ -39,6 +43,9 @@ impl Translator {
             started: None,
             trained_s: 0.0,
             trained_steps: 0,
+            devices_lost: 0,
+            begun,
+            first_step_s: None,
         }
     }
 
@@ -63,6 +70,13 @@ impl Translator {
                 tell(ChildEvent::Status(self.status.clone()));
             }
             Observation::LinkRefused { peer, reason } => tell(note(format!("link with {peer} refused: {reason}"))),
+            Observation::FirstSteps => self.first_step_s = Some(self.begun.elapsed().as_secs_f64()),
+            Observation::Device(news) => {
+                (self.ready.device, self.ready.backend) = (news.device, news.backend);
+                self.devices_lost += 1;
+                tell(note(news.text));
+            }
+            Observation::NoDeviceToLose => tell(note("there is no device to lose: it trains on the CPU".into())),
             Observation::Event(event) => self.event(event, tell),
         }
     }
@@ -191,6 +205,8 @@ impl Translator {
             },
             ending: if self.last.is_some() { "finished".into() } else { "stopped".into() },
             lives: 1,
+            devices_lost: self.devices_lost,
+            first_step_s: self.first_step_s,
             ..PeerReport::default()
         }
     }

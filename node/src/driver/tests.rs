@@ -54,6 +54,7 @@ fn setup(id: u8, run: u8, epochs: u32, peers: Vec<String>) -> PeerSetup {
         learner: Box::new(move || {
             Ok(Box::new(Fake { step: Duration::from_millis(1), ..Fake::new(PARAMETERS, id.into()) }))
         }),
+        device: None,
     }
 }
 
@@ -389,4 +390,41 @@ async fn a_port_that_another_starling_holds_is_not_shared() {
     assert!(error.message.contains(&bare) && error.hint.is_some(), "{error}");
     first.ask(Control::Abort).await;
     assert!(first.result().await.0.is_err());
+}
+
+#[tokio::test]
+async fn a_device_can_be_lost_and_what_comes_of_it_is_told() {
+    let (tell, news) = channel(4);
+    let lose = Arc::new(AtomicBool::new(false));
+    let watch = DeviceWatch { news, lose: Arc::clone(&lose) };
+    let peer = start(PeerSetup { device: Some(watch), network: None, ..setup(1, 1, 100, Vec::new()) });
+    peer.saw("the first steps", |seen| matches!(seen, Observation::FirstSteps).then_some(())).await;
+    peer.ask(Control::LoseDevice).await;
+    let deadline = Instant::now() + WAIT_MAX;
+    while !lose.load(Ordering::Relaxed) {
+        assert!(Instant::now() < deadline, "the learner is told");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let text = |text: &str| DeviceNews { device: "CPU".into(), backend: "cpu".into(), text: text.into() };
+    tell.send(text("gone on")).await.unwrap();
+    let heard = peer.saw("the news", |seen| match seen {
+        Observation::Device(news) => Some(news.clone()),
+        _ => None,
+    });
+    assert_eq!(heard.await, text("gone on"));
+    // Nobody hears more of it; and the peer goes on and ends as ever.
+    drop(tell);
+    peer.ask(Control::Finish).await;
+    let seen = peer.end().await;
+    assert_eq!(seen.iter().filter(|seen| matches!(seen, Observation::FirstSteps)).count(), 1);
+    last_report(&seen);
+}
+
+#[tokio::test]
+async fn where_there_is_no_device_none_is_lost() {
+    let peer = start(PeerSetup { network: None, ..setup(1, 1, 100, Vec::new()) });
+    peer.ask(Control::LoseDevice).await;
+    peer.saw("that there is none", |seen| matches!(seen, Observation::NoDeviceToLose).then_some(())).await;
+    peer.ask(Control::Finish).await;
+    last_report(&peer.end().await);
 }

@@ -376,7 +376,7 @@ mod tests {
     fn again(listing: &Listing) -> Option<Listing> {
         let properties = listing.properties(&Ports::of(&listing.addresses));
         let get = |key: &str| properties.iter().find(|(name, _)| *name == key).map(|(_, value)| value.as_str());
-        Listing::read(get, listing.addresses.iter().filter_map(address::ip).collect::<std::collections::BTreeSet<_>>())
+        Listing::read(get, listing.addresses.iter().filter_map(address::ip).collect::<BTreeSet<_>>())
     }
 
     #[test]

@@ -113,15 +113,38 @@ pub fn fold(residual: &[f32]) -> Result<Vec<i32>, LearnerError> {
 /// blake3 of `b` as little-endian bytes.
 #[must_use]
 pub fn base_hash(base: &[i32]) -> Hash {
-    let mut hasher = blake3::Hasher::new_derive_key("starling 1 base");
-    if cfg!(target_endian = "little") {
-        hasher.update(bytemuck::cast_slice(base));
-    } else {
-        for value in base {
-            hasher.update(&value.to_le_bytes());
+    let mut hasher = BaseHasher::default();
+    hasher.add(base);
+    hasher.finish()
+}
+
+/// [`base_hash`] of a base that comes in pieces.
+#[derive(Debug)]
+pub struct BaseHasher(blake3::Hasher);
+
+impl Default for BaseHasher {
+    fn default() -> Self {
+        Self(blake3::Hasher::new_derive_key("starling 1 base"))
+    }
+}
+
+impl BaseHasher {
+    /// The next piece.
+    pub fn add(&mut self, piece: &[i32]) {
+        if cfg!(target_endian = "little") {
+            self.0.update(bytemuck::cast_slice(piece));
+        } else {
+            for value in piece {
+                self.0.update(&value.to_le_bytes());
+            }
         }
     }
-    Hash(*hasher.finalize().as_bytes())
+
+    /// The hash of all of it.
+    #[must_use]
+    pub fn finish(&self) -> Hash {
+        Hash(*self.0.finalize().as_bytes())
+    }
 }
 
 #[cfg(test)]

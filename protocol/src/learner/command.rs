@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{
     Evaluation, Learner, LearnerError, Measured, Meeting, Met, Moved, Progress, Said, TakenDelta, Trained, Weights,
-    base_hash, norm, within_payload,
+    norm, within_payload,
 };
 use crate::codec::{Codec, Decoded};
 use crate::fixed::{Weight, to_f32};
@@ -119,7 +119,7 @@ pub enum Computed {
     Evaluated {
         /// Loss and accuracy.
         evaluation: Evaluation,
-        /// [`base_hash`] of `b`.
+        /// [`base_hash`](super::base_hash) of `b`.
         base_hash: crate::id::Hash,
     },
     /// The command failed; the learner may not be used for training any more.
@@ -167,7 +167,7 @@ fn try_run(command: Command, learner: &mut dyn Learner) -> Result<Computed, Lear
         }
         Command::Evaluate { weights } => {
             let evaluation = learner.evaluate(weights)?;
-            let base_hash = base_hash(&learner.base()?);
+            let base_hash = learner.base_hash()?;
             Computed::Evaluated { evaluation, base_hash }
         }
     })

@@ -11,7 +11,7 @@ mod command;
 mod state;
 
 pub(crate) use arithmetic::within_payload;
-pub use arithmetic::{Bounds, base_hash, encode_bounded, encode_within, fold, norm};
+pub use arithmetic::{BaseHasher, Bounds, base_hash, encode_bounded, encode_within, fold, norm};
 pub use command::{Command, Computed, run};
 pub use state::State;
 
@@ -19,6 +19,7 @@ use std::fmt::Debug;
 
 use crate::codec::{Codec, CodecError};
 use crate::fixed::Weight;
+use crate::id::Hash;
 pub use crate::mode::pairwise::{Meeting, Met, Replicas, Said};
 
 /// Which weights to look at.
@@ -94,6 +95,14 @@ pub trait Learner: Send {
     /// # Errors
     /// [`LearnerError::Device`] when the device fails.
     fn base(&mut self) -> Result<Vec<i32>, LearnerError>;
+
+    /// [`base_hash`] of `b`. Whoever need not hold a copy of all of it for that does not.
+    ///
+    /// # Errors
+    /// [`LearnerError::Device`] when the device fails.
+    fn base_hash(&mut self) -> Result<Hash, LearnerError> {
+        Ok(base_hash(&self.base()?))
+    }
 
     /// Replaces `b` and keeps the residual: `theta += (1 - carry) (base - b)`, `b = base`. Optimizer moments are zeroed.
     /// With `carry` 0 the residual stays what it was; a share `carry` of what the old base had and the new one lacks is

@@ -85,9 +85,8 @@ impl Executor for CpuExecutor {
         Ok(())
     }
 
-    fn read(&mut self, buffer: Buffer, words: usize, out: &mut Vec<u32>) -> Result<(), ExecutorError> {
-        out.clear();
-        out.extend_from_slice(&self.buffers[buffer.0][..words]);
+    fn read_at(&mut self, buffer: Buffer, offset: usize, out: &mut [u32]) -> Result<(), ExecutorError> {
+        out.copy_from_slice(&self.buffers[buffer.0][offset..offset + out.len()]);
         Ok(())
     }
 

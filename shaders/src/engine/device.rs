@@ -99,6 +99,18 @@ pub fn open(choice: &DeviceChoice, threads: usize) -> Result<Box<dyn Executor>, 
     }
 }
 
+/// Opens a device that was lost again: the same adapter, or nothing.
+///
+/// # Errors
+/// When it is not there, or gives no device.
+pub fn reopen(lost: &DeviceInfo) -> Result<Box<dyn Executor>, ExecutorError> {
+    #[cfg(feature = "gpu")]
+    if let Some(executor) = super::gpu::GpuExecutor::again(lost)? {
+        return Ok(Box::new(executor));
+    }
+    Err(ExecutorError(format!("{} ({}) is not there any more", lost.name, lost.backend)))
+}
+
 #[cfg(feature = "gpu")]
 fn open_best(threads: usize) -> Box<dyn Executor> {
     match super::gpu::GpuExecutor::open(None) {

@@ -5,6 +5,7 @@
 //! piece by piece: each has its own limit, however much there is in all.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -24,6 +25,8 @@ const SUBMISSION_TARGET: Duration = Duration::from_millis(500);
 const REPLAYS_A_SUBMISSION_MAX: u32 = 32;
 /// Most submissions under way.
 const SUBMISSIONS_MAX: usize = 8;
+/// Words that are read or written at once: memory to read or write through is no larger, however large the model (16 MiB).
+const PIECE_WORDS_MAX: usize = 4 << 20;
 
 /// See the module.
 #[derive(Debug)]
@@ -42,6 +45,8 @@ pub struct GpuExecutor {
     wait_max: Duration,
     /// Memory to read through; grows, and is used again.
     staging: Option<wgpu::Buffer>,
+    /// Written since the last submission: until the next one is done, the driver holds a copy.
+    unsent_words: usize,
     /// The first thing that went wrong outside a call.
     failure: Arc<Mutex<Option<String>>>,
     limits: wgpu::Limits,
@@ -161,6 +166,18 @@ impl GpuExecutor {
         ranked().into_iter().find(fits).map(|adapter| Self::on(&adapter)).transpose()
     }
 
+    /// That adapter again, by its whole name and its back end; `None` when it is not there (any more, or yet).
+    ///
+    /// # Errors
+    /// When it gives no device.
+    pub fn again(lost: &DeviceInfo) -> Result<Option<Self>, ExecutorError> {
+        let same = |adapter: &wgpu::Adapter| {
+            let info = describe(&adapter.get_info());
+            (info.name == lost.name) && (info.backend == lost.backend)
+        };
+        ranked().into_iter().find(same).map(|adapter| Self::on(&adapter)).transpose()
+    }
+
     fn on(adapter: &wgpu::Adapter) -> Result<Self, ExecutorError> {
         let limits = adapter.limits();
         let descriptor = wgpu::DeviceDescriptor {
@@ -200,6 +217,7 @@ impl GpuExecutor {
             done: Instant::now(),
             wait_max: if software(&adapter.get_info()) { SOFTWARE_WAIT_MAX } else { WAIT_MAX },
             staging: None,
+            unsent_words: 0,
             failure,
             limits,
         })
@@ -216,6 +234,7 @@ impl GpuExecutor {
     /// Submits; notes it among what is under way.
     fn submit(&mut self, encoder: wgpu::CommandEncoder, replays: Option<(usize, u32)>) {
         let index = self.queue.submit([encoder.finish()]);
+        self.unsent_words = 0;
         self.sent.push_back(Sent { index, at: Instant::now(), replays });
     }
 
@@ -225,14 +244,25 @@ impl GpuExecutor {
             let must = self.sent.len() > left;
             let timeout = Some(if must { self.wait_max } else { Duration::ZERO });
             let wait = wgpu::PollType::Wait { submission_index: Some(oldest.index.clone()), timeout };
-            match self.device.poll(wait) {
-                Ok(_) => {}
-                Err(wgpu::PollError::Timeout) if !must => break,
-                Err(error) => {
+            // A device that was lost makes wgpu panic here, and is no bug of ours.
+            let polled = catch_unwind(AssertUnwindSafe(|| self.device.poll(wait)));
+            match polled {
+                Ok(Ok(_)) => {}
+                Ok(Err(wgpu::PollError::Timeout)) if !must => break,
+                Ok(Err(wgpu::PollError::Timeout)) => {
+                    self.check()?;
                     let limit = self.wait_max.as_secs();
                     return Err(ExecutorError(format!(
-                        "the device has not finished a piece of work in {limit} s: {error}; a smaller batch, or another device"
+                        "the device has not finished a piece of work in {limit} s: a smaller batch, or another device"
                     )));
+                }
+                Ok(Err(error)) => {
+                    self.check()?;
+                    return Err(ExecutorError(format!("the device does not answer: {error}")));
+                }
+                Err(_) => {
+                    self.check()?;
+                    return Err(ExecutorError("the device was lost while it was waited for".into()));
                 }
             }
             let now = Instant::now();
@@ -243,6 +273,32 @@ impl GpuExecutor {
             self.done = now;
             self.sent.pop_front();
         }
+        Ok(())
+    }
+
+    /// Copies into memory that the host can map, waits, and copies out of it.
+    fn read_piece(&mut self, buffer: Buffer, offset: usize, out: &mut [u32]) -> Result<(), ExecutorError> {
+        let bytes = 4 * out.len() as u64;
+        let staging = match self.staging.take() {
+            Some(staging) if staging.size() >= bytes => staging,
+            _ => self.buffer(bytes.next_power_of_two(), wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST),
+        };
+        let mut encoder = self.device.create_command_encoder(&wgpu::CommandEncoderDescriptor { label: Some("read") });
+        encoder.copy_buffer_to_buffer(&self.buffers[buffer.0], 4 * offset as u64, &staging, 0, bytes);
+        self.submit(encoder, None);
+        let (sender, receiver) = channel();
+        staging.map_async(wgpu::MapMode::Read, 0..bytes, move |result| drop(sender.send(result)));
+        self.settle(0)?;
+        self.check()?;
+        match receiver.try_recv() {
+            Ok(Ok(())) => {}
+            _ => return Err(ExecutorError("the device gave nothing to read".into())),
+        }
+        let view = staging.get_mapped_range(0..bytes).map_err(|error| ExecutorError(error.to_string()))?;
+        out.copy_from_slice(bytemuck::cast_slice(&view));
+        drop(view);
+        staging.unmap();
+        self.staging = Some(staging);
         Ok(())
     }
 
@@ -363,36 +419,24 @@ impl Executor for GpuExecutor {
     }
 
     fn write(&mut self, buffer: Buffer, offset: usize, words: &[u32]) -> Result<(), ExecutorError> {
-        self.queue.write_buffer(&self.buffers[buffer.0], 4 * offset as u64, bytemuck::cast_slice(words));
+        for (i, piece) in words.chunks(PIECE_WORDS_MAX).enumerate() {
+            if self.unsent_words + piece.len() > PIECE_WORDS_MAX {
+                let label = Some("write");
+                let encoder = self.device.create_command_encoder(&wgpu::CommandEncoderDescriptor { label });
+                self.submit(encoder, None);
+                self.settle(0)?;
+            }
+            let offset = 4 * (offset + i * PIECE_WORDS_MAX) as u64;
+            self.queue.write_buffer(&self.buffers[buffer.0], offset, bytemuck::cast_slice(piece));
+            self.unsent_words += piece.len();
+        }
         self.check()
     }
 
-    fn read(&mut self, buffer: Buffer, words: usize, out: &mut Vec<u32>) -> Result<(), ExecutorError> {
-        let bytes = 4 * words as u64;
-        let staging = match self.staging.take() {
-            Some(staging) if staging.size() >= bytes => staging,
-            _ => self.buffer(
-                bytes.next_power_of_two().min(self.limits.max_buffer_size).max(bytes),
-                wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST,
-            ),
-        };
-        let mut encoder = self.device.create_command_encoder(&wgpu::CommandEncoderDescriptor { label: Some("read") });
-        encoder.copy_buffer_to_buffer(&self.buffers[buffer.0], 0, &staging, 0, bytes);
-        self.submit(encoder, None);
-        let (sender, receiver) = channel();
-        staging.map_async(wgpu::MapMode::Read, 0..bytes, move |result| drop(sender.send(result)));
-        self.settle(0)?;
-        self.check()?;
-        match receiver.try_recv() {
-            Ok(Ok(())) => {}
-            _ => return Err(ExecutorError("the device gave nothing to read".into())),
+    fn read_at(&mut self, buffer: Buffer, offset: usize, out: &mut [u32]) -> Result<(), ExecutorError> {
+        for (i, piece) in out.chunks_mut(PIECE_WORDS_MAX).enumerate() {
+            self.read_piece(buffer, offset + i * PIECE_WORDS_MAX, piece)?;
         }
-        out.clear();
-        let view = staging.get_mapped_range(0..bytes).map_err(|error| ExecutorError(error.to_string()))?;
-        out.extend_from_slice(bytemuck::cast_slice(&view));
-        drop(view);
-        staging.unmap();
-        self.staging = Some(staging);
         Ok(())
     }
 
@@ -483,6 +527,10 @@ impl Executor for GpuExecutor {
             }
         }
         Ok(all)
+    }
+
+    fn lose(&mut self) {
+        self.device.destroy();
     }
 }
 

@@ -13,7 +13,7 @@ pub mod products;
 mod reference;
 pub mod tune;
 
-pub use device::{DeviceChoice, DeviceError, DeviceInfo, adapters, open};
+pub use device::{DeviceChoice, DeviceError, DeviceInfo, adapters, open, reopen};
 pub use reference::Reference;
 
 use crate::kernels::{Cost, Kernel, WORDS};
@@ -121,11 +121,20 @@ pub trait Executor: Send {
     /// When the device fails.
     fn write(&mut self, buffer: Buffer, offset: usize, words: &[u32]) -> Result<(), ExecutorError>;
 
-    /// Reads the first `words` words of the buffer into `out` (overwritten), after everything asked for before.
+    /// Reads from word `offset` of the buffer on, as many as `out` holds, after everything asked for before.
     ///
     /// # Errors
     /// When the device fails or does not answer in time.
-    fn read(&mut self, buffer: Buffer, words: usize, out: &mut Vec<u32>) -> Result<(), ExecutorError>;
+    fn read_at(&mut self, buffer: Buffer, offset: usize, out: &mut [u32]) -> Result<(), ExecutorError>;
+
+    /// Reads the first `words` words of the buffer into `out` (overwritten).
+    ///
+    /// # Errors
+    /// As [`Executor::read_at`].
+    fn read(&mut self, buffer: Buffer, words: usize, out: &mut Vec<u32>) -> Result<(), ExecutorError> {
+        out.resize(words, 0);
+        self.read_at(buffer, 0, out)
+    }
 
     /// Compiles and binds a recording.
     ///
@@ -150,4 +159,8 @@ pub trait Executor: Send {
     /// # Errors
     /// When the device fails, or has no clock that its work could be timed by.
     fn profile(&mut self, prepared: Prepared, times: u32) -> Result<Vec<Timed>, ExecutorError>;
+
+    /// Loses the device on purpose, for simulations and tests: what is asked for from now on fails. Nothing where there is no device to
+    /// lose.
+    fn lose(&mut self) {}
 }

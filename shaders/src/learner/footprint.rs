@@ -6,19 +6,20 @@
 use protocol::codec::{Codec, Decoded};
 use protocol::fixed::Weight;
 
-use super::{
-    DeviceInfo, DeviceState, EvaluationPass, Gossip, LearnerError, LearnerSpec, ORDER_STEPS_MAX, STATE_WORDS,
-    evaluation_samples, gossip, record_step,
-};
+use super::gossip::{self, Gossip};
+use super::machine::{DeviceState, EvaluationPass, record_step};
+use super::{DeviceInfo, LearnerError, LearnerSpec, evaluation_samples};
+use crate::engine::BUFFER_WORDS_MAX;
 use crate::engine::ledger::Ledger;
 use crate::engine::products::{Choices, Shape};
-use crate::engine::{BUFFER_WORDS_MAX, Executor as _};
 use crate::models::network::Network;
 
 /// Length of the residual that is encoded to see what a delta takes: a chunk of the sparse codecs.
 const PROBE: usize = 4096;
-/// Vectors of parameters on the host while a delta is said: the residual, what is read, what is decoded (values, adds).
+/// Vectors of parameters on the host: two that outlive a device (`recovery.rs`), and two while a snapshot comes or goes.
 const HOST_VECTORS: u64 = 4;
+/// As many more while a dense delta is said: its payload, what it decodes to (values, adds).
+const HOST_VECTORS_DENSE: u64 = 3;
 const WORD_BYTES: u64 = 4;
 /// Largest buffer of any device, bytes.
 const BUFFER_BYTES_MAX: u64 = WORD_BYTES * (BUFFER_WORDS_MAX as u64);
@@ -28,7 +29,7 @@ const BUFFER_BYTES_MAX: u64 = WORD_BYTES * (BUFFER_WORDS_MAX as u64);
 pub struct Footprint {
     /// d.
     pub parameters: usize,
-    /// theta, base, gradient, and a copy to evaluate or to say.
+    /// theta, base, and the gradient, which between steps is what is evaluated or said.
     pub weights: u64,
     /// Of the optimizer.
     pub moments: u64,
@@ -84,10 +85,12 @@ impl Footprint {
         let account = ledger.account();
         let (train, test) = (&dataset.train, &dataset.test);
         let train_words = (train.features.len() + train.labels.len()) as u64;
-        let weights = 4 * d;
+        let weights = 3 * d;
         let bytes = |words: u64| WORD_BYTES.saturating_mul(words);
         let measure = gossip::measure_words(network.parameters()) as u64;
-        let deltas = measure + delta_words(network.parameters(), codec);
+        let (of_delta, dense) = delta_words(network.parameters(), codec);
+        let deltas = measure + of_delta;
+        let vectors = HOST_VECTORS + if dense { HOST_VECTORS_DENSE } else { 0 };
         Ok(Self {
             parameters: network.parameters(),
             weights: bytes(weights),
@@ -95,7 +98,7 @@ impl Footprint {
             data: bytes(train_words),
             activations: bytes(account.words - weights - moments - train_words - measure),
             deltas: bytes(deltas),
-            host: bytes(train_words + (test.features.len() + test.labels.len()) as u64 + HOST_VECTORS * d),
+            host: bytes(train_words + (test.features.len() + test.labels.len()) as u64 + vectors * d),
             largest: bytes(account.largest.max(deltas)),
             dispatches: account.dispatches,
         })
@@ -159,33 +162,27 @@ pub fn products(spec: &LearnerSpec) -> Result<Vec<Shape>, LearnerError> {
 /// Everything that `TrainingLearner::new` allocates; the words of the moments.
 fn lay_out(spec: &LearnerSpec, network: &Network, ledger: &mut Ledger) -> Result<u64, LearnerError> {
     let d = network.parameters();
-    let buffers = DeviceState {
-        theta: ledger.allocate(d)?,
-        base: ledger.allocate(d)?,
-        scratch: ledger.allocate(d)?,
-        state: ledger.allocate(STATE_WORDS)?,
-        order: ledger.allocate(ORDER_STEPS_MAX * spec.batch)?,
-    };
+    let buffers = DeviceState::new(ledger, d, spec.batch, |_, _, _| Ok(()))?;
     let before = ledger.account().words;
     let optimizer = spec.optimizer.build(ledger, d)?;
     let moments = ledger.account().words - before;
     let inputs = network.inputs(ledger, spec.batch)?;
-    record_step(ledger, network, (&optimizer, spec.clip), &spec.dataset, &buffers, &inputs)?;
+    record_step(ledger, spec, &optimizer, &buffers, &inputs)?;
     EvaluationPass::new(ledger, network, buffers.scratch, evaluation_samples(network, &spec.dataset))?;
     Gossip::new(ledger, buffers, d)?;
     Ok(moments)
 }
 
-/// Words of what is chosen of a delta, and of its upload.
-fn delta_words(parameters: usize, codec: &dyn Codec) -> u64 {
+/// Words of what is chosen of a delta, and of its upload; and whether it says all numbers.
+fn delta_words(parameters: usize, codec: &dyn Codec) -> (u64, bool) {
     let probe: Vec<f32> = (0..PROBE).map(|i| (i as f32 + 1.0) / PROBE as f32).collect();
     let (mut payload, mut decoded) = (Vec::new(), Decoded::default());
     codec.encode(&probe, &mut payload);
     if codec.decode(&payload, PROBE, Weight::HALF, &mut decoded).is_err() || decoded.is_dense() {
-        return 2 * parameters as u64;
+        return (2 * parameters as u64, true);
     }
     let chosen = codec.density().map_or(0, |density| 2 * density.kept_of(parameters));
-    (chosen + 3 * decoded.values.len() * parameters.div_ceil(PROBE)) as u64
+    ((chosen + 3 * decoded.values.len() * parameters.div_ceil(PROBE)) as u64, false)
 }
 
 #[cfg(test)]
@@ -215,13 +212,13 @@ mod tests {
             let moments = if spec.optimizer == sgd { 1 } else { 2 };
             let mut learner = TrainingLearner::new(spec, Box::new(ledger.clone())).unwrap();
             let taken = ledger.account();
-            let of_deltas = delta_words(learner.parameters(), &TopK2Bit);
+            let of_deltas = delta_words(learner.parameters(), &TopK2Bit).0;
             assert_eq!(footprint.device() - 4 * of_deltas, 4 * taken.words);
             assert_eq!(footprint.largest, 4 * taken.largest);
             assert_eq!(footprint.dispatches, taken.dispatches);
             assert_eq!(footprint.moments, 4 * moments * learner.parameters() as u64);
             learner.take_delta(&DenseF32, Weight::HALF, f32::INFINITY).unwrap();
-            assert_eq!(ledger.account().words - taken.words, delta_words(learner.parameters(), &DenseF32));
+            assert_eq!(ledger.account().words - taken.words, delta_words(learner.parameters(), &DenseF32).0);
         }
     }
 

@@ -10,7 +10,7 @@
 use protocol::codec::{Decoded, Density};
 use protocol::learner::LearnerError;
 
-use super::DeviceState;
+use super::machine::DeviceState;
 use crate::engine::{Buffer, Executor, ExecutorError, Prepared, Recording};
 use crate::kernels::base_weights::BaseWeights;
 use crate::kernels::residual::Residual;
@@ -112,10 +112,9 @@ impl Gossip {
     }
 
     /// `theta - b`, into the scratch buffer and from there.
-    pub(super) fn residual(&self, on: &mut dyn Executor, words: &mut Vec<u32>) -> Result<Vec<f32>, ExecutorError> {
+    pub(super) fn residual(&self, on: &mut dyn Executor, out: &mut [f32]) -> Result<(), ExecutorError> {
         on.run(self.residual, 1)?;
-        on.read(self.state.scratch, self.parameters, words)?;
-        Ok(bytemuck::cast_slice(words).to_vec())
+        on.read_at(self.state.scratch, 0, bytemuck::cast_slice_mut(out))
     }
 
     /// The base as floats, in the scratch buffer.

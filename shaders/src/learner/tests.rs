@@ -2,6 +2,7 @@
 
 use protocol::codec::{ALL, DenseF32, TopK2Bit};
 
+use super::machine::EvaluationPass;
 use super::*;
 use crate::data::embedded;
 use crate::data::split::SplitRule;
@@ -40,17 +41,71 @@ fn on_cpu(optimizer: OptimizerSpec) -> TrainingLearner {
     TrainingLearner::new(spec(optimizer), Box::new(CpuExecutor::new(None))).unwrap()
 }
 
+/// Losses and weights of a few steps, and of what is measured, said and evaluated between them.
+fn bits(spec: &LearnerSpec, executor: Box<dyn Executor>) -> (Vec<u32>, Vec<u32>, Vec<u8>) {
+    let mut learner = TrainingLearner::new(spec.clone(), executor).unwrap();
+    let mut losses: Vec<u32> = (0..3).map(|_| learner.train(2, Progress::START).unwrap().mean_loss.to_bits()).collect();
+    let said = learner.take_delta(&TopK2Bit, Weight::HALF, f32::INFINITY).unwrap();
+    losses.push(learner.evaluate(Weights::Base).unwrap().loss.to_bits());
+    losses.push(learner.train(2, Progress::START).unwrap().mean_loss.to_bits());
+    losses.push(learner.evaluate(Weights::Local).unwrap().loss.to_bits());
+    (losses, theta(&mut learner).into_iter().map(f32::to_bits).collect(), said.payload)
+}
+
+/// One of each kind of model; the first is wide enough for threads to share its optimizer, too.
+fn kinds() -> [(&'static str, LearnerSpec); 4] {
+    let dataset = spec(ADAM).dataset;
+    let wide = ModelSpec::Mlp { hidden: vec![700, 300] }.build(&dataset.shape, dataset.classes).unwrap();
+    let wide = LearnerSpec { model: Arc::new(wide), ..spec(ADAM) };
+    [("mlp", wide), ("cnn", cnn(0)), ("residual cnn", cnn(1)), ("lm", lm(0.1))]
+}
+
 #[test]
 fn any_number_of_threads_computes_the_same_bits() {
-    let on = |threads| {
-        let dataset = spec(ADAM).dataset;
-        let model = ModelSpec::Mlp { hidden: vec![700, 300] }.build(&dataset.shape, dataset.classes).unwrap();
-        let spec = LearnerSpec { model: Arc::new(model), ..spec(ADAM) };
-        let mut learner = TrainingLearner::new(spec, Box::new(CpuExecutor::measured(None, threads))).unwrap();
-        let losses: Vec<u32> = (0..3).map(|_| learner.train(2, Progress::START).unwrap().mean_loss.to_bits()).collect();
-        (losses, theta(&mut learner))
+    for (kind, spec) in kinds() {
+        let on = |threads| bits(&spec, Box::new(CpuExecutor::measured(None, threads)));
+        let one = on(1);
+        assert!(on(3) == one, "{kind}, three threads");
+        assert!(on(3) == one, "{kind}, three threads again");
+    }
+}
+
+#[cfg(feature = "gpu")]
+#[test]
+fn an_adapter_computes_the_same_bits_again() {
+    for (kind, spec) in kinds() {
+        let [Some(first), Some(second)] = [(); 2].map(|()| crate::kernels::tests::gpu()) else { return };
+        let first = bits(&spec, Box::new(first));
+        assert!(first == bits(&spec, Box::new(second)), "{kind}");
+        let other = LearnerSpec { order_seed: 3, ..spec };
+        let Some(third) = crate::kernels::tests::gpu() else { return };
+        assert!(first.1 != bits(&other, Box::new(third)).1, "{kind}: other samples, other bits");
+    }
+}
+
+/// The gradient lends its place to what is said and evaluated between steps: whatever is left there, no step sees it.
+fn assert_step_overwrites_the_gradient(kind: &str, spec: &LearnerSpec, on: fn() -> Option<Box<dyn Executor>>) {
+    let after = |junk: bool| {
+        let mut learner = TrainingLearner::new(spec.clone(), on()?).unwrap();
+        for _ in 0..2 {
+            if junk {
+                let nonsense = vec![f32::NAN.to_bits(); learner.parameters()];
+                learner.machine.executor.write(learner.machine.buffers.scratch, 0, &nonsense).unwrap();
+            }
+            learner.train(1, Progress::START).unwrap();
+        }
+        Some(theta(&mut learner))
     };
-    assert!(on(3) == on(1), "three threads");
+    assert!(after(true) == after(false), "{kind}");
+}
+
+#[test]
+fn a_step_overwrites_all_of_the_gradient() {
+    for (kind, spec) in kinds() {
+        assert_step_overwrites_the_gradient(kind, &spec, || Some(Box::new(CpuExecutor::new(None))));
+        #[cfg(feature = "gpu")]
+        assert_step_overwrites_the_gradient(kind, &spec, || Some(Box::new(crate::kernels::tests::gpu()?)));
+    }
 }
 
 /// A profile is training, and times each dispatch of a step.
@@ -87,7 +142,7 @@ fn on_gpu(optimizer: OptimizerSpec) -> Option<TrainingLearner> {
 
 fn theta(learner: &mut TrainingLearner) -> Vec<f32> {
     let d = learner.parameters();
-    learner.executor.read(learner.buffers.theta, d, &mut learner.words).unwrap();
+    learner.machine.executor.read(learner.machine.buffers.theta, d, &mut learner.words).unwrap();
     bytemuck::cast_slice(&learner.words).to_vec()
 }
 
@@ -270,7 +325,7 @@ fn assert_says_what_the_codec_would(mut learner: TrainingLearner) {
             let norm_max = share * encode(f32::INFINITY).1;
             let (expected, _) = encode(norm_max);
             if let Some(density) = codec.density() {
-                let TrainingLearner { gossip, executor, words, .. } = &mut learner;
+                let TrainingLearner { machine: Machine { gossip, executor, .. }, words, .. } = &mut learner;
                 let kept = gossip.choose(executor.as_mut(), density, 1.0, words).unwrap();
                 let mut payload = Vec::new();
                 density.encode_kept(residual.len(), &kept, &mut payload);
@@ -334,7 +389,7 @@ fn the_common_moment_is_the_mean_square_of_the_gradients_and_goes_with_the_other
     assert!((moved / expected - 1.0).abs() < 1e-3, "{moved}, not {expected}");
     let second = |learner: &mut TrainingLearner| {
         let mut words = Vec::new();
-        learner.executor.read(learner.buffers.state, STATE_WORDS, &mut words).unwrap();
+        learner.machine.executor.read(learner.machine.buffers.state, STATE_WORDS, &mut words).unwrap();
         f32::from_bits(words[STATE_SECOND])
     };
     let first = second(&mut learner);
@@ -427,16 +482,16 @@ fn an_evaluation_is_the_same_however_it_is_cut() {
     let mut learner = on_cpu(ADAM);
     learner.train(100, Progress::START).unwrap();
     let whole = learner.evaluate(Weights::Local).unwrap();
-    assert_eq!(learner.evaluation.inputs.samples, 360);
+    assert_eq!(learner.machine.evaluation.inputs.samples, 360);
     // The last batch is short: what the one before left behind it is not counted.
     for samples in [7, 359] {
-        let (on, weights) = (learner.executor.as_mut(), learner.buffers.scratch);
-        learner.evaluation = EvaluationPass::new(on, &learner.model, weights, samples).unwrap();
+        let (on, weights) = (learner.machine.executor.as_mut(), learner.machine.buffers.scratch);
+        learner.machine.evaluation = EvaluationPass::new(on, &learner.spec.model, weights, samples).unwrap();
         let cut = learner.evaluate(Weights::Local).unwrap();
         assert_eq!((cut.accuracy, cut.samples), (whole.accuracy, 360));
         assert!((cut.loss / whole.loss - 1.0).abs() < 1e-5, "{samples} at once: {} and {}", cut.loss, whole.loss);
     }
-    let dataset = &learner.dataset;
+    let dataset = &learner.spec.dataset;
     let samples =
         |hidden: &[u32]| evaluation_samples(&network(&ModelSpec::Mlp { hidden: hidden.to_vec() }, dataset), dataset);
     // A wide value, much work for a row, and so much that one sample is all there is.

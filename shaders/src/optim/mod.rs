@@ -18,6 +18,9 @@ use crate::kernels::adam_common::AdamCommon;
 use crate::kernels::mean_square::MeanSquare;
 use crate::kernels::sgd::Sgd;
 
+/// Words that are zeroed at once.
+const ZEROES: usize = 1 << 18;
+
 /// Names of the optimizers, as in a job file, and one line about each.
 pub const ALL: &[(&str, &str)] = &[
     ("sgd", "stochastic gradient descent with momentum, Polyak's or with nesterov = true"),
@@ -92,6 +95,12 @@ impl OptimizerSpec {
 }
 
 impl Optimizer {
+    /// d.
+    #[must_use]
+    pub fn parameters(&self) -> usize {
+        self.parameters
+    }
+
     /// See [`Betas`].
     #[must_use]
     pub fn betas(&self) -> Betas {
@@ -144,7 +153,12 @@ impl Optimizer {
     /// # Errors
     /// When the device fails.
     pub fn reset(&self, executor: &mut dyn Executor) -> Result<(), ExecutorError> {
-        let zero = vec![0; self.parameters];
-        self.moments.iter().try_for_each(|moment| executor.write(*moment, 0, &zero))
+        let zero = vec![0; self.parameters.min(ZEROES)];
+        for moment in &self.moments {
+            for first in (0..self.parameters).step_by(ZEROES) {
+                executor.write(*moment, first, &zero[..ZEROES.min(self.parameters - first)])?;
+            }
+        }
+        Ok(())
     }
 }

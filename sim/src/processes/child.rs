@@ -93,6 +93,11 @@ impl Child {
         self.tell(b"rest\n");
     }
 
+    /// Takes its device away.
+    pub(super) fn lose_device(&mut self) {
+        self.tell(b"lose device\n");
+    }
+
     fn tell(&mut self, line: &[u8]) {
         if let Some(leash) = &mut self.leash {
             let _ = leash.write_all(line).and_then(|()| leash.flush());

@@ -88,6 +88,11 @@ pub enum SwarmEvent<'a> {
         /// Which peer.
         peer: u32,
     },
+    /// The device of a peer is taken away on request.
+    DeviceLost {
+        /// Which peer.
+        peer: u32,
+    },
     /// A peer was started again.
     Restarted {
         /// Which peer.
@@ -332,6 +337,12 @@ impl Swarm {
                 }
                 Action::Restart if !self.returning.contains(&peer) => self.returning.push_back(peer),
                 Action::Restart => {}
+                Action::LoseDevice => {
+                    if let Some(child) = self.slots.get_mut(peer as usize).and_then(|slot| slot.child.as_mut()) {
+                        child.lose_device();
+                        watch(SwarmEvent::DeviceLost { peer });
+                    }
+                }
             }
         }
     }

@@ -59,6 +59,8 @@ pub enum Action {
     Kill,
     /// A new process without any state but the identity.
     Restart,
+    /// Its device is lost: the process goes on, on the same device opened again or on the CPU.
+    LoseDevice,
 }
 
 /// What one process of a peer is born with.

@@ -106,6 +106,13 @@ pub struct PeerReport {
     /// Processes that were started for it.
     #[serde(default)]
     pub lives: u32,
+    /// Seconds from the start of its process to the end of its first step: data, device, kernels, and with gossip the first
+    /// neighbours. Null when it took none.
+    #[serde(default)]
+    pub first_step_s: Option<f64>,
+    /// How often its device failed in its last life and training went on; `device` is the one at the end.
+    #[serde(default)]
+    pub devices_lost: u32,
     /// Deltas in the snapshot it caught up with; null when it needed none.
     #[serde(default)]
     pub caught_up_deltas: Option<u64>,

@@ -74,6 +74,7 @@ fn run_with(patience: Patience, middle: &str, faults: Vec<Fault>) -> (Result<Out
         seen.push(match event {
             SwarmEvent::Said { .. } | SwarmEvent::Log { .. } => return,
             SwarmEvent::Killed { peer } => format!("killed {peer}"),
+            SwarmEvent::DeviceLost { peer } => format!("device of {peer} lost"),
             SwarmEvent::Restarted { peer, .. } => format!("restarted {peer}"),
             SwarmEvent::Died { peer, .. } => format!("died {peer}"),
             SwarmEvent::TooLate { fault } => format!("too late {}", fault.peer),
@@ -105,6 +106,14 @@ fn a_killed_peer_comes_back_and_the_swarm_waits_for_it() {
     assert_eq!(outcome.peers[2].lives, 2);
     assert_eq!(outcome.peers[2].ending, Ending::Finished);
     assert_eq!(outcome.failed().count(), 0, "a death on request is no failure");
+}
+
+#[test]
+fn a_peer_whose_device_is_taken_away_lives_on() {
+    let (outcome, seen) = run(BUSY, vec![fault(100, 1, Action::LoseDevice)]);
+    let outcome = outcome.unwrap();
+    assert_eq!(seen[0], "device of 1 lost");
+    assert!(outcome.peers.iter().all(|facts| facts.ending == Ending::Finished && facts.lives == 1));
 }
 
 #[test]

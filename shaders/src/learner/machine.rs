@@ -1,0 +1,211 @@
+//! What of a learner lies on a device: built from what the host holds, and so built again on another one.
+
+use protocol::fixed::to_f32;
+use protocol::learner::LearnerError;
+
+use super::gossip::Gossip;
+use super::{LearnerSpec, ORDER_STEPS_MAX, PIECE_WORDS, evaluation_samples};
+use crate::engine::plan::Draft;
+use crate::engine::{Buffer, Executor, ExecutorError, Prepared};
+use crate::kernels::advance::{STATE_POWER_1, STATE_TOTAL, STATE_WORDS};
+use crate::kernels::gather::Gather;
+use crate::kernels::word;
+use crate::models::network::{Inputs, Network};
+use crate::optim::Optimizer;
+use crate::step::{self, StepBuffers};
+
+/// See the module.
+pub(super) struct Machine {
+    pub(super) executor: Box<dyn Executor>,
+    pub(super) buffers: DeviceState,
+    pub(super) optimizer: Optimizer,
+    pub(super) step: Step,
+    pub(super) evaluation: EvaluationPass,
+    pub(super) gossip: Gossip,
+}
+
+/// Buffers that live as long as the learner.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct DeviceState {
+    pub(super) theta: Buffer,
+    pub(super) base: Buffer,
+    /// In a step the gradient, all of which each step overwrites; between steps theta - b or the weights to evaluate,
+    /// whichever was asked for last.
+    pub(super) scratch: Buffer,
+    pub(super) state: Buffer,
+    pub(super) order: Buffer,
+}
+
+/// One optimizer step.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Step {
+    pub(super) pass: Prepared,
+    /// Number of the optimizer's last dispatch in it: the one with the learning rate.
+    optimizer: usize,
+}
+
+/// The evaluation of the weights in the scratch buffer on some rows.
+#[derive(Debug)]
+pub(super) struct EvaluationPass {
+    pub(super) inputs: Inputs,
+    pub(super) pass: Prepared,
+}
+
+/// Where a machine begins.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Begin<'a> {
+    /// At b0.
+    Initial,
+    /// After so many steps, at a base, with what was not said of it.
+    From(&'a [i32], &'a [f32], u64),
+}
+
+impl DeviceState {
+    pub(super) fn new(
+        on: &mut dyn Executor,
+        parameters: usize,
+        batch: usize,
+        fill: impl FnOnce(&mut dyn Executor, Buffer, Buffer) -> Result<(), ExecutorError>,
+    ) -> Result<Self, ExecutorError> {
+        let (theta, base) = (on.allocate(parameters)?, on.allocate(parameters)?);
+        // Before the rest is there: what the host holds for it goes first.
+        fill(on, theta, base)?;
+        Ok(Self {
+            theta,
+            base,
+            scratch: on.allocate(parameters)?,
+            state: on.allocate(STATE_WORDS)?,
+            order: on.allocate(ORDER_STEPS_MAX * batch)?,
+        })
+    }
+}
+
+impl Machine {
+    /// A machine with moments of zero.
+    pub(super) fn new(
+        spec: &LearnerSpec,
+        mut executor: Box<dyn Executor>,
+        begin: Begin<'_>,
+    ) -> Result<Self, LearnerError> {
+        let d = spec.model.parameters();
+        let on = executor.as_mut();
+        let buffers = DeviceState::new(on, d, spec.batch, |on, theta, base| match begin {
+            Begin::Initial => put(on, (theta, base), &spec.model.initial_base(spec.init_seed), None),
+            Begin::From(values, unsaid, _) => put(on, (theta, base), values, Some(unsaid)),
+        })?;
+        let optimizer = spec.optimizer.build(on, d)?;
+        let inputs = spec.model.inputs(on, spec.batch)?;
+        let step = record_step(on, spec, &optimizer, &buffers, &inputs)?;
+        let samples = evaluation_samples(&spec.model, &spec.dataset);
+        let evaluation = EvaluationPass::new(on, &spec.model, buffers.scratch, samples)?;
+        let gossip = Gossip::new(on, buffers, d)?;
+        let mut machine = Self { executor, buffers, optimizer, step, evaluation, gossip };
+        machine.begin_powers()?;
+        // Dropout draws by this counter: each peer begins elsewhere, or all of them would drop the same.
+        let start = (spec.order_seed ^ spec.order_seed >> 32) as u32;
+        let steps = if let Begin::From(_, _, steps) = begin { steps } else { 0 };
+        machine.executor.write(buffers.state, STATE_TOTAL, &[start.wrapping_add(steps as u32)])?;
+        Ok(machine)
+    }
+
+    /// b, and theta from it and what was not said.
+    pub(super) fn put(&mut self, base: &[i32], residual: &[f32]) -> Result<(), ExecutorError> {
+        put(self.executor.as_mut(), (self.buffers.theta, self.buffers.base), base, Some(residual))
+    }
+
+    /// Moments zero, the common one too, and the powers of their decay rates at the first step.
+    pub(super) fn reset_optimizer(&mut self) -> Result<(), ExecutorError> {
+        self.optimizer.reset(self.executor.as_mut())?;
+        self.begin_powers()
+    }
+
+    fn begin_powers(&mut self) -> Result<(), ExecutorError> {
+        let betas = self.optimizer.betas();
+        self.executor.write(self.buffers.state, STATE_POWER_1, &[word(betas.0), word(betas.1), word(0.0)])
+    }
+
+    /// The learning rate of the steps to come, as a share of the job's.
+    pub(super) fn set_rate(&mut self, share: f32) -> Result<(), ExecutorError> {
+        self.executor.set_words(self.step.pass, self.step.optimizer, &self.optimizer.words(share))
+    }
+
+    /// theta - b, into `out`.
+    pub(super) fn residual(&mut self, out: &mut [f32]) -> Result<(), ExecutorError> {
+        self.gossip.residual(self.executor.as_mut(), out)
+    }
+
+    /// theta as the weights to evaluate.
+    pub(super) fn theta_to_scratch(&mut self, words: &mut Vec<u32>) -> Result<(), ExecutorError> {
+        let d = self.optimizer.parameters();
+        for first in (0..d).step_by(PIECE_WORDS) {
+            words.resize((d - first).min(PIECE_WORDS), 0);
+            self.executor.read_at(self.buffers.theta, first, words)?;
+            self.executor.write(self.buffers.scratch, first, words)?;
+        }
+        Ok(())
+    }
+}
+
+/// b, and theta from it and what was not said (nothing: theta = b), in pieces.
+fn put(
+    on: &mut dyn Executor,
+    (theta, base): (Buffer, Buffer),
+    values: &[i32],
+    residual: Option<&[f32]>,
+) -> Result<(), ExecutorError> {
+    let mut weights = Vec::with_capacity(PIECE_WORDS.min(values.len()));
+    for (i, piece) in values.chunks(PIECE_WORDS).enumerate() {
+        let first = i * PIECE_WORDS;
+        weights.clear();
+        match residual {
+            Some(unsaid) => weights.extend(piece.iter().zip(&unsaid[first..]).map(|(&b, e)| to_f32(b) + e)),
+            None => weights.extend(piece.iter().map(|&b| to_f32(b))),
+        }
+        on.write(base, first, bytemuck::cast_slice(piece))?;
+        on.write(theta, first, bytemuck::cast_slice(&weights))?;
+    }
+    Ok(())
+}
+
+impl EvaluationPass {
+    pub(super) fn new(
+        on: &mut dyn Executor,
+        model: &Network,
+        weights: Buffer,
+        samples: usize,
+    ) -> Result<Self, LearnerError> {
+        let inputs = model.inputs(on, samples)?;
+        let mut draft = Draft::new(on.choices());
+        model.forward(&mut draft, weights, &inputs, None);
+        let recording = draft.place(on)?;
+        let pass = on.prepare(recording)?;
+        Ok(Self { inputs, pass })
+    }
+}
+
+/// One optimizer step, from the choice of the batch to the bookkeeping.
+pub(super) fn record_step(
+    on: &mut dyn Executor,
+    spec: &LearnerSpec,
+    optimizer: &Optimizer,
+    buffers: &DeviceState,
+    inputs: &Inputs,
+) -> Result<Step, LearnerError> {
+    let (network, dataset) = (&*spec.model, &*spec.dataset);
+    let DeviceState { theta, state, order, scratch: gradient, .. } = *buffers;
+    let features = upload(on, bytemuck::cast_slice(&dataset.train.features))?;
+    let labels = upload(on, &dataset.train.labels)?;
+    let mut draft = Draft::new(on.choices());
+    let sources = [features, labels, order, state, inputs.x, inputs.labels];
+    draft.push(&Gather, &sources, &[inputs.samples as u32, dataset.features() as u32]);
+    let step = step::Step { network, optimizer, clip: spec.clip };
+    let optimizer = step.draft(&mut draft, inputs, &StepBuffers { theta, gradient, state });
+    let recording = draft.place(on)?;
+    Ok(Step { pass: on.prepare(recording)?, optimizer })
+}
+
+fn upload(on: &mut dyn Executor, words: &[u32]) -> Result<Buffer, ExecutorError> {
+    let buffer = on.allocate(words.len())?;
+    on.write(buffer, 0, words)?;
+    Ok(buffer)
+}

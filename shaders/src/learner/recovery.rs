@@ -1,0 +1,276 @@
+//! How a learner goes on when its device fails: lost, out of memory, or silent.
+//!
+//! ```text
+//! host      b, exact integers; theta - b as it was a while ago        what a device is built from
+//! device    theta, b, moments                                         what may be gone at any moment
+//! ```
+//!
+//! What changes `b` is decided on the host and written down there first, then told to the device. So a device that fails on the way is
+//! built anew from what is written down, and the command *is done*: a delta is in the base once or, where it was refused, not at
+//! all, and equal version vectors go on meaning equal bases. What only reads (an evaluation, the choice of what is said) and what
+//! trains is done again.
+//!
+//! Lost are the moments of the optimizer (they begin at zero, as after a snapshot) and the peer's own steps since `theta - b` was last
+//! copied: at most every ten seconds, and no more than a fiftieth of the time goes into it. What was said of a coordinate meanwhile is
+//! taken off the copy ([`Kept::add`]).
+//!
+//! The same adapter is tried first, a few times; then the CPU takes over.
+
+use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::channel;
+use std::time::{Duration, Instant};
+
+use protocol::codec::Decoded;
+use protocol::learner::LearnerError;
+
+use super::{Begin, LearnerSpec, Machine, TrainingLearner};
+use crate::engine::ledger::Ledger;
+use crate::engine::{DeviceInfo, Executor, ExecutorError};
+
+/// How often a device is opened again within [`TRIES_WINDOW`]; then the CPU takes over.
+const TRIES_MAX: usize = 3;
+/// See [`TRIES_MAX`]: an adapter that fails more often is no help.
+const TRIES_WINDOW: Duration = Duration::from_secs(600);
+/// Pause before a further try: a driver that was reset takes a moment to come back.
+const TRY_PAUSE: Duration = Duration::from_millis(500);
+/// Least time between two copies of `theta - b` that are made for this alone.
+const KEEP_EVERY: Duration = Duration::from_secs(10);
+/// Such a copy is made at most every so many times as long as it takes.
+const KEEP_COST: u32 = 50;
+/// How long the remains of a device may take to be cleared away: a driver that hangs is left behind.
+const CLEAR_MAX: Duration = Duration::from_secs(5);
+
+/// Which device to open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Again {
+    /// The one that failed.
+    Same,
+    /// The CPU executor.
+    Cpu,
+}
+
+/// What a learner needs to go on elsewhere.
+pub struct Recovery {
+    /// Opens a device.
+    #[expect(clippy::type_complexity, reason = "it is named here, once")]
+    pub reopen: Box<dyn FnMut(Again) -> Result<Box<dyn Executor>, ExecutorError> + Send>,
+    /// Told when it has gone on.
+    pub tell: Box<dyn FnMut(Recovered) + Send>,
+    /// Set from outside: loses the device in the middle of the next steps, once.
+    pub lose: Arc<AtomicBool>,
+}
+
+impl std::fmt::Debug for Recovery {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Recovery").field("lose", &self.lose).finish_non_exhaustive()
+    }
+}
+
+/// How it went on.
+#[derive(Clone, Debug)]
+pub struct Recovered {
+    /// What the device said.
+    pub why: String,
+    /// Where it goes on.
+    pub device: DeviceInfo,
+    /// Whether that is the same adapter.
+    pub same: bool,
+    /// Own steps that are lost.
+    pub steps: u64,
+    /// From the failure until it could go on.
+    pub took: Duration,
+}
+
+/// What the host holds; see the module.
+pub(super) struct Kept {
+    recovery: Recovery,
+    base: Vec<i32>,
+    /// theta - b, as it was `steps` steps ago.
+    residual: Vec<f32>,
+    steps: u64,
+    copied: Instant,
+    /// How long the last copy took.
+    cost: Duration,
+    every: Duration,
+    /// When devices were opened again, lately.
+    tries: VecDeque<Instant>,
+}
+
+impl Kept {
+    /// Of a learner that begins at that base.
+    pub(super) fn new(base: Vec<i32>, recovery: Recovery) -> Self {
+        Self {
+            residual: vec![0.0; base.len()],
+            base,
+            recovery,
+            steps: 0,
+            copied: Instant::now(),
+            cost: Duration::ZERO,
+            every: KEEP_EVERY,
+            tries: VecDeque::new(),
+        }
+    }
+
+    /// The copy of theta - b.
+    pub(super) fn residual(&self) -> &[f32] {
+        &self.residual
+    }
+
+    pub(super) fn take_wish_to_lose(&self) -> bool {
+        self.recovery.lose.swap(false, Ordering::Relaxed)
+    }
+
+    /// A device whose base is another one than it was told computes wrongly, and counts as failed.
+    pub(super) fn check(&self, first: usize, piece: &[i32]) -> Result<(), LearnerError> {
+        if self.base[first..first + piece.len()] == *piece {
+            return Ok(());
+        }
+        Err(LearnerError::Device("the device holds another base than it was told: it computes wrongly".into()))
+    }
+
+    /// Writes down what a delta adds. Of a copy that is some steps old, what is said is taken as far as there is something to take:
+    /// the steps since then are in what was said, and may not be unsaid by what is left.
+    pub(super) fn add(&mut self, decoded: &Decoded, own: bool) {
+        for (i, value, add) in decoded.iter() {
+            self.base[i] = self.base[i].wrapping_add(add);
+            if own {
+                let unsaid = &mut self.residual[i];
+                let left = *unsaid - value;
+                let shrinks = left.abs() <= unsaid.abs() && (left < 0.0) == (*unsaid < 0.0);
+                *unsaid = if self.steps == 0 || shrinks { left } else { 0.0 };
+            }
+        }
+    }
+
+    /// Which device is to be opened next; `None` when there is no further one.
+    fn next_try(&mut self, now: Instant, cpu_failed: bool) -> Option<Again> {
+        while self.tries.front().is_some_and(|&tried| now - tried > TRIES_WINDOW) {
+            self.tries.pop_front();
+        }
+        if self.tries.len() < TRIES_MAX {
+            self.tries.push_back(now);
+            return Some(Again::Same);
+        }
+        (!cpu_failed).then_some(Again::Cpu)
+    }
+}
+
+impl TrainingLearner {
+    /// Does what may be done twice; again, when the device fails and there is another one.
+    pub(super) fn retried<T>(
+        &mut self,
+        mut work: impl FnMut(&mut Self) -> Result<T, LearnerError>,
+    ) -> Result<T, LearnerError> {
+        loop {
+            match work(self) {
+                Err(LearnerError::Device(why)) => self.recover(why)?,
+                done => return done,
+            }
+        }
+    }
+
+    /// After a change that the host has written down before: a device that failed on it is built from what it was to become.
+    pub(super) fn settle(&mut self, changed: Result<(), LearnerError>) -> Result<(), LearnerError> {
+        match changed {
+            Err(LearnerError::Device(why)) => self.recover(why),
+            other => other,
+        }
+    }
+
+    pub(super) fn note_steps(&mut self, steps: usize) {
+        self.steps += steps as u64;
+        if let Some(kept) = &mut self.kept {
+            kept.steps += steps as u64;
+        }
+    }
+
+    /// Writes down a base and what was not said of it.
+    pub(super) fn keep(&mut self, base: &[i32], residual: &[f32]) {
+        if let Some(kept) = &mut self.kept {
+            kept.base.copy_from_slice(base);
+            kept.residual.copy_from_slice(residual);
+            kept.steps = 0;
+        }
+    }
+
+    /// Copies theta - b.
+    pub(super) fn keep_residual(&mut self) -> Result<(), LearnerError> {
+        let Some(kept) = &mut self.kept else { return Ok(()) };
+        let begun = Instant::now();
+        // Where it fails half-way each number is still a residual of its place, if not of one moment.
+        self.machine.residual(&mut kept.residual)?;
+        (kept.steps, kept.copied, kept.cost) = (0, Instant::now(), begun.elapsed());
+        Ok(())
+    }
+
+    /// The same when it is time.
+    pub(super) fn keep_in_time(&mut self) -> Result<(), LearnerError> {
+        let due = |kept: &Kept| kept.copied.elapsed() >= kept.every.max(KEEP_COST * kept.cost);
+        if self.kept.as_ref().is_some_and(due) { self.retried(Self::keep_residual) } else { Ok(()) }
+    }
+
+    /// Goes on on another device, or on the same one opened again.
+    fn recover(&mut self, why: String) -> Result<(), LearnerError> {
+        let Some(kept) = &mut self.kept else { return Err(LearnerError::Device(why)) };
+        let begun = Instant::now();
+        // Its memory is to be free before the next one takes some. Meanwhile somebody stands in who only keeps account.
+        clear(std::mem::replace(&mut self.machine.executor, Box::new(Ledger::default())));
+        let mut last = why.clone();
+        let mut cpu_failed = false;
+        let mut first = true;
+        while let Some(again) = kept.next_try(Instant::now(), cpu_failed) {
+            if !std::mem::take(&mut first) && again == Again::Same {
+                std::thread::sleep(TRY_PAUSE);
+            }
+            cpu_failed |= again == Again::Cpu;
+            match rebuild(&self.spec, kept, again, self.steps) {
+                Ok(machine) => {
+                    self.machine = machine;
+                    self.share = 1.0;
+                    let steps = std::mem::take(&mut kept.steps);
+                    let (device, same) = (self.machine.executor.info().clone(), again == Again::Same);
+                    (kept.recovery.tell)(Recovered { why, device, same, steps, took: begun.elapsed() });
+                    if !same {
+                        // The host's own memory is not lost before the host is.
+                        self.kept = None;
+                    }
+                    return Ok(());
+                }
+                Err(error) => last = error.to_string(),
+            }
+        }
+        Err(LearnerError::Device(format!("{why}; and no device could take over: {last}")))
+    }
+}
+
+/// A machine in the state that the host holds, on a device that was seen to answer.
+fn rebuild(spec: &LearnerSpec, kept: &mut Kept, again: Again, steps: u64) -> Result<Machine, LearnerError> {
+    let Kept { recovery, base, residual, .. } = kept;
+    // What a device that fails gave last may be nonsense.
+    residual.iter_mut().filter(|unsaid| !unsaid.is_finite()).for_each(|unsaid| *unsaid = 0.0);
+    let built = catch_unwind(AssertUnwindSafe(|| {
+        let executor = (recovery.reopen)(again)?;
+        let mut machine = Machine::new(spec, executor, Begin::From(base, residual, steps))?;
+        machine.executor.read_at(machine.buffers.state, 0, &mut [0])?;
+        Ok(machine)
+    }));
+    built.unwrap_or_else(|_| Err(LearnerError::Device("the driver panicked".into())))
+}
+
+/// Lets go of what is left of a device. A driver may panic then, or never come back.
+fn clear(executor: Box<dyn Executor>) {
+    let (done, cleared) = channel();
+    let clearing = move || {
+        let _ = catch_unwind(AssertUnwindSafe(move || drop(executor)));
+        let _ = done.send(());
+    };
+    if std::thread::Builder::new().name("remains".into()).spawn(clearing).is_ok() {
+        let _ = cleared.recv_timeout(CLEAR_MAX);
+    }
+}
+
+#[cfg(test)]
+mod tests;
