@@ -9,6 +9,7 @@ mod gossip;
 use std::sync::Arc;
 
 pub use footprint::{Footprint, Misfit};
+pub(crate) use gossip::measure_parts;
 use gossip::{Gossip, Lengths};
 use protocol::codec::{Codec, Decoded};
 use protocol::fixed::{Weight, to_f32};

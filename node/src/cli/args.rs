@@ -12,7 +12,7 @@ use protocol::config::Mode;
 use shaders::kernels::threads::THREADS_MAX;
 use sim::processes::{Action, Fault};
 
-pub use device::{DeviceCommand, DeviceJob, DeviceProfileArgs};
+pub use device::{DeviceBenchArgs, DeviceCommand, DeviceJob, DeviceProfileArgs};
 pub use values::{PeerAt, SeedRange, Shard, Widths};
 
 use crate::config::RawJob;

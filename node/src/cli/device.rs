@@ -1,7 +1,7 @@
-//! `starling device ls|plan`; `profile` has a file of its own.
+//! `starling device ls|plan`; `profile` and `bench` have files of their own.
 
 use super::args::{DeviceCommand, DeviceJob};
-use super::{engine, job as job_command, profile, say};
+use super::{bench, engine, job as job_command, profile, say};
 use crate::config::Job;
 use crate::error::Error;
 use shaders::engine::adapters;
@@ -11,6 +11,7 @@ pub(super) fn run(command: &DeviceCommand) -> Result<(), Error> {
         DeviceCommand::Ls => list(),
         DeviceCommand::Plan(args) => plan(args),
         DeviceCommand::Profile(args) => profile::run(args),
+        DeviceCommand::Bench(args) => bench::run(args),
     }
 }
 

@@ -180,9 +180,13 @@ fn split(job: &Job, dataset: &Dataset) -> Result<Vec<Vec<u32>>, Error> {
         .map_err(|error| Error::new(Kind::Input, error).hint("fewer shards (--peers), or more data"))
 }
 
+/// What `--device` says.
+pub(super) fn choice(device: &str) -> DeviceChoice {
+    device.parse().unwrap_or_else(|never: std::convert::Infallible| match never {})
+}
+
 fn open(device: &str, threads: usize) -> Result<Box<dyn Executor>, Error> {
-    let choice: DeviceChoice = device.parse().unwrap_or_else(|never: std::convert::Infallible| match never {});
-    engine::open(&choice, threads).map_err(|error| {
+    engine::open(&choice(device), threads).map_err(|error| {
         let hint = match error {
             DeviceError::NotFound { .. } => "--device takes auto, cpu, or a part of a name",
             DeviceError::Failed(_) => "--device cpu trains without it",

@@ -38,6 +38,14 @@ pub(crate) fn pool(threads: usize) -> Option<ThreadPool> {
     builder.start_handler(move |_| ALLOWED.set(threads)).build().ok()
 }
 
+/// Does work on a pool of so many threads, as an executor does.
+pub(crate) fn with<T: Send>(threads: usize, work: impl FnOnce() -> T + Send) -> T {
+    match pool(threads) {
+        Some(pool) => pool.install(work),
+        None => work(),
+    }
+}
+
 /// Into stretches of what length `n` numbers are shared out.
 fn stretch(n: usize) -> usize {
     n.div_ceil(allowed()).next_multiple_of(LINE).max(EACH_MIN)
