@@ -181,4 +181,35 @@ mod tests {
             assert_measured(&mut gpu);
         }
     }
+
+    /// What is in every argument after a dispatch at the second size, by its bits.
+    fn computed(kernel: &'static dyn Kernel, threads: usize) -> Vec<Vec<u32>> {
+        let shape = shapes::of(kernel, 1).unwrap();
+        let on: &mut dyn Executor = &mut CpuExecutor::measured(None, threads);
+        let mut buffers = Vec::new();
+        for fill in &shape.arguments {
+            buffers.push(on.allocate(fill.len()).unwrap());
+            on.write(buffers[buffers.len() - 1], 0, &fill.words()).unwrap();
+        }
+        let mut recording = Recording::default();
+        recording.push(kernel, &buffers, &shape.words);
+        let prepared = on.prepare(recording).unwrap();
+        on.run(prepared, 1).unwrap();
+        let read = |(buffer, fill): (&crate::engine::Buffer, &shapes::Fill)| {
+            let mut out = Vec::new();
+            on.read(*buffer, fill.len(), &mut out).unwrap();
+            out
+        };
+        buffers.iter().zip(&shape.arguments).map(read).collect()
+    }
+
+    #[test]
+    fn every_kernel_computes_the_same_bits_on_any_number_of_threads() {
+        for kernel in ALL {
+            let alone = computed(*kernel, 1);
+            for threads in [2, 3] {
+                assert!(computed(*kernel, threads) == alone, "{} on {threads} threads", kernel.name());
+            }
+        }
+    }
 }

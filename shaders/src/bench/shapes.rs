@@ -112,7 +112,7 @@ const TABLE: &[(&str, fn(usize) -> Shape)] = &[
     ("conv2d_backward_input*", |size| convolution(size, 1)),
     ("conv2d_backward_weight*", |size| convolution(size, 2)),
     ("max_pool_forward", |size| pool(size, |x, y| vec![Fill::Floats(x), Fill::Floats(y), Fill::Floats(y)])),
-    ("max_pool_backward", |size| pool(size, |x, y| vec![Fill::Floats(y), Fill::Below(y, x), Fill::Floats(x)])),
+    ("max_pool_backward", max_pool_backward),
     ("average_pool_forward", |size| pool(size, |x, y| vec![Fill::Floats(x), Fill::Floats(y)])),
     ("average_pool_backward", |size| pool(size, |x, y| vec![Fill::Floats(y), Fill::Floats(x)])),
     ("norm_statistics", |size| norm(size, |n| vec![n.x(), n.pairs()])),
@@ -290,6 +290,21 @@ fn pool(size: usize, arguments: fn(usize, usize) -> Vec<Fill>) -> Shape {
     let [pixels, results] = numbers([n * extent * extent * channels, n * half * half * channels]);
     let words = vec![n, extent, extent, channels, half, half, 2, 2, 2];
     copied(&[n, extent, extent, channels], arguments(pixels, results), words)
+}
+
+/// Of every window its first pixel was the largest.
+fn max_pool_backward(size: usize) -> Shape {
+    let [n, extent, channels] = numbers([PICTURES[size][0], PICTURES[size][1], PICTURES[size][2]]);
+    let half = extent / 2;
+    let corner = |i: usize| {
+        let (window, channel) = (i / channels, i % channels);
+        let (picture, y, x) = (window / (half * half), window / half % half, window % half);
+        (((picture * extent + 2 * y) * extent + 2 * x) * channels + channel) as u32
+    };
+    let shape = pool(size, |x, y| vec![Fill::Floats(y), Fill::Floats(0), Fill::Floats(x)]);
+    let chosen = Fill::Given((0..n * half * half * channels).map(corner).collect());
+    let arguments = vec![shape.arguments[0].clone(), chosen, shape.arguments[2].clone()];
+    Shape { arguments, ..shape }
 }
 
 /// A norm over each row, with a mean: as in a language model.

@@ -34,6 +34,7 @@ pub mod embedding_forward;
 pub mod gather;
 mod groups;
 mod heads;
+mod lanes;
 pub mod linear_backward_input;
 pub mod linear_backward_input_wide;
 pub mod linear_backward_weight;

@@ -3,6 +3,7 @@
 use protocol::codec::{ALL, DenseF32, TopK2Bit};
 
 use super::*;
+use crate::bench::models;
 use crate::data::embedded;
 use crate::data::split::SplitRule;
 use crate::engine::cpu::CpuExecutor;
@@ -42,15 +43,22 @@ fn on_cpu(optimizer: OptimizerSpec) -> TrainingLearner {
 
 #[test]
 fn any_number_of_threads_computes_the_same_bits() {
-    let on = |threads| {
-        let dataset = spec(ADAM).dataset;
-        let model = ModelSpec::Mlp { hidden: vec![700, 300] }.build(&dataset.shape, dataset.classes).unwrap();
-        let spec = LearnerSpec { model: Arc::new(model), ..spec(ADAM) };
-        let mut learner = TrainingLearner::new(spec, Box::new(CpuExecutor::measured(None, threads))).unwrap();
-        let losses: Vec<u32> = (0..3).map(|_| learner.train(2, Progress::START).unwrap().mean_loss.to_bits()).collect();
+    let on = |spec: &LearnerSpec, threads| {
+        let mut learner = TrainingLearner::new(spec.clone(), Box::new(CpuExecutor::measured(None, threads))).unwrap();
+        let losses: Vec<u32> = (0..2).map(|_| learner.train(2, Progress::START).unwrap().mean_loss.to_bits()).collect();
         (losses, theta(&mut learner))
     };
-    assert!(on(3) == on(1), "three threads");
+    let dataset = spec(ADAM).dataset;
+    let wide = ModelSpec::Mlp { hidden: vec![700, 300] }.build(&dataset.shape, dataset.classes).unwrap();
+    let wide = LearnerSpec { model: Arc::new(wide), ..spec(ADAM) };
+    // Enough pictures and windows that the kernels of each are shared out.
+    let text = &models::ALL[1];
+    let text = text.learner(Arc::new(text.build().unwrap()), 8);
+    let pictures = |blocks| LearnerSpec { batch: 300, ..cnn(blocks) };
+    for (name, spec) in [("mlp", wide), ("cnn", pictures(0)), ("residual cnn", pictures(1)), ("lm", text)] {
+        let alone = on(&spec, 1);
+        assert!(on(&spec, 2) == alone && on(&spec, 3) == alone, "{name}");
+    }
 }
 
 /// A profile is training, and times each dispatch of a step.
