@@ -72,8 +72,11 @@ pub(super) fn of(kernel: &dyn Kernel, size: usize) -> Option<Shape> {
     Some(shape(size))
 }
 
+/// The name of a kernel, and its shape at each size.
+type Row = (&'static str, fn(usize) -> Shape);
+
 /// Shapes by kernel.
-const TABLE: &[(&str, fn(usize) -> Shape)] = &[
+const TABLE: &[Row] = &[
     ("gather", gather),
     ("linear_forward*", |size| linear(size, 0)),
     ("linear_backward_input*", |size| linear(size, 1)),
