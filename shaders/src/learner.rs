@@ -15,6 +15,7 @@ use std::sync::Arc;
 
 pub use footprint::{Footprint, Misfit, products};
 use gossip::Lengths;
+pub(crate) use gossip::measure_parts;
 use machine::{Begin, Machine};
 use protocol::codec::{Codec, Decoded};
 use protocol::fixed::{Weight, to_f32};

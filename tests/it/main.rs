@@ -4,6 +4,7 @@
 
 mod arrows;
 mod bad_input;
+mod bench;
 mod faults;
 mod lan;
 mod main_job;

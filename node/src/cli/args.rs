@@ -13,7 +13,7 @@ use protocol::config::Mode;
 use shaders::kernels::threads::THREADS_MAX;
 use sim::processes::{Action, Fault};
 
-pub use device::{DeviceCommand, DeviceJob, DeviceProfileArgs};
+pub use device::{DeviceBenchArgs, DeviceCommand, DeviceJob, DeviceProfileArgs};
 pub use network::{DoctorArgs, JoinArgs, LsArgs};
 pub use values::{PeerAt, SeedRange, Shard, Widths};
 

@@ -1,7 +1,7 @@
-//! `starling device ls|plan`; `profile` and `tune` have files of their own.
+//! `starling device ls|plan`; `profile`, `tune` and `bench` have files of their own.
 
 use super::args::{DeviceCommand, DeviceJob};
-use super::{engine, job as job_command, profile, say, tune};
+use super::{bench, engine, job as job_command, profile, say, tune};
 use crate::config::Job;
 use crate::error::Error;
 use shaders::engine::adapters;
@@ -12,6 +12,7 @@ pub(super) fn run(command: &DeviceCommand) -> Result<(), Error> {
         DeviceCommand::Plan(args) => plan(args),
         DeviceCommand::Profile(args) => profile::run(args),
         DeviceCommand::Tune(args) => tune::run(args),
+        DeviceCommand::Bench(args) => bench::run(args),
     }
 }
 

@@ -291,9 +291,13 @@ fn open_aloud(device: &str, threads: usize) -> Result<Box<dyn Executor>, Error> 
     Ok(executor)
 }
 
+/// What `--device` says.
+pub(super) fn choice(device: &str) -> DeviceChoice {
+    device.parse().unwrap_or_else(|never: std::convert::Infallible| match never {})
+}
+
 fn open_untuned(device: &str, threads: usize) -> Result<Box<dyn Executor>, Error> {
-    let choice: DeviceChoice = device.parse().unwrap_or_else(|never: std::convert::Infallible| match never {});
-    engine::open(&choice, threads).map_err(|error| {
+    engine::open(&choice(device), threads).map_err(|error| {
         let hint = match error {
             DeviceError::NotFound { .. } => "--device takes auto, cpu, or a part of a name",
             DeviceError::Failed(_) => "--device cpu trains without it",

@@ -9,6 +9,7 @@ use std::process::ExitCode;
 use clap::Parser as _;
 
 pub mod args;
+mod bench;
 mod device;
 mod doctor;
 mod engine;

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::WORDS;
+use super::{WORDS, threads};
 
 /// The words of a norm.
 #[derive(Clone, Copy, Debug)]
@@ -42,9 +42,9 @@ impl Groups {
         first..first + each
     }
 
-    /// Group of a channel of one of the N P rows.
-    pub(super) fn of(&self, row: usize, channel: usize) -> usize {
-        row / self.places * self.groups + channel / (self.width / self.groups)
+    /// The first group of the sample that one of the N P rows belongs to.
+    pub(super) fn of(&self, row: usize) -> usize {
+        row / self.places * self.groups
     }
 
     /// gamma, and beta where there is one.
@@ -53,13 +53,37 @@ impl Groups {
         (gamma, self.centred.then(|| &rest[..self.width]))
     }
 
-    /// Every group with the places of its numbers, a range for each of the P.
-    pub(super) fn each(&self, mut work: impl FnMut(usize, &Rows)) {
-        for group in 0..self.samples * self.groups {
-            let channels = self.channels(group);
-            let next = group / self.groups * self.places * self.width + channels.start;
-            work(group, &Rows { next, left: self.places, stride: self.width, each: channels.len() });
-        }
+    /// Groups of a sample.
+    pub(super) fn groups(&self) -> usize {
+        self.groups
+    }
+
+    /// Numbers of a sample.
+    pub(super) fn sample(&self) -> usize {
+        self.places * self.width
+    }
+
+    /// Samples shared out: with the number of the first one, and what is written of a stretch of them, `widths[j]` numbers of vector j
+    /// each.
+    pub(super) fn share<const N: usize>(
+        &self,
+        written: [&mut [f32]; N],
+        widths: [usize; N],
+        work: impl Fn(usize, [&mut [f32]; N]) + Sync,
+    ) {
+        let mut j = 0;
+        let written = written.map(|written| {
+            j += 1;
+            &mut written[..self.samples * widths[j - 1]]
+        });
+        threads::share_parts(written, widths, (self.samples, self.sample()), work);
+    }
+
+    /// The places of the numbers of a group of one sample, a range for each of the P.
+    #[inline(always)]
+    pub(super) fn rows_of(&self, group: usize) -> Rows {
+        let channels = self.channels(group);
+        Rows { next: channels.start, left: self.places, stride: self.width, each: channels.len() }
     }
 }
 

@@ -1,8 +1,8 @@
 //! Attention of one head at a time on the CPU, shared by the three twins: tables of T x T for one head are small, and products of
 //! matrices are fast. qkv is [B, T, 3, H, E].
 
-use super::WORDS;
 use super::matmul::{Layout, matmul};
+use super::{WORDS, lanes, threads};
 
 /// The words of an attention kernel.
 #[derive(Clone, Copy, Debug)]
@@ -21,7 +21,6 @@ pub(super) struct Head {
     /// E.
     pub(super) e: usize,
     heads: usize,
-    sample: usize,
     head: usize,
     /// Queries times 1 / sqrt(E), keys, values, each [T, E].
     q: Vec<f32>,
@@ -43,38 +42,73 @@ impl Heads {
         Self { samples, t, heads, e }
     }
 
-    /// Every head of every sample.
-    pub(super) fn each(&self, qkv: &[f32], mut work: impl FnMut(&mut Head)) {
-        let table = || vec![0.0; self.t * self.t];
-        let rows = || vec![0.0; self.t * self.e];
-        let mut head = Head { t: self.t, e: self.e, heads: self.heads, p: table(), ds: table(), ..Head::default() };
-        [head.q, head.k, head.v, head.dy, head.out] = [(); 5].map(|()| rows());
-        let scale = 1.0 / (self.e as f32).sqrt();
-        for sample in 0..self.samples {
-            for number in 0..self.heads {
-                (head.sample, head.head) = (sample, number);
-                for t in 0..self.t {
-                    let to = t * self.e..(t + 1) * self.e;
-                    let [q, k, v] = [0, 1, 2].map(|part| &qkv[head.at(t, part)..][..self.e]);
-                    head.q[to.clone()].iter_mut().zip(q).for_each(|(to, q)| *to = q * scale);
-                    head.k[to.clone()].copy_from_slice(k);
-                    head.v[to].copy_from_slice(v);
+    /// Numbers of y of a sample.
+    pub(super) fn width(&self) -> usize {
+        self.t * self.heads * self.e
+    }
+
+    /// Numbers of the sums of a sample.
+    pub(super) fn sums(&self) -> usize {
+        2 * self.t * self.heads
+    }
+
+    /// As much of what is written as there are samples: a buffer may be larger.
+    pub(super) fn written<'a, const N: usize>(
+        &self,
+        all: [&'a mut [f32]; N],
+        widths: [usize; N],
+    ) -> [&'a mut [f32]; N] {
+        let mut widths = widths.iter();
+        all.map(|all| &mut all[..self.samples * widths.next().copied().unwrap_or_default()])
+    }
+
+    /// Every head of every sample, samples shared out: with the number of the sample, and what is written of it, `widths[j]` numbers of
+    /// vector j.
+    pub(super) fn each<const N: usize>(
+        &self,
+        qkv: &[f32],
+        written: [&mut [f32]; N],
+        widths: [usize; N],
+        work: impl Fn(usize, &mut Head, &mut [&mut [f32]; N]) + Sync,
+    ) {
+        threads::share_parts(written, widths, (self.samples, self.heads * self.t * self.t), |first, mut written| {
+            let table = || vec![0.0; self.t * self.t];
+            let rows = || vec![0.0; self.t * self.e];
+            let mut head = Head { t: self.t, e: self.e, heads: self.heads, p: table(), ds: table(), ..Head::default() };
+            [head.q, head.k, head.v, head.dy, head.out] = [(); 5].map(|()| rows());
+            let scale = 1.0 / (self.e as f32).sqrt();
+            for sample in 0..written[0].len() / widths[0] {
+                let mut j = 0;
+                let mut of_sample = written.each_mut().map(|written| {
+                    j += 1;
+                    &mut written[sample * widths[j - 1]..][..widths[j - 1]]
+                });
+                let qkv = &qkv[(first + sample) * 3 * self.width()..];
+                for number in 0..self.heads {
+                    head.head = number;
+                    for t in 0..self.t {
+                        let to = t * self.e..(t + 1) * self.e;
+                        let [q, k, v] = [0, 1, 2].map(|part| &qkv[head.at(t, part)..][..self.e]);
+                        head.q[to.clone()].iter_mut().zip(q).for_each(|(to, q)| *to = q * scale);
+                        head.k[to.clone()].copy_from_slice(k);
+                        head.v[to].copy_from_slice(v);
+                    }
+                    work(first + sample, &mut head, &mut of_sample);
                 }
-                work(&mut head);
             }
-        }
+        });
     }
 }
 
 impl Head {
-    /// Number of (sample, t, head).
+    /// Number of (t, head) in a sample.
     pub(super) fn row(&self, t: usize) -> usize {
-        (self.sample * self.t + t) * self.heads + self.head
+        t * self.heads + self.head
     }
 
-    /// Place in qkv of a query (0), key (1) or value (2).
+    /// Place in the qkv of a sample of a query (0), key (1) or value (2).
     fn at(&self, t: usize, part: usize) -> usize {
-        (((self.sample * self.t + t) * 3 + part) * self.heads + self.head) * self.e
+        ((t * 3 + part) * self.heads + self.head) * self.e
     }
 
     /// p = scores; those of what is to come are not looked at.
@@ -82,12 +116,31 @@ impl Head {
         matmul(Layout::NormalTransposed, [self.t, self.t, self.e], &self.q, &self.k, false, &mut self.p);
     }
 
+    /// p = the softmax of the scores so far; the logarithm of each row's sum goes to the sums of the sample.
+    pub(super) fn softmax(&mut self, sums: &mut [f32]) {
+        threads::wide(
+            #[inline(always)]
+            || {
+                for t in 0..self.t {
+                    let row = &mut self.p[t * self.t..][..self.t];
+                    let largest = lanes::largest(&row[..=t]);
+                    row[..=t].iter_mut().for_each(|s| *s = lanes::exp(*s - largest));
+                    let sum = lanes::sum(&row[..=t]);
+                    row[..=t].iter_mut().for_each(|p| *p /= sum);
+                    row[t + 1..].fill(0.0);
+                    let at = 2 * (t * self.heads + self.head);
+                    (sums[at], sums[at + 1]) = (largest + sum.ln(), 0.0);
+                }
+            },
+        );
+    }
+
     /// out = p v
     pub(super) fn weigh(&mut self) {
         matmul(Layout::Normal, [self.t, self.e, self.t], &self.p, &self.v, false, &mut self.out);
     }
 
-    /// p = probabilities, ds = gradients of the scores, from sums with delta.
+    /// p = probabilities, ds = gradients of the scores, from dy and the sums of the sample, with delta.
     pub(super) fn score_gradients(&mut self, dy: &[f32], sums: &[f32]) {
         self.scores();
         for t in 0..self.t {
@@ -95,17 +148,22 @@ impl Head {
             self.dy[t * self.e..(t + 1) * self.e].copy_from_slice(&dy[from..from + self.e]);
         }
         matmul(Layout::NormalTransposed, [self.t, self.t, self.e], &self.dy, &self.v, false, &mut self.ds);
-        for t in 0..self.t {
-            let (log_sum, delta) = (sums[2 * self.row(t)], sums[2 * self.row(t) + 1]);
-            let row = t * self.t..(t + 1) * self.t;
-            let (p, ds) = (&mut self.p[row.clone()], &mut self.ds[row]);
-            for (p, ds) in p[..=t].iter_mut().zip(&mut ds[..=t]) {
-                *p = (*p - log_sum).exp();
-                *ds = *p * (*ds - delta);
-            }
-            p[t + 1..].fill(0.0);
-            ds[t + 1..].fill(0.0);
-        }
+        threads::wide(
+            #[inline(always)]
+            || {
+                for t in 0..self.t {
+                    let (log_sum, delta) = (sums[2 * self.row(t)], sums[2 * self.row(t) + 1]);
+                    let row = t * self.t..(t + 1) * self.t;
+                    let (p, ds) = (&mut self.p[row.clone()], &mut self.ds[row]);
+                    for (p, ds) in p[..=t].iter_mut().zip(&mut ds[..=t]) {
+                        *p = lanes::exp(*p - log_sum);
+                        *ds = *p * (*ds - delta);
+                    }
+                    p[t + 1..].fill(0.0);
+                    ds[t + 1..].fill(0.0);
+                }
+            },
+        );
     }
 
     /// dq = ds k / sqrt(E)

@@ -37,6 +37,7 @@ pub mod embedding_forward;
 pub mod gather;
 mod groups;
 mod heads;
+mod lanes;
 pub mod linear_backward_input;
 pub mod linear_backward_input_tiled;
 pub mod linear_backward_input_wide;

@@ -6,7 +6,7 @@
 use std::cell::RefCell;
 use std::ops::Range;
 
-use super::{Grid, WORDS};
+use super::{Grid, WORDS, threads};
 
 /// Numbers of patches that are written out at once: 256 KiB.
 const PATCH_WORDS: usize = 64 * 1024;
@@ -53,17 +53,57 @@ impl Extents {
 
     /// Numbers of x.
     pub(super) fn pixels(&self) -> usize {
-        self.samples * self.height * self.width * self.channels
+        self.samples * self.picture()
     }
 
-    /// All rows, some at a time, with memory for their patches.
-    pub(super) fn by_patches(&self, work: impl FnMut(Range<usize>, &mut [f32])) {
-        self.stretch_by_patches(0..self.rows(), work);
+    /// Rows whose patches are written out at once.
+    fn block(&self) -> usize {
+        (PATCH_WORDS / self.patch()).max(1)
     }
 
-    /// As [`Extents::by_patches`], for a stretch of rows.
-    pub(super) fn stretch_by_patches(&self, stretch: Range<usize>, mut work: impl FnMut(Range<usize>, &mut [f32])) {
-        let step = (PATCH_WORDS / self.patch()).max(1);
+    /// All rows, block by block, blocks shared out: with the rows, memory for their patches, and what is written of them, `width`
+    /// numbers a row. Blocks are the same for any number of threads.
+    pub(super) fn share_rows(
+        &self,
+        written: &mut [f32],
+        width: usize,
+        work: impl Fn(Range<usize>, &mut [f32], &mut [f32]) + Sync,
+    ) {
+        let block = self.block();
+        let count = self.rows().div_ceil(block);
+        let written = [&mut written[..self.rows() * width]];
+        threads::share_parts(written, [block * width], (count, block * self.patch()), |first, [written]| {
+            let start = first * block;
+            self.by_patches(start..start + written.len() / width, |rows, patches| {
+                let at = (rows.start - start) * width;
+                work(rows.clone(), patches, &mut written[at..at + rows.len() * width]);
+            });
+        });
+    }
+
+    /// All pictures, shared out a few at a time, as many as a block has room for: with their rows, and what is written of them, `width`
+    /// numbers a picture. The same few for any number of threads.
+    pub(super) fn share_pictures(
+        &self,
+        written: &mut [f32],
+        width: usize,
+        work: impl Fn(Range<usize>, &mut [f32]) + Sync,
+    ) {
+        let each = self.out_height * self.out_width;
+        let some = (self.block() / each.max(1)).max(1);
+        let count = self.samples.div_ceil(some);
+        let written = [&mut written[..self.samples * width]];
+        threads::share_parts(written, [some * width], (count, some * each * self.patch()), |first, [written]| {
+            for (i, written) in written.chunks_mut(some * width).enumerate() {
+                let start = (first + i) * some * each;
+                work(start..start + written.len() / width * each, written);
+            }
+        });
+    }
+
+    /// A stretch of rows, block by block, with memory for their patches.
+    pub(super) fn by_patches(&self, stretch: Range<usize>, mut work: impl FnMut(Range<usize>, &mut [f32])) {
+        let step = self.block();
         PATCHES.with_borrow_mut(|memory| {
             memory.resize(memory.len().max(step * self.patch()), 0.0);
             for start in stretch.clone().step_by(step) {
@@ -103,11 +143,23 @@ impl Extents {
         self.runs(rows, |place, pixel, n| patches[place..place + n].copy_from_slice(&x[pixel..pixel + n]));
     }
 
-    /// Adds patches to dx.
-    pub(super) fn scatter(&self, patches: &[f32], rows: Range<usize>, dx: &mut [f32]) {
+    /// Adds patches to dx, which begins at a picture.
+    pub(super) fn scatter(&self, patches: &[f32], rows: Range<usize>, picture: usize, dx: &mut [f32]) {
+        let start = picture * self.picture();
         self.runs(rows, |place, pixel, n| {
-            dx[pixel..pixel + n].iter_mut().zip(&patches[place..place + n]).for_each(|(dx, part)| *dx += part);
+            let dx = &mut dx[pixel - start..][..n];
+            dx.iter_mut().zip(&patches[place..place + n]).for_each(|(dx, part)| *dx += part);
         });
+    }
+
+    /// Numbers of a picture of x.
+    pub(super) fn picture(&self) -> usize {
+        self.height * self.width * self.channels
+    }
+
+    /// The picture of a row.
+    pub(super) fn picture_of(&self, row: usize) -> usize {
+        row / (self.out_height * self.out_width)
     }
 }
 
@@ -157,28 +209,44 @@ impl Windows {
         Self { samples, height, width, channels, out_height, out_width, kernel: [down, right], stride }
     }
 
-    /// Numbers of x.
-    pub(super) fn pixels(&self) -> usize {
-        self.samples * self.height * self.width * self.channels
+    /// Numbers of a picture of x.
+    pub(super) fn picture(&self) -> usize {
+        self.height * self.width * self.channels
     }
 
-    /// Numbers of y.
-    pub(super) fn outputs(&self) -> usize {
-        self.samples * self.out_height * self.out_width * self.channels
+    /// Numbers of a picture of y.
+    pub(super) fn results(&self) -> usize {
+        self.out_height * self.out_width * self.channels
     }
 
-    /// For every number of y: its place, the place of its window's corner in x, and those of the window from there.
-    pub(super) fn each(&self, mut work: impl FnMut(usize, usize, &[usize])) {
+    /// Pictures shared out: with the number of the first one, and what is written of a stretch of them, `width` numbers each.
+    pub(super) fn share<const N: usize>(
+        &self,
+        written: [&mut [f32]; N],
+        width: usize,
+        work: impl Fn(usize, [&mut [f32]; N]) + Sync,
+    ) {
+        let written = written.map(|written| &mut written[..self.samples * width]);
+        threads::share_parts(written, [width; N], (self.samples, self.picture()), work);
+    }
+
+    /// For every window of a picture: the place of its first channel in y, and that of its corner in x.
+    pub(super) fn corners(&self) -> impl Iterator<Item = (usize, usize)> + use<> {
+        let Self { out_width, stride, width, channels, .. } = *self;
+        (0..self.out_height * out_width).map(move |i| {
+            let (top, left) = (i / out_width * stride, i % out_width * stride);
+            (i * channels, (top * width + left) * channels)
+        })
+    }
+
+    /// Places of a window, from its corner.
+    pub(super) fn places(&self) -> Vec<usize> {
         let [down, right] = self.kernel;
-        let place = |i: usize| (i / right * self.width + i % right) * self.channels;
-        let places: Vec<usize> = (0..down * right).map(place).collect();
-        for i in 0..self.outputs() {
-            let m = i / self.channels;
-            let top = m / self.out_width % self.out_height * self.stride;
-            let left = m % self.out_width * self.stride;
-            let picture = m / (self.out_height * self.out_width);
-            let corner = ((picture * self.height + top) * self.width + left) * self.channels + i % self.channels;
-            work(i, corner, &places);
-        }
+        (0..down * right).map(|i| (i / right * self.width + i % right) * self.channels).collect()
+    }
+
+    /// C.
+    pub(super) fn channels(&self) -> usize {
+        self.channels
     }
 }

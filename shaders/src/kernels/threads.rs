@@ -38,6 +38,14 @@ pub(crate) fn pool(threads: usize) -> Option<ThreadPool> {
     builder.start_handler(move |_| ALLOWED.set(threads)).build().ok()
 }
 
+/// Does work on a pool of so many threads, as an executor does.
+pub(crate) fn with<T: Send>(threads: usize, work: impl FnOnce() -> T + Send) -> T {
+    match pool(threads) {
+        Some(pool) => pool.install(work),
+        None => work(),
+    }
+}
+
 /// Into stretches of what length `n` numbers are shared out.
 fn stretch(n: usize) -> usize {
     n.div_ceil(allowed()).next_multiple_of(LINE).max(EACH_MIN)
@@ -77,6 +85,54 @@ pub(crate) fn share<const N: usize>(
             scope.spawn(move |_| work(part, head));
         }
     });
+}
+
+/// Calls `f` with the number of the first part and stretches of several vectors: of vector j, a part has `widths[j]` numbers, the last one what is left. All `count`
+/// parts at once, or stretches of them side by side where there is enough to do; `work` numbers are touched a part. `f` takes each
+/// part by itself, and in a stretch it is on its own: a product that it asks for is not shared out again.
+pub(crate) fn share_parts<const N: usize>(
+    mut written: [&mut [f32]; N],
+    widths: [usize; N],
+    (count, work): (usize, usize),
+    f: impl Fn(usize, [&mut [f32]; N]) + Sync,
+) {
+    let wide = Arch::new();
+    let work_on = |first, written| {
+        wide.dispatch(
+            #[inline(always)]
+            || f(first, written),
+        )
+    };
+    let each = count.div_ceil(allowed()).max(EACH_MIN.div_ceil(work.max(1)));
+    if each >= count {
+        return work_on(0, written);
+    }
+    rayon::scope(|scope| {
+        for first in (0..count).step_by(each) {
+            let parts = each.min(count - first);
+            let stretch = std::array::from_fn(|j| {
+                let whole = std::mem::take(&mut written[j]);
+                let (stretch, rest) = whole.split_at_mut((parts * widths[j]).min(whole.len()));
+                written[j] = rest;
+                stretch
+            });
+            let work_on = &work_on;
+            scope.spawn(move |_| alone(|| work_on(first, stretch)));
+        }
+    });
+}
+
+/// Compiled for the widest vectors of this processor, see [`share`].
+pub(crate) fn wide<T>(work: impl FnOnce() -> T) -> T {
+    Arch::new().dispatch(work)
+}
+
+/// Allows no more threads than this one meanwhile.
+fn alone<T>(work: impl FnOnce() -> T) -> T {
+    let before = ALLOWED.replace(1);
+    let done = work();
+    ALLOWED.set(before);
+    done
 }
 
 /// Calls `f` with the number of the first row and the rows of a matrix, of `width` numbers each: all of them, or stretches of them
@@ -130,6 +186,19 @@ mod tests {
                         .for_each(|(i, row)| row[2] += (first + i) as f32);
                 });
             });
+            let mut parts = [vec![0.0; n], vec![0.0; 2 * n]];
+            let [ones, twos] = &mut parts;
+            pool(3).unwrap().install(|| {
+                share_parts([ones, twos], [1, 2], (n, 1), |first, [ones, twos]| {
+                    assert!(allowed() == 1 || ones.len() == n, "a stretch is on its own");
+                    for (i, (one, two)) in ones.iter_mut().zip(twos.as_chunks_mut::<2>().0).enumerate() {
+                        *one += (first + i) as f32;
+                        two[1] += 1.0;
+                    }
+                });
+                assert_eq!(allowed(), 3);
+            });
+            assert!(parts[0] == read && parts[1].as_chunks::<2>().0.iter().all(|two| two == &[0.0, 1.0]), "{n}");
             assert!(rows.as_chunks::<3>().0.iter().zip(&read).all(|(row, i)| row == &[0.0, 0.0, *i]), "{n}");
             assert!(sums.iter().zip(&read).all(|(sum, value)| *sum == 1.0 + value) && counts == vec![1.0; n], "{n}");
         }

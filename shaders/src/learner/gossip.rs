@@ -75,7 +75,8 @@ pub(super) fn measure_words(parameters: usize) -> usize {
     3 * measure_parts(parameters)
 }
 
-fn measure_parts(parameters: usize) -> usize {
+/// Into how many parts a measurement of that many parameters is split.
+pub(crate) fn measure_parts(parameters: usize) -> usize {
     (parameters / MEASURE_EACH).clamp(1, MEASURE_PARTS_MAX)
 }
 

@@ -4,6 +4,7 @@ use protocol::codec::{ALL, DenseF32, TopK2Bit};
 
 use super::machine::EvaluationPass;
 use super::*;
+use crate::bench::models;
 use crate::data::embedded;
 use crate::data::split::SplitRule;
 use crate::engine::cpu::CpuExecutor;
@@ -62,9 +63,15 @@ fn kinds() -> [(&'static str, LearnerSpec); 4] {
 
 #[test]
 fn any_number_of_threads_computes_the_same_bits() {
-    for (kind, spec) in kinds() {
+    // Enough pictures and windows that the kernels of each are shared out.
+    let text = &models::ALL[1];
+    let text = text.learner(Arc::new(text.build().unwrap()), 8);
+    let pictures = |blocks| LearnerSpec { batch: 300, ..cnn(blocks) };
+    let large = [("pictures", pictures(0)), ("pictures, residual", pictures(1)), ("text", text)];
+    for (kind, spec) in kinds().into_iter().chain(large) {
         let on = |threads| bits(&spec, Box::new(CpuExecutor::measured(None, threads)));
         let one = on(1);
+        assert!(on(2) == one, "{kind}, two threads");
         assert!(on(3) == one, "{kind}, three threads");
         assert!(on(3) == one, "{kind}, three threads again");
     }

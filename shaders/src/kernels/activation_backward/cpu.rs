@@ -1,10 +1,15 @@
-use super::super::activation;
+use super::super::{activation, threads};
 use super::{Argument, WORDS};
 
 pub(super) fn run(arguments: &mut [Argument<'_>], words: &[u32; WORDS]) {
     let [z, dy] = arguments else { return };
-    let n = words[0] as usize;
-    for (dy, z) in dy.f32_mut()[..n].iter_mut().zip(z.f32()) {
-        *dy *= activation::slope(*z, words[1]);
-    }
+    let (n, kind) = (words[0] as usize, words[1]);
+    let z = &z.f32()[..n];
+    threads::share_parts(
+        [&mut dy.f32_mut()[..n]],
+        [1],
+        (n, 1),
+        #[inline(always)]
+        |first, [dy]| activation::apply_slope(dy, &z[first..], kind),
+    );
 }

@@ -1,10 +1,18 @@
-use super::super::activation;
+use super::super::{activation, threads};
 use super::{Argument, WORDS};
 
 pub(super) fn run(arguments: &mut [Argument<'_>], words: &[u32; WORDS]) {
     let [z, y] = arguments else { return };
-    let n = words[0] as usize;
-    for (y, z) in y.f32_mut()[..n].iter_mut().zip(z.f32()) {
-        *y = activation::value(*z, words[1]);
-    }
+    let (n, kind) = (words[0] as usize, words[1]);
+    let z = &z.f32()[..n];
+    threads::share_parts(
+        [&mut y.f32_mut()[..n]],
+        [1],
+        (n, 1),
+        #[inline(always)]
+        |first, [y]| {
+            y.copy_from_slice(&z[first..first + y.len()]);
+            activation::apply(y, kind);
+        },
+    );
 }

@@ -4,9 +4,10 @@ use super::{Argument, WORDS};
 pub(super) fn run(arguments: &mut [Argument<'_>], words: &[u32; WORDS]) {
     let [qkv, dy, sums, dqkv] = arguments else { return };
     let heads = Heads::new(words);
-    let (qkv, dy, sums, dqkv) = (qkv.f32(), dy.f32(), sums.f32(), dqkv.f32_mut());
-    heads.each(qkv, |head| {
-        head.score_gradients(dy, sums);
+    let (width, widths) = (heads.width(), [3 * heads.width()]);
+    let (dy, sums, written) = (dy.f32(), sums.f32(), heads.written([dqkv.f32_mut()], widths));
+    heads.each(qkv.f32(), written, widths, |sample, head, [dqkv]| {
+        head.score_gradients(&dy[sample * width..][..width], &sums[sample * heads.sums()..]);
         head.key_value_gradient(dqkv);
     });
 }

@@ -4,8 +4,10 @@ use super::{Argument, WORDS};
 pub(super) fn run(arguments: &mut [Argument<'_>], words: &[u32; WORDS]) {
     let [qkv, y, dy, sums, dqkv] = arguments else { return };
     let heads = Heads::new(words);
-    let (qkv, y, dy, sums, dqkv) = (qkv.f32(), y.f32(), dy.f32(), sums.f32_mut(), dqkv.f32_mut());
-    heads.each(qkv, |head| {
+    let (width, widths) = (heads.width(), [heads.sums(), 3 * heads.width()]);
+    let (y, dy, written) = (y.f32(), dy.f32(), heads.written([sums.f32_mut(), dqkv.f32_mut()], widths));
+    heads.each(qkv.f32(), written, widths, |sample, head, [sums, dqkv]| {
+        let [y, dy] = [y, dy].map(|all| &all[sample * width..][..width]);
         for t in 0..head.t {
             let at = head.row(t) * head.e;
             let delta = y[at..at + head.e].iter().zip(&dy[at..]).map(|(y, dy)| y * dy).sum();

@@ -4,8 +4,18 @@ use super::{Argument, WORDS};
 pub(super) fn run(arguments: &mut [Argument<'_>], words: &[u32; WORDS]) {
     let [x, y] = arguments else { return };
     let windows = Windows::new(words);
-    let (x, y) = (x.f32(), y.f32_mut());
-    windows.each(|i, corner, places| {
-        y[i] = places.iter().map(|place| x[corner + place]).sum::<f32>() / places.len() as f32;
+    let (x, places, c, results) = (x.f32(), windows.places(), windows.channels(), windows.results());
+    windows.share([y.f32_mut()], results, |first, [y]| {
+        for (picture, y) in (first..).zip(y.chunks_exact_mut(results)) {
+            let x = &x[picture * windows.picture()..];
+            for (i, corner) in windows.corners() {
+                let y = &mut y[i..i + c];
+                y.fill(0.0);
+                for place in &places {
+                    y.iter_mut().zip(&x[corner + place..]).for_each(|(y, x)| *y += x);
+                }
+                y.iter_mut().for_each(|y| *y /= places.len() as f32);
+            }
+        }
     });
 }

@@ -7,16 +7,11 @@ pub(in crate::kernels) fn run(arguments: &mut [Argument<'_>], words: &[u32; WORD
     let [x, parameters, y] = arguments else { return };
     let conv = Extents::new(words);
     let (w, b) = parameters.f32()[conv.offset..].split_at(conv.outputs * conv.patch());
-    let y = y.f32_mut();
-    for row in y[..conv.rows() * conv.outputs].chunks_exact_mut(conv.outputs) {
-        row.copy_from_slice(&b[..conv.outputs]);
-    }
-    conv.by_patches(|rows, patches| {
-        conv.gather(x.f32(), rows.clone(), patches);
-        let y = &mut y[rows.start * conv.outputs..rows.end * conv.outputs];
+    let (x, b) = (x.f32(), &b[..conv.outputs]);
+    conv.share_rows(y.f32_mut(), conv.outputs, |rows, patches, y| {
+        y.chunks_exact_mut(conv.outputs).for_each(|row| row.copy_from_slice(b));
+        conv.gather(x, rows.clone(), patches);
         matmul(Layout::NormalTransposed, [rows.len(), conv.outputs, conv.patch()], patches, w, true, y);
-        if words[11] != 0 {
-            y.iter_mut().for_each(|value| *value = activation::value(*value, words[11]));
-        }
+        activation::apply(y, words[11]);
     });
 }

@@ -1,6 +1,6 @@
 use super::{Argument, WORDS};
+use crate::kernels::activation;
 use crate::kernels::matmul::{Layout, matmul};
-use crate::kernels::{Activation, activation};
 
 pub(in crate::kernels) fn run(arguments: &mut [Argument<'_>], words: &[u32; WORDS]) {
     let [x, parameters, y] = arguments else { return };
@@ -14,9 +14,5 @@ pub(in crate::kernels) fn run(arguments: &mut [Argument<'_>], words: &[u32; WORD
         }
     }
     matmul(Layout::NormalTransposed, [m, n, k], x.f32(), w, bias, y);
-    if words[3] == Activation::Relu as u32 {
-        y.iter_mut().for_each(|value| *value = value.max(0.0));
-    } else if words[3] != 0 {
-        y.iter_mut().for_each(|value| *value = activation::value(*value, words[3]));
-    }
+    activation::apply_shared(y, words[3]);
 }

@@ -1,29 +1,41 @@
+use super::super::{lanes, threads};
 use super::{Argument, WORDS};
 
 pub(super) fn run(arguments: &mut [Argument<'_>], words: &[u32; WORDS]) {
     let [logits, labels, rows] = arguments else { return };
     let (m, classes) = (words[0] as usize, words[1] as usize);
-    let logits = logits.f32_mut()[..m * classes].chunks_exact_mut(classes);
-    let rows = rows.words_mut().chunks_exact_mut(2);
-    for ((logits, &label), row) in logits.zip(labels.words()).zip(rows) {
-        let label = label as usize;
-        let mut best = 0;
-        for (class, value) in logits.iter().enumerate() {
-            if *value > logits[best] {
-                best = class;
+    let labels = labels.words();
+    let written = [&mut logits.f32_mut()[..m * classes], &mut rows.f32_mut()[..2 * m]];
+    threads::share_parts(
+        written,
+        [classes, 2],
+        (m, classes),
+        #[inline(always)]
+        |first, [logits, rows]| {
+            let rows = rows.as_chunks_mut::<2>().0.iter_mut().zip(&labels[first..]);
+            for (logits, (row, &label)) in logits.chunks_exact_mut(classes).zip(rows) {
+                let (loss, best) = gradient(logits, label as usize, m as f32);
+                *row = [loss, f32::from_bits(u32::from(best == label as usize))];
             }
+        },
+    );
+}
+
+/// Turns logits into their gradient; the loss, and the first of the largest.
+#[inline(always)]
+fn gradient(logits: &mut [f32], label: usize, rows: f32) -> (f32, usize) {
+    let mut best = 0;
+    for (class, value) in logits.iter().enumerate() {
+        if *value > logits[best] {
+            best = class;
         }
-        let largest = logits[best];
-        let at_label = logits[label] - largest;
-        let mut sum = 0.0f32;
-        for value in logits.iter_mut() {
-            *value = (*value - largest).exp();
-            sum += *value;
-        }
-        let scale = 1.0 / (sum * m as f32);
-        logits.iter_mut().for_each(|value| *value *= scale);
-        logits[label] -= 1.0 / m as f32;
-        row[0] = (sum.ln() - at_label).to_bits();
-        row[1] = u32::from(best == label);
     }
+    let largest = logits[best];
+    let at_label = logits[label] - largest;
+    logits.iter_mut().for_each(|value| *value = lanes::exp(*value - largest));
+    let sum = lanes::sum(logits);
+    let scale = 1.0 / (sum * rows);
+    logits.iter_mut().for_each(|value| *value *= scale);
+    logits[label] -= 1.0 / rows;
+    (sum.ln() - at_label, best)
 }
