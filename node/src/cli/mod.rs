@@ -9,6 +9,7 @@ use std::process::ExitCode;
 use clap::Parser as _;
 
 pub mod args;
+mod audit;
 mod device;
 mod engine;
 mod files;
@@ -28,6 +29,8 @@ mod virtual_sim;
 
 use args::{Cli, Command};
 
+use crate::text::escape_lines;
+
 /// Runs the command line.
 #[must_use]
 pub fn main() -> ExitCode {
@@ -45,13 +48,15 @@ pub fn main() -> ExitCode {
         Command::Run(args) => run::run(&args),
         Command::Sim(args) => sim::run(&args),
         Command::Job(command) => job::run(&command),
+        Command::Audit(command) => audit::run(&command),
         Command::Device(command) => device::run(&command),
     };
     logging::drain();
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            let _ = writeln!(std::io::stderr(), "{error}");
+            // Some of its words may be another's: a line of a job file, an address.
+            let _ = writeln!(std::io::stderr(), "{}", escape_lines(&error.to_string()));
             error.exit_code()
         }
     }

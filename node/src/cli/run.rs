@@ -1,7 +1,7 @@
 //! `starling run`: one peer, for a person or (`--child`) for a launcher.
 
 use std::io::{self, BufRead as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -27,6 +27,7 @@ use super::{job as job_command, logging, signals, summary};
 use crate::config::Job;
 use crate::driver::{self, Control, NetworkSetup, Observation, PeerSetup};
 use crate::error::{Error, Kind};
+use crate::store::audit::Audit;
 use crate::store::identity;
 
 /// Wishes that may wait for the driver.
@@ -203,6 +204,7 @@ struct Peer {
     identity_seed: Zeroizing<[u8; 32]>,
     network: Option<NetworkSetup>,
     ready: Ready,
+    audit: Audit,
     notes: Vec<String>,
     child: bool,
     company: Option<u16>,
@@ -212,7 +214,8 @@ struct Peer {
 impl Peer {
     fn prepare(args: &RunArgs, job: Job) -> Result<Self, Error> {
         let started = Instant::now();
-        let identity_seed = identity::load_or_create(&identity_path(args)?)?;
+        let identity_path = identity_path(args)?;
+        let identity_seed = identity::load_or_create(&identity_path)?;
         let id = Identity::from_seed(&identity_seed).peer_id();
         let (shard, salt): (u32, &[u8]) = match args.shard {
             Some(shard) => (shard.index, &[]),
@@ -221,7 +224,13 @@ impl Peer {
         let engine =
             engine::build(&job, (&args.common.device, args.common.threads(1)), shard, job.order_seed(shard, salt))?;
         let mut notes: Vec<String> = engine.note.iter().cloned().collect();
+        let audit_dir = audit_dir(args, &identity_path, &job);
+        let audit = match &audit_dir {
+            Some(dir) => Audit::open(dir, &id.to_string())?,
+            None => Audit::default(),
+        };
         if !args.child {
+            notes.extend(audit_dir.map(|dir| format!("audit log in {}", dir.display())));
             notes.extend(job_command::exposed(args.job.as_deref(), &job));
             let how = if args.shard.is_some() { "" } else { ", drawn from the identity (--shard I chooses)" };
             notes.push(format!("swarm {:?}, run {}", job.name, job.run_id().0.short()));
@@ -246,6 +255,7 @@ impl Peer {
             identity_seed,
             network,
             ready,
+            audit,
             notes,
             child: args.child,
             company: args.company,
@@ -263,6 +273,7 @@ impl Peer {
         let gossip = self.network.is_some();
         let parameters = self.engine.context.parameters;
         let (job, child, started) = (self.job.clone(), self.child, self.started);
+        let audit = self.audit.clone();
         let mut translator = Translator::new(self.ready.clone(), gossip, !child);
         for text in &self.notes {
             audience.tell(ChildEvent::Note(Note { text: text.clone() }));
@@ -285,6 +296,15 @@ impl Peer {
         };
         let result = runtime.block_on(driver::run(self.into_setup(), &mut observe, controls));
         runtime.shutdown_background();
+        if let Some(head) = audit.flush(AUDIT_FLUSH_MAX) {
+            let text = format!(
+                "audit log: {} records, head {} (noted elsewhere, it shows whether the end was cut off)",
+                head.seq, head.hash
+            );
+            if !child {
+                audience.tell(ChildEvent::Note(Note { text }));
+            }
+        }
         // A person who stops a peer still wants to know how far it came.
         result.or_else(|error| if error.kind == Kind::Interrupted && !child { Ok(()) } else { Err(error) })?;
         let report = translator.report();
@@ -331,12 +351,27 @@ impl Peer {
             identity_seed: self.identity_seed,
             network: self.network,
             learner: self.engine.learner,
+            audit: self.audit,
         }
+    }
+}
+
+/// Where the audit log is kept, if one is.
+fn audit_dir(args: &RunArgs, identity: &Path, job: &Job) -> Option<PathBuf> {
+    match &args.audit {
+        Some(none) if none == Path::new("none") => None,
+        Some(dir) => Some(dir.clone()),
+        // The folder of a simulation is gone after it.
+        None if args.child => None,
+        // A run each: one identity may take part in two jobs at a time.
+        None => Some(identity.with_extension("audit").join(&job.run_id().0.to_string()[..16])),
     }
 }
 
 /// How long a peer that was told how many neighbours to expect waits for them: processes on a busy machine start slowly.
 const COMPANY_GRACE: Span = Span::from_secs(10);
+/// How long the end of a peer waits for its audit log to be on the disk.
+const AUDIT_FLUSH_MAX: Duration = Duration::from_millis(300);
 /// Threads of the runtime: it moves messages; training has a thread of its own.
 const RUNTIME_THREADS: usize = 1;
 

@@ -46,6 +46,7 @@ fn setup(id: u8, run: u8, epochs: u32, peers: Vec<String>) -> PeerSetup {
         seed: id.into(),
         swarm_key: [3; 32],
         network: Some(NetworkSetup { listen: vec!["/ip4/127.0.0.1/tcp/0".to_owned()], peers, mdns: false }),
+        audit: Audit::default(),
         learner: Box::new(move || {
             Ok(Box::new(Fake { step: Duration::from_millis(1), ..Fake::new(PARAMETERS, id.into()) }))
         }),

@@ -1,4 +1,5 @@
 //! What a peer keeps on disk.
 
+pub mod audit;
 pub mod bounded;
 pub mod identity;

@@ -41,6 +41,7 @@ use protocol::Input;
 use protocol::id::PeerId;
 use protocol::trust::admission::Credentials;
 use protocol::wire::{Message, Refusal};
+use serde_json::json;
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 use tokio::task::JoinSet;
 use tokio::time::Interval;
@@ -56,6 +57,8 @@ use self::refusals::Refusals;
 use self::seeds::Seeds;
 use crate::driver::{NetworkSetup, Observation, Traffic};
 use crate::error::Error;
+use crate::store::audit::{Audit, Kind};
+use crate::text::{TEXT_CHARS_MAX, escape};
 
 /// Messages of all links that wait for the driver; their bytes are bounded by each link's window.
 const INBOX_MESSAGES: usize = 256;
@@ -81,6 +84,8 @@ pub(crate) struct Admission {
     pub(crate) neighbours_max: usize,
     /// Largest frame body of this run.
     pub(crate) body_bytes_max: usize,
+    /// Where it is recorded who was let in.
+    pub(crate) audit: Audit,
 }
 
 /// All links of this peer.
@@ -113,6 +118,8 @@ struct Up {
 /// A connection that libp2p has established.
 struct Connection {
     peer: PeerId,
+    /// Where its other end is.
+    address: Multiaddr,
     since: Instant,
     /// Whether a task has its stream.
     in_task: bool,
@@ -201,6 +208,7 @@ impl Network {
     pub(crate) fn disconnect(&mut self, peer: PeerId) {
         if let Some(up) = self.links.remove(&peer) {
             up.queue.abort();
+            self.closed(peer, "dropped by us");
             self.input(Input::Disconnected { peer });
         }
     }
@@ -236,8 +244,8 @@ impl Network {
         match event {
             SwarmEvent::Behaviour(BehaviourEvent::Port(opened)) => self.on_stream(opened),
             SwarmEvent::Behaviour(BehaviourEvent::Mdns(mdns::Event::Discovered(found))) => self.on_discovered(found),
-            SwarmEvent::ConnectionEstablished { peer_id, connection_id, .. } => {
-                self.on_connected(peer_id, connection_id)
+            SwarmEvent::ConnectionEstablished { peer_id, connection_id, endpoint, .. } => {
+                self.on_connected(peer_id, connection_id, endpoint.get_remote_address().clone());
             }
             SwarmEvent::ConnectionClosed { connection_id, .. } => self.on_closed(connection_id),
             SwarmEvent::OutgoingConnectionError { connection_id, error, .. } => {
@@ -253,7 +261,7 @@ impl Network {
         }
     }
 
-    fn on_connected(&mut self, id: NetworkId, connection: ConnectionId) {
+    fn on_connected(&mut self, id: NetworkId, connection: ConnectionId, address: Multiaddr) {
         let Some(peer) = address::from_network(&id) else {
             self.close_connection(connection);
             return;
@@ -261,7 +269,7 @@ impl Network {
         let now = Instant::now();
         self.dials.remove(&connection);
         self.seeds.reached(connection, peer, now);
-        self.connections.insert(connection, Connection { peer, since: now, in_task: false });
+        self.connections.insert(connection, Connection { peer, address, since: now, in_task: false });
     }
 
     /// A connection that never got its stream is gone; of the others their task tells.
@@ -335,8 +343,10 @@ impl Network {
     fn on_link(&mut self, event: LinkEvent) {
         match event {
             LinkEvent::Up { peer, connection, queue } => {
+                self.admitted(peer, connection);
                 if let Some(old) = self.links.insert(peer, Up { connection, queue }) {
                     old.queue.abort();
+                    self.closed(peer, "replaced by a newer link");
                     self.input(Input::Disconnected { peer });
                 }
                 self.seeds.up(peer);
@@ -357,11 +367,12 @@ impl Network {
 
     fn on_down(&mut self, peer: PeerId, connection: ConnectionId, end: &End) {
         tracing::debug!(%peer, %end, "a link is down");
-        if end.is_fault() && self.refusals.is_news(&peer.short(), "a fault", Instant::now()) {
+        if end.is_fault() && self.refusals.note(&peer.to_string(), "a fault", Instant::now()).is_some() {
             tracing::warn!(peer = %peer.short(), %end, "a neighbour was dropped");
         }
         if self.is_up(peer, connection) {
             self.links.remove(&peer);
+            self.closed(peer, &end.to_string());
             self.input(Input::Disconnected { peer });
             if end.is_fault() {
                 self.input(Input::DialFailed { peer, refused: true });
@@ -372,7 +383,7 @@ impl Network {
 
     fn on_verdict(&mut self, peer: PeerId, verdict: &Verdict) {
         match verdict {
-            Verdict::Refused { refusal, by_us } => self.refused(&peer.short(), &handshake::words(*refusal, *by_us)),
+            Verdict::Refused { refusal, by_us } => self.refused(&peer.to_string(), &handshake::words(*refusal, *by_us)),
             Verdict::Failed(reason) => tracing::debug!(peer = %peer.short(), reason, "no link"),
             Verdict::Admitted | Verdict::Duplicate => return,
         }
@@ -387,11 +398,22 @@ impl Network {
         }
     }
 
+    fn admitted(&self, peer: PeerId, connection: ConnectionId) {
+        let address = self.connections.get(&connection).map(|connection| connection.address.to_string());
+        self.admission.audit.note(Kind::Admit, json!({ "peer": peer, "address": address }));
+    }
+
+    fn closed(&self, peer: PeerId, reason: &str) {
+        self.admission.audit.note(Kind::Closed, json!({ "peer": peer, "reason": reason }));
+    }
+
+    /// Tells of a refusal, and counts those that are no news. Part of the words may be a stranger's.
     fn refused(&mut self, peer: &str, reason: &str) {
-        if self.refusals.is_news(peer, reason, Instant::now()) {
+        let [peer, reason] = [peer, reason].map(|text| escape(text, TEXT_CHARS_MAX));
+        if let Some(times) = self.refusals.note(&peer, &reason, Instant::now()) {
             tracing::warn!(peer, reason, "a link was refused");
-            let observation = Observation::LinkRefused { peer: peer.to_owned(), reason: reason.to_owned() };
-            self.happenings.push_back(Happening::Observe(observation));
+            self.admission.audit.note(Kind::Refuse, json!({ "peer": peer, "reason": reason, "times": times }));
+            self.happenings.push_back(Happening::Observe(Observation::LinkRefused { peer, reason }));
         }
     }
 
@@ -404,6 +426,9 @@ impl Network {
         let late = self.connections.iter().filter(|(_, connection)| is_late(connection)).map(|(&id, _)| id);
         for connection in late.collect::<Vec<_>>() {
             self.swarm.close_connection(connection);
+        }
+        for (peer, reason, times) in self.refusals.untold(now) {
+            self.admission.audit.note(Kind::Refuse, json!({ "peer": peer, "reason": reason, "times": times }));
         }
         self.dial_seeds(now);
     }
