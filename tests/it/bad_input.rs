@@ -160,6 +160,29 @@ fn identity_keys() {
 }
 
 #[test]
+fn identities_are_shown_made_and_kept() {
+    let home = tempfile::tempdir().unwrap();
+    let id = |arguments: &[&str]| starling(home.path(), &[&["id"], arguments].concat());
+    let shown = |arguments: &[&str]| {
+        let finished = id(arguments);
+        finished.assert_succeeds();
+        finished.stdout
+    };
+    id(&["show"]).assert_fails(3, &["there is no identity key", "starling id new"]);
+    let first = shown(&["new"]);
+    assert!(first.contains("identity.key") && first.contains("mode 600"), "{first}");
+    assert_eq!(shown(&["show"]), first);
+    id(&["new"]).assert_fails(3, &["already", "--force"]);
+    assert_eq!(shown(&["show"]), first, "it was left alone");
+    assert_ne!(shown(&["new", "--force"]), first);
+    let key = home.path().join("other.key");
+    let other = shown(&["new", "--identity", key.to_str().unwrap()]);
+    assert!(other.contains("other.key"), "{other}");
+    fs::set_permissions(&key, fs::Permissions::from_mode(0o604)).unwrap();
+    id(&["show", "--identity", key.to_str().unwrap()]).assert_fails(3, &["open to others", "chmod 600"]);
+}
+
+#[test]
 fn models_that_do_not_fit_their_data_or_device() {
     let home = tempfile::tempdir().unwrap();
     let job = home.path().join("job.toml");

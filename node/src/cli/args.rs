@@ -2,6 +2,7 @@
 
 mod audit;
 mod device;
+mod id;
 mod values;
 
 use std::path::PathBuf;
@@ -15,6 +16,7 @@ use sim::processes::{Action, Fault};
 
 pub use audit::{AuditCommand, AuditShowArgs, AuditVerifyArgs};
 pub use device::{DeviceCommand, DeviceJob, DeviceProfileArgs};
+pub use id::{IdCommand, IdFile};
 pub use values::{PeerAt, SeedRange, Shard, Widths};
 
 use crate::config::RawJob;
@@ -56,6 +58,9 @@ pub enum Command {
     /// Write, check or show a job file: what a swarm trains, and its invitation
     #[command(subcommand)]
     Job(JobCommand),
+    /// Show or make the identity of a peer
+    #[command(subcommand)]
+    Id(IdCommand),
     /// Check or show the log of whom a peer let in and what it took
     #[command(subcommand)]
     Audit(AuditCommand),

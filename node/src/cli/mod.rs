@@ -14,6 +14,7 @@ mod device;
 mod engine;
 mod files;
 mod format;
+mod id;
 mod job;
 mod logging;
 mod outlet;
@@ -49,6 +50,7 @@ pub fn main() -> ExitCode {
         Command::Sim(args) => sim::run(&args),
         Command::Job(command) => job::run(&command),
         Command::Audit(command) => audit::run(&command),
+        Command::Id(command) => id::run(&command),
         Command::Device(command) => device::run(&command),
     };
     logging::drain();

@@ -23,7 +23,7 @@ use super::files::JsonTarget;
 use super::outlet::Outlet;
 use super::table::Screen;
 use super::translate::Translator;
-use super::{job as job_command, logging, signals, summary};
+use super::{id, job as job_command, logging, signals, summary};
 use crate::config::Job;
 use crate::driver::{self, Control, NetworkSetup, Observation, PeerSetup};
 use crate::error::{Error, Kind};
@@ -214,7 +214,10 @@ struct Peer {
 impl Peer {
     fn prepare(args: &RunArgs, job: Job) -> Result<Self, Error> {
         let started = Instant::now();
-        let identity_path = identity_path(args)?;
+        let identity_path = id::path(args.identity.as_deref())?;
+        if args.identity.is_none() {
+            id::make_folder(&identity_path)?;
+        }
         let identity_seed = identity::load_or_create(&identity_path)?;
         let id = Identity::from_seed(&identity_seed).peer_id();
         let (shard, salt): (u32, &[u8]) = match args.shard {
@@ -374,22 +377,6 @@ const COMPANY_GRACE: Span = Span::from_secs(10);
 const AUDIT_FLUSH_MAX: Duration = Duration::from_millis(300);
 /// Threads of the runtime: it moves messages; training has a thread of its own.
 const RUNTIME_THREADS: usize = 1;
-
-fn identity_path(args: &RunArgs) -> Result<PathBuf, Error> {
-    if let Some(path) = &args.identity {
-        return Ok(path.clone());
-    }
-    let folders = directories::ProjectDirs::from("", "", "starling").ok_or_else(|| {
-        Error::new(Kind::Input, "this user has no home directory to keep an identity in")
-            .hint("--identity FILE names a place")
-    })?;
-    let folder = folders.data_dir();
-    std::fs::create_dir_all(folder).map_err(|error| {
-        Error::new(Kind::Input, format_args!("cannot make {} for the identity: {error}", folder.display()))
-            .hint("--identity FILE names another place")
-    })?;
-    Ok(folder.join("identity.key"))
-}
 
 /// A shard that depends on the identity alone: the same after every start, and spread evenly over the peers.
 fn drawn_shard(id: &[u8; 32], shards: u32) -> u32 {

@@ -122,7 +122,7 @@ pub(crate) struct Guard {
     /// Accepted and not yet in an audit record: the last number, and how many.
     accepted: BTreeMap<Origin, (u64, u64)>,
     /// When they were last put into records.
-    gathered: Time,
+    gathered: Option<Time>,
 }
 
 impl Guard {
@@ -139,7 +139,7 @@ impl Guard {
             live: VecDeque::new(),
             chain: Chain::new(genesis(context.run, us)),
             accepted: BTreeMap::new(),
-            gathered: Time(0),
+            gathered: None,
         }
     }
 
@@ -227,10 +227,10 @@ impl Guard {
 
     /// What was accepted since the last time, when that is long ago or `all` is to be said.
     pub(crate) fn accepted_records(&mut self, now: Time, all: bool) -> Vec<Record> {
-        if !all && now - self.gathered < ACCEPT_GATHER {
+        if !all && (self.accepted.is_empty() || self.gathered.is_some_and(|at| now - at < ACCEPT_GATHER)) {
             return Vec::new();
         }
-        self.gathered = now;
+        self.gathered = Some(now);
         let accepted = std::mem::take(&mut self.accepted);
         let entry = |(who, (seq, count))| Entry { what: Act::Accept, who, seq, count, reason: String::new() };
         accepted.into_iter().map(|gathered| self.chain.append(now, entry(gathered))).collect()
