@@ -19,7 +19,7 @@ use protocol::exchange_bytes_max;
 use protocol::learner::{Computed, Learner, LearnerError};
 use protocol::time::{Span, Time};
 use protocol::trust::Identity;
-use protocol::trust::admission::{Credentials, SwarmKey};
+use protocol::trust::admission::{Credentials, Guests, SwarmKey};
 use protocol::trust::audit::Record;
 use protocol::wire::frame_bytes_max;
 use protocol::{Config, Event, Input, Output, Peer, Timer, View};
@@ -57,6 +57,8 @@ pub struct PeerSetup {
     pub seed: u64,
     /// All zero for an open job.
     pub swarm_key: SwarmKey,
+    /// Whom the peer links with, of those who know the key.
+    pub guests: Guests,
     /// Where to listen and whom to dial; `None` trains alone without a socket.
     pub network: Option<NetworkSetup>,
     /// See [`MakeLearner`].
@@ -194,6 +196,7 @@ fn open(setup: &PeerSetup, network: &NetworkSetup, identity: &Identity) -> Resul
         Credentials { us: identity.peer_id(), run: context.run, schema: context.schema, swarm_key: setup.swarm_key };
     let admission = Admission {
         credentials,
+        guests: setup.guests.clone(),
         neighbours_max: setup.config.gossip.neighbours_max,
         body_bytes_max: frame_bytes_max(exchange_bytes_max(context.parameters, context.codec)),
         audit: setup.audit.clone(),

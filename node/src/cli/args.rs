@@ -3,6 +3,7 @@
 mod audit;
 mod device;
 mod id;
+mod swarm;
 mod values;
 
 use std::path::PathBuf;
@@ -17,6 +18,7 @@ use sim::processes::{Action, Fault};
 pub use audit::{AuditCommand, AuditShowArgs, AuditVerifyArgs};
 pub use device::{DeviceCommand, DeviceJob, DeviceProfileArgs};
 pub use id::{IdCommand, IdFile};
+pub use swarm::{SwarmAllow, SwarmCommand, SwarmDeny, SwarmFile};
 pub use values::{PeerAt, SeedRange, Shard, Widths};
 
 use crate::config::RawJob;
@@ -58,6 +60,9 @@ pub enum Command {
     /// Write, check or show a job file: what a swarm trains, and its invitation
     #[command(subcommand)]
     Job(JobCommand),
+    /// Who may take part in a job: its key, and whom this machine links with
+    #[command(subcommand)]
+    Swarm(SwarmCommand),
     /// Show or make the identity of a peer
     #[command(subcommand)]
     Id(IdCommand),

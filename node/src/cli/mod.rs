@@ -24,6 +24,7 @@ mod say;
 mod signals;
 mod sim;
 mod summary;
+mod swarm;
 mod table;
 mod translate;
 mod virtual_sim;
@@ -51,6 +52,7 @@ pub fn main() -> ExitCode {
         Command::Job(command) => job::run(&command),
         Command::Audit(command) => audit::run(&command),
         Command::Id(command) => id::run(&command),
+        Command::Swarm(command) => swarm::run(&command),
         Command::Device(command) => device::run(&command),
     };
     logging::drain();

@@ -351,6 +351,7 @@ impl Peer {
             seed: job.order_seed(u32::MAX, &incarnation.to_le_bytes()),
             incarnation,
             swarm_key: job.swarm_key(),
+            guests: job.guests(),
             identity_seed: self.identity_seed,
             network: self.network,
             learner: self.engine.learner,

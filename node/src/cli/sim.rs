@@ -190,7 +190,8 @@ fn verdict(outcome: &Outcome, report: &SimReport) -> Result<(), Error> {
 /// The job of the flags, private to this simulation.
 fn job_of(args: &SimArgs) -> Result<Job, Error> {
     let mut file = job_command::read(args.job.as_deref())?;
-    file.swarm.key = None;
+    // Nor do its peers have the identities of a list.
+    (file.swarm.key, file.swarm.allow) = (None, None);
     let below = RawJob {
         training: crate::config::raw::RawTraining { epochs: Some(SIM_EPOCHS_DEFAULT), ..Default::default() },
         ..RawJob::default()

@@ -39,7 +39,7 @@ use libp2p::swarm::{ConnectionId, DialError, SwarmEvent};
 use libp2p::{Multiaddr, PeerId as NetworkId, Swarm, mdns};
 use protocol::Input;
 use protocol::id::PeerId;
-use protocol::trust::admission::Credentials;
+use protocol::trust::admission::{Credentials, Guests};
 use protocol::wire::{Message, Refusal};
 use serde_json::json;
 use tokio::sync::mpsc::{Receiver, Sender, channel};
@@ -80,6 +80,7 @@ pub(crate) enum Happening {
 #[derive(Debug)]
 pub(crate) struct Admission {
     pub(crate) credentials: Credentials,
+    pub(crate) guests: Guests,
     /// Links at most.
     pub(crate) neighbours_max: usize,
     /// Largest frame body of this run.
@@ -192,6 +193,11 @@ impl Network {
         if self.links.contains_key(&peer) || self.connections.values().any(|connection| connection.peer == peer) {
             return;
         }
+        if self.admission.guests.refusal(peer).is_some() {
+            // Known from others, and nobody that we link with.
+            self.input(Input::DialFailed { peer, refused: true });
+            return;
+        }
         // Passed on by others, so bad ones are no news.
         let addresses = addresses.iter().filter_map(|text| address::parse(text).ok());
         let addresses: Vec<Multiaddr> = addresses.map(|address| address::split_peer(address).0).collect();
@@ -286,8 +292,9 @@ impl Network {
             Ok(stream) => {
                 record.in_task = true;
                 let (credentials, places) = (self.admission.credentials, self.places.clone());
+                let policy = self.admission.guests.refusal(them);
                 let link = Link {
-                    meeting: Meeting { credentials, them, connection, places },
+                    meeting: Meeting { credentials, them, connection, places, policy },
                     meter: Arc::clone(&self.meter),
                     events: self.events.clone(),
                     body_bytes_max: self.admission.body_bytes_max,
@@ -383,7 +390,10 @@ impl Network {
 
     fn on_verdict(&mut self, peer: PeerId, verdict: &Verdict) {
         match verdict {
-            Verdict::Refused { refusal, by_us } => self.refused(&peer.to_string(), &handshake::words(*refusal, *by_us)),
+            Verdict::Refused { refusal, by_us } => {
+                let us = self.admission.credentials.us;
+                self.refused(&peer.to_string(), &handshake::words(*refusal, *by_us, us, peer));
+            }
             Verdict::Failed(reason) => tracing::debug!(peer = %peer.short(), reason, "no link"),
             Verdict::Admitted | Verdict::Duplicate => return,
         }
