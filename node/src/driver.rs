@@ -87,6 +87,8 @@ pub struct Traffic {
     pub bytes_received: u64,
     /// Messages that were dropped because a link's queue was full.
     pub messages_dropped: u64,
+    /// Times a peer was banned for breaking the rules.
+    pub bans: u64,
 }
 
 /// What the driver tells whoever watches.
@@ -102,6 +104,15 @@ pub enum Observation {
         peer: String,
         /// Why, in one line.
         reason: String,
+    },
+    /// A peer has broken the rules and gets no link for a while.
+    Banned {
+        /// Who.
+        peer: String,
+        /// What it did.
+        reason: String,
+        /// For how long.
+        seconds: u64,
     },
     /// Twice a second: how it stands.
     View(Box<View>, Traffic),
@@ -359,6 +370,9 @@ impl Driver<'_> {
 
     fn event(&mut self, event: Event) {
         self.record_snapshot(&event);
+        if let (Event::Offence { peer, what }, Some(network)) = (&event, self.network.as_mut()) {
+            network.offended(*peer, what);
+        }
         if let Event::LearnerFailed(error) = &event {
             self.fail(learner_failed(error));
         }

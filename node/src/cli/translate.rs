@@ -24,6 +24,7 @@ pub(super) struct Translator {
     started: Option<Instant>,
     trained_s: f64,
     trained_steps: u64,
+    bans: u64,
 }
 
 impl Translator {
@@ -39,6 +40,7 @@ impl Translator {
             started: None,
             trained_s: 0.0,
             trained_steps: 0,
+            bans: 0,
         }
     }
 
@@ -59,10 +61,14 @@ impl Translator {
                 }
             }
             Observation::View(view, traffic) => {
+                self.bans = traffic.bans;
                 self.status = self.status_of(&view, traffic);
                 tell(ChildEvent::Status(self.status.clone()));
             }
             Observation::LinkRefused { peer, reason } => tell(note(format!("link with {peer} refused: {reason}"))),
+            Observation::Banned { peer, reason, seconds } => {
+                tell(note(format!("peer {peer} gets no link for {seconds} s: {reason}")));
+            }
             Observation::Event(event) => self.event(event, tell),
         }
     }
@@ -183,6 +189,7 @@ impl Translator {
             deltas_heard: self.status.deltas_heard,
             live_peers: self.status.live_peers,
             deltas_refused: self.status.deltas_refused,
+            bans: self.bans,
             payload_bytes_said: self.status.payload_bytes_said,
             steps_per_second: if self.trained_s > 0.0 {
                 (self.trained_steps as f64 / self.trained_s) as f32

@@ -9,6 +9,7 @@
 //! link        reader and writer of an admitted stream                     a task each
 //! frame queue length words, credit, bounded queues                        a slow reader slows itself
 //! seeds       named addresses, dialled until they answer
+//! bucket offenders   how much a neighbour may say, and who gets no link for a while
 //! ```
 //!
 //! A connection is a link or on its way to be one: whatever is neither after 5 s is closed. The protocol
@@ -16,9 +17,11 @@
 
 mod address;
 mod behaviour;
+mod bucket;
 mod frame;
 mod handshake;
 mod link;
+mod offenders;
 #[cfg(test)]
 mod pipe;
 mod places;
@@ -50,6 +53,7 @@ use self::behaviour::{Behaviour, BehaviourEvent};
 use self::frame::Meter;
 use self::handshake::{HANDSHAKE_MAX, Meeting, Verdict};
 use self::link::{End, Link, LinkEvent};
+use self::offenders::{Offenders, Penalty};
 use self::places::Places;
 use self::port::Opened;
 use self::queue::{Queue, Receipt};
@@ -100,6 +104,8 @@ pub(crate) struct Network {
     dials: BTreeMap<ConnectionId, PeerId>,
     seeds: Seeds,
     refusals: Refusals,
+    offenders: Offenders,
+    bans: u64,
     meter: Arc<Meter>,
     events: Sender<LinkEvent>,
     inbox: Receiver<LinkEvent>,
@@ -152,6 +158,8 @@ impl Network {
             dials: BTreeMap::new(),
             seeds: Seeds::new(seeds, Instant::now()),
             refusals: Refusals::default(),
+            offenders: Offenders::default(),
+            bans: 0,
             meter: Arc::default(),
             events,
             inbox,
@@ -198,6 +206,10 @@ impl Network {
             self.input(Input::DialFailed { peer, refused: true });
             return;
         }
+        if self.offenders.remaining(peer, Instant::now()).is_some() {
+            self.input(Input::DialFailed { peer, refused: false });
+            return;
+        }
         // Passed on by others, so bad ones are no news.
         let addresses = addresses.iter().filter_map(|text| address::parse(text).ok());
         let addresses: Vec<Multiaddr> = addresses.map(|address| address::split_peer(address).0).collect();
@@ -226,6 +238,7 @@ impl Network {
             bytes_sent: read(&self.meter.sent),
             bytes_received: read(&self.meter.received),
             messages_dropped: read(&self.meter.dropped),
+            bans: self.bans,
         }
     }
 
@@ -273,6 +286,10 @@ impl Network {
             return;
         };
         let now = Instant::now();
+        if self.offenders.is_told(peer, now) {
+            self.close_connection(connection);
+            return;
+        }
         self.dials.remove(&connection);
         self.seeds.reached(connection, peer, now);
         self.connections.insert(connection, Connection { peer, address, since: now, in_task: false });
@@ -292,7 +309,8 @@ impl Network {
             Ok(stream) => {
                 record.in_task = true;
                 let (credentials, places) = (self.admission.credentials, self.places.clone());
-                let policy = self.admission.guests.refusal(them);
+                let banned = self.offenders.refusal(them, Instant::now());
+                let policy = self.admission.guests.refusal(them).or(banned);
                 let link = Link {
                     meeting: Meeting { credentials, them, connection, places, policy },
                     meter: Arc::clone(&self.meter),
@@ -377,6 +395,9 @@ impl Network {
         if end.is_fault() && self.refusals.note(&peer.to_string(), "a fault", Instant::now()).is_some() {
             tracing::warn!(peer = %peer.short(), %end, "a neighbour was dropped");
         }
+        if end.is_fault() {
+            self.penalize(peer, end.strikes(), &end.to_string());
+        }
         if self.is_up(peer, connection) {
             self.links.remove(&peer);
             self.closed(peer, &end.to_string());
@@ -386,6 +407,28 @@ impl Network {
             }
         }
         self.close_connection(connection);
+    }
+
+    /// The protocol has heard what no honest peer says.
+    pub(crate) fn offended(&mut self, peer: PeerId, what: &str) {
+        self.penalize(peer, 1, what);
+        self.disconnect(peer);
+    }
+
+    fn penalize(&mut self, peer: PeerId, strikes: u32, what: &str) {
+        let Penalty { pause, is_ban } = self.offenders.offend(peer, strikes, Instant::now());
+        let seconds = pause.as_secs();
+        tracing::warn!(peer = %peer.short(), what, seconds, is_ban, "a neighbour has broken the rules");
+        if is_ban {
+            self.bans += 1;
+            self.admission.audit.note(Kind::Ban, json!({ "peer": peer, "seconds": seconds, "reason": what }));
+            let reason = what.to_owned();
+            self.happenings.push_back(Happening::Observe(Observation::Banned {
+                peer: peer.to_string(),
+                reason,
+                seconds,
+            }));
+        }
     }
 
     fn on_verdict(&mut self, peer: PeerId, verdict: &Verdict) {
@@ -436,6 +479,9 @@ impl Network {
         let late = self.connections.iter().filter(|(_, connection)| is_late(connection)).map(|(&id, _)| id);
         for connection in late.collect::<Vec<_>>() {
             self.swarm.close_connection(connection);
+        }
+        for peer in self.offenders.released(now) {
+            self.admission.audit.note(Kind::Unban, json!({ "peer": peer }));
         }
         for (peer, reason, times) in self.refusals.untold(now) {
             self.admission.audit.note(Kind::Refuse, json!({ "peer": peer, "reason": reason, "times": times }));
