@@ -21,14 +21,17 @@ use protocol::exchange_bytes_max;
 use protocol::learner::{Computed, Learner, LearnerError};
 use protocol::time::{Span, Time};
 use protocol::trust::Identity;
-use protocol::trust::admission::{Credentials, SwarmKey};
+use protocol::trust::admission::{Credentials, Guests, SwarmKey};
+use protocol::trust::audit::Record;
 use protocol::wire::frame_bytes_max;
 use protocol::{Config, Event, Input, Output, Peer, Timer, View};
+use serde_json::{Value, json};
 use tokio::sync::mpsc::Receiver;
 use tokio::time::{Instant, Interval, MissedTickBehavior, sleep_until, timeout};
 use zeroize::Zeroizing;
 
 use crate::error::{Error, Kind};
+use crate::store::audit::{self, Audit};
 use crate::swarm::{Admission, Happening, Network};
 use crate::worker::Worker;
 
@@ -56,12 +59,16 @@ pub struct PeerSetup {
     pub seed: u64,
     /// All zero for an open job.
     pub swarm_key: SwarmKey,
+    /// Whom the peer links with, of those who know the key.
+    pub guests: Guests,
     /// Where to listen and whom to dial; `None` trains alone without a socket.
     pub network: Option<NetworkSetup>,
     /// See [`MakeLearner`].
     pub learner: MakeLearner,
     /// The learner's device, where it is one that can be lost.
     pub device: Option<DeviceWatch>,
+    /// Where it is recorded whom the peer let in and what it took.
+    pub audit: Audit,
 }
 
 /// What is heard of a device, and how to lose it on purpose.
@@ -113,6 +120,8 @@ pub struct Traffic {
     pub bytes_received: u64,
     /// Messages that were dropped because a link's queue was full.
     pub messages_dropped: u64,
+    /// Times a peer was banned for breaking the rules.
+    pub bans: u64,
 }
 
 /// What the driver tells whoever watches.
@@ -135,6 +144,15 @@ pub enum Observation {
     Device(DeviceNews),
     /// Somebody wanted to lose a device that is none.
     NoDeviceToLose,
+    /// A peer has broken the rules and gets no link for a while.
+    Banned {
+        /// Who.
+        peer: String,
+        /// What it did.
+        reason: String,
+        /// For how long.
+        seconds: u64,
+    },
     /// Twice a second: how it stands.
     View(Box<View>, Traffic),
 }
@@ -174,10 +192,33 @@ pub async fn run(
     observe: &mut (dyn FnMut(Observation) + Send),
     mut control: Receiver<Control>,
 ) -> Result<(), Error> {
+    let log = setup.audit.clone();
+    log.note(audit::Kind::Start, started(&setup));
+    let result = live(setup, observe, &mut control).await;
+    let why = result.as_ref().map_or_else(|error| error.message.clone(), |()| "done".to_owned());
+    log.note(audit::Kind::Stop, json!({ "why": why }));
+    result
+}
+
+/// What the first record of a life says.
+fn started(setup: &PeerSetup) -> Value {
+    json!({
+        "peer": Identity::from_seed(&setup.identity_seed).peer_id(),
+        "run": setup.context.run.0.to_string(),
+        "incarnation": setup.incarnation,
+        "version": env!("CARGO_PKG_VERSION"),
+    })
+}
+
+async fn live(
+    setup: PeerSetup,
+    observe: &mut (dyn FnMut(Observation) + Send),
+    control: &mut Receiver<Control>,
+) -> Result<(), Error> {
     let identity = Identity::from_seed(&setup.identity_seed);
     // The network first: a port in use is known at once, a learner takes its time.
     let network = setup.network.as_ref().map(|network| open(&setup, network, &identity)).transpose()?;
-    let (early, worker) = build(setup.learner, setup.context.parameters, &mut control).await?;
+    let (early, worker) = build(setup.learner, setup.context.parameters, control).await?;
     let settle_max = Duration::from_micros(setup.config.gossip.settle_max.0);
     let peer = Peer::new(setup.config, setup.context, identity, setup.incarnation, setup.seed);
     let mut driver = Driver {
@@ -188,6 +229,7 @@ pub async fn run(
         device: setup.device,
         trained: false,
         timers: Timers::default(),
+        audit: setup.audit,
         observe,
         finish_max: settle_max + FINISH_SLACK,
         finish_by: None,
@@ -197,7 +239,7 @@ pub async fn run(
     for asked in early {
         driver.on_control(asked);
     }
-    let result = driver.live(&mut control).await;
+    let result = driver.live(control).await;
     driver.close().await;
     result
 }
@@ -208,8 +250,10 @@ fn open(setup: &PeerSetup, network: &NetworkSetup, identity: &Identity) -> Resul
         Credentials { us: identity.peer_id(), run: context.run, schema: context.schema, swarm_key: setup.swarm_key };
     let admission = Admission {
         credentials,
+        guests: setup.guests.clone(),
         neighbours_max: setup.config.gossip.neighbours_max,
         body_bytes_max: frame_bytes_max(exchange_bytes_max(context.parameters, context.codec)),
+        audit: setup.audit.clone(),
     };
     Network::open(network, &setup.identity_seed, admission)
 }
@@ -252,6 +296,7 @@ struct Driver<'a> {
     /// Whether a step was taken.
     trained: bool,
     timers: Timers,
+    audit: Audit,
     observe: &'a mut (dyn FnMut(Observation) + Send),
     /// How long a finish may take.
     finish_max: Duration,
@@ -349,9 +394,7 @@ impl Driver<'_> {
             }
             (Output::SetTimer { at, timer }, _) => self.timers.set(at, timer),
             (Output::Event(event), _) => self.event(event),
-            (Output::Audit(record), _) => {
-                tracing::debug!(index = record.index, what = ?record.what, who = ?record.who, seq = record.seq, count = record.count, reason = %record.reason, hash = ?record.hash, "audit");
-            }
+            (Output::Audit(record), _) => self.record(&record),
             (Output::Stopped, _) => drop(self.end.get_or_insert(Ok(()))),
             (Output::Send { to, message }, Some(network)) => network.send(to, message),
             (Output::Dial { peer, addresses }, Some(network)) => network.dial(peer, &addresses),
@@ -360,7 +403,34 @@ impl Driver<'_> {
         }
     }
 
+    fn record(&self, record: &Record) {
+        let Record { what, who, seq, count, reason, .. } = record;
+        tracing::debug!(?what, ?who, seq, count, reason, "audit");
+        let mut fields = json!({ "origin": who.peer, "incarnation": who.incarnation, "delta": seq, "count": count });
+        if !reason.is_empty() {
+            fields["reason"] = reason.as_str().into();
+        }
+        self.audit.note((*what).into(), fields);
+    }
+
+    /// What became of a snapshot is worth a record.
+    fn record_snapshot(&self, event: &Event) {
+        let fields = match event {
+            Event::SnapshotRestored { from, bytes, deltas, witness } => {
+                json!({ "what": "taken", "peer": from, "bytes": bytes, "deltas": deltas, "witness": witness })
+            }
+            Event::SnapshotServed { to, bytes } => json!({ "what": "served", "peer": to, "bytes": bytes }),
+            Event::SnapshotFailed { from, reason } => json!({ "what": "given up", "peer": from, "reason": reason }),
+            _ => return,
+        };
+        self.audit.note(audit::Kind::Snapshot, fields);
+    }
+
     fn event(&mut self, event: Event) {
+        self.record_snapshot(&event);
+        if let (Event::Offence { peer, what }, Some(network)) = (&event, self.network.as_mut()) {
+            network.offended(*peer, what);
+        }
         if let Event::LearnerFailed(error) = &event {
             self.fail(learner_failed(error));
         }

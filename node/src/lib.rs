@@ -7,4 +7,5 @@ pub mod driver;
 pub mod error;
 pub mod store;
 pub mod swarm;
+mod text;
 pub mod worker;

@@ -175,6 +175,13 @@ pub enum Event {
         /// Why.
         reason: Refused,
     },
+    /// A neighbour said what no honest peer says: what its link costs it is the driver's business.
+    Offence {
+        /// Who.
+        peer: PeerId,
+        /// What, in a few words.
+        what: &'static str,
+    },
     /// An origin is suspected: its deltas wait.
     Held {
         /// Whose.

@@ -353,6 +353,7 @@ impl Peer {
         };
         neighbour.last_heard = now;
         if let Some(reason) = message.out_of_bounds() {
+            self.event(Event::Offence { peer: from, what: reason });
             self.output(Output::Disconnect { peer: from });
             self.disconnected(from, reason);
             return;

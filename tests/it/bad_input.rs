@@ -163,6 +163,62 @@ fn identity_keys() {
     run().assert_fails(3, &["identity.key"]);
 }
 
+/// An open swarm is asked for by name wherever it would be reached from elsewhere, and everywhere else, too.
+#[test]
+fn a_swarm_is_private_or_open_by_name() {
+    let home = tempfile::tempdir().unwrap();
+    let job = home.path().join("job.toml");
+    let name = job.to_str().unwrap();
+    starling(home.path(), &["job", "init", "--open", name]).assert_succeeds();
+    for listen in ["/ip4/0.0.0.0/tcp/0", "/ip4/192.0.2.1/tcp/0", "/ip4/127.0.0.1/tcp/0"] {
+        let run = ["run", "--job", name, "--device", "cpu", "--listen", listen];
+        starling(home.path(), &run).assert_fails(2, &["no key", "everyone", "--open"]);
+    }
+    let swarm = |arguments: &[&str]| {
+        let finished = starling(home.path(), &[&["swarm"], arguments].concat());
+        finished.assert_succeeds();
+        finished.stdout
+    };
+    assert!(swarm(&["show", name]).contains("open, everybody may join"));
+    let made = swarm(&["new", name]);
+    let key = fs::read_to_string(&job).unwrap();
+    let key = key.lines().find_map(|line| line.strip_prefix("key = \"")?.strip_suffix('"')).unwrap().to_owned();
+    let shown = swarm(&["show", name]);
+    assert!(shown.contains("private") && shown.contains("fingerprint"), "{shown}");
+    assert!([&made, &shown].iter().all(|text| !text.contains(&key[..16])), "the key is not shown");
+    let peer = "0e".repeat(32);
+    assert!(swarm(&["allow", name, &peer]).contains(&peer));
+    assert!(swarm(&["deny", name, &peer]).contains("0 peers"));
+    let refused = |arguments: &[&str]| starling(home.path(), &[&["swarm"], arguments].concat());
+    refused(&["allow", name, "abc"]).assert_fails(2, &["64 hex digits"]);
+    refused(&["allow", name]).assert_fails(2, &["PEER_ID"]);
+    refused(&["deny", name, &peer]).assert_fails(3, &["not on the list"]);
+    refused(&["new", "/proc/none.toml"]).assert_fails(3, &["/proc/none.toml", "job init"]);
+}
+
+#[test]
+fn identities_are_shown_made_and_kept() {
+    let home = tempfile::tempdir().unwrap();
+    let id = |arguments: &[&str]| starling(home.path(), &[&["id"], arguments].concat());
+    let shown = |arguments: &[&str]| {
+        let finished = id(arguments);
+        finished.assert_succeeds();
+        finished.stdout
+    };
+    id(&["show"]).assert_fails(3, &["there is no identity key", "starling id new"]);
+    let first = shown(&["new"]);
+    assert!(first.contains("identity.key") && first.contains("mode 600"), "{first}");
+    assert_eq!(shown(&["show"]), first);
+    id(&["new"]).assert_fails(3, &["already", "--force"]);
+    assert_eq!(shown(&["show"]), first, "it was left alone");
+    assert_ne!(shown(&["new", "--force"]), first);
+    let key = home.path().join("other.key");
+    let other = shown(&["new", "--identity", key.to_str().unwrap()]);
+    assert!(other.contains("other.key"), "{other}");
+    fs::set_permissions(&key, fs::Permissions::from_mode(0o604)).unwrap();
+    id(&["show", "--identity", key.to_str().unwrap()]).assert_fails(3, &["open to others", "chmod 600"]);
+}
+
 #[test]
 fn models_that_do_not_fit_their_data_or_device() {
     let home = tempfile::tempdir().unwrap();

@@ -1,7 +1,10 @@
 //! What may be typed. Values are checked where they are understood (`config::job`), not here: `values.rs` only takes them apart.
 
+mod audit;
 mod device;
+mod id;
 mod network;
+mod swarm;
 mod values;
 
 use std::path::PathBuf;
@@ -13,8 +16,11 @@ use protocol::config::Mode;
 use shaders::kernels::threads::THREADS_MAX;
 use sim::processes::{Action, Fault};
 
+pub use audit::{AuditCommand, AuditShowArgs, AuditVerifyArgs};
 pub use device::{DeviceBenchArgs, DeviceCommand, DeviceJob, DeviceProfileArgs};
+pub use id::{IdCommand, IdFile};
 pub use network::{DoctorArgs, JoinArgs, LsArgs};
+pub use swarm::{SwarmAllow, SwarmCommand, SwarmDeny, SwarmFile};
 pub use values::{PeerAt, SeedRange, Shard, Widths};
 
 use crate::config::RawJob;
@@ -29,7 +35,7 @@ Exit codes:
   0    done (for `run` without --epochs: stopped by ctrl-c or SIGTERM)
   1    starling itself failed, or a simulation did: a peer died, peers do not agree, an invariant or expectation does not hold
   2    a flag or its value
-  3    a file or its content: job, scenario, data, identity, a report or an output that cannot be written
+  3    a file or its content: job, scenario, data, identity, an audit log that is not sound, an output that cannot be written
   4    the network: a port in use, an address that cannot be bound
   5    the device: none of that name, lost, out of memory
   130  stopped by ctrl-c or SIGTERM before the end";
@@ -64,6 +70,15 @@ pub enum Command {
     /// Write, check or show a job file: what a swarm trains, and its invitation
     #[command(subcommand)]
     Job(JobCommand),
+    /// Who may take part in a job: its key, and whom this machine links with
+    #[command(subcommand)]
+    Swarm(SwarmCommand),
+    /// Show or make the identity of a peer
+    #[command(subcommand)]
+    Id(IdCommand),
+    /// Check or show the log of whom a peer let in and what it took
+    #[command(subcommand)]
+    Audit(AuditCommand),
     /// What there is to train on, and what a job would take of it
     #[command(subcommand)]
     Device(DeviceCommand),
@@ -124,6 +139,9 @@ pub struct RunArgs {
     /// File of the identity key, made when it is not there [default: identity.key in the user's data directory]
     #[arg(long, value_name = "FILE")]
     pub identity: Option<PathBuf>,
+    /// Folder of the audit log, or none [default: identity.audit/RUN, beside the identity]
+    #[arg(long, value_name = "DIR|none")]
+    pub audit: Option<PathBuf>,
     /// Train on this shard, numbered from 0, of the job's [default: drawn from the identity]
     #[arg(long, value_name = "I[/N]")]
     pub shard: Option<Shard>,
@@ -226,6 +244,9 @@ pub struct SimArgs {
     /// on the CPU
     #[arg(long, value_name = "PEER@SECONDS")]
     pub lose_device: Vec<PeerAt>,
+    /// Every peer keeps an audit log: in DIR/peer-0, DIR/peer-1, ... [default: none of them does]
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["scenario", "twin"])]
+    pub audit: Option<PathBuf>,
     /// Put each peer into a network namespace of its own, where they meet by mDNS (needs root)
     #[arg(long)]
     pub netns: bool,
@@ -472,13 +493,14 @@ mod tests {
             arguments: vec!["--device".into(), "cpu".into(), "--log".into(), "error".into()],
             faults: Vec::new(),
             arrangement: Arrangement::Loopback,
+            audit: None,
         };
         for (gossip, bootstrap) in [(true, None), (true, Some("/ip4/127.0.0.1/tcp/4001")), (false, None)] {
             let spec = SwarmSpec { gossip, ..spec.clone() };
             let birth = Birth { index: 1, home: Path::new("/h"), bootstrap, epochs: 3, first_life: true };
             let line = [OsString::from("starling")].into_iter().chain(spec.child_arguments(birth));
             let Command::Run(run) = Cli::try_parse_from(line).unwrap().command else { panic!("run") };
-            assert!(run.child && run.no_mdns);
+            assert!(run.child && run.no_mdns && run.audit.is_some_and(|none| none == Path::new("none")));
             assert_eq!((run.shard, run.epochs), (Some(Shard { index: 1, of: Some(4) }), Some(3)));
             assert_eq!((run.no_gossip, run.peer.len()), (!gossip, usize::from(bootstrap.is_some())));
         }

@@ -4,7 +4,7 @@ use protocol::trust::admission::Credentials;
 
 use super::args::DoctorArgs;
 use super::files::JsonTarget;
-use super::{engine, job as job_command, run, say};
+use super::{engine, id, job as job_command, say};
 use crate::config::{Job, RawJob};
 use crate::doctor::{self, Finding, Level, Question};
 use crate::error::Error;
@@ -13,7 +13,7 @@ pub(super) fn run(args: &DoctorArgs) -> Result<(), Error> {
     let json = JsonTarget::new("--json", args.json.as_deref())?;
     let job = args.job.as_deref().map(|file| credentials(Job::new(RawJob::read(file)?)?)).transpose()?;
     let question = Question {
-        identity: run::identity_place(args.identity.as_deref()),
+        identity: id::path(args.identity.as_deref()).ok(),
         job,
         peers: args.peer.clone(),
         listen: args.listen.clone(),

@@ -28,27 +28,6 @@ pub(super) fn short(hash: Option<&str>) -> String {
     hash.map_or_else(|| "-".into(), |hash| hash.chars().take(8).collect())
 }
 
-/// Text from another machine, made harmless for a terminal: no control characters, at most `chars_max`.
-pub(crate) fn escape(text: &str, chars_max: usize) -> String {
-    let mut shown = String::new();
-    for c in text.chars().take(chars_max) {
-        if c.is_control() || is_direction_mark(c) {
-            shown.extend(c.escape_default());
-        } else {
-            shown.push(c);
-        }
-    }
-    if text.chars().nth(chars_max).is_some() {
-        shown.push('…');
-    }
-    shown
-}
-
-/// Marks that reorder what follows them on a terminal.
-fn is_direction_mark(c: char) -> bool {
-    matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -65,11 +44,5 @@ mod tests {
         ] {
             assert_eq!(bytes(count), shown);
         }
-    }
-
-    #[test]
-    fn a_hostile_text_cannot_write_on_the_terminal() {
-        assert_eq!(escape("a\u{1b}[2Jb\n\u{202e}", 80), "a\\u{1b}[2Jb\\n\\u{202e}");
-        assert_eq!(escape("abcdef", 3), "abc…");
     }
 }

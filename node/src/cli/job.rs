@@ -108,7 +108,8 @@ pub(super) fn invitation(job: &Job) -> Option<String> {
     if job.key.is_some() {
         return None;
     }
-    let mut shared = Job { epochs: None, recompute: false, link_bytes_per_second: None, ..job.clone() };
+    let mut shared =
+        Job { epochs: None, recompute: false, swarm_allow: None, link_bytes_per_second: None, ..job.clone() };
     if let Data::Folder(path) = &mut shared.data {
         *path = DATA_OF_YOUR_OWN.into();
     }
@@ -147,10 +148,14 @@ pub(super) fn to_toml(job: &Job, key: Option<SwarmKey>) -> String {
     };
     let allow: Vec<_> = job.trust_allow.iter().map(|peer| format!("\"{peer}\"")).collect();
     let allow = if allow.is_empty() { String::new() } else { format!("allow = [{}]\n", allow.join(", ")) };
+    let guests = job.swarm_allow.as_ref().map_or_else(String::new, |peers| {
+        let peers: Vec<_> = peers.iter().map(|peer| format!("\"{peer}\"")).collect();
+        format!("allow = [{}]\n", peers.join(", "))
+    });
     let epochs = job.epochs.map_or_else(|| "# epochs: until stopped\n".into(), |epochs| format!("epochs = {epochs}\n"));
     let recompute = if job.recompute { "recompute = true\n" } else { "" };
     format!(
-        "[swarm]\nname = {name}\n{key}\n{model}loss = \"{loss}\"\n\n\
+        "[swarm]\nname = {name}\n{key}{guests}\n{model}loss = \"{loss}\"\n\n\
          [data]\n{source}\nsplit = \"{split}\"\nshards = {shards}\nbatch = {batch}\n\n\
          [optimizer]\nkind = \"{optimizer}\"\nlearning_rate = {rate:?}\n{momentum}{clip}\
          schedule = \"{schedule}\"\nwarm_up_samples = {warm_up}\nrate_by_peers = \"{by_peers}\"\n{length}\n\
@@ -219,6 +224,8 @@ mod tests {
             "[gossip]\ntrigger = \"adaptive\"\ntrigger_drift = 0.2\ntrigger_plateau = 1e-9\nlink_bytes_per_second = 1e7",
             "[gossip]\nmode = \"full_sync\"\nround_deadline_s = 2.5",
             "[trust]\nenabled = false\nprobation = 3",
+            &format!("[swarm]\nallow = [\"{}\"]", "0d".repeat(32)),
+            "[swarm]\nallow = []",
             &format!("[trust]\nallow = [\"{}\"]", "0c".repeat(32)),
             &format!(
                 "[gossip]\npartner = \"fixed\"\npartner_graph = [[\"{}\", \"{}\"]]",
@@ -231,8 +238,8 @@ mod tests {
             job.key = key;
             let again = Job::new(RawJob::parse(&to_toml(&job, key), "b").unwrap()).unwrap();
             assert_eq!(
-                (again.run_id(), again.epochs, again.recompute),
-                (job.run_id(), job.epochs, job.recompute),
+                (again.run_id(), again.epochs, again.recompute, again.swarm_allow),
+                (job.run_id(), job.epochs, job.recompute, job.swarm_allow.clone()),
                 "{text}"
             );
         }

@@ -9,13 +9,13 @@ use std::time::Instant;
 use protocol::id::RunId;
 
 use super::args::JoinArgs;
-use super::format::escape;
 use super::{logging, ls, run, say};
 use crate::config::{Data, Job, RawJob};
 use crate::error::{Error, Kind};
 use crate::swarm::invitation::{self, Answer};
 use crate::swarm::lan::Listing;
 use crate::swarm::{Target, target};
+use crate::text::escape;
 
 /// Shortest beginning of a run id that names it.
 const RUN_DIGITS_MIN: usize = 4;

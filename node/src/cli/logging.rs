@@ -9,6 +9,7 @@ use tracing_subscriber::EnvFilter;
 use super::args::{Common, LogFormat};
 use super::outlet::Outlet;
 use crate::error::{Error, Kind};
+use crate::text::{LOG_LINE_CHARS_MAX, escape};
 
 /// Lines of the log that may wait for a reader.
 const LOG_LINES_MAX: usize = 16 * 1024;
@@ -19,12 +20,20 @@ static LOG: LazyLock<Outlet<Vec<u8>>> = LazyLock::new(|| {
     })
 });
 
-/// What tracing writes to: a whole line at a time.
+/// What tracing writes to: a whole line at a time, which libraries may have filled with a stranger's words.
 struct Line;
+
+/// The line as it is written: one, bounded, and without control characters.
+fn harmless(line: &[u8]) -> Vec<u8> {
+    let line = String::from_utf8_lossy(line);
+    let mut text = escape(line.trim_end_matches('\n'), LOG_LINE_CHARS_MAX);
+    text.push('\n');
+    text.into_bytes()
+}
 
 impl Write for Line {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        LOG.offer(line.to_vec(), LOG_LINES_MAX);
+        LOG.offer(harmless(line), LOG_LINES_MAX);
         Ok(line.len())
     }
 
@@ -55,4 +64,45 @@ pub(super) fn init(common: &Common) -> Result<(), Error> {
         LogFormat::Json => builder.json().try_init(),
     };
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+    use std::sync::{Arc, Mutex};
+
+    use super::*;
+
+    /// As [`Line`], into memory.
+    #[derive(Clone, Default)]
+    struct Kept(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Kept {
+        fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().extend(harmless(line));
+            Ok(line.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    /// As identify's agent string at `--log debug`, or an address in a warning.
+    #[test]
+    fn what_a_peer_calls_itself_does_not_steer_the_terminal() {
+        for hostile in ["\u{1b}[31mred\nerror: forged", "\u{9b}2J", &"\u{1b}[31m".repeat(2000), &"x".repeat(10_000)] {
+            let kept = Kept::default();
+            let writer = kept.clone();
+            let text = tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).finish();
+            tracing::subscriber::with_default(text, || tracing::warn!(agent = hostile, "found: {hostile}"));
+            let writer = kept.clone();
+            let json = tracing_subscriber::fmt().json().with_writer(move || writer.clone()).finish();
+            tracing::subscriber::with_default(json, || tracing::warn!(agent = %hostile, "found"));
+            let said = String::from_utf8(kept.0.lock().unwrap().clone()).unwrap();
+            assert_eq!(said.lines().count(), 2, "{said}");
+            assert!(said.chars().all(|c| c == '\n' || !c.is_control()), "{said}");
+            assert!(said.lines().all(|line| line.chars().count() <= 10 * LOG_LINE_CHARS_MAX), "{}", said.len());
+        }
+    }
 }

@@ -9,10 +9,10 @@ use serde::Serialize;
 
 use super::args::LsArgs;
 use super::files::JsonTarget;
-use super::format::escape;
 use super::say;
 use crate::error::{Error, Kind};
 use crate::swarm::lan::{self, Listing};
+use crate::text::escape;
 
 /// A job, as JSON.
 #[derive(Debug, Serialize)]

@@ -9,12 +9,14 @@ use std::process::ExitCode;
 use clap::Parser as _;
 
 pub mod args;
+mod audit;
 mod bench;
 mod device;
 mod doctor;
 mod engine;
 mod files;
-pub(crate) mod format;
+mod format;
+mod id;
 mod job;
 mod join;
 mod logging;
@@ -26,12 +28,15 @@ mod say;
 mod signals;
 mod sim;
 mod summary;
+mod swarm;
 mod table;
 mod translate;
 mod tune;
 mod virtual_sim;
 
 use args::{Cli, Command};
+
+use crate::text::escape_lines;
 
 /// Runs the command line.
 #[must_use]
@@ -53,13 +58,17 @@ pub fn main() -> ExitCode {
         Command::Join(args) => join::run(*args),
         Command::Sim(args) => sim::run(&args),
         Command::Job(command) => job::run(&command),
+        Command::Audit(command) => audit::run(&command),
+        Command::Id(command) => id::run(&command),
+        Command::Swarm(command) => swarm::run(&command),
         Command::Device(command) => device::run(&command),
     };
     logging::drain();
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            let _ = writeln!(std::io::stderr(), "{error}");
+            // Some of its words may be another's: a line of a job file, an address.
+            let _ = writeln!(std::io::stderr(), "{}", escape_lines(&error.to_string()));
             error.exit_code()
         }
     }

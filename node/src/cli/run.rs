@@ -23,10 +23,11 @@ use super::files::JsonTarget;
 use super::outlet::Outlet;
 use super::table::Screen;
 use super::translate::Translator;
-use super::{job as job_command, logging, signals, summary};
+use super::{id, job as job_command, logging, signals, summary};
 use crate::config::Job;
 use crate::driver::{self, Control, LanSetup, NetworkSetup, Observation, PeerSetup};
 use crate::error::{Error, Kind};
+use crate::store::audit::Audit;
 use crate::store::identity;
 
 /// Wishes that may wait for the driver.
@@ -207,6 +208,7 @@ struct Peer {
     identity_seed: Zeroizing<[u8; 32]>,
     network: Option<NetworkSetup>,
     ready: Ready,
+    audit: Audit,
     notes: Vec<String>,
     child: bool,
     company: Option<u16>,
@@ -215,7 +217,11 @@ struct Peer {
 
 impl Peer {
     fn prepare(args: &RunArgs, job: Job, started: Instant) -> Result<Self, Error> {
-        let identity_seed = identity::load_or_create(&identity_path(args.identity.as_deref())?)?;
+        let identity_path = id::path(args.identity.as_deref())?;
+        if args.identity.is_none() {
+            id::make_folder(&identity_path)?;
+        }
+        let identity_seed = identity::load_or_create(&identity_path)?;
         let id = Identity::from_seed(&identity_seed).peer_id();
         let (shard, salt): (u32, &[u8]) = match args.shard {
             Some(shard) => (shard.index, &[]),
@@ -224,7 +230,13 @@ impl Peer {
         let engine =
             engine::build(&job, (&args.common.device, args.common.threads(1)), shard, job.order_seed(shard, salt))?;
         let mut notes: Vec<String> = engine.note.iter().cloned().collect();
+        let audit_dir = audit_dir(args, &identity_path, &job);
+        let audit = match &audit_dir {
+            Some(dir) => Audit::open(dir, &id.to_string())?,
+            None => Audit::default(),
+        };
         if !args.child {
+            notes.extend(audit_dir.map(|dir| format!("audit log in {}", dir.display())));
             notes.extend(job_command::exposed(args.job.as_deref(), &job));
             let how = if args.shard.is_some() { "" } else { ", drawn from the identity (--shard I chooses)" };
             notes.push(format!("swarm {:?}, run {}", job.name, job.run_id().0.short()));
@@ -250,6 +262,7 @@ impl Peer {
             identity_seed,
             network,
             ready,
+            audit,
             notes,
             child: args.child,
             company: args.company,
@@ -267,6 +280,7 @@ impl Peer {
         let gossip = self.network.is_some();
         let parameters = self.engine.context.parameters;
         let (job, child, started) = (self.job.clone(), self.child, self.started);
+        let audit = self.audit.clone();
         let mut translator = Translator::new(self.ready.clone(), gossip, !child, started);
         for text in &self.notes {
             audience.tell(ChildEvent::Note(Note { text: text.clone() }));
@@ -289,6 +303,15 @@ impl Peer {
         };
         let result = runtime.block_on(driver::run(self.into_setup(), &mut observe, controls));
         runtime.shutdown_background();
+        if let Some(head) = audit.flush(AUDIT_FLUSH_MAX) {
+            let text = format!(
+                "audit log: {} records, head {} (noted elsewhere, it shows whether the end was cut off)",
+                head.seq, head.hash
+            );
+            if !child {
+                audience.tell(ChildEvent::Note(Note { text }));
+            }
+        }
         // A person who stops a peer still wants to know how far it came.
         result.or_else(|error| if error.kind == Kind::Interrupted && !child { Ok(()) } else { Err(error) })?;
         let report = translator.report();
@@ -332,40 +355,34 @@ impl Peer {
             seed: job.order_seed(u32::MAX, &incarnation.to_le_bytes()),
             incarnation,
             swarm_key: job.swarm_key(),
+            guests: job.guests(),
             identity_seed: self.identity_seed,
             network: self.network,
             learner: self.engine.learner,
             device: self.engine.watch,
+            audit: self.audit,
         }
+    }
+}
+
+/// Where the audit log is kept, if one is.
+fn audit_dir(args: &RunArgs, identity: &Path, job: &Job) -> Option<PathBuf> {
+    match &args.audit {
+        Some(none) if none == Path::new("none") => None,
+        Some(dir) => Some(dir.clone()),
+        // The folder of a simulation is gone after it.
+        None if args.child => None,
+        // A run each: one identity may take part in two jobs at a time.
+        None => Some(identity.with_extension("audit").join(&job.run_id().0.to_string()[..16])),
     }
 }
 
 /// How long a peer that was told how many neighbours to expect waits for them: processes on a busy machine start slowly.
 const COMPANY_GRACE: Span = Span::from_secs(10);
+/// How long the end of a peer waits for its audit log to be on the disk.
+const AUDIT_FLUSH_MAX: Duration = Duration::from_millis(300);
 /// Threads of the runtime: it moves messages; training has a thread of its own.
 const RUNTIME_THREADS: usize = 1;
-
-/// Where the identity is kept, whether it is there or not; `None` for a user without a home.
-pub(super) fn identity_place(named: Option<&Path>) -> Option<PathBuf> {
-    let default =
-        || directories::ProjectDirs::from("", "", "starling").map(|dirs| dirs.data_dir().join("identity.key"));
-    named.map(Path::to_owned).or_else(default)
-}
-
-/// The same, with a folder around it.
-fn identity_path(named: Option<&Path>) -> Result<PathBuf, Error> {
-    let path = identity_place(named).ok_or_else(|| {
-        Error::new(Kind::Input, "this user has no home directory to keep an identity in")
-            .hint("--identity FILE names a place")
-    })?;
-    if let (None, Some(folder)) = (named, path.parent()) {
-        std::fs::create_dir_all(folder).map_err(|error| {
-            Error::new(Kind::Input, format_args!("cannot make {} for the identity: {error}", folder.display()))
-                .hint("--identity FILE names another place")
-        })?;
-    }
-    Ok(path)
-}
 
 /// A shard that depends on the identity alone: the same after every start, and spread evenly over the peers.
 fn drawn_shard(id: &[u8; 32], shards: u32) -> u32 {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -13,12 +14,13 @@ use sim::virtual_swarm::{self, Until};
 
 use super::args::{LogFormat, SIM_EPOCHS_DEFAULT, SimArgs, SimCommand};
 use super::files::JsonTarget;
-use super::format::escape;
 use super::table::Screen;
 use super::{job as job_command, logging, signals, summary, virtual_sim};
 use crate::config::checks::SEED_MAX;
 use crate::config::{Job, RawJob};
 use crate::error::{Error, Kind};
+use crate::store::audit;
+use crate::text::escape;
 
 /// Most processes at a time.
 const PROCESSES_MAX: u32 = 256;
@@ -96,7 +98,14 @@ fn simulate(
     let mut report = report_of(job, &spec, &outcome);
     if args.baseline && !stop.requested() {
         show.screen.line("now the same without gossip");
-        let alone = SwarmSpec { gossip: false, faults: Vec::new(), arrangement: Arrangement::Loopback, ..spec };
+        let alone = SwarmSpec {
+            gossip: false,
+            faults: Vec::new(),
+            arrangement: Arrangement::Loopback,
+            // Other identities, which have no place in the logs of these.
+            audit: None,
+            ..spec
+        };
         report.no_gossip_peers = peers_of(&show.run(&alone, stop)?);
     }
     report.interrupted = stop.requested();
@@ -185,7 +194,8 @@ fn verdict(outcome: &Outcome, report: &SimReport) -> Result<(), Error> {
 /// The job of the flags, private to this simulation.
 fn job_of(args: &SimArgs) -> Result<Job, Error> {
     let mut file = job_command::read(args.job.as_deref())?;
-    file.swarm.key = None;
+    // Nor do its peers have the identities of a list.
+    (file.swarm.key, file.swarm.allow) = (None, None);
     let below = RawJob {
         training: crate::config::raw::RawTraining { epochs: Some(SIM_EPOCHS_DEFAULT), ..Default::default() },
         ..RawJob::default()
@@ -195,6 +205,17 @@ fn job_of(args: &SimArgs) -> Result<Job, Error> {
     // Nobody else on this machine gets in, and two simulations at a time do not meet.
     job.key = Some(job_command::fresh_key()?);
     Ok(job)
+}
+
+/// Where the peers' audit logs go. Every simulation makes new identities, and a log has one.
+fn audit_dir(args: &SimArgs) -> Result<Option<PathBuf>, Error> {
+    let Some(dir) = &args.audit else { return Ok(None) };
+    let first = dir.join("peer-0");
+    if audit::files(&first).is_ok_and(|files| !files.is_empty()) {
+        let message = format!("--audit {}: there are the logs of another simulation", dir.display());
+        return Err(Error::new(Kind::Input, message).hint("name a folder that is empty, or not there yet"));
+    }
+    Ok(Some(dir.clone()))
 }
 
 fn spec_of(args: &SimArgs, job: &Job) -> Result<SwarmSpec, Error> {
@@ -222,6 +243,7 @@ fn spec_of(args: &SimArgs, job: &Job) -> Result<SwarmSpec, Error> {
         arguments,
         faults: args.faults(),
         arrangement: if args.netns { Arrangement::Namespaces } else { Arrangement::Loopback },
+        audit: audit_dir(args)?,
     })
 }
 

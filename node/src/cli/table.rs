@@ -9,17 +9,16 @@ use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use sim::processes::PeerFacts;
 use sim::processes::event::{ChildEvent, EpochDone, Status};
 
-use super::format::{bytes, escape, loss, percent, short};
+use super::format::{bytes, loss, percent, short};
 use super::outlet::Outlet;
 use super::say;
 use crate::error::Error;
+use crate::text::{LOG_LINE_CHARS_MAX, TEXT_CHARS_MAX, escape};
 
 /// Between two drawings of the live table.
 const DRAWS_PER_SECOND: u8 = 8;
 /// Longest device name in a table, characters.
 const DEVICE_CHARS_MAX: usize = 32;
-/// Longest line of foreign text, characters.
-const NOTE_CHARS_MAX: usize = 400;
 
 /// Lines that may wait for a reader.
 const LINES_MAX: usize = 16 * 1024;
@@ -76,7 +75,7 @@ impl Screen {
 
     /// A line of a log.
     pub(super) fn log(&self, text: &str) {
-        self.outlet.offer(Draw::Log(text.to_owned()), LINES_MAX);
+        self.outlet.offer(Draw::Log(escape(text, LOG_LINE_CHARS_MAX)), LINES_MAX);
     }
 
     /// A peer said something.
@@ -89,7 +88,7 @@ impl Screen {
         }
         match event {
             ChildEvent::Note(note) => {
-                let text = self.about(peer, &escape(&note.text, NOTE_CHARS_MAX));
+                let text = self.about(peer, &escape(&note.text, TEXT_CHARS_MAX));
                 self.line(&text);
             }
             ChildEvent::Restored(restored) => {

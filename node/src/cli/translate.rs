@@ -28,6 +28,7 @@ pub(super) struct Translator {
     /// When the process began, and how long after it the first step was taken.
     begun: Instant,
     first_step_s: Option<f64>,
+    bans: u64,
 }
 
 impl Translator {
@@ -46,6 +47,7 @@ impl Translator {
             devices_lost: 0,
             begun,
             first_step_s: None,
+            bans: 0,
         }
     }
 
@@ -66,6 +68,7 @@ impl Translator {
                 }
             }
             Observation::View(view, traffic) => {
+                self.bans = traffic.bans;
                 self.status = self.status_of(&view, traffic);
                 tell(ChildEvent::Status(self.status.clone()));
             }
@@ -77,6 +80,9 @@ impl Translator {
                 tell(note(news.text));
             }
             Observation::NoDeviceToLose => tell(note("there is no device to lose: it trains on the CPU".into())),
+            Observation::Banned { peer, reason, seconds } => {
+                tell(note(format!("peer {peer} gets no link for {seconds} s: {reason}")));
+            }
             Observation::Event(event) => self.event(event, tell),
         }
     }
@@ -197,6 +203,7 @@ impl Translator {
             deltas_heard: self.status.deltas_heard,
             live_peers: self.status.live_peers,
             deltas_refused: self.status.deltas_refused,
+            bans: self.bans,
             payload_bytes_said: self.status.payload_bytes_said,
             steps_per_second: if self.trained_s > 0.0 {
                 (self.trained_steps as f64 / self.trained_s) as f32

@@ -85,9 +85,9 @@ pub(super) fn split(text: &str) -> Result<SplitRule, Error> {
 }
 
 /// The allow list in order, so that two files that list the same peers are one job.
-pub(super) fn allow(mut peers: Vec<PeerId>) -> Result<Vec<PeerId>, Error> {
+pub(super) fn allow(key: &str, mut peers: Vec<PeerId>) -> Result<Vec<PeerId>, Error> {
     if peers.len() > ALLOW_MAX {
-        return Err(invalid("trust.allow", &format!("{} peers", peers.len()), &format!("at most {ALLOW_MAX}")));
+        return Err(invalid(key, &format!("{} peers", peers.len()), &format!("at most {ALLOW_MAX}")));
     }
     peers.sort_unstable();
     peers.dedup();

@@ -13,7 +13,7 @@ use protocol::config::{Distance, Gossip, MergeRule, Mode, PartnerRule, TriggerRu
 use protocol::id::{Hash, PeerId, RunId};
 use protocol::time::Span;
 use protocol::trust::Limits;
-use protocol::trust::admission::SwarmKey;
+use protocol::trust::admission::{Guests, SwarmKey};
 use protocol::{partner, trigger};
 use shaders::data::split::SplitRule;
 use shaders::models::ModelSpec;
@@ -44,6 +44,8 @@ pub struct Job {
     pub name: String,
     /// Who knows it may join; `None`: everybody.
     pub key: Option<SwarmKey>,
+    /// Whom this machine links with, in order; `None`: everybody who knows the key. Not part of the run.
+    pub swarm_allow: Option<Vec<PeerId>>,
     /// What is trained.
     pub model: ModelSpec,
     /// What is made small.
@@ -132,6 +134,7 @@ impl Job {
         Ok(Self {
             name: name(raw.swarm.name.unwrap_or_default())?,
             key: raw.swarm.key.as_deref().map(key).transpose()?,
+            swarm_allow: raw.swarm.allow.map(|peers| allow("swarm.allow", peers)).transpose()?,
             loss: raw.model.loss.unwrap_or_default(),
             model: model::model(raw.model)?,
             data: data(raw.data.set, raw.data.path)?,
@@ -188,7 +191,7 @@ impl Job {
                 0,
                 PROBATION_MAX,
             )?,
-            trust_allow: allow(raw.trust.allow.unwrap_or_default())?,
+            trust_allow: allow("trust.allow", raw.trust.allow.unwrap_or_default())?,
             recompute: raw.training.recompute.unwrap_or(false),
             epochs: raw.training.epochs.map(|epochs| within("training.epochs", epochs, 1, EPOCHS_MAX)).transpose()?,
             seed: seed(raw.training.seed.unwrap_or(0))?,
@@ -310,6 +313,12 @@ impl Job {
         hasher.update(self.canonical().as_bytes());
         hasher.update(&self.swarm_key());
         RunId(Hash(*hasher.finalize().as_bytes()))
+    }
+
+    /// Whom this machine links with.
+    #[must_use]
+    pub fn guests(&self) -> Guests {
+        self.swarm_allow.as_ref().map_or_else(Guests::default, |peers| Guests::only(peers.iter().copied()))
     }
 
     /// The key of the handshake; all zero for an open job.

@@ -43,6 +43,8 @@ layers! {
         key: String,
         /// For people.
         name: String,
+        /// Ids of the peers that this machine links with; without it everybody who knows the key.
+        allow: Vec<PeerId>,
     }
     /// `[model]`
     RawModel {

@@ -38,12 +38,15 @@ pub fn template(name: &str, key: Option<SwarmKey>) -> String {
         r#"# A starling job: what a swarm trains, and who may take part.
 #
 # Put this file on every machine and run there:   starling run --job job.toml
-# Peers of one LAN find each other. All values but training.epochs, training.recompute and data.path must be the same everywhere: peers of
+# Peers of one LAN find each other. All values but swarm.allow, training.epochs, training.recompute and data.path must be the same everywhere: peers of
 # different jobs do not meet. What is left out has the value shown here.
 
 [swarm]
 name = "{name}"
 {key}
+# This machine links with these peers only (`starling swarm allow`). Each machine may have its own list: it is not part of the
+# job. Whose deltas count is another question: [trust] allow.
+# allow = ["ID", "ID"]
 
 [model]
 # What is trained:

@@ -121,9 +121,14 @@ pub(super) fn tried(question: &Question) -> Vec<Finding> {
 }
 
 fn finding(who: &str, reached: Reached) -> Finding {
-    let who = crate::cli::format::escape(who, 200);
+    let who = crate::text::escape(who, 200);
     match reached {
         Reached::Admits => Finding::fine("reach", format!("{who} answers and would take us as a neighbour")),
+        Reached::Listed => Finding::hint(
+            "reach",
+            format!("{who} answers, and links with peers of its own list only"),
+            "this machine's id (`starling id show`) must be on it: `starling swarm allow JOB ID` there",
+        ),
         Reached::Speaks => {
             Finding::fine("reach", format!("{who} answers, it is a peer (--job FILE tries whether it admits us)"))
         }

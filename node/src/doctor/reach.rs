@@ -21,6 +21,8 @@ const HANDSHAKE_MAX: Duration = Duration::from_millis(2000);
 pub(super) enum Reached {
     /// Admitted: job, model, key and version are the same.
     Admits,
+    /// Job, key and version are the same; it links with listed peers only.
+    Listed,
     /// A peer; without a job nothing more can be asked.
     Speaks,
     /// It ends here.
@@ -86,6 +88,8 @@ fn link(target: Target, credentials: Option<Credentials>) -> Result<Reached, cra
             Refusal::Full(_) => {
                 failed(format!("answers: {text}"), "others will pass your deltas on: name another peer")
             }
+            // Who asks is nobody: a listed peer may be let in.
+            Refusal::NotAllowed => Reached::Listed,
             _ => failed(format!("refuses us: {text}"), "give both machines the same job file and the same release"),
         },
         Outcome::Foreign(text) => failed(

@@ -45,12 +45,14 @@ fn setup(id: u8, run: u8, epochs: u32, peers: Vec<String>) -> PeerSetup {
         incarnation: 1,
         seed: id.into(),
         swarm_key: [3; 32],
+        guests: Guests::default(),
         network: Some(NetworkSetup {
             listen: vec!["/ip4/127.0.0.1/tcp/0".to_owned()],
             peers,
             lan: None,
             invitation: None,
         }),
+        audit: Audit::default(),
         learner: Box::new(move || {
             Ok(Box::new(Fake { step: Duration::from_millis(1), ..Fake::new(PARAMETERS, id.into()) }))
         }),
@@ -217,6 +219,29 @@ async fn another_job_is_refused_in_words_on_both_sides() {
         assert_eq!(result.unwrap_err().kind, Kind::Interrupted);
         let refusals = seen.iter().filter(|seen| matches!(seen, Observation::LinkRefused { .. })).count();
         assert_eq!(refusals, 1, "said once, however often it is dialled");
+    }
+}
+
+/// Two members with different lists meet; who is on neither list gets a reason, and both sides the same remedy.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_list_of_guests_keeps_others_out_and_no_member_away() {
+    let id = |seed: u8| Identity::from_seed(&[seed; 32]).peer_id();
+    let only = |seeds: &[u8]| Guests::only(seeds.iter().map(|&seed| id(seed)).collect::<Vec<_>>());
+    let a = start(PeerSetup { guests: only(&[2, 4]), ..setup(1, 5, 5000, Vec::new()) });
+    let address = a.address().await;
+    let b = start(PeerSetup { guests: only(&[1]), ..setup(2, 5, 5000, vec![address.clone()]) });
+    b.event("a neighbour", |event| matches!(event, Event::NeighbourUp { .. })).await;
+    let stranger = start(setup(3, 5, 5000, vec![address]));
+    for peer in [&a, &stranger] {
+        let reason = peer.refusal().await;
+        assert!(reason.contains(&format!("swarm allow JOB {}", id(3))), "{reason}");
+    }
+    stranger.ask(Control::Abort).await;
+    let seen = stranger.end().await;
+    assert!(!seen.iter().any(|seen| matches!(seen, Observation::Event(Event::NeighbourUp { .. }))));
+    for peer in [a, b] {
+        peer.ask(Control::Abort).await;
+        peer.end().await;
     }
 }
 

@@ -41,7 +41,7 @@ pub fn load_or_create(path: &Path) -> Result<Seed, Error> {
             Err(error) if error.kind() == ErrorKind::NotFound => {}
             Err(error) => return Err(unreadable(path, &error)),
         }
-        match create(path) {
+        match create(path, false) {
             Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
             Err(error) => {
                 return Err(Error::new(
@@ -57,6 +57,17 @@ pub fn load_or_create(path: &Path) -> Result<Seed, Error> {
         .hint("it may be a dangling link: name another file"))
 }
 
+/// The seed in the file at `path`, which must be there.
+///
+/// # Errors
+/// As [`load_or_create`]; and when there is no such file.
+pub fn load_existing(path: &Path) -> Result<Seed, Error> {
+    load(path)?.ok_or_else(|| {
+        Error::new(Kind::Input, format_args!("there is no identity key {}", path.display()))
+            .hint("`starling id new` makes one, and so does the first `starling run`")
+    })
+}
+
 /// The seed in the file at `path`; `None` when there is none.
 ///
 /// # Errors
@@ -70,6 +81,22 @@ pub fn load(path: &Path) -> Result<Option<Seed>, Error> {
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
         Err(error) => Err(unreadable(path, &error)),
     }
+}
+
+/// A new identity in the file at `path`. One that is there stays, unless it is to be replaced: then it is lost.
+///
+/// # Errors
+/// [`Kind::Input`] when there is one already, or the file cannot be written.
+pub fn create_new(path: &Path, replace: bool) -> Result<Seed, Error> {
+    create(path, replace).map_err(|error| match error.kind() {
+        ErrorKind::AlreadyExists => {
+            Error::new(Kind::Input, format_args!("there is an identity key in {} already", path.display())).hint(
+                "it is left as it is: name another file, or --force replaces it, and the old identity is lost for ever",
+            )
+        }
+        _ => Error::new(Kind::Input, format_args!("cannot write the identity key {}: {error}", path.display()))
+            .hint("name a file in a directory that you may write to"),
+    })
 }
 
 /// A fresh seed that no file knows: the identity of one run.
@@ -102,8 +129,9 @@ fn read(path: &Path, file: File) -> Result<Seed, Error> {
     parse_hex(text.trim()).map(Zeroizing::new).ok_or_else(|| malformed(path))
 }
 
-/// Written beside the target and linked into place: a crash leaves no half-written key, and an existing one stays.
-fn create(path: &Path) -> io::Result<Seed> {
+/// Written beside the target and linked into place: a crash leaves no half-written key, and an existing one stays unless it
+/// is to be replaced.
+fn create(path: &Path, replace: bool) -> io::Result<Seed> {
     let seed = random_seed()?;
     let mut text = Zeroizing::new(String::with_capacity(65));
     for byte in seed.iter() {
@@ -113,8 +141,12 @@ fn create(path: &Path) -> io::Result<Seed> {
     text.push('\n');
     let draft = path.with_extension(format!("{}.draft", std::process::id()));
     let mut file = OpenOptions::new().write(true).create_new(true).mode(MODE).open(&draft)?;
-    let placed =
-        file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).and_then(|()| fs::hard_link(&draft, path));
+    let written = file.write_all(text.as_bytes()).and_then(|()| file.sync_all());
+    if replace {
+        let placed = written.and_then(|()| fs::rename(&draft, path));
+        return placed.inspect_err(|_| drop(fs::remove_file(&draft))).map(|()| seed);
+    }
+    let placed = written.and_then(|()| fs::hard_link(&draft, path));
     let removed = fs::remove_file(&draft);
     placed.and(removed).map(|()| seed)
 }
@@ -156,6 +188,25 @@ mod tests {
         assert_eq!(*load_or_create(&path).unwrap(), *seed);
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1, "no draft is left behind");
         assert_ne!(*ephemeral().unwrap(), *seed);
+    }
+
+    #[test]
+    fn a_new_identity_replaces_an_old_one_only_by_force() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("identity");
+        assert_eq!(load_existing(&path).unwrap_err().kind, Kind::Input);
+        let first = create_new(&path, false).unwrap();
+        let refused = create_new(&path, false).unwrap_err();
+        assert!(refused.hint.unwrap().contains("--force"));
+        assert_eq!(*load_existing(&path).unwrap(), *first);
+        let second = create_new(&path, true).unwrap();
+        assert_ne!(*second, *first);
+        assert_eq!(*load_existing(&path).unwrap(), *second);
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, MODE);
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1, "no draft is left behind");
+        assert!(create_new(dir.path(), true).is_err(), "a directory stays one");
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
+        assert!(load_existing(&path).unwrap_err().hint.unwrap().starts_with("chmod 600"));
     }
 
     #[test]

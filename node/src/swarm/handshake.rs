@@ -49,6 +49,8 @@ pub(crate) struct Meeting {
     pub(crate) them: PeerId,
     pub(crate) connection: ConnectionId,
     pub(crate) places: Places,
+    /// What the other side hears even if it proves the key.
+    pub(crate) policy: Option<Refusal>,
 }
 
 impl Meeting {
@@ -72,7 +74,8 @@ impl Meeting {
     async fn greet<S: AsyncRead + AsyncWrite + Unpin>(&self, stream: &mut S) -> io::Result<Verdict> {
         let mut nonce = [0; 32];
         getrandom::fill(&mut nonce).map_err(io::Error::other)?;
-        let (mut handshake, hello) = Handshake::begin(self.credentials, self.them, nonce);
+        let (handshake, hello) = Handshake::begin(self.credentials, self.them, nonce);
+        let mut handshake = handshake.refusing(self.policy);
         say(stream, &hello).await?;
         loop {
             let step = match listen(stream).await? {
@@ -108,13 +111,23 @@ impl Meeting {
 impl Verdict {
     /// Whether trying again soon is of no use.
     pub(crate) fn is_lasting(&self) -> bool {
-        matches!(self, Self::Refused { refusal, .. } if !matches!(refusal, Refusal::Full(_)))
+        matches!(self, Self::Refused { refusal, .. } if !matches!(refusal, Refusal::Full(_) | Refusal::Banned(_)))
     }
 }
 
 /// A refusal as the operator of this side reads it. [`Refusal`] carries the numbers as the refusing side sees them.
-pub(crate) fn words(refusal: Refusal, by_us: bool) -> String {
+pub(crate) fn words(refusal: Refusal, by_us: bool, us: PeerId, them: PeerId) -> String {
     match refusal {
+        Refusal::NotAllowed if by_us => {
+            format!("it is not on this job's list of peers (swarm.allow): `starling swarm allow JOB {them}` lets it in")
+        }
+        Refusal::NotAllowed => {
+            format!("we are not on its list of peers: its operator lets us in with `starling swarm allow JOB {us}`")
+        }
+        Refusal::Banned(seconds) if by_us => format!("it has broken the rules before: no link for {seconds} s more"),
+        Refusal::Banned(seconds) => {
+            format!("it takes no link of ours for {seconds} s: this peer has broken the rules (is it another release?)")
+        }
         Refusal::Run { ours, theirs } if !by_us => Refusal::Run { ours: theirs, theirs: ours }.to_string(),
         Refusal::Version { ours, theirs } if by_us => Refusal::Version { ours: theirs, theirs: ours }.to_string(),
         Refusal::Full(places) if by_us => format!("this peer has all the neighbours it takes ({places})"),
@@ -171,6 +184,7 @@ mod tests {
             them: PeerId([them; 32]),
             connection: ConnectionId::new_unchecked(1),
             places: Places::new(PeerId([us; 32]), 4),
+            policy: None,
         }
     }
 
@@ -190,13 +204,29 @@ mod tests {
         let (a, b) = meet(&meeting(1, 2, 5, 9), &meeting(2, 1, 6, 9)).await;
         for (end, ours, theirs) in [(a, "0505", "0606"), (b, "0606", "0505")] {
             let Verdict::Refused { refusal, by_us } = end else { panic!("{end:?}") };
-            let text = words(refusal, by_us);
+            let text = words(refusal, by_us, PeerId([1; 32]), PeerId([2; 32]));
             assert!(text.find(theirs).unwrap() < text.find(ours).unwrap(), "theirs is named first: {text}");
         }
         let (a, b) = meet(&meeting(1, 2, 5, 9), &meeting(2, 1, 5, 8)).await;
         for end in [a, b] {
             assert!(matches!(end, Verdict::Refused { refusal: Refusal::Key, .. }), "{end:?}");
             assert!(end.is_lasting());
+        }
+    }
+
+    #[tokio::test]
+    async fn whoever_is_not_on_the_list_is_told_so_and_what_helps() {
+        let (mut a, b) = (meeting(1, 2, 5, 9), meeting(2, 1, 5, 9));
+        a.policy = Some(Refusal::NotAllowed);
+        let (ours, theirs) = meet(&a, &b).await;
+        for (end, expected_by_us) in [(ours, true), (theirs, false)] {
+            assert!(end.is_lasting(), "{end:?}");
+            let Verdict::Refused { refusal, by_us } = end else { panic!("{end:?}") };
+            assert_eq!((refusal, by_us), (Refusal::NotAllowed, expected_by_us));
+            let (us, them) = (a.credentials.us, b.credentials.us);
+            let text = if by_us { words(refusal, by_us, us, them) } else { words(refusal, by_us, them, us) };
+            // Both operators read the same command, with the id that is missing.
+            assert!(text.contains(&format!("swarm allow JOB {them}")), "{text}");
         }
     }
 

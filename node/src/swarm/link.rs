@@ -13,12 +13,14 @@ use std::time::Duration;
 use futures::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use libp2p::swarm::ConnectionId;
 use protocol::id::PeerId;
-use protocol::wire::{Message, WireError, decode_body, encode_frame};
+use protocol::wire::{LENGTH_BYTES, Message, WireError, decode_body, encode_frame};
 use tokio::sync::mpsc::Sender;
 use tokio::time::{Instant, timeout, timeout_at};
 
+use super::bucket::{Allowance, Flood, Pace};
 use super::frame::{FrameError, Item, Meter, Metered, put_credit, read_item, window_bytes};
 use super::handshake::{Meeting, Verdict};
+use super::offenders::STRIKES_MAX;
 use super::queue::{CreditBroken, Queue, Receipt, Stage};
 
 /// A write, or a wait for credit, that makes no progress for so long ends the link.
@@ -56,6 +58,9 @@ pub(crate) enum End {
     /// The other side breaks the flow control.
     #[error(transparent)]
     Credit(#[from] CreditBroken),
+    /// The other side says too much.
+    #[error(transparent)]
+    Flood(#[from] Flood),
     /// The other side takes nothing.
     #[error("it took nothing for {} s", STALL_MAX.as_secs())]
     Stalled,
@@ -64,7 +69,17 @@ pub(crate) enum End {
 impl End {
     /// Whether the neighbour broke a rule, rather than the network.
     pub(crate) fn is_fault(&self) -> bool {
-        matches!(self, Self::Malformed(_) | Self::Credit(_))
+        self.strikes() > 0
+    }
+
+    /// What that counts for.
+    pub(crate) fn strikes(&self) -> u32 {
+        match self {
+            Self::Malformed(_) | Self::Credit(_) => 1,
+            // Nobody floods by mistake.
+            Self::Flood(_) => STRIKES_MAX,
+            Self::Ours | Self::Broken(_) | Self::Stalled => 0,
+        }
     }
 }
 
@@ -123,8 +138,9 @@ impl Link {
 
     async fn read<R: AsyncRead + Unpin>(&self, reader: &mut R, queue: &Arc<Queue>) -> End {
         let mut body = Vec::new();
+        let mut allowance = Allowance::new(window_bytes(self.body_bytes_max), Instant::now().into_std());
         loop {
-            let message = match self.read_one(reader, queue, &mut body).await {
+            let message = match self.read_one(reader, queue, &mut body, &mut allowance).await {
                 Ok(Some(message)) => message,
                 Ok(None) => continue,
                 Err(end) => return end,
@@ -141,15 +157,21 @@ impl Link {
         reader: &mut R,
         queue: &Arc<Queue>,
         body: &mut Vec<u8>,
+        allowance: &mut Allowance,
     ) -> Result<Option<LinkEvent>, End>
     where
         R: AsyncRead + Unpin,
     {
-        match read_item(reader, self.body_bytes_max, body).await? {
+        let item = read_item(reader, self.body_bytes_max, body).await?;
+        let now = Instant::now().into_std();
+        let item_bytes = if let Item::Data(bytes) = item { bytes } else { 0 };
+        allowance.frame(LENGTH_BYTES + item_bytes, now)?;
+        match item {
             Item::Credit(bytes) => queue.granted(bytes).map(|()| None).map_err(End::Credit),
             Item::Data(bytes) => {
                 let receipt = queue.received(bytes)?;
                 let message = decode_body(body).map_err(End::Malformed)?;
+                allowance.message(&message, now)?;
                 let (peer, connection) = (self.meeting.them, self.meeting.connection);
                 Ok(Some(LinkEvent::Message { peer, connection, message, receipt }))
             }
@@ -160,17 +182,22 @@ impl Link {
 /// Says what the queue holds, as far as credit goes, and returns credit.
 async fn write<W: AsyncWrite + Unpin>(mut writer: W, queue: &Queue) -> End {
     let mut outgoing = Outgoing::default();
+    let mut pace = Pace::new(queue.window(), Instant::now().into_std());
     let mut stalled_at = None;
     loop {
         // Asked before the queue is emptied: what was put in before the end is said before the end.
         let stage = queue.stage();
-        outgoing.gather(queue);
+        let wait = outgoing.gather(queue, &mut pace);
         if !outgoing.ready.is_empty() {
             if let Err(end) = write_all(&mut writer, &outgoing.ready).await {
                 return end;
             }
             outgoing.written();
             stalled_at = None;
+            continue;
+        }
+        if let Some(wait) = wait {
+            tokio::time::sleep(wait).await;
             continue;
         }
         // Nothing that may be said: everything was, or the credit is used up.
@@ -192,29 +219,40 @@ async fn write<W: AsyncWrite + Unpin>(mut writer: W, queue: &Queue) -> End {
 struct Outgoing {
     /// Paid for with credit: to be written.
     ready: Vec<u8>,
-    /// The next data item, when it waits for credit.
+    /// The next data item, when it waits for credit or its turn.
     next: Vec<u8>,
+    /// Whether its turn has come.
+    paced: bool,
 }
 
 impl Outgoing {
-    /// Moves as much from the queue to `ready` as credit and [`WRITE_PIECE_BYTES`] allow.
-    fn gather(&mut self, queue: &Queue) {
+    /// Moves as much from the queue to `ready` as credit, pace and [`WRITE_PIECE_BYTES`] allow. How long the pace holds up the
+    /// next frame, if it does.
+    fn gather(&mut self, queue: &Queue, pace: &mut Pace) -> Option<Duration> {
         if let Some(bytes) = queue.take_owed() {
             put_credit(bytes, &mut self.ready);
         }
         while self.ready.len() < WRITE_PIECE_BYTES {
             if self.next.is_empty() {
-                let Some(message) = queue.pop() else { return };
+                let message = queue.pop()?;
                 if let Err(error) = encode_frame(&message, &mut self.next) {
                     tracing::error!(%error, "a message of ours does not fit a frame and is not sent");
                     continue;
                 }
             }
-            if !queue.spend(self.next.len()) {
-                return;
+            if !self.paced {
+                if let Err(wait) = pace.take(self.next.len(), Instant::now().into_std()) {
+                    return Some(wait);
+                }
+                self.paced = true;
             }
+            if !queue.spend(self.next.len()) {
+                return None;
+            }
+            self.paced = false;
             self.ready.append(&mut self.next);
         }
+        None
     }
 
     /// Gives the memory of a large frame back.

@@ -11,6 +11,7 @@
 //! link        reader and writer of an admitted stream                     a task each
 //! frame queue length words, credit, bounded queues                        a slow reader slows itself
 //! seeds       named addresses, dialled until they answer
+//! bucket offenders   how much a neighbour may say, and who gets no link for a while
 //! ```
 //!
 //! A connection is a link or on its way to be one: whatever is neither after 5 s is closed. The protocol
@@ -18,12 +19,14 @@
 
 mod address;
 mod behaviour;
+mod bucket;
 mod frame;
 mod handshake;
 pub(crate) mod interfaces;
 pub(crate) mod invitation;
 pub(crate) mod lan;
 mod link;
+mod offenders;
 #[cfg(test)]
 mod pipe;
 mod places;
@@ -47,8 +50,9 @@ use libp2p::swarm::{ConnectionId, DialError, SwarmEvent};
 use libp2p::{Multiaddr, PeerId as NetworkId, Swarm};
 use protocol::Input;
 use protocol::id::PeerId;
-use protocol::trust::admission::{Credentials, SwarmKey};
+use protocol::trust::admission::{Credentials, Guests, SwarmKey};
 use protocol::wire::{Message, Refusal, VERSION};
+use serde_json::json;
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 use tokio::task::JoinSet;
 use tokio::time::Interval;
@@ -59,6 +63,7 @@ use self::handshake::{HANDSHAKE_MAX, Meeting, Verdict};
 use self::invitation::Answer;
 use self::lan::{Heard, Lan, Listing};
 use self::link::{End, Link, LinkEvent};
+use self::offenders::{Offenders, Penalty};
 use self::places::Places;
 use self::port::Opened;
 use self::queue::{Queue, Receipt};
@@ -66,6 +71,8 @@ use self::refusals::Refusals;
 use self::seeds::Seeds;
 use crate::driver::{LanSetup, NetworkSetup, Observation, Traffic};
 use crate::error::Error;
+use crate::store::audit::{Audit, Kind};
+use crate::text::{TEXT_CHARS_MAX, escape};
 
 /// Messages of all links that wait for the driver; their bytes are bounded by each link's window.
 const INBOX_MESSAGES: usize = 256;
@@ -91,10 +98,13 @@ pub(crate) enum Happening {
 #[derive(Debug)]
 pub(crate) struct Admission {
     pub(crate) credentials: Credentials,
+    pub(crate) guests: Guests,
     /// Links at most.
     pub(crate) neighbours_max: usize,
     /// Largest frame body of this run.
     pub(crate) body_bytes_max: usize,
+    /// Where it is recorded who was let in.
+    pub(crate) audit: Audit,
 }
 
 /// All links of this peer.
@@ -102,6 +112,8 @@ pub(crate) struct Network {
     swarm: Swarm<Behaviour>,
     /// `None`: nobody is looked for on the LAN.
     lan: Option<Lan>,
+    /// Whether the operator was told that mDNS has trouble.
+    lan_trouble: bool,
     /// What a stranger gets who asks for the job file.
     invitation: Answer,
     admission: Admission,
@@ -112,6 +124,8 @@ pub(crate) struct Network {
     dials: BTreeMap<ConnectionId, PeerId>,
     seeds: Seeds,
     refusals: Refusals,
+    offenders: Offenders,
+    bans: u64,
     meter: Arc<Meter>,
     events: Sender<LinkEvent>,
     inbox: Receiver<LinkEvent>,
@@ -133,6 +147,8 @@ struct Up {
 /// A connection that libp2p has established.
 struct Connection {
     peer: PeerId,
+    /// Where its other end is.
+    address: Multiaddr,
     since: Instant,
     /// Whether a task has its stream.
     in_task: bool,
@@ -160,6 +176,7 @@ impl Network {
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         Ok(Self {
             swarm,
+            lan_trouble: false,
             invitation: setup.invitation.clone().map_or(Answer::Private, Answer::Open),
             lan: setup.lan.as_ref().and_then(|lan| look_around(lan, &admission.credentials)),
             places: Places::new(admission.credentials.us, admission.neighbours_max),
@@ -169,6 +186,8 @@ impl Network {
             dials: BTreeMap::new(),
             seeds: Seeds::new(seeds, Instant::now()),
             refusals: Refusals::default(),
+            offenders: Offenders::default(),
+            bans: 0,
             meter: Arc::default(),
             events,
             inbox,
@@ -212,6 +231,15 @@ impl Network {
         if self.links.contains_key(&peer) || self.connections.values().any(|connection| connection.peer == peer) {
             return;
         }
+        if self.admission.guests.refusal(peer).is_some() {
+            // Known from others, and nobody that we link with.
+            self.input(Input::DialFailed { peer, refused: true });
+            return;
+        }
+        if self.offenders.remaining(peer, Instant::now()).is_some() {
+            self.input(Input::DialFailed { peer, refused: false });
+            return;
+        }
         // Passed on by others, so bad ones are no news.
         let addresses = addresses.iter().filter_map(|text| address::parse(text).ok());
         let addresses: Vec<Multiaddr> = addresses.map(|address| address::split_peer(address).0).collect();
@@ -228,6 +256,7 @@ impl Network {
     pub(crate) fn disconnect(&mut self, peer: PeerId) {
         if let Some(up) = self.links.remove(&peer) {
             up.queue.abort();
+            self.closed(peer, "dropped by us");
             self.input(Input::Disconnected { peer });
         }
     }
@@ -239,6 +268,7 @@ impl Network {
             bytes_sent: read(&self.meter.sent),
             bytes_received: read(&self.meter.received),
             messages_dropped: read(&self.meter.dropped),
+            bans: self.bans,
         }
     }
 
@@ -266,8 +296,8 @@ impl Network {
         match event {
             SwarmEvent::Behaviour(BehaviourEvent::Port(opened)) => self.on_stream(opened),
             SwarmEvent::Behaviour(BehaviourEvent::Invitation(event)) => self.on_invitation(event),
-            SwarmEvent::ConnectionEstablished { peer_id, connection_id, .. } => {
-                self.on_connected(peer_id, connection_id)
+            SwarmEvent::ConnectionEstablished { peer_id, connection_id, endpoint, .. } => {
+                self.on_connected(peer_id, connection_id, endpoint.get_remote_address().clone());
             }
             SwarmEvent::ConnectionClosed { connection_id, .. } => self.on_closed(connection_id),
             SwarmEvent::OutgoingConnectionError { connection_id, error, .. } => {
@@ -283,15 +313,19 @@ impl Network {
         }
     }
 
-    fn on_connected(&mut self, id: NetworkId, connection: ConnectionId) {
+    fn on_connected(&mut self, id: NetworkId, connection: ConnectionId, address: Multiaddr) {
         let Some(peer) = address::from_network(&id) else {
             self.close_connection(connection);
             return;
         };
         let now = Instant::now();
+        if self.offenders.is_told(peer, now) {
+            self.close_connection(connection);
+            return;
+        }
         self.dials.remove(&connection);
         self.seeds.reached(connection, peer, now);
-        self.connections.insert(connection, Connection { peer, since: now, in_task: false });
+        self.connections.insert(connection, Connection { peer, address, since: now, in_task: false });
     }
 
     /// A connection that never got its stream is gone; of the others their task tells.
@@ -308,8 +342,10 @@ impl Network {
             Ok(stream) => {
                 record.in_task = true;
                 let (credentials, places) = (self.admission.credentials, self.places.clone());
+                let banned = self.offenders.refusal(them, Instant::now());
+                let policy = self.admission.guests.refusal(them).or(banned);
                 let link = Link {
-                    meeting: Meeting { credentials, them, connection, places },
+                    meeting: Meeting { credentials, them, connection, places, policy },
                     meter: Arc::clone(&self.meter),
                     events: self.events.clone(),
                     body_bytes_max: self.admission.body_bytes_max,
@@ -352,7 +388,8 @@ impl Network {
                 self.refused(&listing.peer.short(), &format!("{}{place}", Refusal::Identity));
             }
             Heard::Trouble(error) => {
-                if self.refusals.is_news("mDNS", &error, Instant::now()) {
+                // Once: it is the same trouble on every interface, again and again.
+                if !std::mem::replace(&mut self.lan_trouble, true) {
                     tracing::warn!(error, "peers on this network may not be found: `starling doctor` says more");
                 }
             }
@@ -400,8 +437,10 @@ impl Network {
     fn on_link(&mut self, event: LinkEvent) {
         match event {
             LinkEvent::Up { peer, connection, queue } => {
+                self.admitted(peer, connection);
                 if let Some(old) = self.links.insert(peer, Up { connection, queue }) {
                     old.queue.abort();
+                    self.closed(peer, "replaced by a newer link");
                     self.input(Input::Disconnected { peer });
                 }
                 self.seeds.up(peer);
@@ -422,11 +461,15 @@ impl Network {
 
     fn on_down(&mut self, peer: PeerId, connection: ConnectionId, end: &End) {
         tracing::debug!(%peer, %end, "a link is down");
-        if end.is_fault() && self.refusals.is_news(&peer.short(), "a fault", Instant::now()) {
+        if end.is_fault() && self.refusals.note(&peer.to_string(), "a fault", Instant::now()).is_some() {
             tracing::warn!(peer = %peer.short(), %end, "a neighbour was dropped");
+        }
+        if end.is_fault() {
+            self.penalize(peer, end.strikes(), &end.to_string());
         }
         if self.is_up(peer, connection) {
             self.links.remove(&peer);
+            self.closed(peer, &end.to_string());
             self.input(Input::Disconnected { peer });
             if end.is_fault() {
                 self.input(Input::DialFailed { peer, refused: true });
@@ -435,9 +478,34 @@ impl Network {
         self.close_connection(connection);
     }
 
+    /// The protocol has heard what no honest peer says.
+    pub(crate) fn offended(&mut self, peer: PeerId, what: &str) {
+        self.penalize(peer, 1, what);
+        self.disconnect(peer);
+    }
+
+    fn penalize(&mut self, peer: PeerId, strikes: u32, what: &str) {
+        let Penalty { pause, is_ban } = self.offenders.offend(peer, strikes, Instant::now());
+        let seconds = pause.as_secs();
+        tracing::warn!(peer = %peer.short(), what, seconds, is_ban, "a neighbour has broken the rules");
+        if is_ban {
+            self.bans += 1;
+            self.admission.audit.note(Kind::Ban, json!({ "peer": peer, "seconds": seconds, "reason": what }));
+            let reason = what.to_owned();
+            self.happenings.push_back(Happening::Observe(Observation::Banned {
+                peer: peer.to_string(),
+                reason,
+                seconds,
+            }));
+        }
+    }
+
     fn on_verdict(&mut self, peer: PeerId, verdict: &Verdict) {
         match verdict {
-            Verdict::Refused { refusal, by_us } => self.refused(&peer.short(), &handshake::words(*refusal, *by_us)),
+            Verdict::Refused { refusal, by_us } => {
+                let us = self.admission.credentials.us;
+                self.refused(&peer.to_string(), &handshake::words(*refusal, *by_us, us, peer));
+            }
             Verdict::Failed(reason) => tracing::debug!(peer = %peer.short(), reason, "no link"),
             Verdict::Admitted | Verdict::Duplicate => return,
         }
@@ -452,11 +520,22 @@ impl Network {
         }
     }
 
+    fn admitted(&self, peer: PeerId, connection: ConnectionId) {
+        let address = self.connections.get(&connection).map(|connection| connection.address.to_string());
+        self.admission.audit.note(Kind::Admit, json!({ "peer": peer, "address": address }));
+    }
+
+    fn closed(&self, peer: PeerId, reason: &str) {
+        self.admission.audit.note(Kind::Closed, json!({ "peer": peer, "reason": reason }));
+    }
+
+    /// Tells of a refusal, and counts those that are no news. Part of the words may be a stranger's.
     fn refused(&mut self, peer: &str, reason: &str) {
-        if self.refusals.is_news(peer, reason, Instant::now()) {
+        let [peer, reason] = [peer, reason].map(|text| escape(text, TEXT_CHARS_MAX));
+        if let Some(times) = self.refusals.note(&peer, &reason, Instant::now()) {
             tracing::warn!(peer, reason, "a link was refused");
-            let observation = Observation::LinkRefused { peer: peer.to_owned(), reason: reason.to_owned() };
-            self.happenings.push_back(Happening::Observe(observation));
+            self.admission.audit.note(Kind::Refuse, json!({ "peer": peer, "reason": reason, "times": times }));
+            self.happenings.push_back(Happening::Observe(Observation::LinkRefused { peer, reason }));
         }
     }
 
@@ -470,6 +549,12 @@ impl Network {
         let late = self.connections.iter().filter(|(_, connection)| is_late(connection)).map(|(&id, _)| id);
         for connection in late.collect::<Vec<_>>() {
             self.swarm.close_connection(connection);
+        }
+        for peer in self.offenders.released(now) {
+            self.admission.audit.note(Kind::Unban, json!({ "peer": peer }));
+        }
+        for (peer, reason, times) in self.refusals.untold(now) {
+            self.admission.audit.note(Kind::Refuse, json!({ "peer": peer, "reason": reason, "times": times }));
         }
         self.dial_seeds(now);
         let links = &self.links;

@@ -5,6 +5,7 @@ use std::time::Duration;
 use futures::StreamExt as _;
 use libp2p::PeerId as NetworkId;
 use libp2p::swarm::{DialError, SwarmEvent};
+use protocol::id::PeerId;
 use protocol::trust::Identity;
 use protocol::trust::admission::Credentials;
 use protocol::wire::Refusal;
@@ -71,10 +72,10 @@ async fn dial(seed: &[u8; 32], target: Target, credentials: Option<Credentials>)
                 let Some(credentials) = credentials else { return Ok(Outcome::Speaks) };
                 let us = Identity::from_seed(seed).peer_id();
                 let credentials = Credentials { us, ..credentials };
-                let meeting = Meeting { credentials, them, connection, places: Places::new(us, 1) };
+                let meeting = Meeting { credentials, them, connection, places: Places::new(us, 1), policy: None };
                 // The stream needs the swarm to move.
                 return Ok(tokio::select! {
-                    verdict = meeting.hold(&mut stream) => of(verdict),
+                    verdict = meeting.hold(&mut stream) => of(verdict, us, them),
                     () = turn(&mut swarm) => Outcome::Late,
                 });
             }
@@ -89,11 +90,11 @@ async fn turn(swarm: &mut libp2p::Swarm<behaviour::Behaviour>) {
     }
 }
 
-fn of(verdict: Verdict) -> Outcome {
+fn of(verdict: Verdict, us: PeerId, them: PeerId) -> Outcome {
     match verdict {
         // The same peer twice cannot be: the identity is new.
         Verdict::Admitted | Verdict::Duplicate => Outcome::Admitted,
-        Verdict::Refused { refusal, by_us } => Outcome::Refused(refusal, handshake::words(refusal, by_us)),
+        Verdict::Refused { refusal, by_us } => Outcome::Refused(refusal, handshake::words(refusal, by_us, us, them)),
         Verdict::Failed(text) => Outcome::Foreign(text),
     }
 }

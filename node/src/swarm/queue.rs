@@ -77,6 +77,11 @@ impl Queue {
         Arc::new(Self { inner: Mutex::new(inner), changed: Notify::new(), aborted: Notify::new(), window })
     }
 
+    /// See [`super::frame::window_bytes`].
+    pub(crate) fn window(&self) -> usize {
+        self.window
+    }
+
     fn lock(&self) -> MutexGuard<'_, Inner> {
         // Plain data without invariants across fields that a panic could break halfway.
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)

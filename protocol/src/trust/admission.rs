@@ -9,6 +9,12 @@
 //! The secure channel below has proved both identities, and the proof names them in order: one made for another link, or
 //! reflected, does not match, so a man in the middle without the key cannot pass on what he hears. The key never travels.
 //! An open job has a public key (all zero); its handshake is the same.
+//!
+//! Whom a peer links with beyond that is its own affair ([`Guests`], and who has broken the rules): it says so after the other
+//! side has proved the key, so a stranger learns nothing of it.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use crate::id::{PeerId, RunId, SchemaHash};
 use crate::wire::{Greeting, Refusal};
@@ -35,12 +41,35 @@ impl std::fmt::Debug for Credentials {
     }
 }
 
+/// Whom this peer links with, of those who know the key: everybody, or the peers on a list. A local policy and not part of the
+/// run: two peers that list each other meet, whomever else they list. It says who has links and not whose deltas count:
+/// those of others come by way of neighbours (the job's `trust.allow` leaves them out, everywhere alike).
+#[derive(Clone, Debug, Default)]
+pub struct Guests(Option<Arc<BTreeSet<PeerId>>>);
+
+impl Guests {
+    /// These only.
+    #[must_use]
+    pub fn only(peers: impl IntoIterator<Item = PeerId>) -> Self {
+        Self(Some(Arc::new(peers.into_iter().collect())))
+    }
+
+    /// Why that peer gets no link, if it gets none.
+    #[must_use]
+    pub fn refusal(&self, peer: PeerId) -> Option<Refusal> {
+        let listed = self.0.as_ref().is_none_or(|peers| peers.contains(&peer));
+        (!listed).then_some(Refusal::NotAllowed)
+    }
+}
+
 /// One side of a handshake.
 #[derive(Debug)]
 pub struct Handshake {
     credentials: Credentials,
     them: PeerId,
     our_nonce: [u8; 32],
+    /// What the other side hears once it has proved the key.
+    policy: Option<Refusal>,
     stage: Stage,
 }
 
@@ -72,7 +101,14 @@ impl Handshake {
     #[must_use]
     pub fn begin(credentials: Credentials, them: PeerId, nonce: [u8; 32]) -> (Self, Greeting) {
         let hello = Greeting::Hello { run: credentials.run, schema: credentials.schema, nonce };
-        (Self { credentials, them, our_nonce: nonce, stage: Stage::Hello }, hello)
+        (Self { credentials, them, our_nonce: nonce, policy: None, stage: Stage::Hello }, hello)
+    }
+
+    /// Refuses the other side even if it proves the key.
+    #[must_use]
+    pub fn refusing(mut self, policy: Option<Refusal>) -> Self {
+        self.policy = policy;
+        self
     }
 
     /// Takes the next greeting of the other side. `has_room` says whether one more neighbour would be taken.
@@ -111,6 +147,9 @@ impl Handshake {
         // blake3 compares in constant time.
         if self.mac(false, &their_nonce) != *proof {
             return Step::Refuse(Refusal::Key);
+        }
+        if let Some(refusal) = self.policy {
+            return Step::Refuse(refusal);
         }
         if let Err(places) = has_room {
             return Step::Refuse(Refusal::Full(places));
@@ -210,6 +249,24 @@ mod tests {
         let (mut side, hello) = Handshake::begin(us, PeerId([2; 32]), [1; 32]);
         let Step::Say(own_proof) = side.hear(&hello, Ok(())) else { panic!("a hello is answered by a proof") };
         assert_eq!(side.hear(&own_proof, Ok(())), Step::Refuse(Refusal::Key), "our own proof, sent back");
+    }
+
+    #[test]
+    fn a_list_of_guests_is_spoken_of_to_those_who_know_the_key_only() {
+        let (us, them) = (credentials(1, 5, 9), PeerId([2; 32]));
+        assert_eq!(Guests::default().refusal(them), None);
+        assert_eq!(Guests::only([PeerId([3; 32]), them]).refusal(them), None);
+        let no = Guests::only([PeerId([3; 32])]).refusal(them);
+        assert_eq!(no, Some(Refusal::NotAllowed));
+        assert_eq!(Guests::only([]).refusal(them), no, "an empty list is nobody");
+        for (key, expected) in [(9, Refusal::NotAllowed), (8, Refusal::Key)] {
+            let (side, hello) = Handshake::begin(us, them, [1; 32]);
+            let mut side = side.refusing(no);
+            let (mut guest, hello_guest) = Handshake::begin(credentials(2, 5, key), us.us, [2; 32]);
+            let Step::Say(proof) = guest.hear(&hello, Ok(())) else { panic!("a hello is answered by a proof") };
+            assert!(matches!(side.hear(&hello_guest, Ok(())), Step::Say(Greeting::Proof(_))));
+            assert_eq!(side.hear(&proof, Ok(())), Step::Refuse(expected));
+        }
     }
 
     #[test]

@@ -19,6 +19,8 @@ const VOTE_PAUSE: Span = Span::from_secs(1);
 /// The electorate is the largest number of living peers within so long: a swarm that was just cut in two does not let
 /// the smaller half decide for the larger.
 const ELECTORATE_MEMORY: Span = Span::from_secs(60);
+/// Accepted deltas are gathered over so long: a record of each would be gigabytes a day.
+const ACCEPT_GATHER: Span = Span::from_secs(10);
 /// Peers with an account.
 const ACCOUNTS_MAX: usize = 4096;
 
@@ -119,6 +121,8 @@ pub(crate) struct Guard {
     chain: Chain,
     /// Accepted and not yet in an audit record: the last number, and how many.
     accepted: BTreeMap<Origin, (u64, u64)>,
+    /// When they were last put into records.
+    gathered: Option<Time>,
 }
 
 impl Guard {
@@ -135,6 +139,7 @@ impl Guard {
             live: VecDeque::new(),
             chain: Chain::new(genesis(context.run, us)),
             accepted: BTreeMap::new(),
+            gathered: None,
         }
     }
 
@@ -220,8 +225,12 @@ impl Guard {
         }
     }
 
-    /// What was accepted since the last time.
-    pub(crate) fn accepted_records(&mut self, now: Time) -> Vec<Record> {
+    /// What was accepted since the last time, when that is long ago or `all` is to be said.
+    pub(crate) fn accepted_records(&mut self, now: Time, all: bool) -> Vec<Record> {
+        if !all && (self.accepted.is_empty() || self.gathered.is_some_and(|at| now - at < ACCEPT_GATHER)) {
+            return Vec::new();
+        }
+        self.gathered = Some(now);
         let accepted = std::mem::take(&mut self.accepted);
         let entry = |(who, (seq, count))| Entry { what: Act::Accept, who, seq, count, reason: String::new() };
         accepted.into_iter().map(|gathered| self.chain.append(now, entry(gathered))).collect()

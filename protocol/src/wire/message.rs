@@ -71,6 +71,12 @@ pub enum Refusal {
     /// A malformed or late handshake.
     #[error("the handshake was malformed or out of order")]
     Malformed,
+    /// The side that refuses links with the peers on a list only.
+    #[error("not on the list of peers that it links with")]
+    NotAllowed,
+    /// The side that is refused has broken the rules before.
+    #[error("it has broken the rules: no link for {0} s")]
+    Banned(u32),
 }
 
 /// Everything that admitted peers say to each other.

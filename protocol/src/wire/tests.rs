@@ -134,6 +134,8 @@ fn greetings() -> Vec<(&'static str, Greeting)> {
         ("proof", Greeting::Proof([4; 32])),
         ("welcome", Greeting::Welcome),
         ("refuse", Greeting::Refuse(Refusal::Run { ours: run, theirs: run })),
+        ("not_allowed", Greeting::Refuse(Refusal::NotAllowed)),
+        ("banned", Greeting::Refuse(Refusal::Banned(60))),
     ]
 }
 
@@ -152,7 +154,7 @@ fn golden_bytes() {
         samples().iter().map(|(name, message)| format!("{name} {}", hex(&frame(message)))).collect();
     lines.extend(greetings().iter().map(|(name, greeting)| format!("{name} {}", hex(&frame(greeting)))));
     let found = lines.join("\n") + "\n";
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/src/wire/golden_v3.txt");
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/src/wire/golden_v4.txt");
     #[allow(
         clippy::disallowed_methods,
         reason = "the test writes the file that it is compared with; the library reads none"
@@ -160,7 +162,7 @@ fn golden_bytes() {
     if std::env::var_os("STARLING_BLESS").is_some() {
         std::fs::write(path, &found).expect("the golden file can be written");
     }
-    assert_eq!(found, include_str!("golden_v3.txt"), "the wire format changed");
+    assert_eq!(found, include_str!("golden_v4.txt"), "the wire format changed");
 }
 
 #[test]

@@ -29,6 +29,8 @@ pub struct SwarmSpec {
     pub faults: Vec<Fault>,
     /// How they meet.
     pub arrangement: Arrangement,
+    /// Folder of the audit logs, one of each peer.
+    pub audit: Option<PathBuf>,
 }
 
 /// How the peers of a simulation reach each other.
@@ -93,6 +95,8 @@ impl SwarmSpec {
         arguments.push(home.join(format!("peer-{index}.key")).into());
         arguments.extend(["--shard".into(), format!("{index}/{}", self.peers).into()]);
         arguments.extend(["--epochs".into(), epochs.to_string().into()]);
+        let audit = self.audit.as_ref().map_or_else(|| "none".into(), |dir| dir.join(format!("peer-{index}")).into());
+        arguments.extend(["--audit".into(), audit]);
         if self.gossip {
             arguments.extend(["--listen".into(), listen.into()]);
             // A swarm that is started together begins together; whoever comes back takes the first neighbour it finds.
@@ -154,6 +158,7 @@ mod tests {
             arguments: vec!["--device".into(), "cpu".into()],
             faults,
             arrangement: Arrangement::Loopback,
+            audit: None,
         }
     }
 

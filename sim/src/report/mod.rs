@@ -94,6 +94,9 @@ pub struct PeerReport {
     /// Deltas it refused.
     #[serde(default)]
     pub deltas_refused: u64,
+    /// Times it banned a peer for breaking the rules, in its last life.
+    #[serde(default)]
+    pub bans: u64,
     /// Codec bytes of its own deltas, each counted once.
     #[serde(default)]
     pub payload_bytes_said: u64,

@@ -4,7 +4,8 @@ use std::fmt::Write as _;
 
 use sim::report::{VariantSummary, VirtualReport, VirtualRun};
 
-use super::super::format::{bytes, escape};
+use super::super::format::bytes;
+use crate::text::escape;
 
 /// Flags of a command that its replay does not repeat, with their values: they say which runs there are and where the output goes.
 const NOT_REPEATED: &[&str] =

@@ -33,7 +33,7 @@ impl Side {
         let credentials =
             Credentials { us, run: RunId(Hash([5; 32])), schema: SchemaHash(Hash([7; 32])), swarm_key: [9; 32] };
         let connection = ConnectionId::new_unchecked(1);
-        let meeting = Meeting { credentials, them, connection, places: Places::new(us, 4) };
+        let meeting = Meeting { credentials, them, connection, places: Places::new(us, 4), policy: None };
         let link = Link { meeting, meter: Arc::clone(&meter), events: sender, body_bytes_max };
         tokio::spawn(link.run(stream));
         Self { events, meter }
@@ -179,7 +179,7 @@ async fn after_admission(bytes: &[u8]) -> End {
     let credentials =
         Credentials { us, run: RunId(Hash([5; 32])), schema: SchemaHash(Hash([7; 32])), swarm_key: [9; 32] };
     let (them, connection) = (PeerId([1; 32]), ConnectionId::new_unchecked(1));
-    let meeting = Meeting { credentials, them, connection, places: Places::new(us, 4) };
+    let meeting = Meeting { credentials, them, connection, places: Places::new(us, 4), policy: None };
     assert_eq!(meeting.hold(&mut right).await, Verdict::Admitted);
     side.up().await;
     right.write_all(bytes).await.unwrap();
@@ -196,6 +196,34 @@ async fn a_neighbour_that_breaks_the_format_is_dropped() {
     let credit_from_nowhere = (1_u32 << 31 | 1).to_le_bytes();
     let end = after_admission(&credit_from_nowhere).await;
     assert!(matches!(end, End::Credit(_)) && end.is_fault(), "{end}");
+}
+
+/// Small frames need no credit to speak of, so only their number can give a flooder away.
+#[tokio::test]
+async fn a_neighbour_that_floods_is_dropped_at_once() {
+    let (left, mut right) = pipe(4);
+    let mut side = Side::start(1, 2, left, 64);
+    let us = PeerId([2; 32]);
+    let credentials =
+        Credentials { us, run: RunId(Hash([5; 32])), schema: SchemaHash(Hash([7; 32])), swarm_key: [9; 32] };
+    let (them, connection) = (PeerId([1; 32]), ConnectionId::new_unchecked(1));
+    let meeting = Meeting { credentials, them, connection, places: Places::new(us, 4), policy: None };
+    assert_eq!(meeting.hold(&mut right).await, Verdict::Admitted);
+    side.up().await;
+    let mut frames = Vec::new();
+    (0..1000).for_each(|_| encode_frame(&Message::SnapshotAsk, &mut frames).unwrap());
+    let flooder = tokio::spawn(async move { while right.write_all(&frames).await.is_ok() {} });
+    let (begun, mut heard) = (Instant::now(), 0_u32);
+    let end = loop {
+        match side.next().await {
+            LinkEvent::Message { .. } => heard += 1,
+            LinkEvent::Down { end, .. } => break end,
+            other => panic!("{other:?}"),
+        }
+    };
+    assert!(matches!(end, End::Flood(_)) && end.strikes() == STRIKES_MAX, "{end}");
+    assert!(begun.elapsed() < Duration::from_secs(5) && heard < 20_000, "{heard} frames");
+    flooder.abort();
 }
 
 #[tokio::test]

@@ -138,6 +138,10 @@ impl Peer {
     fn refuse(&mut self, from: PeerId, origin: Origin, seq: u64, reason: Refused) {
         self.counters.deltas_refused += 1;
         self.audit_refusal(origin, seq, &reason);
+        // Everybody checks that before passing a delta on, and comes to the same answer.
+        if matches!(reason, Refused::Invalid(_)) {
+            self.event(Event::Offence { peer: from, what: "it passed on a delta that is none" });
+        }
         self.event(Event::DeltaRefused { from, origin, seq, reason });
     }
 

@@ -114,14 +114,12 @@ impl Peer {
 
     /// Once a heartbeat: rates, votes, the end of holds, the audit log.
     pub(crate) fn judge(&mut self) {
+        self.audit_accepted(false);
         if !self.config.trust.enabled {
             return;
         }
         let now = self.now;
         self.guard.tick(now, self.members.live_peers(now), self.config.trust.hold_max);
-        for record in self.guard.accepted_records(now) {
-            self.output(Output::Audit(record));
-        }
         let held: Vec<Origin> = self.guard.holds.keys().copied().collect();
         for origin in held {
             let Some(hold) = self.guard.holds.get_mut(&origin) else { continue };
@@ -336,8 +334,13 @@ impl Peer {
     }
 
     pub(super) fn audit(&mut self, what: Act, who: Origin, seq: u64, count: u64, reason: String) {
-        if self.config.trust.enabled {
-            let record = self.guard.record(self.now, Entry { what, who, seq, count, reason });
+        let record = self.guard.record(self.now, Entry { what, who, seq, count, reason });
+        self.output(Output::Audit(record));
+    }
+
+    /// Records what was accepted lately; at the end, `all` that has no record yet.
+    pub(super) fn audit_accepted(&mut self, all: bool) {
+        for record in self.guard.accepted_records(self.now, all) {
             self.output(Output::Audit(record));
         }
     }

@@ -207,6 +207,7 @@ impl Peer {
 
     pub(super) fn session_over(&mut self, report: Report) {
         self.event(Event::Final(report));
+        self.audit_accepted(true);
         self.say_to_all(None, &Message::Bye);
         self.session.stopped = true;
         self.output(Output::Stopped);
@@ -220,6 +221,7 @@ impl Peer {
 
     /// Stops at once.
     pub(crate) fn leave(&mut self) {
+        self.audit_accepted(true);
         self.say_to_all(None, &Message::Bye);
         self.session.stopped = true;
         self.output(Output::Stopped);

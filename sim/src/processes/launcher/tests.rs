@@ -53,6 +53,7 @@ fn spec(program: PathBuf, faults: Vec<Fault>) -> SwarmSpec {
         arguments: Vec::new(),
         faults,
         arrangement: Arrangement::Loopback,
+        audit: None,
     }
 }
 
