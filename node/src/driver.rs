@@ -16,6 +16,7 @@ use std::fmt;
 use std::time::Duration;
 
 use protocol::exchange_bytes_max;
+use protocol::id::PeerId;
 use protocol::learner::{Computed, Learner, LearnerError};
 use protocol::time::{Span, Time};
 use protocol::trust::Identity;
@@ -27,7 +28,7 @@ use tokio::time::{Instant, Interval, MissedTickBehavior, sleep_until, timeout};
 use zeroize::Zeroizing;
 
 use crate::error::{Error, Kind};
-use crate::swarm::{Admission, Happening, Network};
+use crate::swarm::{Admission, Happening, Network, Way};
 use crate::worker::Worker;
 
 /// Time between two [`Observation::View`]s.
@@ -87,6 +88,13 @@ pub struct Traffic {
 pub enum Observation {
     /// The peer listens on these addresses (with `/p2p/ID`).
     Listening(Vec<String>),
+    /// A link is up; [`Event::NeighbourUp`] comes after it.
+    Linked {
+        /// With whom.
+        peer: PeerId,
+        /// How it is reached.
+        way: Way,
+    },
     /// The peer reports.
     Event(Event),
     /// A link was refused by us or by them; both operators can act on the text.

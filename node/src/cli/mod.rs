@@ -16,6 +16,7 @@ mod format;
 mod job;
 mod logging;
 mod outlet;
+mod peers;
 mod profile;
 mod run;
 mod say;

@@ -23,7 +23,7 @@ use super::files::JsonTarget;
 use super::outlet::Outlet;
 use super::table::Screen;
 use super::translate::Translator;
-use super::{job as job_command, logging, signals, summary};
+use super::{job as job_command, logging, peers, signals, summary};
 use crate::config::Job;
 use crate::driver::{self, Control, NetworkSetup, Observation, PeerSetup};
 use crate::error::{Error, Kind};
@@ -35,8 +35,6 @@ const CONTROL_QUEUE_MAX: usize = 8;
 const SETTLE_ON_SIGNAL_MAX: Duration = Duration::from_millis(1500);
 /// A child whose launcher is gone has nothing left to do.
 const ORPHAN_MAX: Duration = Duration::from_millis(500);
-/// Where a peer listens when nothing is said.
-const LISTEN_DEFAULT: &str = "/ip4/0.0.0.0/tcp/0";
 
 pub(super) fn run(args: &RunArgs) -> Result<(), Error> {
     logging::init(&args.common)?;
@@ -227,9 +225,10 @@ impl Peer {
             notes.push(format!("swarm {:?}, run {}", job.name, job.run_id().0.short()));
             notes.push(format!("training on shard {shard} of {}{how}", job.shards));
         }
+        let from_file = args.peers.as_deref().map(peers::read).transpose()?.unwrap_or_default();
         let network = (!args.no_gossip).then(|| NetworkSetup {
-            listen: if args.listen.is_empty() { vec![LISTEN_DEFAULT.into()] } else { args.listen.clone() },
-            peers: args.peer.clone(),
+            listen: if args.listen.is_empty() { crate::swarm::listen_default() } else { args.listen.clone() },
+            peers: args.peer.iter().cloned().chain(from_file).collect(),
             mdns: !args.no_mdns,
         });
         let ready = Ready {

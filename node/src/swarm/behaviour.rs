@@ -1,4 +1,4 @@
-//! libp2p's part: TCP, Noise, Yamux, and the behaviours composed.
+//! libp2p's part: TCP with Noise and Yamux, QUIC, and the behaviours composed.
 
 use std::time::Duration;
 
@@ -61,6 +61,7 @@ pub(crate) fn build(key: Keypair, neighbours_max: usize, with_mdns: bool) -> Res
         .with_tokio()
         .with_tcp(tcp::Config::default().nodelay(true), noise::Config::new, yamux::Config::default)
         .map_err(|error| Error::new(Kind::Network, format_args!("no secure channel: {error}")))?
+        .with_quic()
         .with_behaviour(behaviour)
         .map_err(|error| Error::new(Kind::Internal, error))?;
     Ok(builder.with_swarm_config(|config| config.with_idle_connection_timeout(IDLE_MAX)).build())

@@ -2,13 +2,14 @@
 //! nothing is decided here that the protocol could decide.
 //!
 //! ```text
-//! behaviour   TCP + Noise + Yamux; identify, ping, mDNS, limits            what libp2p gives
+//! behaviour   TCP + Noise + Yamux, QUIC; identify, ping, mDNS, limits      what libp2p gives
 //! port        one raw stream a connection                                 what we add to it
 //! handshake   same run, same model, proof of the swarm key                a stranger gets 1 KiB and 5 s
 //! places      bounded neighbours, one link a pair                         the smaller id decides
 //! link        reader and writer of an admitted stream                     a task each
 //! frame queue length words, credit, bounded queues                        a slow reader slows itself
-//! seeds       named addresses, dialled until they answer
+//! dialer      TCP first, then QUIC, then relayed                           a head start, not a wait
+//! seeds names named addresses, looked up and dialled until they answer
 //! ```
 //!
 //! A connection is a link or on its way to be one: whatever is neither after 5 s is closed. The protocol
@@ -16,9 +17,11 @@
 
 mod address;
 mod behaviour;
+mod dialer;
 mod frame;
 mod handshake;
 mod link;
+mod names;
 #[cfg(test)]
 mod pipe;
 mod places;
@@ -26,13 +29,17 @@ mod port;
 mod queue;
 mod refusals;
 mod seeds;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use futures::StreamExt as _;
+use libp2p::core::ConnectedPoint;
 use libp2p::multiaddr::Protocol;
 use libp2p::swarm::dial_opts::{DialOpts, PeerCondition};
 use libp2p::swarm::{ConnectionId, DialError, SwarmEvent};
@@ -45,7 +52,10 @@ use tokio::sync::mpsc::{Receiver, Sender, channel};
 use tokio::task::JoinSet;
 use tokio::time::Interval;
 
+pub use self::address::Way;
+pub(crate) use self::address::{listen_default, parse as parse_address};
 use self::behaviour::{Behaviour, BehaviourEvent};
+use self::dialer::Dialer;
 use self::frame::Meter;
 use self::handshake::{HANDSHAKE_MAX, Meeting, Verdict};
 use self::link::{End, Link, LinkEvent};
@@ -53,7 +63,7 @@ use self::places::Places;
 use self::port::Opened;
 use self::queue::{Queue, Receipt};
 use self::refusals::Refusals;
-use self::seeds::Seeds;
+use self::seeds::{Seed, Seeds};
 use crate::driver::{NetworkSetup, Observation, Traffic};
 use crate::error::Error;
 
@@ -91,8 +101,10 @@ pub(crate) struct Network {
     links: BTreeMap<PeerId, Up>,
     connections: BTreeMap<ConnectionId, Connection>,
     /// Dials that the protocol asked for.
-    dials: BTreeMap<ConnectionId, PeerId>,
+    dialer: Dialer,
     seeds: Seeds,
+    /// Names of seeds that are being looked up: at most one for each.
+    lookups: JoinSet<(Multiaddr, io::Result<Vec<Multiaddr>>)>,
     refusals: Refusals,
     meter: Arc<Meter>,
     events: Sender<LinkEvent>,
@@ -114,6 +126,7 @@ struct Up {
 struct Connection {
     peer: PeerId,
     since: Instant,
+    way: Way,
     /// Whether a task has its stream.
     in_task: bool,
 }
@@ -125,7 +138,7 @@ impl Network {
     /// A bad address, a port in use.
     pub(crate) fn open(setup: &NetworkSetup, seed: &[u8; 32], admission: Admission) -> Result<Self, Error> {
         let mut swarm = behaviour::build(address::key_pair(seed)?, admission.neighbours_max, setup.mdns)?;
-        let listen = setup.listen.iter().map(|text| address::parse(text)).collect::<Result<Vec<_>, _>>()?;
+        let listen = setup.listen.iter().map(|text| address::parse_listen(text)).collect::<Result<Vec<_>, _>>()?;
         // All before the first: our own sockets would be found, too.
         listen.iter().try_for_each(address::check_free)?;
         for address in listen {
@@ -141,8 +154,9 @@ impl Network {
             admission,
             links: BTreeMap::new(),
             connections: BTreeMap::new(),
-            dials: BTreeMap::new(),
+            dialer: Dialer::default(),
             seeds: Seeds::new(seeds, Instant::now()),
+            lookups: JoinSet::new(),
             refusals: Refusals::default(),
             meter: Arc::default(),
             events,
@@ -169,6 +183,7 @@ impl Network {
         tokio::select! {
             event = self.swarm.select_next_some() => self.on_swarm(event),
             Some(event) = self.inbox.recv() => self.on_link(event),
+            Some(found) = self.lookups.join_next() => self.on_looked_up(found.ok()),
             _ = self.tick.tick() => self.on_tick(Instant::now()),
         }
     }
@@ -182,18 +197,19 @@ impl Network {
 
     /// Dials a peer, unless a link to it is up or under way.
     pub(crate) fn dial(&mut self, peer: PeerId, addresses: &[String]) {
-        if self.links.contains_key(&peer) || self.connections.values().any(|connection| connection.peer == peer) {
+        if self.links.contains_key(&peer)
+            || self.dialer.is_dialling(peer)
+            || self.connections.values().any(|connection| connection.peer == peer)
+        {
             return;
         }
         // Passed on by others, so bad ones are no news.
-        let addresses = addresses.iter().filter_map(|text| address::parse(text).ok());
+        let addresses = addresses.iter().filter_map(|text| address::parse_heard(text));
         let addresses: Vec<Multiaddr> = addresses.map(|address| address::split_peer(address).0).collect();
-        match self.try_dial(address::to_network(peer), addresses) {
-            Ok(connection) => drop(self.dials.insert(connection, peer)),
-            Err(error) => {
-                tracing::debug!(%peer, %error, "cannot dial");
-                self.input(Input::DialFailed { peer, refused: false });
-            }
+        if self.dialer.begin(peer, addresses, Instant::now()) {
+            self.dial_waves(Instant::now());
+        } else {
+            self.input(Input::DialFailed { peer, refused: false });
         }
     }
 
@@ -236,8 +252,8 @@ impl Network {
         match event {
             SwarmEvent::Behaviour(BehaviourEvent::Port(opened)) => self.on_stream(opened),
             SwarmEvent::Behaviour(BehaviourEvent::Mdns(mdns::Event::Discovered(found))) => self.on_discovered(found),
-            SwarmEvent::ConnectionEstablished { peer_id, connection_id, .. } => {
-                self.on_connected(peer_id, connection_id)
+            SwarmEvent::ConnectionEstablished { peer_id, connection_id, endpoint, .. } => {
+                self.on_connected(peer_id, connection_id, &endpoint);
             }
             SwarmEvent::ConnectionClosed { connection_id, .. } => self.on_closed(connection_id),
             SwarmEvent::OutgoingConnectionError { connection_id, error, .. } => {
@@ -253,15 +269,16 @@ impl Network {
         }
     }
 
-    fn on_connected(&mut self, id: NetworkId, connection: ConnectionId) {
+    fn on_connected(&mut self, id: NetworkId, connection: ConnectionId, endpoint: &ConnectedPoint) {
         let Some(peer) = address::from_network(&id) else {
             self.close_connection(connection);
             return;
         };
         let now = Instant::now();
-        self.dials.remove(&connection);
+        self.dialer.reached(peer);
         self.seeds.reached(connection, peer, now);
-        self.connections.insert(connection, Connection { peer, since: now, in_task: false });
+        let way = address::way_of(endpoint);
+        self.connections.insert(connection, Connection { peer, since: now, way, in_task: false });
     }
 
     /// A connection that never got its stream is gone; of the others their task tells.
@@ -327,9 +344,10 @@ impl Network {
         if self.seeds.failed(connection, Instant::now()) {
             tracing::warn!(%error, "a named peer cannot be reached; trying again");
         }
-        if let Some(peer) = self.dials.remove(&connection) {
+        if let Some(peer) = self.dialer.failed(connection) {
             self.input(Input::DialFailed { peer, refused: false });
         }
+        self.dial_waves(Instant::now());
     }
 
     fn on_link(&mut self, event: LinkEvent) {
@@ -340,6 +358,8 @@ impl Network {
                     self.input(Input::Disconnected { peer });
                 }
                 self.seeds.up(peer);
+                let way = self.connections.get(&connection).map_or(Way::Tcp, |record| record.way);
+                self.happenings.push_back(Happening::Observe(Observation::Linked { peer, way }));
                 self.input(Input::Connected { peer });
             }
             LinkEvent::Message { peer, connection, message, receipt } => {
@@ -405,6 +425,7 @@ impl Network {
         for connection in late.collect::<Vec<_>>() {
             self.swarm.close_connection(connection);
         }
+        self.dial_waves(now);
         self.dial_seeds(now);
     }
 
@@ -416,14 +437,42 @@ impl Network {
         self.input(Input::Listening { addresses: addresses.iter().map(Multiaddr::to_string).collect() });
     }
 
-    fn dial_seeds(&mut self, now: Instant) {
-        let Self { seeds, links, swarm, .. } = self;
-        for seed in seeds.due(now, |peer| links.contains_key(&peer)) {
-            match dial(swarm, seed.named, vec![seed.address.clone()]) {
-                Ok(connection) => seed.dialled(connection),
+    fn dial_waves(&mut self, now: Instant) {
+        while let Some((peer, addresses)) = self.dialer.next_due(now) {
+            match self.try_dial(address::to_network(peer), addresses) {
+                Ok(connection) => self.dialer.dialled(peer, connection),
                 Err(error) => {
-                    tracing::debug!(address = %seed.address, %error, "not dialled now");
-                    seed.failed(now);
+                    tracing::debug!(%peer, %error, "cannot dial");
+                    if self.dialer.not_dialled(peer) {
+                        self.input(Input::DialFailed { peer, refused: false });
+                    }
+                }
+            }
+        }
+    }
+
+    fn dial_seeds(&mut self, now: Instant) {
+        let Self { seeds, links, swarm, lookups, .. } = self;
+        for seed in seeds.due(now, |peer| links.contains_key(&peer)) {
+            if names::is_named(&seed.address) {
+                seed.looks_up();
+                let address = seed.address.clone();
+                lookups.spawn(async { (address.clone(), names::look_up(address).await) });
+            } else {
+                dial_seed(swarm, seed, seed.address.clone(), now);
+            }
+        }
+    }
+
+    fn on_looked_up(&mut self, found: Option<(Multiaddr, io::Result<Vec<Multiaddr>>)>) {
+        let (Some((name, found)), now) = (found, Instant::now()) else { return };
+        let Some(seed) = self.seeds.looked_up(&name) else { return };
+        match found.map(|addresses| seed.turn(&addresses).cloned()) {
+            Ok(Some(address)) => dial_seed(&mut self.swarm, seed, address, now),
+            Ok(None) => seed.failed(now),
+            Err(error) => {
+                if seed.failed_for_long(now) {
+                    tracing::warn!(address = %name, %error, "a named peer cannot be reached; trying again");
                 }
             }
         }
@@ -431,7 +480,10 @@ impl Network {
 
     fn try_dial(&mut self, id: Option<NetworkId>, addresses: Vec<Multiaddr>) -> Result<ConnectionId, DialError> {
         match id {
-            Some(id) if !addresses.is_empty() => dial(&mut self.swarm, Some(id), addresses),
+            Some(id) if !addresses.is_empty() => {
+                // A better way may be under way still.
+                dial(&mut self.swarm, Some(id), addresses, PeerCondition::Disconnected)
+            }
             _ => Err(DialError::NoAddresses),
         }
     }
@@ -450,16 +502,25 @@ impl Network {
     }
 }
 
+fn dial_seed(swarm: &mut Swarm<Behaviour>, seed: &mut Seed, address: Multiaddr, now: Instant) {
+    match dial(swarm, seed.named, vec![address], PeerCondition::DisconnectedAndNotDialing) {
+        Ok(connection) => seed.dialled(connection),
+        Err(error) => {
+            tracing::debug!(address = %seed.address, %error, "not dialled now");
+            seed.failed(now);
+        }
+    }
+}
+
 /// Dials `addresses`, or, when nobody was named, the first of them and whoever is there.
 fn dial(
     swarm: &mut Swarm<Behaviour>,
     id: Option<NetworkId>,
     addresses: Vec<Multiaddr>,
+    condition: PeerCondition,
 ) -> Result<ConnectionId, DialError> {
     let options = match (id, addresses.first()) {
-        (Some(id), _) => {
-            DialOpts::peer_id(id).condition(PeerCondition::DisconnectedAndNotDialing).addresses(addresses).build()
-        }
+        (Some(id), _) => DialOpts::peer_id(id).condition(condition).addresses(addresses).build(),
         (None, Some(address)) => DialOpts::unknown_peer_id().address(address.clone()).build(),
         (None, None) => return Err(DialError::NoAddresses),
     };
