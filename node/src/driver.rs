@@ -70,6 +70,10 @@ pub struct NetworkSetup {
     pub peers: Vec<String>,
     /// Whether to announce and discover on the LAN.
     pub mdns: bool,
+    /// Whether links may be relayed, our own and those of others.
+    pub relay: bool,
+    /// Whether to ask the router to open a port.
+    pub upnp: bool,
 }
 
 /// Bytes over links, frames with their length prefix.
@@ -174,6 +178,7 @@ fn open(setup: &PeerSetup, network: &NetworkSetup, identity: &Identity) -> Resul
     let admission = Admission {
         credentials,
         neighbours_max: setup.config.gossip.neighbours_max,
+        neighbours_target: setup.config.gossip.neighbours_target,
         body_bytes_max: frame_bytes_max(exchange_bytes_max(context.parameters, context.codec)),
     };
     Network::open(network, &setup.identity_seed, admission)

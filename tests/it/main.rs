@@ -8,6 +8,7 @@ mod faults;
 mod lan;
 mod main_job;
 mod orphans;
+mod reach;
 mod stalled;
 mod twin;
 mod virtual_sim;

@@ -101,6 +101,12 @@ pub struct RunArgs {
     /// Neither announce this peer on the LAN nor look for others there
     #[arg(long)]
     pub no_mdns: bool,
+    /// Neither take links that another peer relays, nor relay for others
+    #[arg(long)]
+    pub no_relay: bool,
+    /// Do not ask the router to open a port (UPnP)
+    #[arg(long)]
+    pub no_upnp: bool,
     /// File of the identity key, made when it is not there [default: identity.key in the user's data directory]
     #[arg(long, value_name = "FILE")]
     pub identity: Option<PathBuf>,

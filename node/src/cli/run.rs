@@ -230,6 +230,9 @@ impl Peer {
             listen: if args.listen.is_empty() { crate::swarm::listen_default() } else { args.listen.clone() },
             peers: args.peer.iter().cloned().chain(from_file).collect(),
             mdns: !args.no_mdns,
+            // The peers of a launcher are on one machine, or one bridge.
+            relay: !args.no_relay && !args.child,
+            upnp: !args.no_upnp && !args.child,
         });
         let ready = Ready {
             peer: id.to_string(),

@@ -21,6 +21,8 @@ pub(super) struct Translator {
     gossip: bool,
     /// How the neighbours are reached.
     ways: BTreeMap<PeerId, Way>,
+    links: u32,
+    links_relayed: u32,
     /// Whether neighbours that come and go are worth a note.
     talkative: bool,
     status: Status,
@@ -38,6 +40,8 @@ impl Translator {
             ready,
             gossip,
             ways: BTreeMap::new(),
+            links: 0,
+            links_relayed: 0,
             talkative,
             status: Status::default(),
             epoch: None,
@@ -69,7 +73,11 @@ impl Translator {
                 tell(ChildEvent::Status(self.status.clone()));
             }
             Observation::LinkRefused { peer, reason } => tell(note(format!("link with {peer} refused: {reason}"))),
-            Observation::Linked { peer, way } => drop(self.ways.insert(peer, way)),
+            Observation::Linked { peer, way } => {
+                self.links += 1;
+                self.links_relayed += u32::from(way == Way::Relayed);
+                self.ways.insert(peer, way);
+            }
             Observation::Event(event) => self.event(event, tell),
         }
     }
@@ -204,6 +212,8 @@ impl Translator {
             },
             ending: if self.last.is_some() { "finished".into() } else { "stopped".into() },
             lives: 1,
+            links: self.links,
+            links_relayed: self.links_relayed,
             ..PeerReport::default()
         }
     }

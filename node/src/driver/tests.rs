@@ -45,7 +45,11 @@ fn setup(id: u8, run: u8, epochs: u32, peers: Vec<String>) -> PeerSetup {
         incarnation: 1,
         seed: id.into(),
         swarm_key: [3; 32],
-        network: Some(NetworkSetup { listen: vec!["/ip4/127.0.0.1/tcp/0".to_owned()], peers, mdns: false }),
+        network: Some(NetworkSetup {
+            listen: vec!["/ip4/127.0.0.1/tcp/0".to_owned()],
+            peers,
+            ..NetworkSetup::default()
+        }),
         learner: Box::new(move || {
             Ok(Box::new(Fake { step: Duration::from_millis(1), ..Fake::new(PARAMETERS, id.into()) }))
         }),
@@ -376,7 +380,7 @@ async fn a_port_that_another_starling_holds_is_not_shared() {
     let first = start(setup(1, 1, 1_000_000, Vec::new()));
     let address = first.address().await;
     let bare = address.split("/p2p/").next().unwrap().to_owned();
-    let network = NetworkSetup { listen: vec![bare.clone()], peers: Vec::new(), mdns: false };
+    let network = NetworkSetup { listen: vec![bare.clone()], ..NetworkSetup::default() };
     let second = PeerSetup { network: Some(network), ..setup(2, 1, 1, Vec::new()) };
     let (result, _) = start(second).result().await;
     let error = result.unwrap_err();

@@ -1,5 +1,6 @@
 //! Addresses and identities, between libp2p's types and ours.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::net::{IpAddr, TcpListener, UdpSocket};
 
@@ -23,6 +24,10 @@ const EXAMPLE: &str =
     "write it like /ip4/192.0.2.7/tcp/4001, /ip4/192.0.2.7/udp/4001/quic-v1 or /dns4/host.example/tcp/4001";
 /// Where a peer listens when nothing is said and no port is free on both.
 const LISTEN_ANYWHERE: [&str; 2] = ["/ip4/0.0.0.0/tcp/0", "/ip4/0.0.0.0/udp/0/quic-v1"];
+/// Addresses that are announced; the protocol passes on no more of one peer.
+const ANNOUNCED_MAX: usize = 8;
+/// Of those, relayed ones.
+const RELAYED_MAX: usize = 3;
 /// Ports that are tried for one that is free on both.
 const PORT_TRIES: usize = 16;
 
@@ -176,9 +181,22 @@ pub(crate) fn announced<'a>(listening: impl IntoIterator<Item = &'a Multiaddr>) 
         listening.into_iter().filter_map(|address| ip(address).filter(names_a_machine).map(|ip| (ip, address)));
     let (loopback, others): (Vec<_>, Vec<_>) = usable.partition(|(ip, _)| ip.is_loopback());
     let chosen = if others.is_empty() { loopback } else { others };
-    let mut chosen: Vec<_> = chosen.into_iter().map(|(_, address)| address.clone()).collect();
-    chosen.sort_by_key(|address| (way(address), address.to_string()));
-    chosen
+    let chosen: BTreeSet<_> = chosen.into_iter().map(|(_, address)| split_peer(address.clone()).0).collect();
+    let mut chosen: Vec<_> = chosen.into_iter().map(|address| (way(&address), address)).collect();
+    chosen.sort();
+    // The last resort has its place among the few that are passed on.
+    let direct = chosen.iter().filter(|(way, _)| *way != Some(Way::Relayed)).count();
+    let relayed = (chosen.len() - direct).min(RELAYED_MAX);
+    let mut chosen: Vec<_> = chosen.into_iter().map(|(_, address)| address).collect();
+    let last = chosen.split_off(direct);
+    chosen.truncate(ANNOUNCED_MAX - relayed);
+    chosen.into_iter().chain(last.into_iter().take(relayed)).collect()
+}
+
+/// Why a relayed address is not dialled.
+pub(crate) fn may_not_be_relayed(address: &Multiaddr) -> Error {
+    Error::new(Kind::Usage, format_args!("{address} is relayed, and relayed links are forbidden here"))
+        .hint("leave out --no-relay, or name an address that is reached directly")
 }
 
 /// Whether an address with a port can be listened on by us alone.

@@ -2,7 +2,7 @@
 //! nothing is decided here that the protocol could decide.
 //!
 //! ```text
-//! behaviour   TCP + Noise + Yamux, QUIC; identify, ping, mDNS, limits      what libp2p gives
+//! behaviour   TCP + Noise + Yamux, QUIC; ping, mDNS, limits                what libp2p gives
 //! port        one raw stream a connection                                 what we add to it
 //! handshake   same run, same model, proof of the swarm key                a stranger gets 1 KiB and 5 s
 //! places      bounded neighbours, one link a pair                         the smaller id decides
@@ -10,6 +10,10 @@
 //! frame queue length words, credit, bounded queues                        a slow reader slows itself
 //! dialer      TCP first, then QUIC, then relayed                           a head start, not a wait
 //! seeds names named addresses, looked up and dialled until they answer
+//! gate        nothing below is for strangers                               opened when the key was proved
+//! members     identify, AutoNAT, relaying, hole punching                   what members do for each other
+//! dht         Kademlia: who else there is                                  hints, as mDNS gives them
+//! reach wide  how we are reached from outside, and what comes of it
 //! ```
 //!
 //! A connection is a link or on its way to be one: whatever is neither after 5 s is closed. The protocol
@@ -17,20 +21,25 @@
 
 mod address;
 mod behaviour;
+mod dht;
 mod dialer;
 mod frame;
+mod gate;
 mod handshake;
 mod link;
+mod members;
 mod names;
 #[cfg(test)]
 mod pipe;
 mod places;
 mod port;
 mod queue;
+mod reach;
 mod refusals;
 mod seeds;
 #[cfg(test)]
 mod tests;
+mod wide;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io;
@@ -59,9 +68,11 @@ use self::dialer::Dialer;
 use self::frame::Meter;
 use self::handshake::{HANDSHAKE_MAX, Meeting, Verdict};
 use self::link::{End, Link, LinkEvent};
+use self::members::Wide;
 use self::places::Places;
 use self::port::Opened;
 use self::queue::{Queue, Receipt};
+use self::reach::Reach;
 use self::refusals::Refusals;
 use self::seeds::{Seed, Seeds};
 use crate::driver::{NetworkSetup, Observation, Traffic};
@@ -89,6 +100,8 @@ pub(crate) struct Admission {
     pub(crate) credentials: Credentials,
     /// Links at most.
     pub(crate) neighbours_max: usize,
+    /// Links that are enough.
+    pub(crate) neighbours_target: usize,
     /// Largest frame body of this run.
     pub(crate) body_bytes_max: usize,
 }
@@ -106,6 +119,8 @@ pub(crate) struct Network {
     /// Names of seeds that are being looked up: at most one for each.
     lookups: JoinSet<(Multiaddr, io::Result<Vec<Multiaddr>>)>,
     refusals: Refusals,
+    wide: Wide,
+    reach: Reach,
     meter: Arc<Meter>,
     events: Sender<LinkEvent>,
     inbox: Receiver<LinkEvent>,
@@ -120,6 +135,8 @@ pub(crate) struct Network {
 struct Up {
     connection: ConnectionId,
     queue: Arc<Queue>,
+    /// Whether the other side has said anything: then it has admitted us as well.
+    heard: bool,
 }
 
 /// A connection that libp2p has established.
@@ -127,6 +144,8 @@ struct Connection {
     peer: PeerId,
     since: Instant,
     way: Way,
+    /// Our public address at which it has come in.
+    reached_at: Option<Multiaddr>,
     /// Whether a task has its stream.
     in_task: bool,
 }
@@ -137,14 +156,26 @@ impl Network {
     /// # Errors
     /// A bad address, a port in use.
     pub(crate) fn open(setup: &NetworkSetup, seed: &[u8; 32], admission: Admission) -> Result<Self, Error> {
-        let mut swarm = behaviour::build(address::key_pair(seed)?, admission.neighbours_max, setup.mdns)?;
+        Self::open_as(setup, seed, admission, false)
+    }
+
+    /// As [`Self::open`]; what is for machines beyond this one may be had on loopback, too.
+    fn open_as(setup: &NetworkSetup, seed: &[u8; 32], admission: Admission, always: bool) -> Result<Self, Error> {
         let listen = setup.listen.iter().map(|text| address::parse_listen(text)).collect::<Result<Vec<_>, _>>()?;
+        let beyond = always || !listen.iter().all(address::is_loopback);
+        let wide = Wide { beyond, relay: beyond && setup.relay, upnp: setup.upnp };
+        let key = address::key_pair(seed)?;
+        let run = admission.credentials.run;
+        let mut swarm = behaviour::build(key, run, admission.neighbours_max, setup.mdns, wide)?;
         // All before the first: our own sockets would be found, too.
         listen.iter().try_for_each(address::check_free)?;
         for address in listen {
             swarm.listen_on(address.clone()).map_err(|error| address::cannot_listen(&address, error))?;
         }
         let seeds = setup.peers.iter().map(|text| address::parse(text)).collect::<Result<Vec<_>, _>>()?;
+        if let Some(seed) = seeds.iter().find(|&seed| !wide.relay && address::way(seed) == Some(Way::Relayed)) {
+            return Err(address::may_not_be_relayed(seed));
+        }
         let (events, inbox) = channel(INBOX_MESSAGES);
         let mut tick = tokio::time::interval(TICK);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -158,6 +189,8 @@ impl Network {
             seeds: Seeds::new(seeds, Instant::now()),
             lookups: JoinSet::new(),
             refusals: Refusals::default(),
+            wide,
+            reach: Reach::default(),
             meter: Arc::default(),
             events,
             inbox,
@@ -205,7 +238,8 @@ impl Network {
         }
         // Passed on by others, so bad ones are no news.
         let addresses = addresses.iter().filter_map(|text| address::parse_heard(text));
-        let addresses: Vec<Multiaddr> = addresses.map(|address| address::split_peer(address).0).collect();
+        let addresses = addresses.map(|address| address::split_peer(address).0);
+        let addresses = addresses.filter(|address| self.may_go(address)).collect();
         if self.dialer.begin(peer, addresses, Instant::now()) {
             self.dial_waves(Instant::now());
         } else {
@@ -216,6 +250,7 @@ impl Network {
     /// Closes the link at once.
     pub(crate) fn disconnect(&mut self, peer: PeerId) {
         if let Some(up) = self.links.remove(&peer) {
+            self.reach.gone(peer);
             up.queue.abort();
             self.input(Input::Disconnected { peer });
         }
@@ -262,10 +297,12 @@ impl Network {
             SwarmEvent::NewListenAddr { address, .. } => self.listening_changed |= self.listening.insert(address),
             SwarmEvent::ExpiredListenAddr { address, .. } => self.listening_changed |= self.listening.remove(&address),
             SwarmEvent::ListenerError { error, .. } => tracing::warn!(%error, "an incoming connection failed"),
-            SwarmEvent::ListenerClosed { addresses, reason: Err(error), .. } => {
+            SwarmEvent::ListenerClosed { ref addresses, reason: Err(ref error), .. }
+                if addresses.iter().any(|address| address::way(address) != Some(Way::Relayed)) =>
+            {
                 tracing::warn!(?addresses, %error, "listens there no more");
             }
-            _ => {}
+            event => self.on_wide(event),
         }
     }
 
@@ -277,8 +314,8 @@ impl Network {
         let now = Instant::now();
         self.dialer.reached(peer);
         self.seeds.reached(connection, peer, now);
-        let way = address::way_of(endpoint);
-        self.connections.insert(connection, Connection { peer, since: now, way, in_task: false });
+        let (way, reached_at) = (address::way_of(endpoint), wide::reached_at(endpoint));
+        self.connections.insert(connection, Connection { peer, since: now, way, reached_at, in_task: false });
     }
 
     /// A connection that never got its stream is gone; of the others their task tells.
@@ -295,8 +332,9 @@ impl Network {
             Ok(stream) => {
                 record.in_task = true;
                 let (credentials, places) = (self.admission.credentials, self.places.clone());
+                let relayed = record.way == Way::Relayed;
                 let link = Link {
-                    meeting: Meeting { credentials, them, connection, places },
+                    meeting: Meeting { credentials, them, connection, relayed, places },
                     meter: Arc::clone(&self.meter),
                     events: self.events.clone(),
                     body_bytes_max: self.admission.body_bytes_max,
@@ -353,17 +391,24 @@ impl Network {
     fn on_link(&mut self, event: LinkEvent) {
         match event {
             LinkEvent::Up { peer, connection, queue } => {
-                if let Some(old) = self.links.insert(peer, Up { connection, queue }) {
+                if let Some(old) = self.links.insert(peer, Up { connection, queue, heard: false }) {
                     old.queue.abort();
                     self.input(Input::Disconnected { peer });
                 }
                 self.seeds.up(peer);
                 let way = self.connections.get(&connection).map_or(Way::Tcp, |record| record.way);
+                self.welcome(connection);
                 self.happenings.push_back(Happening::Observe(Observation::Linked { peer, way }));
                 self.input(Input::Connected { peer });
             }
             LinkEvent::Message { peer, connection, message, receipt } => {
-                if self.is_up(peer, connection) {
+                if let Some(up) = self.links.get_mut(&peer).filter(|up| up.connection == connection) {
+                    if !std::mem::replace(&mut up.heard, true) {
+                        self.swarm.behaviour_mut().members.ask(connection);
+                    }
+                    if let Message::Peers(records) = &message {
+                        self.overhear(peer, records);
+                    }
                     self.happenings.push_back(Happening::Input(Input::Message { from: peer, message }, Some(receipt)));
                 }
             }
@@ -382,6 +427,7 @@ impl Network {
         }
         if self.is_up(peer, connection) {
             self.links.remove(&peer);
+            self.reach.gone(peer);
             self.input(Input::Disconnected { peer });
             if end.is_fault() {
                 self.input(Input::DialFailed { peer, refused: true });
@@ -425,13 +471,14 @@ impl Network {
         for connection in late.collect::<Vec<_>>() {
             self.swarm.close_connection(connection);
         }
+        self.on_wide_tick(now);
         self.dial_waves(now);
         self.dial_seeds(now);
     }
 
     fn announce(&mut self) {
         let us = *self.swarm.local_peer_id();
-        let addresses = address::announced(&self.listening);
+        let addresses = address::announced(self.listening.iter().chain(self.reach.addresses()));
         let with_id = addresses.iter().map(|address| address.clone().with(Protocol::P2p(us)).to_string());
         self.happenings.push_back(Happening::Observe(Observation::Listening(with_id.collect())));
         self.input(Input::Listening { addresses: addresses.iter().map(Multiaddr::to_string).collect() });

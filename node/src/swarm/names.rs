@@ -14,10 +14,13 @@ use libp2p::multiaddr::Protocol;
 /// How long a look-up may take.
 const LOOK_UP_MAX: Duration = Duration::from_secs(5);
 
+/// Whether an address that a name stands for is of the kind asked for.
+type WillDo = fn(&IpAddr) -> bool;
+
 /// Name in an address, and which addresses will do.
-fn name(address: &Multiaddr) -> Option<(String, fn(&IpAddr) -> bool)> {
+fn name(address: &Multiaddr) -> Option<(String, WillDo)> {
     address.iter().find_map(|part| match part {
-        Protocol::Dns(name) => Some((name.to_string(), (|_| true) as fn(&IpAddr) -> bool)),
+        Protocol::Dns(name) => Some((name.to_string(), (|_| true) as WillDo)),
         Protocol::Dns4(name) => Some((name.to_string(), IpAddr::is_ipv4)),
         Protocol::Dns6(name) => Some((name.to_string(), IpAddr::is_ipv6)),
         _ => None,
