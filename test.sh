@@ -3,10 +3,11 @@
 set -euo pipefail
 cd "$(dirname "$0")"
 
-# Software Vulkan, so that the kernels run on a machine without a GPU; `ip` for the tests in network namespaces.
+# Software Vulkan, so that the kernels run on a machine without a GPU; `ip` and `nft` for the tests in network namespaces.
 missing=()
 ls /usr/share/vulkan/icd.d/*.json >/dev/null 2>&1 && ldconfig -p | grep -q libvulkan.so.1 || missing+=(mesa-vulkan-drivers libvulkan1)
 command -v ip >/dev/null || missing+=(iproute2)
+command -v nft >/dev/null || missing+=(nftables)
 if [ ${#missing[@]} -gt 0 ]; then
     if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
         apt-get update -qq

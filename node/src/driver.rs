@@ -18,6 +18,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use protocol::exchange_bytes_max;
+use protocol::id::PeerId;
 use protocol::learner::{Computed, Learner, LearnerError};
 use protocol::time::{Span, Time};
 use protocol::trust::Identity;
@@ -32,7 +33,7 @@ use zeroize::Zeroizing;
 
 use crate::error::{Error, Kind};
 use crate::store::audit::{self, Audit};
-use crate::swarm::{Admission, Happening, Network};
+use crate::swarm::{Admission, Happening, Network, Way};
 use crate::worker::Worker;
 
 /// Time between two [`Observation::View`]s.
@@ -102,6 +103,10 @@ pub struct NetworkSetup {
     pub lan: Option<LanSetup>,
     /// The job file of an open job, for whoever asks; `None`: nobody gets it.
     pub invitation: Option<String>,
+    /// Whether links may be relayed, our own and those of others.
+    pub relay: bool,
+    /// Whether to ask the router to open a port.
+    pub upnp: bool,
 }
 
 /// What is announced on the LAN beside what the run's credentials say.
@@ -129,6 +134,13 @@ pub struct Traffic {
 pub enum Observation {
     /// The peer listens on these addresses (with `/p2p/ID`).
     Listening(Vec<String>),
+    /// A link is up; [`Event::NeighbourUp`] comes after it.
+    Linked {
+        /// With whom.
+        peer: PeerId,
+        /// How it is reached.
+        way: Way,
+    },
     /// The peer reports.
     Event(Event),
     /// A link was refused by us or by them; both operators can act on the text.
@@ -252,6 +264,7 @@ fn open(setup: &PeerSetup, network: &NetworkSetup, identity: &Identity) -> Resul
         credentials,
         guests: setup.guests.clone(),
         neighbours_max: setup.config.gossip.neighbours_max,
+        neighbours_target: setup.config.gossip.neighbours_target,
         body_bytes_max: frame_bytes_max(exchange_bytes_max(context.parameters, context.codec)),
         audit: setup.audit.clone(),
     };

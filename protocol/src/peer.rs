@@ -6,7 +6,7 @@ use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng as _, SeedableRng as _};
 
 use crate::codec::Decoded;
-use crate::config::Config;
+use crate::config::{Config, Mode};
 use crate::event::{Event, Input, Output, Timer};
 use crate::id::{Hash, Origin, PeerId};
 use crate::learner::Moved;
@@ -116,7 +116,7 @@ impl Peer {
         Self {
             guard: Guard::new(&config.trust, &context, origin, secret.next_u64()),
             log: Log::new(config.gossip.log_bytes_max),
-            members: Membership::new(peer, config.gossip.members_max),
+            members: Membership::new(peer, config.gossip.members_max, secret.next_u64()),
             schedule: Schedule::new(&config),
             rounds: Rounds::default(),
             pairs: Pairs::default(),
@@ -263,6 +263,7 @@ impl Peer {
             self.disconnected(peer, "silent for too long");
         }
         self.let_go_of_surplus();
+        self.refresh_neighbours();
         self.dial_missing();
         self.try_begin();
         self.settle(false);
@@ -276,6 +277,20 @@ impl Peer {
             self.outputs.push_back(Output::Disconnect { peer });
             self.disconnected(peer, "we have more neighbours than we need");
         }
+    }
+
+    /// One neighbour a minute for another, so that nobody surrounds us: see [`crate::membership::Refresh`].
+    fn refresh_neighbours(&mut self) {
+        if self.config.gossip.mode != Mode::Incremental || self.is_done() {
+            return;
+        }
+        let Some(refresh) = self.members.refresh(self.now, self.config.gossip.neighbours_target) else { return };
+        if let Some(peer) = refresh.leave {
+            self.output(Output::Disconnect { peer });
+            self.disconnected(peer, "its place goes to another");
+        }
+        let PeerRecord { peer, addresses } = refresh.dial;
+        self.output(Output::Dial { peer, addresses });
     }
 
     /// Whether no step is to come and every delta is said.

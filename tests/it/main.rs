@@ -11,6 +11,7 @@ mod lan;
 mod main_job;
 mod network;
 mod orphans;
+mod reach;
 mod stalled;
 mod twin;
 mod virtual_sim;

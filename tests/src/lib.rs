@@ -5,5 +5,7 @@
 
 pub mod cli;
 pub mod data;
+pub mod nat;
 pub mod netns;
+pub mod peer;
 pub mod swarm;

@@ -90,6 +90,7 @@ Examples:
   starling run --job job.toml                  a job of your own, with every machine that holds the same file
   starling run --job job.toml --listen /ip4/0.0.0.0/tcp/4001
   starling run --job job.toml --peer /ip4/192.0.2.7/tcp/4001
+  starling run --job job.toml --peer /dns4/host.example/udp/4001/quic-v1 --peers more.txt
   starling run --job job.toml --epochs 50 --json result.json";
 
 const JOIN_EXAMPLES: &str = "\
@@ -127,15 +128,24 @@ pub struct RunArgs {
     /// Agree to train with everyone: the job has no key
     #[arg(long)]
     pub open: bool,
-    /// Listen here (repeatable) [default: every interface, TCP and a free port]
+    /// Listen here (repeatable) [default: every interface, TCP and QUIC on one free port]
     #[arg(long, value_name = "MULTIADDR")]
     pub listen: Vec<String>,
     /// Dial this peer (repeatable); others are found by mDNS and through the peers
     #[arg(long, value_name = "MULTIADDR")]
     pub peer: Vec<String>,
+    /// Dial the peers in this file, one address a line, # for comments
+    #[arg(long, value_name = "FILE")]
+    pub peers: Option<PathBuf>,
     /// Neither announce this peer on the LAN nor look for others there
     #[arg(long)]
     pub no_mdns: bool,
+    /// Neither take links that another peer relays, nor relay for others
+    #[arg(long)]
+    pub no_relay: bool,
+    /// Do not ask the router to open a port (UPnP)
+    #[arg(long)]
+    pub no_upnp: bool,
     /// File of the identity key, made when it is not there [default: identity.key in the user's data directory]
     #[arg(long, value_name = "FILE")]
     pub identity: Option<PathBuf>,

@@ -22,6 +22,7 @@ mod join;
 mod logging;
 mod ls;
 mod outlet;
+mod peers;
 mod profile;
 mod run;
 mod say;

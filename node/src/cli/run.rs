@@ -23,7 +23,7 @@ use super::files::JsonTarget;
 use super::outlet::Outlet;
 use super::table::Screen;
 use super::translate::Translator;
-use super::{id, job as job_command, logging, signals, summary};
+use super::{id, job as job_command, logging, peers, signals, summary};
 use crate::config::Job;
 use crate::driver::{self, Control, LanSetup, NetworkSetup, Observation, PeerSetup};
 use crate::error::{Error, Kind};
@@ -242,11 +242,15 @@ impl Peer {
             notes.push(format!("swarm {:?}, run {}", job.name, job.run_id().0.short()));
             notes.push(format!("training on shard {shard} of {}{how}", job.shards));
         }
+        let from_file = args.peers.as_deref().map(peers::read).transpose()?.unwrap_or_default();
         let network = (!args.no_gossip).then(|| NetworkSetup {
             listen: args.listen.clone(),
-            peers: args.peer.clone(),
+            peers: args.peer.iter().cloned().chain(from_file).collect(),
             lan: (!args.no_mdns).then(|| LanSetup { job: job.name.clone() }),
             invitation: job_command::invitation(&job),
+            // The peers of a launcher are on one machine, or one bridge.
+            relay: !args.no_relay && !args.child,
+            upnp: !args.no_upnp && !args.child,
         });
         let ready = Ready {
             peer: id.to_string(),

@@ -1,21 +1,28 @@
 //! From what the driver observes to what is told: the same events whether a launcher reads them as lines of JSON or a
 //! person as a table.
 
+use std::collections::BTreeMap;
 use std::time::Instant;
 
 use protocol::event::Report;
+use protocol::id::PeerId;
 use protocol::{Event, View};
 use sim::processes::ChildEvent;
 use sim::processes::event::{EpochDone, Note, Ready, Restored, Status, finite};
 use sim::report::PeerReport;
 
 use crate::driver::{Observation, Traffic};
+use crate::swarm::Way;
 
 /// Collects what one peer has done.
 #[derive(Debug)]
 pub(super) struct Translator {
     ready: Ready,
     gossip: bool,
+    /// How the neighbours are reached.
+    ways: BTreeMap<PeerId, Way>,
+    links: u32,
+    links_relayed: u32,
     /// Whether neighbours that come and go are worth a note.
     talkative: bool,
     status: Status,
@@ -37,6 +44,9 @@ impl Translator {
         Self {
             ready,
             gossip,
+            ways: BTreeMap::new(),
+            links: 0,
+            links_relayed: 0,
             talkative,
             status: Status::default(),
             epoch: None,
@@ -83,6 +93,11 @@ impl Translator {
             Observation::Banned { peer, reason, seconds } => {
                 tell(note(format!("peer {peer} gets no link for {seconds} s: {reason}")));
             }
+            Observation::Linked { peer, way } => {
+                self.links += 1;
+                self.links_relayed += u32::from(way == Way::Relayed);
+                self.ways.insert(peer, way);
+            }
             Observation::Event(event) => self.event(event, tell),
         }
     }
@@ -103,9 +118,15 @@ impl Translator {
             }
             Event::Epoch(report) => self.epoch_over(report, tell),
             Event::Final(report) => self.last = Some(report),
-            Event::NeighbourUp { peer } if self.talkative => tell(note(format!("neighbour {} is there", peer.short()))),
-            Event::NeighbourDown { peer, reason } if self.talkative => {
-                tell(note(format!("neighbour {} is gone: {reason}", peer.short())));
+            Event::NeighbourUp { peer } if self.talkative => {
+                let way = self.ways.get(&peer).map_or("", |way| way.name());
+                tell(note(format!("neighbour {} is there ({way})", peer.short())));
+            }
+            Event::NeighbourDown { peer, reason } => {
+                self.ways.remove(&peer);
+                if self.talkative {
+                    tell(note(format!("neighbour {} is gone: {reason}", peer.short())));
+                }
             }
             Event::SnapshotRestored { bytes, deltas, .. } => tell(ChildEvent::Restored(Restored { bytes, deltas })),
             Event::SnapshotFailed { from, reason } => {
@@ -214,6 +235,8 @@ impl Translator {
             lives: 1,
             devices_lost: self.devices_lost,
             first_step_s: self.first_step_s,
+            links: self.links,
+            links_relayed: self.links_relayed,
             ..PeerReport::default()
         }
     }

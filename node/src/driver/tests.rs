@@ -49,8 +49,7 @@ fn setup(id: u8, run: u8, epochs: u32, peers: Vec<String>) -> PeerSetup {
         network: Some(NetworkSetup {
             listen: vec!["/ip4/127.0.0.1/tcp/0".to_owned()],
             peers,
-            lan: None,
-            invitation: None,
+            ..NetworkSetup::default()
         }),
         audit: Audit::default(),
         learner: Box::new(move || {
@@ -407,7 +406,7 @@ async fn a_port_that_another_starling_holds_is_not_shared() {
     let first = start(setup(1, 1, 1_000_000, Vec::new()));
     let address = first.address().await;
     let bare = address.split("/p2p/").next().unwrap().to_owned();
-    let network = NetworkSetup { listen: vec![bare.clone()], peers: Vec::new(), lan: None, invitation: None };
+    let network = NetworkSetup { listen: vec![bare.clone()], ..NetworkSetup::default() };
     let second = PeerSetup { network: Some(network), ..setup(2, 1, 1, Vec::new()) };
     let (result, _) = start(second).result().await;
     let error = result.unwrap_err();

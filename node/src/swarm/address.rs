@@ -1,8 +1,10 @@
 //! Addresses and identities, between libp2p's types and ours.
 
+use std::collections::BTreeSet;
 use std::io;
-use std::net::{IpAddr, TcpListener};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, TcpListener, UdpSocket};
 
+use libp2p::core::ConnectedPoint;
 use libp2p::core::transport::TransportError;
 use libp2p::identity::{Keypair, PublicKey};
 use libp2p::multiaddr::Protocol;
@@ -10,14 +12,57 @@ use libp2p::multihash::Multihash;
 use libp2p::{Multiaddr, PeerId as NetworkId};
 use protocol::id::PeerId;
 
+use super::names;
 use crate::error::{Error, Kind};
 
 /// Code of the "identity" multihash: the hash is the key itself.
 const IDENTITY_HASH: u64 = 0;
 /// What precedes the 32 bytes of an ed25519 key in libp2p's protobuf: type 1, then a byte string of 32.
 const ED25519_PREFIX: [u8; 4] = [0x08, 0x01, 0x12, 0x20];
-/// An address that always works, as an example in hints.
-const EXAMPLE: &str = "write it like /ip4/192.0.2.7/tcp/4001";
+/// Addresses that always work, as an example in hints.
+const EXAMPLE: &str =
+    "write it like /ip4/192.0.2.7/tcp/4001, /ip4/192.0.2.7/udp/4001/quic-v1 or /dns4/host.example/tcp/4001";
+/// Addresses that are announced; the protocol passes on no more of one peer.
+const ANNOUNCED_MAX: usize = 8;
+/// Of those, relayed ones.
+const RELAYED_MAX: usize = 3;
+/// Ports that are tried for one that is free on both.
+const PORT_TRIES: usize = 16;
+
+/// How a peer is reached, the better way first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Way {
+    /// TCP + Noise + Yamux.
+    Tcp,
+    /// QUIC, over UDP.
+    Quic,
+    /// Through a third peer that carries the bytes and cannot read them.
+    Relayed,
+}
+
+impl Way {
+    /// For people.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Tcp => "tcp",
+            Self::Quic => "quic",
+            Self::Relayed => "relayed",
+        }
+    }
+}
+
+/// Which way an address goes; `None` for one that we do not go.
+pub(crate) fn way(address: &Multiaddr) -> Option<Way> {
+    let has = |is: fn(&Protocol<'_>) -> bool| address.iter().any(|part| is(&part));
+    if has(|part| matches!(part, Protocol::P2pCircuit)) {
+        Some(Way::Relayed)
+    } else if has(|part| matches!(part, Protocol::QuicV1)) {
+        Some(Way::Quic)
+    } else {
+        has(|part| matches!(part, Protocol::Tcp(_))).then_some(Way::Tcp)
+    }
+}
 
 /// libp2p's name of a peer.
 pub(crate) fn to_network(peer: PeerId) -> Option<NetworkId> {
@@ -40,20 +85,64 @@ pub(crate) fn key_pair(seed: &[u8; 32]) -> Result<Keypair, Error> {
         .map_err(|error| Error::new(Kind::Internal, format_args!("the identity seed makes no key: {error}")))
 }
 
-/// An address as typed.
+/// Which way a connection has come.
+pub(crate) fn way_of(endpoint: &ConnectedPoint) -> Way {
+    let address = match endpoint {
+        ConnectedPoint::Dialer { address, .. } => address,
+        ConnectedPoint::Listener { local_addr, .. } => local_addr,
+    };
+    // What came in without a port that we know came through somebody.
+    way(address).unwrap_or(Way::Relayed)
+}
+
+/// An address to dial, as typed.
 pub(crate) fn parse(text: &str) -> Result<Multiaddr, Error> {
     let usage = |why: &str| Error::new(Kind::Usage, format_args!("`{text}` is no address: {why}")).hint(EXAMPLE);
     let address: Multiaddr = text.parse().map_err(|error: libp2p::multiaddr::Error| usage(&error.to_string()))?;
-    if !address.iter().any(|part| matches!(part, Protocol::Tcp(_))) {
-        return Err(usage("it names no TCP port"));
+    let known = |part: &Protocol<'_>| {
+        use Protocol::{Dns, Dns4, Dns6, Ip4, Ip6, P2p, P2pCircuit, QuicV1, Tcp, Udp};
+        matches!(part, Ip4(_) | Ip6(_) | Dns(_) | Dns4(_) | Dns6(_) | Tcp(_) | Udp(_) | QuicV1 | P2p(_) | P2pCircuit)
+    };
+    if let Some(part) = address.iter().find(|part| !known(part)) {
+        return Err(usage(&format!("`{}` is not spoken here", part.tag())));
     }
-    if address
-        .iter()
-        .any(|part| matches!(part, Protocol::Dns(_) | Protocol::Dns4(_) | Protocol::Dns6(_) | Protocol::Dnsaddr(_)))
-    {
-        return Err(usage("names are not looked up, give the IP address"));
+    match way(&address) {
+        None => Err(usage("it names no TCP port, and no UDP port with /quic-v1")),
+        Some(_) if ip(&address).is_none() && !names::is_named(&address) => Err(usage("it names no host")),
+        Some(_) => Ok(address),
+    }
+}
+
+/// An address to listen on, as typed.
+pub(crate) fn parse_listen(text: &str) -> Result<Multiaddr, Error> {
+    let address = parse(text)?;
+    if ip(&address).is_none() || way(&address) == Some(Way::Relayed) {
+        return Err(Error::new(
+            Kind::Usage,
+            format_args!("`{text}` is no address to listen on: it names no interface"),
+        )
+        .hint("/ip4/0.0.0.0/tcp/4001 stands for all that this machine has"));
     }
     Ok(address)
+}
+
+/// An address that others have told: names are not looked up for them.
+pub(crate) fn parse_heard(text: &str) -> Option<Multiaddr> {
+    parse(text).ok().filter(|address| !names::is_named(address))
+}
+
+/// Every interface, both families, TCP and QUIC, on a port that is free on all: so one number is all there is to open in a firewall.
+/// A machine may lack a family.
+pub(crate) fn listen_default() -> Vec<String> {
+    let free = || {
+        let tcp = TcpListener::bind((Ipv4Addr::UNSPECIFIED, 0)).ok()?;
+        let port = tcp.local_addr().ok()?.port();
+        UdpSocket::bind((Ipv4Addr::UNSPECIFIED, port)).ok().map(|_| port)
+    };
+    // None: any port, on each.
+    let port = (0..PORT_TRIES).find_map(|_| free()).unwrap_or(0);
+    let hosts = [format!("/ip4/{}", Ipv4Addr::UNSPECIFIED), format!("/ip6/{}", Ipv6Addr::UNSPECIFIED)];
+    hosts.iter().flat_map(|host| [format!("{host}/tcp/{port}"), format!("{host}/udp/{port}/quic-v1")]).collect()
 }
 
 /// An address without the peer id at its end, and the id.
@@ -88,6 +177,11 @@ pub(crate) fn is_loopback_only<'a>(addresses: impl IntoIterator<Item = &'a Multi
     addresses.into_iter().filter_map(ip).all(|ip| ip.is_loopback())
 }
 
+/// Whether nobody but this machine is reached there.
+pub(crate) fn is_loopback(address: &Multiaddr) -> bool {
+    ip(address).is_some_and(|ip| ip.is_loopback())
+}
+
 /// Addresses on which others may reach us, best first: none that names no machine (0.0.0.0, link-local IPv6), and
 /// loopback only when we listen nowhere else.
 pub(crate) fn announced<'a>(listening: impl IntoIterator<Item = &'a Multiaddr>) -> Vec<Multiaddr> {
@@ -95,7 +189,22 @@ pub(crate) fn announced<'a>(listening: impl IntoIterator<Item = &'a Multiaddr>) 
         listening.into_iter().filter_map(|address| ip(address).filter(names_a_machine).map(|ip| (ip, address)));
     let (loopback, others): (Vec<_>, Vec<_>) = usable.partition(|(ip, _)| ip.is_loopback());
     let chosen = if others.is_empty() { loopback } else { others };
-    chosen.into_iter().map(|(_, address)| address.clone()).collect()
+    let chosen: BTreeSet<_> = chosen.into_iter().map(|(_, address)| split_peer(address.clone()).0).collect();
+    let mut chosen: Vec<_> = chosen.into_iter().map(|address| (way(&address), address)).collect();
+    chosen.sort();
+    // The last resort has its place among the few that are passed on.
+    let direct = chosen.iter().filter(|(way, _)| *way != Some(Way::Relayed)).count();
+    let relayed = (chosen.len() - direct).min(RELAYED_MAX);
+    let mut chosen: Vec<_> = chosen.into_iter().map(|(_, address)| address).collect();
+    let last = chosen.split_off(direct);
+    chosen.truncate(ANNOUNCED_MAX - relayed);
+    chosen.into_iter().chain(last.into_iter().take(relayed)).collect()
+}
+
+/// Why a relayed address is not dialled.
+pub(crate) fn may_not_be_relayed(address: &Multiaddr) -> Error {
+    Error::new(Kind::Usage, format_args!("{address} is relayed, and relayed links are forbidden here"))
+        .hint("leave out --no-relay, or name an address that is reached directly")
 }
 
 /// Whether an address with a port can be listened on by us alone.
@@ -104,25 +213,29 @@ pub(crate) fn announced<'a>(listening: impl IntoIterator<Item = &'a Multiaddr>) 
 /// the kernel would then deal the connections out to both. A plain socket does not share, so it finds the other one.
 pub(crate) fn check_free(address: &Multiaddr) -> Result<(), Error> {
     let port = address.iter().find_map(|part| match part {
-        Protocol::Tcp(port) if port != 0 => Some(port),
+        Protocol::Tcp(port) | Protocol::Udp(port) if port != 0 => Some(port),
         _ => None,
     });
     let Some((ip, port)) = ip(address).zip(port) else { return Ok(()) };
-    TcpListener::bind((ip, port)).map(drop).map_err(|error| cannot_listen(address, TransportError::Other(error)))
+    let free = match way(address) {
+        Some(Way::Quic) => UdpSocket::bind((ip, port)).map(drop),
+        _ => TcpListener::bind((ip, port)).map(drop),
+    };
+    free.map_err(|error| cannot_listen(address, TransportError::Other(error)))
 }
 
 /// Why an address cannot be listened on, with a remedy.
 pub(crate) fn cannot_listen(address: &Multiaddr, error: TransportError<io::Error>) -> Error {
     let error = match error {
         TransportError::MultiaddrNotSupported(_) => {
-            return Error::new(Kind::Usage, format_args!("cannot listen on {address}: only TCP is spoken"))
-                .hint("write it like /ip4/0.0.0.0/tcp/4001");
+            return Error::new(Kind::Usage, format_args!("cannot listen on {address}: only TCP and QUIC are spoken"))
+                .hint("write it like /ip4/0.0.0.0/tcp/4001 or /ip4/0.0.0.0/udp/4001/quic-v1");
         }
         TransportError::Other(error) => error,
     };
     let cause = root_kind(&error);
     let hint = match cause {
-        io::ErrorKind::AddrInUse => "another program has this port: choose another, or /tcp/0 for any that is free",
+        io::ErrorKind::AddrInUse => "another program has this port: choose another, or 0 for any that is free",
         io::ErrorKind::AddrNotAvailable => "this machine has no such address: /ip4/0.0.0.0 stands for all that it has",
         io::ErrorKind::PermissionDenied => "ports below 1024 are the administrator's: choose a higher one",
         _ => "try /ip4/0.0.0.0/tcp/0",
@@ -170,13 +283,37 @@ mod tests {
 
     #[test]
     fn bad_addresses_are_named() {
-        for text in
-            ["", "nonsense", "127.0.0.1:4001", "/ip4/300.0.0.1/tcp/1", "/ip4/127.0.0.1/udp/1", "/dns4/a.example/tcp/1"]
-        {
+        let bad = ["", "nonsense", "127.0.0.1:4001", "/ip4/300.0.0.1/tcp/1", "/ip4/127.0.0.1/udp/1", "/tcp/1"];
+        for text in bad.into_iter().chain(["/ip4/127.0.0.1/tcp/1/ws", "/ip4/127.0.0.1/udp/1/quic"]) {
             let error = parse(text).unwrap_err();
             assert_eq!(error.kind, Kind::Usage);
             assert!(error.message.contains(&format!("`{text}`")) && error.hint.is_some(), "{error}");
         }
+    }
+
+    #[test]
+    fn names_are_dialled_and_not_listened_on_and_not_taken_from_others() {
+        for (text, taken) in [
+            ("/dns4/a.example/tcp/1", [true, false, false]),
+            ("/ip4/127.0.0.1/udp/1/quic-v1", [true, true, true]),
+            ("/ip6/::1/tcp/1", [true, true, true]),
+        ] {
+            assert_eq!([parse(text).is_ok(), parse_listen(text).is_ok(), parse_heard(text).is_some()], taken, "{text}");
+        }
+    }
+
+    #[test]
+    fn by_default_one_port_serves_both() {
+        let listen = listen_default();
+        let ways: Vec<_> = listen.iter().map(|text| way(&parse_listen(text).unwrap())).collect();
+        assert_eq!(ways, [Some(Way::Tcp), Some(Way::Quic)].repeat(2));
+        let port = |text: &str| text.split('/').nth(4).unwrap().to_owned();
+        assert!(listen.iter().all(|text| port(text) == port(&listen[0])));
+        listen
+            .iter()
+            .filter(|text| text.starts_with("/ip4"))
+            .try_for_each(|text| check_free(&parse_listen(text).unwrap()))
+            .unwrap();
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! libp2p's part: TCP, Noise, Yamux, and the behaviours composed.
+//! libp2p's part: TCP with Noise and Yamux, QUIC, and the behaviours composed.
 
 use std::time::Duration;
 
@@ -6,13 +6,15 @@ use libp2p::connection_limits::{self, ConnectionLimits};
 use libp2p::identity::Keypair;
 use libp2p::request_response::ProtocolSupport;
 use libp2p::swarm::NetworkBehaviour;
-use libp2p::{Swarm, SwarmBuilder, identify, noise, ping, tcp, yamux};
+use libp2p::swarm::behaviour::toggle::Toggle;
+use libp2p::{Swarm, SwarmBuilder, autonat, noise, ping, relay, tcp, upnp, yamux};
+use protocol::id::RunId;
 
+use super::gate::Gate;
+use super::members::{Members, Wide};
 use super::{invitation, port};
 use crate::error::{Error, Kind};
 
-/// What identify says of us, apart from the protocol names.
-const IDENTIFY_PROTOCOL: &str = "/starling/1";
 /// libp2p closes a connection on which no stream is open for so long. Our links have one, and what has none is closed
 /// by
 /// [`super::Network`] much earlier: this is only not to be the default of 10 s.
@@ -21,8 +23,8 @@ const IDLE_MAX: Duration = Duration::from_secs(24 * 3600);
 const PENDING_CONNECTIONS_MAX: u32 = 64;
 /// Connections that may be in the handshake, besides those that are links.
 const HANDSHAKES_MAX: u32 = 64;
-/// Connections of one peer: both dial at once, and a link is replaced.
-const CONNECTIONS_PER_PEER_MAX: u32 = 4;
+/// Connections of one peer: both dial at once, a relayed link is replaced by a direct one, and AutoNAT dials back.
+const CONNECTIONS_PER_PEER_MAX: u32 = 8;
 
 /// The behaviours, composed.
 #[derive(NetworkBehaviour)]
@@ -30,33 +32,41 @@ pub(crate) struct Behaviour {
     /// First: it denies before the others spend anything.
     limits: connection_limits::Behaviour,
     port: port::Behaviour,
-    identify: identify::Behaviour,
     ping: ping::Behaviour,
+    /// For strangers: it says what an open job says to everybody.
     pub(super) invitation: invitation::Behaviour,
+    /// Asks members whether we can be reached. Whoever dials us back does so on a connection of its own, which is no link:
+    /// so it stands outside the gate. It takes eight bytes of a stranger, and believes them when they are the ones it drew.
+    autonat: Toggle<autonat::v2::client::Behaviour>,
+    upnp: Toggle<upnp::tokio::Behaviour>,
+    pub(crate) members: Gate<Members>,
 }
 
 /// A swarm that listens nowhere yet.
 ///
 /// # Errors
 /// [`Kind::Network`] when the secure channel cannot be set up.
-pub(crate) fn build(key: Keypair, neighbours_max: usize) -> Result<Swarm<Behaviour>, Error> {
+pub(crate) fn build(key: Keypair, run: RunId, neighbours_max: usize, wide: Wide) -> Result<Swarm<Behaviour>, Error> {
     let limits = limits(neighbours_max);
-    let behaviour = |key: &Keypair| Behaviour {
+    let behaviour = |key: &Keypair, relay_client: relay::client::Behaviour| Behaviour {
         limits: connection_limits::Behaviour::new(limits),
         port: port::Behaviour::default(),
-        identify: identify::Behaviour::new(
-            identify::Config::new(IDENTIFY_PROTOCOL.to_owned(), key.public())
-                .with_agent_version(concat!("starling/", env!("CARGO_PKG_VERSION")).to_owned())
-                .with_hide_listen_addrs(true),
-        ),
         ping: ping::Behaviour::default(),
         invitation: invitation::behaviour(ProtocolSupport::Inbound),
+        autonat: Toggle::from(wide.beyond.then(autonat::v2::client::Behaviour::default)),
+        upnp: Toggle::from((wide.beyond && wide.upnp).then(upnp::tokio::Behaviour::default)),
+        members: Gate::new(Members::new(key, run, wide, relay_client)),
     };
+    let no_channel =
+        |error: &dyn std::fmt::Display| Error::new(Kind::Network, format_args!("no secure channel: {error}"));
     // Without nodelay a 64-byte message takes 44 to 132 ms, with it 0.1 to 0.3 ms (measured).
     let builder = SwarmBuilder::with_existing_identity(key)
         .with_tokio()
         .with_tcp(tcp::Config::default().nodelay(true), noise::Config::new, yamux::Config::default)
-        .map_err(|error| Error::new(Kind::Network, format_args!("no secure channel: {error}")))?
+        .map_err(|error| no_channel(&error))?
+        .with_quic()
+        .with_relay_client(noise::Config::new, yamux::Config::default)
+        .map_err(|error| no_channel(&error))?
         .with_behaviour(behaviour)
         .map_err(|error| Error::new(Kind::Internal, error))?;
     Ok(builder.with_swarm_config(|config| config.with_idle_connection_timeout(IDLE_MAX)).build())

@@ -48,6 +48,8 @@ pub(crate) struct Meeting {
     pub(crate) credentials: Credentials,
     pub(crate) them: PeerId,
     pub(crate) connection: ConnectionId,
+    /// Whether a third peer carries the connection.
+    pub(crate) relayed: bool,
     pub(crate) places: Places,
     /// What the other side hears even if it proves the key.
     pub(crate) policy: Option<Refusal>,
@@ -100,7 +102,7 @@ impl Meeting {
 
     /// Asked last, when the key was proved: a stranger takes no place, not even for a moment.
     fn no_place(&self) -> Option<Verdict> {
-        match self.places.ask(self.them, self.connection, Instant::now()) {
+        match self.places.ask(self.them, self.connection, self.relayed, Instant::now()) {
             Answer::Yes => None,
             Answer::Full(places) => Some(Verdict::Refused { refusal: Refusal::Full(places), by_us: true }),
             Answer::Duplicate => Some(Verdict::Duplicate),
@@ -183,6 +185,7 @@ mod tests {
             credentials,
             them: PeerId([them; 32]),
             connection: ConnectionId::new_unchecked(1),
+            relayed: false,
             places: Places::new(PeerId([us; 32]), 4),
             policy: None,
         }
@@ -239,7 +242,8 @@ mod tests {
         assert_eq!(b, Verdict::Refused { refusal: Refusal::Full(0), by_us: false });
         assert!(!b.is_lasting());
         for id in 10..14 {
-            let answer = guest.places.ask(PeerId([id; 32]), ConnectionId::new_unchecked(id.into()), Instant::now());
+            let answer =
+                guest.places.ask(PeerId([id; 32]), ConnectionId::new_unchecked(id.into()), false, Instant::now());
             assert_eq!(answer, Answer::Yes, "all four places are free");
         }
     }

@@ -130,6 +130,7 @@ async fn ask(named: Option<NetworkId>, addresses: Vec<Multiaddr>) -> Result<Answ
         .with_tokio()
         .with_tcp(tcp::Config::default().nodelay(true), noise::Config::new, yamux::Config::default)
         .map_err(|error| error.to_string())?
+        .with_quic()
         .with_behaviour(|_| behaviour(ProtocolSupport::Outbound))
         .map_err(|error| error.to_string())?
         .build();

@@ -2,7 +2,7 @@
 //! nothing is decided here that the protocol could decide.
 //!
 //! ```text
-//! behaviour   TCP + Noise + Yamux; identify, ping, limits                  what libp2p gives
+//! behaviour   TCP + Noise + Yamux, QUIC; ping, limits                      what libp2p gives
 //! invitation  the job file of an open job, for who asks
 //! lan         mDNS: peers of this run are dialled, others are listed
 //! port        one raw stream a connection                                 what we add to it
@@ -12,6 +12,12 @@
 //! frame queue length words, credit, bounded queues                        a slow reader slows itself
 //! seeds       named addresses, dialled until they answer
 //! bucket offenders   how much a neighbour may say, and who gets no link for a while
+//! dialer      TCP first, then QUIC, then relayed                           a head start, not a wait
+//! seeds names named addresses, looked up and dialled until they answer
+//! gate        nothing below is for strangers                               opened when the key was proved
+//! members     identify, AutoNAT, relaying, hole punching                   what members do for each other
+//! dht         Kademlia: who else there is                                  hints, as mDNS gives them
+//! reach wide  how we are reached from outside, and what comes of it
 //! ```
 //!
 //! A connection is a link or on its way to be one: whatever is neither after 5 s is closed. The protocol
@@ -20,12 +26,17 @@
 mod address;
 mod behaviour;
 mod bucket;
+mod dht;
+mod dialer;
 mod frame;
+mod gate;
 mod handshake;
 pub(crate) mod interfaces;
 pub(crate) mod invitation;
 pub(crate) mod lan;
 mod link;
+mod members;
+mod names;
 mod offenders;
 #[cfg(test)]
 mod pipe;
@@ -33,16 +44,22 @@ mod places;
 mod port;
 pub(crate) mod probe;
 mod queue;
+mod reach;
 mod refusals;
 mod seeds;
+#[cfg(test)]
+mod tests;
+mod wide;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use futures::StreamExt as _;
+use libp2p::core::ConnectedPoint;
 use libp2p::multiaddr::Protocol;
 use libp2p::request_response;
 use libp2p::swarm::dial_opts::{DialOpts, PeerCondition};
@@ -57,20 +74,25 @@ use tokio::sync::mpsc::{Receiver, Sender, channel};
 use tokio::task::JoinSet;
 use tokio::time::Interval;
 
+pub use self::address::Way;
+pub(crate) use self::address::parse as parse_address;
 use self::behaviour::{Behaviour, BehaviourEvent};
+use self::dialer::Dialer;
 use self::frame::Meter;
 use self::handshake::{HANDSHAKE_MAX, Meeting, Verdict};
 use self::invitation::Answer;
 use self::lan::{Heard, Lan, Listing};
 use self::link::{End, Link, LinkEvent};
+use self::members::Wide;
 use self::offenders::{Offenders, Penalty};
 use self::places::Places;
 use self::port::Opened;
 use self::queue::{Queue, Receipt};
+use self::reach::Reach;
 use self::refusals::Refusals;
-use self::seeds::Seeds;
+use self::seeds::{Seed, Seeds};
 use crate::driver::{LanSetup, NetworkSetup, Observation, Traffic};
-use crate::error::Error;
+use crate::error::{self, Error};
 use crate::store::audit::{Audit, Kind};
 use crate::text::{TEXT_CHARS_MAX, escape};
 
@@ -82,8 +104,6 @@ const TICK: Duration = Duration::from_millis(100);
 const FLUSH_MAX: Duration = Duration::from_millis(500);
 /// How long a peer that listens everywhere waits for its first address besides loopback.
 const ADDRESSES_MAX_WAIT: Duration = Duration::from_millis(500);
-/// Where a peer listens when nothing is said.
-const LISTEN_DEFAULT: [&str; 2] = ["/ip4/0.0.0.0/tcp/0", "/ip6/::/tcp/0"];
 
 /// Something for the driver.
 #[derive(Debug)]
@@ -101,6 +121,8 @@ pub(crate) struct Admission {
     pub(crate) guests: Guests,
     /// Links at most.
     pub(crate) neighbours_max: usize,
+    /// Links that are enough.
+    pub(crate) neighbours_target: usize,
     /// Largest frame body of this run.
     pub(crate) body_bytes_max: usize,
     /// Where it is recorded who was let in.
@@ -121,11 +143,15 @@ pub(crate) struct Network {
     links: BTreeMap<PeerId, Up>,
     connections: BTreeMap<ConnectionId, Connection>,
     /// Dials that the protocol asked for.
-    dials: BTreeMap<ConnectionId, PeerId>,
+    dialer: Dialer,
     seeds: Seeds,
+    /// Names of seeds that are being looked up: at most one for each.
+    lookups: JoinSet<(Multiaddr, io::Result<Vec<Multiaddr>>)>,
     refusals: Refusals,
     offenders: Offenders,
     bans: u64,
+    wide: Wide,
+    reach: Reach,
     meter: Arc<Meter>,
     events: Sender<LinkEvent>,
     inbox: Receiver<LinkEvent>,
@@ -142,6 +168,8 @@ pub(crate) struct Network {
 struct Up {
     connection: ConnectionId,
     queue: Arc<Queue>,
+    /// Whether the other side has said anything: then it has admitted us as well.
+    heard: bool,
 }
 
 /// A connection that libp2p has established.
@@ -150,6 +178,9 @@ struct Connection {
     /// Where its other end is.
     address: Multiaddr,
     since: Instant,
+    way: Way,
+    /// Our public address at which it has come in.
+    reached_at: Option<Multiaddr>,
     /// Whether a task has its stream.
     in_task: bool,
 }
@@ -160,8 +191,17 @@ impl Network {
     /// # Errors
     /// A bad address, a port in use.
     pub(crate) fn open(setup: &NetworkSetup, seed: &[u8; 32], admission: Admission) -> Result<Self, Error> {
-        let mut swarm = behaviour::build(address::key_pair(seed)?, admission.neighbours_max)?;
-        let listen = setup.listen.iter().map(|text| address::parse(text)).collect::<Result<Vec<_>, _>>()?;
+        Self::open_as(setup, seed, admission, false)
+    }
+
+    /// As [`Self::open`]; what is for machines beyond this one may be had on loopback, too.
+    fn open_as(setup: &NetworkSetup, seed: &[u8; 32], admission: Admission, always: bool) -> Result<Self, Error> {
+        let listen = setup.listen.iter().map(|text| address::parse_listen(text)).collect::<Result<Vec<_>, _>>()?;
+        let beyond = always || listen.is_empty() || !listen.iter().all(address::is_loopback);
+        let wide = Wide { beyond, relay: beyond && setup.relay, upnp: setup.upnp };
+        let key = address::key_pair(seed)?;
+        let run = admission.credentials.run;
+        let mut swarm = behaviour::build(key, run, admission.neighbours_max, wide)?;
         // All before the first: our own sockets would be found, too.
         listen.iter().try_for_each(address::check_free)?;
         for address in listen {
@@ -171,6 +211,9 @@ impl Network {
             listen_everywhere(&mut swarm)?;
         }
         let seeds = setup.peers.iter().map(|text| address::parse(text)).collect::<Result<Vec<_>, _>>()?;
+        if let Some(seed) = seeds.iter().find(|&seed| !wide.relay && address::way(seed) == Some(Way::Relayed)) {
+            return Err(address::may_not_be_relayed(seed));
+        }
         let (events, inbox) = channel(INBOX_MESSAGES);
         let mut tick = tokio::time::interval(TICK);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -183,11 +226,14 @@ impl Network {
             admission,
             links: BTreeMap::new(),
             connections: BTreeMap::new(),
-            dials: BTreeMap::new(),
+            dialer: Dialer::default(),
             seeds: Seeds::new(seeds, Instant::now()),
+            lookups: JoinSet::new(),
             refusals: Refusals::default(),
             offenders: Offenders::default(),
             bans: 0,
+            wide,
+            reach: Reach::default(),
             meter: Arc::default(),
             events,
             inbox,
@@ -215,6 +261,7 @@ impl Network {
             event = self.swarm.select_next_some() => self.on_swarm(event),
             Some(event) = self.inbox.recv() => self.on_link(event),
             heard = lan::next(&mut self.lan) => self.on_lan(heard),
+            Some(found) = self.lookups.join_next() => self.on_looked_up(found.ok()),
             _ = self.tick.tick() => self.on_tick(Instant::now()),
         }
     }
@@ -228,7 +275,10 @@ impl Network {
 
     /// Dials a peer, unless a link to it is up or under way.
     pub(crate) fn dial(&mut self, peer: PeerId, addresses: &[String]) {
-        if self.links.contains_key(&peer) || self.connections.values().any(|connection| connection.peer == peer) {
+        if self.links.contains_key(&peer)
+            || self.dialer.is_dialling(peer)
+            || self.connections.values().any(|connection| connection.peer == peer)
+        {
             return;
         }
         if self.admission.guests.refusal(peer).is_some() {
@@ -241,20 +291,20 @@ impl Network {
             return;
         }
         // Passed on by others, so bad ones are no news.
-        let addresses = addresses.iter().filter_map(|text| address::parse(text).ok());
-        let addresses: Vec<Multiaddr> = addresses.map(|address| address::split_peer(address).0).collect();
-        match self.try_dial(address::to_network(peer), addresses) {
-            Ok(connection) => drop(self.dials.insert(connection, peer)),
-            Err(error) => {
-                tracing::debug!(%peer, %error, "cannot dial");
-                self.input(Input::DialFailed { peer, refused: false });
-            }
+        let addresses = addresses.iter().filter_map(|text| address::parse_heard(text));
+        let addresses = addresses.map(|address| address::split_peer(address).0);
+        let addresses = addresses.filter(|address| self.may_go(address)).collect();
+        if self.dialer.begin(peer, addresses, Instant::now()) {
+            self.dial_waves(Instant::now());
+        } else {
+            self.input(Input::DialFailed { peer, refused: false });
         }
     }
 
     /// Closes the link at once.
     pub(crate) fn disconnect(&mut self, peer: PeerId) {
         if let Some(up) = self.links.remove(&peer) {
+            self.reach.gone(peer);
             up.queue.abort();
             self.closed(peer, "dropped by us");
             self.input(Input::Disconnected { peer });
@@ -297,7 +347,7 @@ impl Network {
             SwarmEvent::Behaviour(BehaviourEvent::Port(opened)) => self.on_stream(opened),
             SwarmEvent::Behaviour(BehaviourEvent::Invitation(event)) => self.on_invitation(event),
             SwarmEvent::ConnectionEstablished { peer_id, connection_id, endpoint, .. } => {
-                self.on_connected(peer_id, connection_id, endpoint.get_remote_address().clone());
+                self.on_connected(peer_id, connection_id, &endpoint);
             }
             SwarmEvent::ConnectionClosed { connection_id, .. } => self.on_closed(connection_id),
             SwarmEvent::OutgoingConnectionError { connection_id, error, .. } => {
@@ -306,14 +356,16 @@ impl Network {
             SwarmEvent::NewListenAddr { address, .. } => self.listening_changed |= self.listening.insert(address),
             SwarmEvent::ExpiredListenAddr { address, .. } => self.listening_changed |= self.listening.remove(&address),
             SwarmEvent::ListenerError { error, .. } => tracing::warn!(%error, "an incoming connection failed"),
-            SwarmEvent::ListenerClosed { addresses, reason: Err(error), .. } => {
+            SwarmEvent::ListenerClosed { ref addresses, reason: Err(ref error), .. }
+                if addresses.iter().any(|address| address::way(address) != Some(Way::Relayed)) =>
+            {
                 tracing::warn!(?addresses, %error, "listens there no more");
             }
-            _ => {}
+            event => self.on_wide(event),
         }
     }
 
-    fn on_connected(&mut self, id: NetworkId, connection: ConnectionId, address: Multiaddr) {
+    fn on_connected(&mut self, id: NetworkId, connection: ConnectionId, endpoint: &ConnectedPoint) {
         let Some(peer) = address::from_network(&id) else {
             self.close_connection(connection);
             return;
@@ -323,9 +375,12 @@ impl Network {
             self.close_connection(connection);
             return;
         }
-        self.dials.remove(&connection);
+        self.dialer.reached(peer);
         self.seeds.reached(connection, peer, now);
-        self.connections.insert(connection, Connection { peer, address, since: now, in_task: false });
+        let (way, reached_at) = (address::way_of(endpoint), wide::reached_at(endpoint));
+        let address = endpoint.get_remote_address().clone();
+        let record = Connection { peer, address, since: now, way, reached_at, in_task: false };
+        self.connections.insert(connection, record);
     }
 
     /// A connection that never got its stream is gone; of the others their task tells.
@@ -344,8 +399,9 @@ impl Network {
                 let (credentials, places) = (self.admission.credentials, self.places.clone());
                 let banned = self.offenders.refusal(them, Instant::now());
                 let policy = self.admission.guests.refusal(them).or(banned);
+                let relayed = record.way == Way::Relayed;
                 let link = Link {
-                    meeting: Meeting { credentials, them, connection, places, policy },
+                    meeting: Meeting { credentials, them, connection, relayed, places, policy },
                     meter: Arc::clone(&self.meter),
                     events: self.events.clone(),
                     body_bytes_max: self.admission.body_bytes_max,
@@ -429,25 +485,35 @@ impl Network {
         if self.seeds.failed(connection, Instant::now()) {
             tracing::warn!(%error, "a named peer cannot be reached; trying again");
         }
-        if let Some(peer) = self.dials.remove(&connection) {
+        if let Some(peer) = self.dialer.failed(connection) {
             self.input(Input::DialFailed { peer, refused: false });
         }
+        self.dial_waves(Instant::now());
     }
 
     fn on_link(&mut self, event: LinkEvent) {
         match event {
             LinkEvent::Up { peer, connection, queue } => {
                 self.admitted(peer, connection);
-                if let Some(old) = self.links.insert(peer, Up { connection, queue }) {
+                if let Some(old) = self.links.insert(peer, Up { connection, queue, heard: false }) {
                     old.queue.abort();
                     self.closed(peer, "replaced by a newer link");
                     self.input(Input::Disconnected { peer });
                 }
                 self.seeds.up(peer);
+                let way = self.connections.get(&connection).map_or(Way::Tcp, |record| record.way);
+                self.welcome(connection);
+                self.happenings.push_back(Happening::Observe(Observation::Linked { peer, way }));
                 self.input(Input::Connected { peer });
             }
             LinkEvent::Message { peer, connection, message, receipt } => {
-                if self.is_up(peer, connection) {
+                if let Some(up) = self.links.get_mut(&peer).filter(|up| up.connection == connection) {
+                    if !std::mem::replace(&mut up.heard, true) {
+                        self.swarm.behaviour_mut().members.ask(connection);
+                    }
+                    if let Message::Peers(records) = &message {
+                        self.overhear(peer, records);
+                    }
                     self.happenings.push_back(Happening::Input(Input::Message { from: peer, message }, Some(receipt)));
                 }
             }
@@ -470,6 +536,7 @@ impl Network {
         if self.is_up(peer, connection) {
             self.links.remove(&peer);
             self.closed(peer, &end.to_string());
+            self.reach.gone(peer);
             self.input(Input::Disconnected { peer });
             if end.is_fault() {
                 self.input(Input::DialFailed { peer, refused: true });
@@ -556,6 +623,8 @@ impl Network {
         for (peer, reason, times) in self.refusals.untold(now) {
             self.admission.audit.note(Kind::Refuse, json!({ "peer": peer, "reason": reason, "times": times }));
         }
+        self.on_wide_tick(now);
+        self.dial_waves(now);
         self.dial_seeds(now);
         let links = &self.links;
         let due = self.lan.as_mut().map(|lan| lan.due(now, links.is_empty(), |peer| links.contains_key(&peer)));
@@ -566,21 +635,51 @@ impl Network {
         let us = *self.swarm.local_peer_id();
         let addresses = interfaces::real_first(address::announced(&self.listening));
         if let Some(lan) = &mut self.lan {
-            lan.announce(addresses.clone());
+            lan.announce(addresses);
         }
+        let addresses = address::announced(self.listening.iter().chain(self.reach.addresses()));
+        let addresses = interfaces::real_first(addresses);
         let with_id = addresses.iter().map(|address| address.clone().with(Protocol::P2p(us)).to_string());
         self.happenings.push_back(Happening::Observe(Observation::Listening(with_id.collect())));
         self.input(Input::Listening { addresses: addresses.iter().map(Multiaddr::to_string).collect() });
     }
 
-    fn dial_seeds(&mut self, now: Instant) {
-        let Self { seeds, links, swarm, .. } = self;
-        for seed in seeds.due(now, |peer| links.contains_key(&peer)) {
-            match dial(swarm, seed.named, vec![seed.address.clone()]) {
-                Ok(connection) => seed.dialled(connection),
+    fn dial_waves(&mut self, now: Instant) {
+        while let Some((peer, addresses)) = self.dialer.next_due(now) {
+            match self.try_dial(address::to_network(peer), addresses) {
+                Ok(connection) => self.dialer.dialled(peer, connection),
                 Err(error) => {
-                    tracing::debug!(address = %seed.address, %error, "not dialled now");
-                    seed.failed(now);
+                    tracing::debug!(%peer, %error, "cannot dial");
+                    if self.dialer.not_dialled(peer) {
+                        self.input(Input::DialFailed { peer, refused: false });
+                    }
+                }
+            }
+        }
+    }
+
+    fn dial_seeds(&mut self, now: Instant) {
+        let Self { seeds, links, swarm, lookups, .. } = self;
+        for seed in seeds.due(now, |peer| links.contains_key(&peer)) {
+            if names::is_named(&seed.address) {
+                seed.looks_up();
+                let address = seed.address.clone();
+                lookups.spawn(async { (address.clone(), names::look_up(address).await) });
+            } else {
+                dial_seed(swarm, seed, seed.address.clone(), now);
+            }
+        }
+    }
+
+    fn on_looked_up(&mut self, found: Option<(Multiaddr, io::Result<Vec<Multiaddr>>)>) {
+        let (Some((name, found)), now) = (found, Instant::now()) else { return };
+        let Some(seed) = self.seeds.looked_up(&name) else { return };
+        match found.map(|addresses| seed.turn(&addresses).cloned()) {
+            Ok(Some(address)) => dial_seed(&mut self.swarm, seed, address, now),
+            Ok(None) => seed.failed(now),
+            Err(error) => {
+                if seed.failed_for_long(now) {
+                    tracing::warn!(address = %name, %error, "a named peer cannot be reached; trying again");
                 }
             }
         }
@@ -588,7 +687,10 @@ impl Network {
 
     fn try_dial(&mut self, id: Option<NetworkId>, addresses: Vec<Multiaddr>) -> Result<ConnectionId, DialError> {
         match id {
-            Some(id) if !addresses.is_empty() => dial(&mut self.swarm, Some(id), addresses),
+            Some(id) if !addresses.is_empty() => {
+                // A better way may be under way still.
+                dial(&mut self.swarm, Some(id), addresses, PeerCondition::Disconnected)
+            }
             _ => Err(DialError::NoAddresses),
         }
     }
@@ -607,16 +709,25 @@ impl Network {
     }
 }
 
+fn dial_seed(swarm: &mut Swarm<Behaviour>, seed: &mut Seed, address: Multiaddr, now: Instant) {
+    match dial(swarm, seed.named, vec![address], PeerCondition::DisconnectedAndNotDialing) {
+        Ok(connection) => seed.dialled(connection),
+        Err(error) => {
+            tracing::debug!(address = %seed.address, %error, "not dialled now");
+            seed.failed(now);
+        }
+    }
+}
+
 /// Dials `addresses`, or, when nobody was named, the first of them and whoever is there.
 fn dial(
     swarm: &mut Swarm<Behaviour>,
     id: Option<NetworkId>,
     addresses: Vec<Multiaddr>,
+    condition: PeerCondition,
 ) -> Result<ConnectionId, DialError> {
     let options = match (id, addresses.first()) {
-        (Some(id), _) => {
-            DialOpts::peer_id(id).condition(PeerCondition::DisconnectedAndNotDialing).addresses(addresses).build()
-        }
+        (Some(id), _) => DialOpts::peer_id(id).condition(condition).addresses(addresses).build(),
         (None, Some(address)) => DialOpts::unknown_peer_id().address(address.clone()).build(),
         (None, None) => return Err(DialError::NoAddresses),
     };
@@ -628,8 +739,8 @@ fn dial(
 fn listen_everywhere(swarm: &mut Swarm<Behaviour>) -> Result<(), Error> {
     let mut outcome = Ok(());
     let mut listens = false;
-    for text in LISTEN_DEFAULT {
-        let address = address::parse(text)?;
+    for text in address::listen_default() {
+        let address = address::parse_listen(&text)?;
         match swarm.listen_on(address.clone()) {
             Ok(_) => listens = true,
             Err(error) => outcome = Err(address::cannot_listen(&address, error)),
@@ -668,13 +779,22 @@ impl Target {
     }
 }
 
-/// An address as typed.
+/// An address as typed; a name is looked up, which takes a moment.
 ///
 /// # Errors
-/// It is none.
+/// It is none, or the name is not known.
 pub(crate) fn target(text: &str) -> Result<Target, Error> {
     let (address, peer) = address::split_peer(address::parse(text)?);
-    Ok(Target { peer, addresses: vec![address] })
+    if !names::is_named(&address) {
+        return Ok(Target { peer, addresses: vec![address] });
+    }
+    let unknown = |error: io::Error| {
+        Error::new(error::Kind::Network, format_args!("the name in `{text}` is not known here: {error}"))
+            .hint("does this machine have a name server? else give the IP address")
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(unknown)?;
+    let addresses = runtime.block_on(names::look_up(address)).map_err(unknown)?;
+    Ok(Target { peer, addresses })
 }
 
 /// Whether an address can be listened on.
@@ -682,7 +802,7 @@ pub(crate) fn target(text: &str) -> Result<Target, Error> {
 /// # Errors
 /// It is none, or somebody has it.
 pub(crate) fn can_listen(text: &str) -> Result<(), Error> {
-    address::check_free(&address::parse(text)?)
+    address::check_free(&address::parse_listen(text)?)
 }
 
 /// Host of an address, when it is an IP address.

@@ -7,6 +7,9 @@
 //! the older link only when the newer one comes [`TOGETHER_MAX`] later: a peer dials a neighbour again only if it has
 //! lost it, which we may not have noticed yet.
 //!
+//! **A relayed link stands only where no direct one does.** A direct one replaces it at once, whenever it comes, and while
+//! there is a direct one none that is relayed is taken.
+//!
 //! A place is held from the moment we say Welcome until the link is down.
 
 use std::collections::BTreeMap;
@@ -27,8 +30,15 @@ pub(crate) struct Places {
     taken: Arc<Mutex<BTreeMap<PeerId, Held>>>,
 }
 
-/// Connections of one peer that hold its place, since when. More than one for as long as one replaces the other.
-type Held = BTreeMap<ConnectionId, Instant>;
+/// Connections of one peer that hold its place. More than one for as long as one replaces the other.
+type Held = BTreeMap<ConnectionId, Hold>;
+
+/// A connection that holds a place.
+#[derive(Clone, Copy, Debug)]
+struct Hold {
+    since: Instant,
+    relayed: bool,
+}
 
 /// Whether one more link is taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,21 +57,25 @@ impl Places {
     }
 
     /// Asks for a place; to be asked only for a peer that has proved the swarm key.
-    pub(crate) fn ask(&self, peer: PeerId, connection: ConnectionId, now: Instant) -> Answer {
+    pub(crate) fn ask(&self, peer: PeerId, connection: ConnectionId, relayed: bool, now: Instant) -> Answer {
         let mut taken = self.lock();
+        let hold = Hold { since: now, relayed };
         let full = taken.len() >= self.limit;
         match taken.get_mut(&peer) {
             None if full => Answer::Full(u32::try_from(self.limit).unwrap_or(u32::MAX)),
             None => {
-                taken.insert(peer, BTreeMap::from([(connection, now)]));
+                taken.insert(peer, BTreeMap::from([(connection, hold)]));
                 Answer::Yes
             }
             Some(held) => {
-                let together = held.values().any(|&since| now.saturating_duration_since(since) < TOGETHER_MAX);
-                if self.us < peer && together {
+                let is_together = |hold: &Hold| now.saturating_duration_since(hold.since) < TOGETHER_MAX;
+                let is_worse = |hold: &Hold| hold.relayed && !relayed;
+                let is_better = |hold: &Hold| !hold.relayed && relayed;
+                let stays = held.values().any(|hold| is_better(hold) || is_together(hold) && !is_worse(hold));
+                if self.us < peer && stays {
                     return Answer::Duplicate;
                 }
-                held.insert(connection, now);
+                held.insert(connection, hold);
                 Answer::Yes
             }
         }
@@ -98,33 +112,53 @@ mod tests {
     #[test]
     fn places_are_bounded_and_come_back() {
         let (places, now) = (Places::new(peer(9), 2), Instant::now());
-        assert_eq!(places.ask(peer(1), connection(1), now), Answer::Yes);
-        assert_eq!(places.ask(peer(2), connection(2), now), Answer::Yes);
-        assert_eq!(places.ask(peer(3), connection(3), now), Answer::Full(2));
-        assert_eq!(places.ask(peer(1), connection(4), now), Answer::Yes, "a neighbour needs no second place");
+        assert_eq!(places.ask(peer(1), connection(1), false, now), Answer::Yes);
+        assert_eq!(places.ask(peer(2), connection(2), false, now), Answer::Yes);
+        assert_eq!(places.ask(peer(3), connection(3), false, now), Answer::Full(2));
+        assert_eq!(places.ask(peer(1), connection(4), false, now), Answer::Yes, "a neighbour needs no second place");
         places.release(peer(3), connection(3));
-        assert_eq!(places.ask(peer(3), connection(5), now), Answer::Full(2));
+        assert_eq!(places.ask(peer(3), connection(5), false, now), Answer::Full(2));
         places.release(peer(1), connection(1));
-        assert_eq!(places.ask(peer(3), connection(5), now), Answer::Full(2), "its second connection holds the place");
+        assert_eq!(
+            places.ask(peer(3), connection(5), false, now),
+            Answer::Full(2),
+            "its second connection holds the place"
+        );
         places.release(peer(1), connection(4));
-        assert_eq!(places.ask(peer(3), connection(5), now), Answer::Yes);
+        assert_eq!(places.ask(peer(3), connection(5), false, now), Answer::Yes);
     }
 
     #[test]
     fn of_two_at_once_the_smaller_id_decides() {
         let now = Instant::now();
         let (arbiter, follower) = (Places::new(peer(1), 8), Places::new(peer(2), 8));
-        assert_eq!(arbiter.ask(peer(2), connection(1), now), Answer::Yes);
-        assert_eq!(arbiter.ask(peer(2), connection(2), now), Answer::Duplicate);
-        assert_eq!(follower.ask(peer(1), connection(2), now), Answer::Yes);
-        assert_eq!(follower.ask(peer(1), connection(1), now), Answer::Yes, "it takes what the arbiter welcomes");
+        assert_eq!(arbiter.ask(peer(2), connection(1), false, now), Answer::Yes);
+        assert_eq!(arbiter.ask(peer(2), connection(2), false, now), Answer::Duplicate);
+        assert_eq!(follower.ask(peer(1), connection(2), false, now), Answer::Yes);
+        assert_eq!(follower.ask(peer(1), connection(1), false, now), Answer::Yes, "it takes what the arbiter welcomes");
     }
 
     #[test]
     fn a_neighbour_that_comes_back_later_replaces_its_old_link() {
         let now = Instant::now();
         let arbiter = Places::new(peer(1), 8);
-        assert_eq!(arbiter.ask(peer(2), connection(1), now), Answer::Yes);
-        assert_eq!(arbiter.ask(peer(2), connection(2), now + TOGETHER_MAX), Answer::Yes);
+        assert_eq!(arbiter.ask(peer(2), connection(1), false, now), Answer::Yes);
+        assert_eq!(arbiter.ask(peer(2), connection(2), false, now + TOGETHER_MAX), Answer::Yes);
+    }
+
+    #[test]
+    fn a_relayed_link_yields_to_a_direct_one_and_never_the_other_way_round() {
+        let now = Instant::now();
+        let (arbiter, follower) = (Places::new(peer(1), 8), Places::new(peer(2), 8));
+        for (places, other) in [(&arbiter, peer(2)), (&follower, peer(1))] {
+            assert_eq!(places.ask(other, connection(1), true, now), Answer::Yes);
+            assert_eq!(places.ask(other, connection(2), false, now), Answer::Yes, "the direct one, at once");
+            places.release(other, connection(1));
+        }
+        let late = now + 2 * TOGETHER_MAX;
+        assert_eq!(arbiter.ask(peer(2), connection(3), true, late), Answer::Duplicate);
+        arbiter.release(peer(2), connection(2));
+        assert_eq!(arbiter.ask(peer(2), connection(3), true, late), Answer::Yes, "the direct one is lost");
+        assert_eq!(arbiter.ask(peer(2), connection(4), true, late), Answer::Duplicate, "two relayed ones are alike");
     }
 }

@@ -1,7 +1,8 @@
 //! One stream a connection: the smallest behaviour that hands out a raw stream.
 //!
 //! Whoever dialled the connection opens the stream, once; the other side takes the first that comes and resets the
-//! rest. So a stream always belongs to a connection that we can name and close, and none is ever lost in a queue.
+//! rest. (A dial-back of AutoNAT is no link and gets none.) So a stream always belongs to a connection that we can name
+//! and close, and none is ever lost in a queue.
 //! (`libp2p_stream` picks a connection at random and drops streams that arrive in a burst.)
 
 use std::collections::VecDeque;
@@ -18,6 +19,8 @@ use libp2p::swarm::{
     StreamProtocol, SubstreamProtocol, THandler, THandlerInEvent, THandlerOutEvent, ToSwarm,
 };
 use protocol::wire::STREAM_PROTOCOL;
+
+use super::gate::is_dial_back;
 
 /// The stream of a connection is there, or will never be.
 #[derive(Debug)]
@@ -53,10 +56,16 @@ impl NetworkBehaviour for Behaviour {
         _: ConnectionId,
         _: PeerId,
         _: &Multiaddr,
-        _: Endpoint,
-        _: PortUse,
+        role: Endpoint,
+        port_use: PortUse,
     ) -> Result<THandler<Self>, ConnectionDenied> {
-        Ok(Handler { stage: Stage::Ask, result: None })
+        let stage = match role {
+            _ if is_dial_back(port_use) => Stage::Done,
+            Endpoint::Dialer => Stage::Ask,
+            // Through two NATs both have dialled at once, and agreed who counts as the dialler.
+            Endpoint::Listener => Stage::Listen,
+        };
+        Ok(Handler { stage, result: None })
     }
 
     fn on_swarm_event(&mut self, _: FromSwarm<'_>) {}

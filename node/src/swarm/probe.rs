@@ -4,14 +4,16 @@ use std::time::Duration;
 
 use futures::StreamExt as _;
 use libp2p::PeerId as NetworkId;
+use libp2p::swarm::dial_opts::PeerCondition;
 use libp2p::swarm::{DialError, SwarmEvent};
-use protocol::id::PeerId;
+use protocol::id::{Hash, PeerId, RunId};
 use protocol::trust::Identity;
 use protocol::trust::admission::Credentials;
 use protocol::wire::Refusal;
 
 use super::behaviour::{self, BehaviourEvent};
 use super::handshake::{self, Meeting, Verdict};
+use super::members::Wide;
 use super::places::Places;
 use super::port::Opened;
 use super::{Target, address};
@@ -54,8 +56,11 @@ pub(crate) fn blocking(
 }
 
 async fn dial(seed: &[u8; 32], target: Target, credentials: Option<Credentials>) -> Result<Outcome, Error> {
-    let mut swarm = behaviour::build(address::key_pair(seed)?, 1)?;
-    super::dial(&mut swarm, target.peer, target.addresses)
+    // Nobody is to come back to this identity.
+    let wide = Wide { beyond: false, relay: false, upnp: false };
+    let run = credentials.map_or(RunId(Hash([0; 32])), |credentials| credentials.run);
+    let mut swarm = behaviour::build(address::key_pair(seed)?, run, 1, wide)?;
+    super::dial(&mut swarm, target.peer, target.addresses, PeerCondition::Always)
         .map_err(|error| Error::new(Kind::Network, format!("cannot dial: {error}")))?;
     let mut peer = None;
     loop {
@@ -72,7 +77,8 @@ async fn dial(seed: &[u8; 32], target: Target, credentials: Option<Credentials>)
                 let Some(credentials) = credentials else { return Ok(Outcome::Speaks) };
                 let us = Identity::from_seed(seed).peer_id();
                 let credentials = Credentials { us, ..credentials };
-                let meeting = Meeting { credentials, them, connection, places: Places::new(us, 1), policy: None };
+                let meeting =
+                    Meeting { credentials, them, connection, relayed: false, places: Places::new(us, 1), policy: None };
                 // The stream needs the swarm to move.
                 return Ok(tokio::select! {
                     verdict = meeting.hold(&mut stream) => of(verdict, us, them),

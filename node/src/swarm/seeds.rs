@@ -28,6 +28,10 @@ pub(crate) struct Seed {
     /// Who was found there last.
     found: Option<PeerId>,
     dialling: Option<ConnectionId>,
+    /// Whether its name is being looked up.
+    looking: bool,
+    /// Dials so far: a name that has several addresses is dialled at one after the other.
+    dials: usize,
     pause: Duration,
     due: Instant,
 }
@@ -40,16 +44,23 @@ impl Seeds {
     pub(crate) fn new(addresses: impl IntoIterator<Item = Multiaddr>, now: Instant) -> Self {
         let seed = |address| {
             let (address, named) = split_peer(address);
-            Seed { address, named, found: None, dialling: None, pause: PAUSE_MIN, due: now }
+            Seed { address, named, found: None, dialling: None, looking: false, dials: 0, pause: PAUSE_MIN, due: now }
         };
         Self(addresses.into_iter().map(seed).collect())
     }
 
-    /// Seeds to dial now; each is to be answered by [`Seed::dialled`] or [`Seed::failed`].
+    /// Seeds to dial now; each is to be answered by [`Seed::dialled`] or [`Seed::failed`], or, for the look-up of its name,
+    /// by [`Seed::looks_up`].
     pub(crate) fn due(&mut self, now: Instant, is_up: impl Fn(PeerId) -> bool) -> impl Iterator<Item = &mut Seed> {
-        self.0
-            .iter_mut()
-            .filter(move |seed| seed.dialling.is_none() && seed.due <= now && !seed.found.is_some_and(&is_up))
+        let is_idle = |seed: &Seed| seed.dialling.is_none() && !seed.looking;
+        self.0.iter_mut().filter(move |seed| is_idle(seed) && seed.due <= now && !seed.found.is_some_and(&is_up))
+    }
+
+    /// The seed whose name was looked up, once for each time.
+    pub(crate) fn looked_up(&mut self, address: &Multiaddr) -> Option<&mut Seed> {
+        let seed = self.0.iter_mut().find(|seed| seed.looking && seed.address == *address)?;
+        seed.looking = false;
+        Some(seed)
     }
 
     /// A dial has reached somebody; whether he becomes a neighbour shows soon.
@@ -65,8 +76,7 @@ impl Seeds {
     pub(crate) fn failed(&mut self, connection: ConnectionId, now: Instant) -> bool {
         let mut is_news = false;
         for seed in self.by_connection(connection) {
-            is_news |= seed.pause < TELL_FROM && 2 * seed.pause >= TELL_FROM;
-            seed.failed(now);
+            is_news |= seed.failed_for_long(now);
         }
         is_news
     }
@@ -92,6 +102,24 @@ impl Seed {
     /// A dial is under way.
     pub(crate) fn dialled(&mut self, connection: ConnectionId) {
         self.dialling = Some(connection);
+        self.dials += 1;
+    }
+
+    /// Its name is being looked up: it is dialled afterwards.
+    pub(crate) fn looks_up(&mut self) {
+        self.looking = true;
+    }
+
+    /// Which of the addresses that its name has is to be dialled now.
+    pub(crate) fn turn<'a>(&self, addresses: &'a [Multiaddr]) -> Option<&'a Multiaddr> {
+        addresses.get(self.dials % addresses.len().max(1))
+    }
+
+    /// As [`Self::failed`]. Returns whether that is worth a word, once.
+    pub(crate) fn failed_for_long(&mut self, now: Instant) -> bool {
+        let is_news = self.pause < TELL_FROM && 2 * self.pause >= TELL_FROM;
+        self.failed(now);
+        is_news
     }
 
     /// It came to nothing so far: again after a pause.
@@ -132,5 +160,27 @@ mod tests {
         let later = now + Duration::from_secs(60);
         assert_eq!(seeds.due(later, |up| up == peer).count(), 0, "its link is up");
         assert_eq!(seeds.due(later, |_| false).count(), 1, "and lost again");
+    }
+
+    #[test]
+    fn a_name_is_looked_up_before_each_dial_and_its_addresses_take_turns() {
+        let now = Instant::now();
+        let parse = |text: &str| text.parse::<Multiaddr>().unwrap_or_else(|_| Multiaddr::empty());
+        let name = parse("/dns/a.example/tcp/1");
+        let found = [parse("/ip4/192.0.2.1/tcp/1"), parse("/ip4/192.0.2.2/tcp/1")];
+        let mut seeds = Seeds::new([name.clone()], now);
+        let mut turns = Vec::new();
+        for i in 0..3 {
+            let later = now + i * PAUSE_MAX;
+            seeds.due(later, |_| false).for_each(Seed::looks_up);
+            assert_eq!(seeds.due(later, |_| false).count(), 0, "one look-up at a time");
+            let seed = seeds.looked_up(&name).expect("it is being looked up");
+            turns.extend(seed.turn(&found).cloned());
+            let connection = ConnectionId::new_unchecked(i as usize);
+            seed.dialled(connection);
+            assert!(seeds.looked_up(&name).is_none(), "once");
+            seeds.failed(connection, later);
+        }
+        assert_eq!(turns, [found[0].clone(), found[1].clone(), found[0].clone()]);
     }
 }

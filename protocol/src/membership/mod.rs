@@ -7,8 +7,15 @@
 //! Of two peers that learn of each other the one with the smaller id dials first; the other waits [`DIAL_DEFER`], in case
 //! the first cannot (address translation, one-way firewalls). That gives one connection a pair almost always.
 
+mod diversity;
+
+pub use diversity::{REFRESH, Refresh};
+
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
+
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::SeedableRng as _;
 
 use crate::id::{Origin, PeerId};
 use crate::log::{Exclusions, VersionVector};
@@ -21,6 +28,8 @@ pub const MEMBERS_MAX: usize = 4096;
 pub const DIAL_DEFER: Span = Span::from_millis(1500);
 /// First pause after a dial that failed; doubles.
 const DIAL_PAUSE: Span = Span::from_millis(500);
+/// Pause before a peer is dialled whose addresses have changed.
+const DIAL_MOVED: Span = Span::from_secs(2);
 /// Longest pause between dials.
 const DIAL_PAUSE_MAX: Span = Span::from_secs(30);
 /// Pause after a refusal that will not pass by itself.
@@ -43,6 +52,8 @@ const ROUND_TRIP_SMOOTHING: f32 = 1.0 / 8.0;
 /// A link that is up.
 #[derive(Debug)]
 pub struct Neighbour {
+    /// When the link came up.
+    pub since: Time,
     /// When it last said anything.
     pub last_heard: Time,
     /// Its last announcement.
@@ -69,6 +80,7 @@ pub struct Neighbour {
 impl Neighbour {
     fn new(now: Time) -> Self {
         Self {
+            since: now,
             last_heard: now,
             status: None,
             confirmed: None,
@@ -166,12 +178,16 @@ pub struct Membership {
     members_max: usize,
     /// Peers that the swarm has excluded: never neighbours again.
     banned: BTreeSet<PeerId>,
+    /// When [`Self::refresh`] is due; 0 before it was first asked.
+    refresh_after: Time,
+    /// For choices that nobody must foresee.
+    rng: ChaCha8Rng,
 }
 
 impl Membership {
-    /// A table that knows nobody, and will know up to `members_max`.
+    /// A table that knows nobody, and will know up to `members_max`. `seed` is a secret: whom we choose must not be foreseen.
     #[must_use]
-    pub fn new(us: PeerId, members_max: usize) -> Self {
+    pub fn new(us: PeerId, members_max: usize, seed: u64) -> Self {
         Self {
             us,
             addresses: Vec::new(),
@@ -181,6 +197,8 @@ impl Membership {
             counted: Cell::new(None),
             members_max,
             banned: BTreeSet::new(),
+            refresh_after: Time(0),
+            rng: ChaCha8Rng::seed_from_u64(seed),
         }
     }
 
@@ -320,7 +338,13 @@ impl Membership {
             let full = self.members.len() >= self.members_max;
             match self.members.get_mut(&record.peer) {
                 Some(member) if member.addresses == addresses => continue,
-                Some(member) => member.addresses.clone_from(&addresses),
+                Some(member) => {
+                    member.addresses.clone_from(&addresses);
+                    // It is somewhere else, or reached by way of somebody now.
+                    if !member.refused {
+                        member.dial_after = member.dial_after.min(now + DIAL_MOVED);
+                    }
+                }
                 None if full => continue,
                 None => {
                     let dial_after = now + self.turn(record.peer);
@@ -347,29 +371,35 @@ impl Membership {
         if self.us < peer { Span(0) } else { DIAL_DEFER }
     }
 
-    /// Whom to dial now, so that there are up to `target` neighbours. The peers returned are not returned again soon.
+    /// Whom to dial now, so that there are up to `target` neighbours; drawn, where there are more than that. The peers
+    /// returned are not returned again soon.
     pub fn to_dial(&mut self, now: Time, target: usize) -> Vec<PeerRecord> {
         let room = target.saturating_sub(self.neighbours.len());
-        let neighbours = &self.neighbours;
-        let due =
-            self.members.iter_mut().filter(|(peer, member)| member.dial_after <= now && !neighbours.contains_key(peer));
-        due.take(room)
-            .map(|(&peer, member)| {
+        if room == 0 {
+            return Vec::new();
+        }
+        let is_due =
+            |(peer, member): &(&PeerId, &Member)| member.dial_after <= now && !self.neighbours.contains_key(*peer);
+        let due: Vec<PeerId> = self.members.iter().filter(is_due).map(|(&peer, _)| peer).collect();
+        let mut records = Vec::new();
+        for peer in diversity::draw(due, room, &mut self.rng) {
+            if let Some(member) = self.members.get_mut(&peer) {
                 member.dial_after = now + backoff(member.failures);
-                PeerRecord { peer, addresses: member.addresses.clone() }
-            })
-            .collect()
+                records.push(PeerRecord { peer, addresses: member.addresses.clone() });
+            }
+        }
+        records
     }
 
-    /// Neighbours that we can let go, so that there is always room for one who finds nobody else: those with more than
-    /// `target` neighbours of their own, when we have more than half as many again.
+    /// Neighbours that we can let go, so that there is always room for one who finds nobody else: those of the younger half
+    /// with more than `target` neighbours of their own, when we have more than half as many again.
     #[must_use]
     pub fn surplus(&self, target: usize) -> Vec<PeerId> {
         if self.neighbours.len() <= target + target / 2 {
             return Vec::new();
         }
         let rich = |neighbour: &Neighbour| neighbour.status.as_ref().is_some_and(|s| s.neighbours.len() > target);
-        self.neighbours.iter().filter(|(_, neighbour)| rich(neighbour)).map(|(&peer, _)| peer).collect()
+        self.younger_half().into_iter().filter(|peer| self.neighbours.get(peer).is_some_and(rich)).collect()
     }
 
     /// A dial came to nothing.

@@ -119,6 +119,12 @@ pub struct PeerReport {
     /// Deltas in the snapshot it caught up with; null when it needed none.
     #[serde(default)]
     pub caught_up_deltas: Option<u64>,
+    /// Links that came up, of its last life.
+    #[serde(default)]
+    pub links: u32,
+    /// Of those, links that another peer carried.
+    #[serde(default)]
+    pub links_relayed: u32,
 }
 
 impl PeerReport {

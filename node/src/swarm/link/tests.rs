@@ -33,7 +33,8 @@ impl Side {
         let credentials =
             Credentials { us, run: RunId(Hash([5; 32])), schema: SchemaHash(Hash([7; 32])), swarm_key: [9; 32] };
         let connection = ConnectionId::new_unchecked(1);
-        let meeting = Meeting { credentials, them, connection, places: Places::new(us, 4), policy: None };
+        let meeting =
+            Meeting { credentials, them, connection, relayed: false, places: Places::new(us, 4), policy: None };
         let link = Link { meeting, meter: Arc::clone(&meter), events: sender, body_bytes_max };
         tokio::spawn(link.run(stream));
         Self { events, meter }
@@ -179,7 +180,7 @@ async fn after_admission(bytes: &[u8]) -> End {
     let credentials =
         Credentials { us, run: RunId(Hash([5; 32])), schema: SchemaHash(Hash([7; 32])), swarm_key: [9; 32] };
     let (them, connection) = (PeerId([1; 32]), ConnectionId::new_unchecked(1));
-    let meeting = Meeting { credentials, them, connection, places: Places::new(us, 4), policy: None };
+    let meeting = Meeting { credentials, them, connection, relayed: false, places: Places::new(us, 4), policy: None };
     assert_eq!(meeting.hold(&mut right).await, Verdict::Admitted);
     side.up().await;
     right.write_all(bytes).await.unwrap();
@@ -207,7 +208,7 @@ async fn a_neighbour_that_floods_is_dropped_at_once() {
     let credentials =
         Credentials { us, run: RunId(Hash([5; 32])), schema: SchemaHash(Hash([7; 32])), swarm_key: [9; 32] };
     let (them, connection) = (PeerId([1; 32]), ConnectionId::new_unchecked(1));
-    let meeting = Meeting { credentials, them, connection, places: Places::new(us, 4), policy: None };
+    let meeting = Meeting { credentials, them, connection, relayed: false, places: Places::new(us, 4), policy: None };
     assert_eq!(meeting.hold(&mut right).await, Verdict::Admitted);
     side.up().await;
     let mut frames = Vec::new();

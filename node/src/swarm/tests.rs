@@ -1,0 +1,358 @@
+//! Whole networks in one process, without a protocol behind them: what happens is written down, what is to be done is said.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use protocol::id::{Hash, RunId, SchemaHash};
+use protocol::trust::Identity;
+use protocol::wire::PeerRecord;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+
+use super::*;
+
+/// How long anything here may take, the machine being busy.
+const WAIT_MAX: Duration = Duration::from_secs(30);
+
+type Order = Box<dyn FnOnce(&mut Network) + Send>;
+
+/// A network with a task that lives it.
+struct Living {
+    id: PeerId,
+    orders: UnboundedSender<Order>,
+    seen: UnboundedReceiver<Seen>,
+    listening: Vec<String>,
+}
+
+/// What is written down.
+#[derive(Debug)]
+enum Seen {
+    Input(Input),
+    Observation(Observation),
+}
+
+fn setup(listen: &[&str], peers: &[String]) -> NetworkSetup {
+    let listen = listen.iter().map(|&text| text.to_owned()).collect();
+    NetworkSetup { listen, peers: peers.to_vec(), ..NetworkSetup::default() }
+}
+
+impl Living {
+    async fn start(id: u8, setup: &NetworkSetup) -> Self {
+        let credentials = Credentials {
+            us: Identity::from_seed(&[id; 32]).peer_id(),
+            run: RunId(Hash([5; 32])),
+            schema: SchemaHash(Hash([7; 32])),
+            swarm_key: [3; 32],
+        };
+        let admission = Admission {
+            credentials,
+            neighbours_max: 8,
+            neighbours_target: 4,
+            body_bytes_max: 1 << 20,
+            guests: Guests::default(),
+            audit: Audit::default(),
+        };
+        let mut network = Network::open_as(setup, &[id; 32], admission, setup.relay).unwrap();
+        let (orders, mut inbox) = unbounded_channel::<Order>();
+        let (tell, seen) = unbounded_channel();
+        tokio::spawn(async move {
+            loop {
+                tokio::select! {
+                    happening = network.next() => {
+                        if let Happening::Input(Input::Connected { peer }, _) = &happening {
+                            // The first words, as the protocol says them.
+                            network.introduce(*peer, credentials.us);
+                        }
+                        let seen = match happening {
+                            Happening::Input(input, _receipt) => Seen::Input(input),
+                            Happening::Observe(observation) => Seen::Observation(observation),
+                        };
+                        if tell.send(seen).is_err() {
+                            return;
+                        }
+                    }
+                    order = inbox.recv() => match order {
+                        Some(order) => order(&mut network),
+                        None => return,
+                    },
+                }
+            }
+        });
+        let mut living = Self { id: credentials.us, orders, seen, listening: Vec::new() };
+        let ports = setup.listen.len();
+        while living.listening.len() < ports {
+            let addresses = living.saw("it listens", |seen| match seen {
+                Seen::Observation(Observation::Listening(addresses)) => Some(addresses),
+                _ => None,
+            });
+            living.listening = addresses.await;
+        }
+        living
+    }
+
+    fn order(&self, order: impl FnOnce(&mut Network) + Send + 'static) {
+        assert!(self.orders.send(Box::new(order)).is_ok(), "it lives");
+    }
+
+    /// The next that `pick` takes; what comes before is forgotten.
+    async fn saw<T>(&mut self, what: &str, mut pick: impl FnMut(Seen) -> Option<T>) -> T {
+        let mut others = Vec::new();
+        let looking = async {
+            loop {
+                let seen = self.seen.recv().await.expect("it lives");
+                others.push(format!("{seen:?}"));
+                if let Some(found) = pick(seen) {
+                    return found;
+                }
+            }
+        };
+        let found = tokio::time::timeout(WAIT_MAX, looking).await;
+        found.unwrap_or_else(|_| panic!("in time: {what}; seen: {others:#?}"))
+    }
+
+    async fn linked(&mut self) -> (PeerId, Way) {
+        self.saw("a link", |seen| match seen {
+            Seen::Observation(Observation::Linked { peer, way }) => Some((peer, way)),
+            _ => None,
+        })
+        .await
+    }
+
+    /// The next message, introductions left out.
+    async fn hears(&mut self) -> Message {
+        self.saw("a message", |seen| match seen {
+            Seen::Input(Input::Message { message, .. }) => {
+                Some(message).filter(|said| !matches!(said, Message::Peers(_)))
+            }
+            _ => None,
+        })
+        .await
+    }
+}
+
+const TCP: &str = "/ip4/127.0.0.1/tcp/0";
+const QUIC: &str = "/ip4/127.0.0.1/udp/0/quic-v1";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_peer_that_speaks_quic_alone_is_a_neighbour_like_any_other() {
+    let mut a = Living::start(1, &setup(&[QUIC], &[])).await;
+    let mut b = Living::start(2, &setup(&[QUIC], &a.listening)).await;
+    assert_eq!(b.linked().await, (a.id, Way::Quic));
+    assert_eq!(a.linked().await, (b.id, Way::Quic));
+    let to = a.id;
+    b.order(move |network| network.send(to, Message::Bye));
+    assert_eq!(a.hears().await, Message::Bye);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_two_ways_the_better_one_is_taken_and_the_other_when_it_fails() {
+    let mut a = Living::start(1, &setup(&[TCP, QUIC], &[])).await;
+    let mut b = Living::start(2, &setup(&[TCP], &[])).await;
+    let mut c = Living::start(3, &setup(&[TCP], &[])).await;
+    let (to, all) = (a.id, a.listening.clone());
+    let mut addresses: Vec<String> = all.iter().map(|text| bare(text)).rev().collect();
+    assert!(addresses[0].contains("quic"), "the worse way stands first");
+    let both = addresses.clone();
+    b.order(move |network| network.dial(to, &both));
+    assert_eq!(b.linked().await, (a.id, Way::Tcp));
+    assert_eq!(a.linked().await, (b.id, Way::Tcp));
+    // Nobody listens there: port 1 is refused at once.
+    addresses[1] = "/ip4/127.0.0.1/tcp/1".to_owned();
+    c.order(move |network| network.dial(to, &addresses));
+    assert_eq!(c.linked().await, (a.id, Way::Quic));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_named_host_is_looked_up() {
+    let a = Living::start(1, &setup(&[TCP], &[])).await;
+    let name = a.listening[0].replace("/ip4/127.0.0.1/", "/dns4/localhost/");
+    let mut b = Living::start(2, &setup(&[TCP], &[name])).await;
+    assert_eq!(b.linked().await, (a.id, Way::Tcp));
+}
+
+impl Network {
+    fn introduce(&mut self, to: PeerId, us: PeerId) {
+        let addresses = address::announced(&self.listening).iter().map(Multiaddr::to_string).collect();
+        self.send(to, Message::Peers(vec![PeerRecord { peer: us, addresses }]));
+    }
+}
+
+fn bare(address: &str) -> String {
+    address.split("/p2p/").next().unwrap().to_owned()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn kademlia_names_the_neighbours_of_a_neighbour_and_dials_nobody() {
+    let b = Living::start(2, &setup(&[TCP], &[])).await;
+    let mut c = Living::start(3, &setup(&[TCP], &b.listening)).await;
+    c.linked().await;
+    let mut a = Living::start(1, &setup(&[TCP], &b.listening)).await;
+    a.linked().await;
+    a.saw("b", |seen| matches!(seen, Seen::Input(Input::Connected { .. })).then_some(())).await;
+    let (peer, addresses) = a
+        .saw("a hint", |seen| match seen {
+            Seen::Input(Input::Discovered { peer, addresses }) => Some((peer, addresses)),
+            Seen::Input(Input::Connected { peer }) => panic!("nobody has asked for a link to {peer}"),
+            _ => None,
+        })
+        .await;
+    assert_eq!((peer, addresses), (c.id, vec![bare(&c.listening[0])]));
+}
+
+/// Whether a stranger that speaks everything that members speak gets an answer, when it asks after two pauses.
+async fn is_identified(opened: bool, pause: Duration) -> bool {
+    let a = Living::start(1, &setup(&[TCP], &[])).await;
+    let key = address::key_pair(&[9; 32]).unwrap();
+    let wide = Wide { beyond: true, relay: true, upnp: false };
+    let mut stranger = behaviour::build(key, RunId(Hash([5; 32])), 8, wide).unwrap();
+    stranger.dial(a.listening[0].parse::<Multiaddr>().unwrap()).unwrap();
+    let answered = async {
+        loop {
+            match stranger.select_next_some().await {
+                SwarmEvent::ConnectionEstablished { connection_id, .. } => {
+                    // A moment, so that it stands at the other end, and another, so that it is open there.
+                    tokio::time::sleep(pause).await;
+                    if opened {
+                        a.order(|network| {
+                            let all: Vec<_> = network.connections.keys().copied().collect();
+                            let members = &mut network.swarm.behaviour_mut().members;
+                            for connection in all {
+                                members.open(connection);
+                                members.ask(connection);
+                            }
+                        });
+                    }
+                    tokio::time::sleep(pause).await;
+                    stranger.behaviour_mut().members.open(connection_id);
+                    stranger.behaviour_mut().members.ask(connection_id);
+                }
+                SwarmEvent::Behaviour(BehaviourEvent::Members(members::MembersEvent::Identify(
+                    libp2p::identify::Event::Received { .. },
+                ))) => return,
+                _ => {}
+            }
+        }
+    };
+    tokio::time::timeout(2 * pause + Duration::from_secs(2), answered).await.is_ok()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn strangers_get_none_of_what_is_for_members() {
+    const PAUSES_MS: [u64; 3] = [200, 700, 1500];
+    assert!(!is_identified(false, Duration::from_millis(PAUSES_MS[0])).await);
+    // A question that comes too early is not asked again; a busy machine takes its time.
+    for pause in PAUSES_MS.map(Duration::from_millis) {
+        if is_identified(true, pause).await {
+            return;
+        }
+    }
+    panic!("the same question gets an answer once the gate is open");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_relayed_link_stands_and_is_replaced_by_a_direct_one() {
+    let wide = |peers: &[String]| NetworkSetup { relay: true, ..setup(&[TCP], peers) };
+    let r = Living::start(3, &wide(&[])).await;
+    let at_r: Multiaddr = bare(&r.listening[0]).parse().unwrap();
+    let external = at_r.clone();
+    r.order(move |network| network.swarm.add_external_address(external));
+    let mut a = Living::start(1, &wide(&r.listening)).await;
+    let mut b = Living::start(2, &wide(&r.listening)).await;
+    a.linked().await;
+    b.linked().await;
+    let (relay, id) = (r.id, address::to_network(r.id).unwrap());
+    b.order(move |network| network.reserve(relay, id, at_r, Instant::now()));
+    let relayed = b
+        .saw("a reservation", |seen| match seen {
+            Seen::Input(Input::Listening { addresses }) => {
+                addresses.into_iter().find(|text| text.contains("p2p-circuit"))
+            }
+            _ => None,
+        })
+        .await;
+    let to = b.id;
+    a.order(move |network| network.dial(to, &[relayed]));
+    assert_eq!(a.linked().await, (b.id, Way::Relayed));
+    assert_eq!(b.linked().await, (a.id, Way::Relayed));
+    // On one machine every hole is open.
+    assert_eq!(a.linked().await, (b.id, Way::Tcp));
+    assert_eq!(b.linked().await, (a.id, Way::Tcp));
+    let to = a.id;
+    b.order(move |network| network.send(to, Message::Bye));
+    assert_eq!(a.hears().await, Message::Bye);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_peer_that_forbids_relaying_dials_no_relayed_address() {
+    let r = Living::start(3, &setup(&[TCP], &[])).await;
+    let through = format!("{}/p2p-circuit", r.listening[0]);
+    let mut a = Living::start(1, &setup(&[TCP], &[])).await;
+    let (to, dialled) = (PeerId([7; 32]), through.clone());
+    a.order(move |network| network.dial(to, &[dialled]));
+    a.saw("no dial", |seen| matches!(seen, Seen::Input(Input::DialFailed { .. })).then_some(())).await;
+    let admission = |us| {
+        let (run, schema) = (RunId(Hash([5; 32])), SchemaHash(Hash([7; 32])));
+        let credentials = Credentials { us, run, schema, swarm_key: [3; 32] };
+        Admission {
+            credentials,
+            neighbours_max: 8,
+            neighbours_target: 4,
+            body_bytes_max: 1 << 20,
+            guests: Guests::default(),
+            audit: Audit::default(),
+        }
+    };
+    let error = Network::open(&setup(&[TCP], &[through]), &[4; 32], admission(PeerId([4; 32]))).err().unwrap();
+    assert!(error.hint.unwrap().contains("--no-relay"));
+}
+
+/// Time from the dial to the admitted link, and what a link carries, for docs/performance.md.
+#[ignore = "a measurement: cargo test -p node --lib -- --ignored --nocapture ways_side_by_side"]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn ways_side_by_side() {
+    const CONNECTS: u8 = 21;
+    const PART: usize = 64 << 10;
+    const PARTS: usize = 3200;
+    for listen in [TCP, QUIC] {
+        let mut a = Living::start(1, &setup(&[listen], &[])).await;
+        let mut times = Vec::new();
+        let mut last = None;
+        for id in 0..CONNECTS {
+            let mut b = Living::start(10 + id, &setup(&[listen], &[])).await;
+            let (to, addresses) = (a.id, vec![bare(&a.listening[0])]);
+            let since = Instant::now();
+            b.order(move |network| network.dial(to, &addresses));
+            b.linked().await;
+            times.push(since.elapsed());
+            if id + 1 == CONNECTS {
+                last = Some(b);
+            } else {
+                a.saw("it is gone", |seen| matches!(seen, Seen::Input(Input::Connected { .. })).then_some(())).await;
+                let peer = b.id;
+                a.order(move |network| network.disconnect(peer));
+            }
+        }
+        times.sort();
+        let b = last.unwrap();
+        let (to, mut rates) = (a.id, Vec::new());
+        for _ in 0..5 {
+            let since = Instant::now();
+            // As many as the queue takes: the rest when those have arrived.
+            for _ in 0..PARTS / 200 {
+                b.order(move |network| {
+                    for _ in 0..200 {
+                        let (base_hash, bytes) = (Hash::ZERO, vec![1; PART]);
+                        network.send(to, Message::SnapshotPart { base_hash, offset: 0, bytes });
+                    }
+                });
+                for _ in 0..200 {
+                    a.hears().await;
+                }
+            }
+            rates.push((PARTS * PART) as f64 / since.elapsed().as_secs_f64() / 1e6);
+        }
+        rates.sort_by(f64::total_cmp);
+        println!(
+            "{listen}: link in {:?} (median of {CONNECTS}), {:.0} MB/s (median of 5)",
+            times[times.len() / 2],
+            rates[2]
+        );
+    }
+}

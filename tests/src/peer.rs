@@ -1,0 +1,98 @@
+//! One real peer on a leash, as the launcher of `sim` holds it: what it says are events, what it is told are words.
+
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::time::{Duration, Instant};
+
+use sim::processes::ChildEvent;
+use sim::processes::event::{Ready, Status};
+use sim::report::PeerReport;
+
+/// A process of `starling run --child`; killed when it is dropped.
+#[derive(Debug)]
+pub struct Peer {
+    child: Child,
+    leash: ChildStdin,
+    events: Receiver<ChildEvent>,
+    /// Where it listens.
+    pub ready: Option<Ready>,
+    /// How it stands.
+    pub status: Status,
+    /// Its last word.
+    pub report: Option<PeerReport>,
+}
+
+impl Peer {
+    /// Starts `command`, which is a `starling run --child`.
+    ///
+    /// # Panics
+    /// When there is no such program.
+    #[must_use]
+    pub fn start(mut command: Command) -> Self {
+        command.stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child = command.spawn().expect("the binary starts");
+        let (leash, output) = (child.stdin.take().expect("piped"), child.stdout.take().expect("piped"));
+        let (sender, events) = channel();
+        std::thread::spawn(move || {
+            for line in BufReader::new(output).lines().map_while(Result::ok) {
+                let event = ChildEvent::from_line(&line).unwrap_or_else(|error| panic!("{error}: {line}"));
+                if sender.send(event).is_err() {
+                    return;
+                }
+            }
+        });
+        Self { child, leash, events, ready: None, status: Status::default(), report: None }
+    }
+
+    /// Listens until `done`.
+    ///
+    /// # Panics
+    /// When that takes longer than `deadline`, or it dies before.
+    pub fn until(&mut self, what: &str, deadline: Duration, mut done: impl FnMut(&Self) -> bool) {
+        let until = Instant::now() + deadline;
+        while !done(self) {
+            match self.events.recv_timeout(until.saturating_duration_since(Instant::now())) {
+                Ok(ChildEvent::Ready(ready)) => self.ready = Some(ready),
+                Ok(ChildEvent::Status(status)) => self.status = status,
+                Ok(ChildEvent::Final(report)) => self.report = Some(*report),
+                Ok(_) => {}
+                Err(RecvTimeoutError::Disconnected) => panic!("it ended before: {what}; {:?}", self.status),
+                Err(RecvTimeoutError::Timeout) => panic!("in time: {what}; {:?}", self.status),
+            }
+        }
+    }
+
+    /// The address that it listens on.
+    ///
+    /// # Panics
+    /// When it does not say so in time.
+    pub fn address(&mut self, deadline: Duration) -> String {
+        self.until("it listens", deadline, |peer| peer.ready.is_some());
+        self.ready.as_ref().expect("it is ready").addresses[0].clone()
+    }
+
+    /// Tells it `rest` or `finish`.
+    ///
+    /// # Panics
+    /// When it is gone.
+    pub fn tell(&mut self, word: &str) {
+        writeln!(self.leash, "{word}").expect("it listens");
+    }
+
+    /// SIGKILL: no goodbye.
+    ///
+    /// # Panics
+    /// When it is gone already.
+    pub fn kill(mut self) {
+        self.child.kill().expect("it lives");
+        self.child.wait().expect("it is dead");
+    }
+}
+
+impl Drop for Peer {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
