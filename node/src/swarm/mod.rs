@@ -28,6 +28,7 @@ mod behaviour;
 mod bucket;
 mod dht;
 mod dialer;
+mod dialling;
 mod frame;
 mod gate;
 mod handshake;
@@ -45,8 +46,11 @@ mod port;
 pub(crate) mod probe;
 mod queue;
 mod reach;
+mod record;
 mod refusals;
 mod seeds;
+mod strangers;
+mod target;
 #[cfg(test)]
 mod tests;
 mod wide;
@@ -91,6 +95,7 @@ use self::queue::{Queue, Receipt};
 use self::reach::Reach;
 use self::refusals::Refusals;
 use self::seeds::{Seed, Seeds};
+pub(crate) use self::target::{Target, can_listen, ip_of, target, tcp_socket};
 use crate::driver::{LanSetup, NetworkSetup, Observation, Traffic};
 use crate::error::{self, Error};
 use crate::store::audit::{Audit, Kind};
@@ -221,7 +226,7 @@ impl Network {
             swarm,
             lan_trouble: false,
             invitation: setup.invitation.clone().map_or(Answer::Private, Answer::Open),
-            lan: setup.lan.as_ref().and_then(|lan| look_around(lan, &admission.credentials)),
+            lan: setup.lan.as_ref().and_then(|lan| strangers::look_around(lan, &admission.credentials)),
             places: Places::new(admission.credentials.us, admission.neighbours_max),
             admission,
             links: BTreeMap::new(),
@@ -270,34 +275,6 @@ impl Network {
     pub(crate) fn send(&mut self, to: PeerId, message: Message) {
         if !self.links.get(&to).is_some_and(|up| up.queue.push(message)) {
             self.meter.dropped.fetch_add(1, Ordering::Relaxed);
-        }
-    }
-
-    /// Dials a peer, unless a link to it is up or under way.
-    pub(crate) fn dial(&mut self, peer: PeerId, addresses: &[String]) {
-        if self.links.contains_key(&peer)
-            || self.dialer.is_dialling(peer)
-            || self.connections.values().any(|connection| connection.peer == peer)
-        {
-            return;
-        }
-        if self.admission.guests.refusal(peer).is_some() {
-            // Known from others, and nobody that we link with.
-            self.input(Input::DialFailed { peer, refused: true });
-            return;
-        }
-        if self.offenders.remaining(peer, Instant::now()).is_some() {
-            self.input(Input::DialFailed { peer, refused: false });
-            return;
-        }
-        // Passed on by others, so bad ones are no news.
-        let addresses = addresses.iter().filter_map(|text| address::parse_heard(text));
-        let addresses = addresses.map(|address| address::split_peer(address).0);
-        let addresses = addresses.filter(|address| self.may_go(address)).collect();
-        if self.dialer.begin(peer, addresses, Instant::now()) {
-            self.dial_waves(Instant::now());
-        } else {
-            self.input(Input::DialFailed { peer, refused: false });
         }
     }
 
@@ -418,79 +395,6 @@ impl Network {
         }
     }
 
-    fn on_invitation(&mut self, event: request_response::Event<(), Answer>) {
-        if let request_response::Event::Message {
-            message: request_response::Message::Request { channel, .. },
-            peer,
-            ..
-        } = event
-        {
-            tracing::info!(%peer, "asks for the job file");
-            // Whoever is gone needs no answer.
-            let _ = self.swarm.behaviour_mut().invitation.send_response(channel, self.invitation.clone());
-        }
-    }
-
-    fn on_lan(&mut self, heard: Heard) {
-        match heard {
-            Heard::Ours(peer, addresses) => {
-                let addresses = addresses.iter().map(Multiaddr::to_string).collect();
-                self.input(Input::Discovered { peer, addresses });
-            }
-            // Listed, not dialled.
-            Heard::Other(listing) => self.other_job(&listing),
-            Heard::Double(listing) => {
-                let place = listing.addresses.first().map_or_else(String::new, |address| format!(" at {address}"));
-                self.refused(&listing.peer.short(), &format!("{}{place}", Refusal::Identity));
-            }
-            Heard::Trouble(error) => {
-                // Once: it is the same trouble on every interface, again and again.
-                if !std::mem::replace(&mut self.lan_trouble, true) {
-                    tracing::warn!(error, "peers on this network may not be found: `starling doctor` says more");
-                }
-            }
-        }
-    }
-
-    /// Once for each run: someone who expects to meet these peers reads why that does not happen.
-    fn other_job(&mut self, listing: &Listing) {
-        if listing.run != self.admission.credentials.run {
-            tracing::debug!(job = listing.job, run = %listing.run.0.short(), "a peer of another run is on this network");
-            return;
-        }
-        let reason = if listing.wire == VERSION {
-            "it trains a model of another shape under this run's name".to_owned()
-        } else {
-            Refusal::Version { ours: VERSION, theirs: listing.wire }.to_string()
-        };
-        self.refused(&listing.peer.short(), &reason);
-    }
-
-    fn on_dial_error(&mut self, connection: ConnectionId, error: &DialError) {
-        match error {
-            DialError::LocalPeerId { address } => {
-                self.seeds.forget(connection);
-                if !self.listening.contains(&address::split_peer(address.clone()).0) {
-                    self.refused(&address.to_string(), &Refusal::Identity.to_string());
-                }
-            }
-            DialError::WrongPeerId { obtained, address } => {
-                self.refused(
-                    &address.to_string(),
-                    &format!("another peer than the one named answers there: {obtained}"),
-                );
-            }
-            _ => {}
-        }
-        if self.seeds.failed(connection, Instant::now()) {
-            tracing::warn!(%error, "a named peer cannot be reached; trying again");
-        }
-        if let Some(peer) = self.dialer.failed(connection) {
-            self.input(Input::DialFailed { peer, refused: false });
-        }
-        self.dial_waves(Instant::now());
-    }
-
     fn on_link(&mut self, event: LinkEvent) {
         match event {
             LinkEvent::Up { peer, connection, queue } => {
@@ -545,28 +449,6 @@ impl Network {
         self.close_connection(connection);
     }
 
-    /// The protocol has heard what no honest peer says.
-    pub(crate) fn offended(&mut self, peer: PeerId, what: &str) {
-        self.penalize(peer, 1, what);
-        self.disconnect(peer);
-    }
-
-    fn penalize(&mut self, peer: PeerId, strikes: u32, what: &str) {
-        let Penalty { pause, is_ban } = self.offenders.offend(peer, strikes, Instant::now());
-        let seconds = pause.as_secs();
-        tracing::warn!(peer = %peer.short(), what, seconds, is_ban, "a neighbour has broken the rules");
-        if is_ban {
-            self.bans += 1;
-            self.admission.audit.note(Kind::Ban, json!({ "peer": peer, "seconds": seconds, "reason": what }));
-            let reason = what.to_owned();
-            self.happenings.push_back(Happening::Observe(Observation::Banned {
-                peer: peer.to_string(),
-                reason,
-                seconds,
-            }));
-        }
-    }
-
     fn on_verdict(&mut self, peer: PeerId, verdict: &Verdict) {
         match verdict {
             Verdict::Refused { refusal, by_us } => {
@@ -587,25 +469,6 @@ impl Network {
         }
     }
 
-    fn admitted(&self, peer: PeerId, connection: ConnectionId) {
-        let address = self.connections.get(&connection).map(|connection| connection.address.to_string());
-        self.admission.audit.note(Kind::Admit, json!({ "peer": peer, "address": address }));
-    }
-
-    fn closed(&self, peer: PeerId, reason: &str) {
-        self.admission.audit.note(Kind::Closed, json!({ "peer": peer, "reason": reason }));
-    }
-
-    /// Tells of a refusal, and counts those that are no news. Part of the words may be a stranger's.
-    fn refused(&mut self, peer: &str, reason: &str) {
-        let [peer, reason] = [peer, reason].map(|text| escape(text, TEXT_CHARS_MAX));
-        if let Some(times) = self.refusals.note(&peer, &reason, Instant::now()) {
-            tracing::warn!(peer, reason, "a link was refused");
-            self.admission.audit.note(Kind::Refuse, json!({ "peer": peer, "reason": reason, "times": times }));
-            self.happenings.push_back(Happening::Observe(Observation::LinkRefused { peer, reason }));
-        }
-    }
-
     fn on_tick(&mut self, now: Instant) {
         while self.tasks.try_join_next().is_some() {}
         if self.listening_changed && (now > self.settled_by || !address::is_loopback_only(&self.listening)) {
@@ -617,12 +480,7 @@ impl Network {
         for connection in late.collect::<Vec<_>>() {
             self.swarm.close_connection(connection);
         }
-        for peer in self.offenders.released(now) {
-            self.admission.audit.note(Kind::Unban, json!({ "peer": peer }));
-        }
-        for (peer, reason, times) in self.refusals.untold(now) {
-            self.admission.audit.note(Kind::Refuse, json!({ "peer": peer, "reason": reason, "times": times }));
-        }
+        self.settle_records(now);
         self.on_wide_tick(now);
         self.dial_waves(now);
         self.dial_seeds(now);
@@ -644,57 +502,6 @@ impl Network {
         self.input(Input::Listening { addresses: addresses.iter().map(Multiaddr::to_string).collect() });
     }
 
-    fn dial_waves(&mut self, now: Instant) {
-        while let Some((peer, addresses)) = self.dialer.next_due(now) {
-            match self.try_dial(address::to_network(peer), addresses) {
-                Ok(connection) => self.dialer.dialled(peer, connection),
-                Err(error) => {
-                    tracing::debug!(%peer, %error, "cannot dial");
-                    if self.dialer.not_dialled(peer) {
-                        self.input(Input::DialFailed { peer, refused: false });
-                    }
-                }
-            }
-        }
-    }
-
-    fn dial_seeds(&mut self, now: Instant) {
-        let Self { seeds, links, swarm, lookups, .. } = self;
-        for seed in seeds.due(now, |peer| links.contains_key(&peer)) {
-            if names::is_named(&seed.address) {
-                seed.looks_up();
-                let address = seed.address.clone();
-                lookups.spawn(async { (address.clone(), names::look_up(address).await) });
-            } else {
-                dial_seed(swarm, seed, seed.address.clone(), now);
-            }
-        }
-    }
-
-    fn on_looked_up(&mut self, found: Option<(Multiaddr, io::Result<Vec<Multiaddr>>)>) {
-        let (Some((name, found)), now) = (found, Instant::now()) else { return };
-        let Some(seed) = self.seeds.looked_up(&name) else { return };
-        match found.map(|addresses| seed.turn(&addresses).cloned()) {
-            Ok(Some(address)) => dial_seed(&mut self.swarm, seed, address, now),
-            Ok(None) => seed.failed(now),
-            Err(error) => {
-                if seed.failed_for_long(now) {
-                    tracing::warn!(address = %name, %error, "a named peer cannot be reached; trying again");
-                }
-            }
-        }
-    }
-
-    fn try_dial(&mut self, id: Option<NetworkId>, addresses: Vec<Multiaddr>) -> Result<ConnectionId, DialError> {
-        match id {
-            Some(id) if !addresses.is_empty() => {
-                // A better way may be under way still.
-                dial(&mut self.swarm, Some(id), addresses, PeerCondition::Disconnected)
-            }
-            _ => Err(DialError::NoAddresses),
-        }
-    }
-
     fn close_connection(&mut self, connection: ConnectionId) {
         self.connections.remove(&connection);
         self.swarm.close_connection(connection);
@@ -709,32 +516,6 @@ impl Network {
     }
 }
 
-fn dial_seed(swarm: &mut Swarm<Behaviour>, seed: &mut Seed, address: Multiaddr, now: Instant) {
-    match dial(swarm, seed.named, vec![address], PeerCondition::DisconnectedAndNotDialing) {
-        Ok(connection) => seed.dialled(connection),
-        Err(error) => {
-            tracing::debug!(address = %seed.address, %error, "not dialled now");
-            seed.failed(now);
-        }
-    }
-}
-
-/// Dials `addresses`, or, when nobody was named, the first of them and whoever is there.
-fn dial(
-    swarm: &mut Swarm<Behaviour>,
-    id: Option<NetworkId>,
-    addresses: Vec<Multiaddr>,
-    condition: PeerCondition,
-) -> Result<ConnectionId, DialError> {
-    let options = match (id, addresses.first()) {
-        (Some(id), _) => DialOpts::peer_id(id).condition(condition).addresses(addresses).build(),
-        (None, Some(address)) => DialOpts::unknown_peer_id().address(address.clone()).build(),
-        (None, None) => return Err(DialError::NoAddresses),
-    };
-    let connection = options.connection_id();
-    swarm.dial(options).map(|()| connection)
-}
-
 /// On every interface, by both families: a machine may lack one of them.
 fn listen_everywhere(swarm: &mut Swarm<Behaviour>) -> Result<(), Error> {
     let mut outcome = Ok(());
@@ -747,74 +528,4 @@ fn listen_everywhere(swarm: &mut Swarm<Behaviour>) -> Result<(), Error> {
         }
     }
     if listens { Ok(()) } else { outcome }
-}
-
-/// A machine without a LAN has no mDNS; its peers can still be named.
-fn look_around(lan: &LanSetup, credentials: &Credentials) -> Option<Lan> {
-    let us = Listing {
-        peer: credentials.us,
-        run: credentials.run,
-        schema: credentials.schema,
-        wire: VERSION,
-        job: lan.job.clone(),
-        open: credentials.swarm_key == SwarmKey::default(),
-        addresses: Vec::new(),
-    };
-    Lan::open(us)
-        .inspect_err(|error| tracing::warn!(%error, "peers on the LAN are not looked for: mDNS does not work here"))
-        .ok()
-}
-
-/// Where a peer is asked for something, outside the swarm.
-#[derive(Clone, Debug)]
-pub(crate) struct Target {
-    pub(crate) peer: Option<NetworkId>,
-    pub(crate) addresses: Vec<Multiaddr>,
-}
-
-impl Target {
-    /// A peer that was heard of on the LAN.
-    pub(crate) fn of(listing: &Listing) -> Self {
-        Self { peer: address::to_network(listing.peer), addresses: listing.addresses.clone() }
-    }
-}
-
-/// An address as typed; a name is looked up, which takes a moment.
-///
-/// # Errors
-/// It is none, or the name is not known.
-pub(crate) fn target(text: &str) -> Result<Target, Error> {
-    let (address, peer) = address::split_peer(address::parse(text)?);
-    if !names::is_named(&address) {
-        return Ok(Target { peer, addresses: vec![address] });
-    }
-    let unknown = |error: io::Error| {
-        Error::new(error::Kind::Network, format_args!("the name in `{text}` is not known here: {error}"))
-            .hint("does this machine have a name server? else give the IP address")
-    };
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(unknown)?;
-    let addresses = runtime.block_on(names::look_up(address)).map_err(unknown)?;
-    Ok(Target { peer, addresses })
-}
-
-/// Whether an address can be listened on.
-///
-/// # Errors
-/// It is none, or somebody has it.
-pub(crate) fn can_listen(text: &str) -> Result<(), Error> {
-    address::check_free(&address::parse_listen(text)?)
-}
-
-/// Host of an address, when it is an IP address.
-pub(crate) fn ip_of(address: &Multiaddr) -> Option<IpAddr> {
-    address::ip(address)
-}
-
-/// Where TCP would connect to.
-pub(crate) fn tcp_socket(address: &Multiaddr) -> Option<SocketAddr> {
-    let port = address.iter().find_map(|part| match part {
-        Protocol::Tcp(port) => Some(port),
-        _ => None,
-    })?;
-    Some(SocketAddr::new(address::ip(address)?, port))
 }

@@ -60,7 +60,7 @@ async fn dial(seed: &[u8; 32], target: Target, credentials: Option<Credentials>)
     let wide = Wide { beyond: false, relay: false, upnp: false };
     let run = credentials.map_or(RunId(Hash([0; 32])), |credentials| credentials.run);
     let mut swarm = behaviour::build(address::key_pair(seed)?, run, 1, wide)?;
-    super::dial(&mut swarm, target.peer, target.addresses, PeerCondition::Always)
+    super::dialling::dial(&mut swarm, target.peer, target.addresses, PeerCondition::Always)
         .map_err(|error| Error::new(Kind::Network, format!("cannot dial: {error}")))?;
     let mut peer = None;
     loop {

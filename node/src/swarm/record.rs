@@ -1,0 +1,56 @@
+//! What is written down of links: admitted, closed, refused, banned; for the audit log and whoever watches.
+
+use super::*;
+
+impl Network {
+    /// The protocol has heard what no honest peer says.
+    pub(crate) fn offended(&mut self, peer: PeerId, what: &str) {
+        self.penalize(peer, 1, what);
+        self.disconnect(peer);
+    }
+
+    pub(super) fn penalize(&mut self, peer: PeerId, strikes: u32, what: &str) {
+        let Penalty { pause, is_ban } = self.offenders.offend(peer, strikes, Instant::now());
+        let seconds = pause.as_secs();
+        tracing::warn!(peer = %peer.short(), what, seconds, is_ban, "a neighbour has broken the rules");
+        if is_ban {
+            self.bans += 1;
+            self.admission.audit.note(Kind::Ban, json!({ "peer": peer, "seconds": seconds, "reason": what }));
+            let reason = what.to_owned();
+            self.happenings.push_back(Happening::Observe(Observation::Banned {
+                peer: peer.to_string(),
+                reason,
+                seconds,
+            }));
+        }
+    }
+
+    pub(super) fn admitted(&self, peer: PeerId, connection: ConnectionId) {
+        let address = self.connections.get(&connection).map(|connection| connection.address.to_string());
+        self.admission.audit.note(Kind::Admit, json!({ "peer": peer, "address": address }));
+    }
+
+    pub(super) fn closed(&self, peer: PeerId, reason: &str) {
+        self.admission.audit.note(Kind::Closed, json!({ "peer": peer, "reason": reason }));
+    }
+
+    /// Tells of a refusal, and counts those that are no news. Part of the words may be a stranger's.
+    pub(super) fn refused(&mut self, peer: &str, reason: &str) {
+        let [peer, reason] = [peer, reason].map(|text| escape(text, TEXT_CHARS_MAX));
+        if let Some(times) = self.refusals.note(&peer, &reason, Instant::now()) {
+            tracing::warn!(peer, reason, "a link was refused");
+            self.admission.audit.note(Kind::Refuse, json!({ "peer": peer, "reason": reason, "times": times }));
+            self.happenings.push_back(Happening::Observe(Observation::LinkRefused { peer, reason }));
+        }
+    }
+
+    /// Of bans that are over, and refusals that were only counted.
+    pub(super) fn settle_records(&mut self, now: Instant) {
+        for peer in self.offenders.released(now) {
+            self.admission.audit.note(Kind::Unban, json!({ "peer": peer }));
+        }
+        for (peer, reason, times) in self.refusals.untold(now) {
+            self.admission.audit.note(Kind::Refuse, json!({ "peer": peer, "reason": reason, "times": times }));
+        }
+    }
+}

@@ -1,0 +1,69 @@
+//! What is heard of, and said to, those who are no links: the LAN, and who asks for the job file.
+
+use super::*;
+
+impl Network {
+    pub(super) fn on_invitation(&mut self, event: request_response::Event<(), Answer>) {
+        if let request_response::Event::Message {
+            message: request_response::Message::Request { channel, .. },
+            peer,
+            ..
+        } = event
+        {
+            tracing::info!(%peer, "asks for the job file");
+            // Whoever is gone needs no answer.
+            let _ = self.swarm.behaviour_mut().invitation.send_response(channel, self.invitation.clone());
+        }
+    }
+
+    pub(super) fn on_lan(&mut self, heard: Heard) {
+        match heard {
+            Heard::Ours(peer, addresses) => {
+                let addresses = addresses.iter().map(Multiaddr::to_string).collect();
+                self.input(Input::Discovered { peer, addresses });
+            }
+            // Listed, not dialled.
+            Heard::Other(listing) => self.other_job(&listing),
+            Heard::Double(listing) => {
+                let place = listing.addresses.first().map_or_else(String::new, |address| format!(" at {address}"));
+                self.refused(&listing.peer.short(), &format!("{}{place}", Refusal::Identity));
+            }
+            Heard::Trouble(error) => {
+                // Once: it is the same trouble on every interface, again and again.
+                if !std::mem::replace(&mut self.lan_trouble, true) {
+                    tracing::warn!(error, "peers on this network may not be found: `starling doctor` says more");
+                }
+            }
+        }
+    }
+
+    /// Once for each run: someone who expects to meet these peers reads why that does not happen.
+    pub(super) fn other_job(&mut self, listing: &Listing) {
+        if listing.run != self.admission.credentials.run {
+            tracing::debug!(job = listing.job, run = %listing.run.0.short(), "a peer of another run is on this network");
+            return;
+        }
+        let reason = if listing.wire == VERSION {
+            "it trains a model of another shape under this run's name".to_owned()
+        } else {
+            Refusal::Version { ours: VERSION, theirs: listing.wire }.to_string()
+        };
+        self.refused(&listing.peer.short(), &reason);
+    }
+}
+
+/// A machine without a LAN has no mDNS; its peers can still be named.
+pub(super) fn look_around(lan: &LanSetup, credentials: &Credentials) -> Option<Lan> {
+    let us = Listing {
+        peer: credentials.us,
+        run: credentials.run,
+        schema: credentials.schema,
+        wire: VERSION,
+        job: lan.job.clone(),
+        open: credentials.swarm_key == SwarmKey::default(),
+        addresses: Vec::new(),
+    };
+    Lan::open(us)
+        .inspect_err(|error| tracing::warn!(%error, "peers on the LAN are not looked for: mDNS does not work here"))
+        .ok()
+}
