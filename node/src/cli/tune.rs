@@ -32,8 +32,13 @@ pub(super) fn run(args: &DeviceJob) -> Result<(), Error> {
     ))
 }
 
+/// Presets as they are shown: f16, which is never kept, last.
+fn columns() -> impl Iterator<Item = &'static (Preset, &'static str, &'static str)> {
+    Preset::ALL.iter().chain([&Preset::HALF])
+}
+
 fn heading() -> String {
-    let presets: String = Preset::ALL.iter().map(|(_, name, _)| format!("{name:>10}")).collect();
+    let presets: String = columns().map(|(_, name, _)| format!("{name:>10}")).collect();
     format!("{:<23}{:>20} {:>5}{presets}", "product", "rows x cols x depth", "wide")
 }
 
@@ -48,7 +53,7 @@ fn row(shape: &Shape, measured: &[Measured]) -> String {
             format!("{rate:.1}{}", if best == Some(preset) { "*" } else { "" })
         }
     };
-    let cells: String = Preset::ALL.iter().map(|(preset, ..)| format!("{:>10}", cell(*preset))).collect();
+    let cells: String = columns().map(|(preset, ..)| format!("{:>10}", cell(*preset))).collect();
     let [rows, columns, depth] = shape.extents();
     let extents = format!("{rows} x {columns} x {depth}");
     let wide = if shape.wide { "yes" } else { "no" };
