@@ -369,7 +369,9 @@ impl GpuExecutor {
         }
         if dispatch.kernel.needs_f16() && !self.info.f16 {
             let (kernel, device) = (dispatch.kernel.name(), &self.info.name);
-            return Err(ExecutorError(format!("{kernel} computes with f16, which {device} does not have: f32")));
+            return Err(ExecutorError(format!(
+                "{kernel} computes with f16, which {device} does not have: a preset of f32"
+            )));
         }
         let pipeline = self.pipeline(dispatch.kernel);
         let words = self.buffer(4 * WORDS as u64, wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST);
@@ -588,6 +590,17 @@ mod tests {
         recording.push(&LinearForward, &buffers, &[1, 32 * gpu.limits.max_compute_workgroups_per_dimension + 1, 1]);
         let error = gpu.prepare(recording).unwrap_err().to_string();
         assert!(error.contains("linear_forward") && error.contains("a smaller layer"), "{error}");
+    }
+
+    #[test]
+    fn a_kernel_of_f16_is_refused_where_there_is_none() {
+        let Some(mut gpu) = crate::kernels::tests::gpu() else { return };
+        gpu.info.f16 = false;
+        let buffers = [(); 3].map(|()| gpu.allocate(1).unwrap());
+        let mut recording = Recording::default();
+        recording.push(&crate::kernels::linear_forward_tiled::HALF_64, &buffers, &[1, 1, 1, 0, 0, 1]);
+        let error = gpu.prepare(recording).unwrap_err().to_string();
+        assert!(error.contains("linear_forward_half_64") && error.contains(&gpu.info.name), "{error}");
     }
 
     #[test]
