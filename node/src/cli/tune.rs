@@ -88,14 +88,16 @@ mod tests {
     fn a_row_names_what_is_fastest_and_what_is_wrong() {
         let shape = Shape::new(Product::Forward, true, &[100, 100, 100]);
         let seconds = [Some(2e-3), Some(1e-3), None, Some(4e-3)];
-        let measured: Vec<_> = Preset::ALL
+        let mut measured: Vec<_> = Preset::ALL
             .iter()
             .zip(seconds)
             .map(|((preset, ..), seconds)| Measured { preset: *preset, seconds })
             .collect();
+        // The fastest of all, and no choice of a device.
+        measured.push(Measured { preset: Preset::Half64, seconds: Some(5e-4) });
         let found = row(&shape, &measured);
         let words: Vec<_> = found.split_whitespace().collect();
-        assert_eq!(words[6..], ["yes", "1.0", "2.0*", "wrong", "0.5", "-", "-"]);
+        assert_eq!(words[6..], ["yes", "1.0", "2.0*", "wrong", "0.5", "-", "-", "4.0"]);
         assert_eq!(found.len(), heading().len());
     }
 }
