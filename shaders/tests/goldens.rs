@@ -18,6 +18,11 @@ use shaders::optim::{self, OptimizerSpec};
 use shaders::step::{Step, StepBuffers};
 
 const TOLERANCE: f64 = 1e-4;
+/// Of losses where the operands of products are f16.
+const HALF_TOLERANCE: f64 = 2e-3;
+/// The same of these convolutional networks, whose batches of 4 and rates are such that they run apart: of the residual one a loss is 2e-2 of itself away
+/// in f32, too, when each weight begins 2^-12 of itself away. f16 measured: 9e-3 and 4e-2.
+const HALF_TOLERANCE_CNN: f64 = 1e-1;
 const STEPS: usize = 20;
 
 #[derive(Deserialize)]
@@ -152,6 +157,18 @@ fn compare(case: &Case, on: &mut dyn Executor, by: &str, preset: Preset) {
     }
 }
 
+/// The same with products in half precision: losses near those of PyTorch, and not the same as in f32.
+fn compare_half(case: &Case, on: &mut dyn Executor, by: &str) {
+    let (losses, theta, _) = train(case, on, &Choices::always(Preset::Half64));
+    assert!(theta.iter().all(|x| x.is_finite()), "{} by {by}", case.name);
+    let away = losses.iter().zip(&case.losses).map(|(found, golden)| (found - golden).abs() / golden.abs());
+    let most = away.fold(0.0, f64::max);
+    eprintln!("{} by {by}, f16: a loss is at most {most:.1e} of itself away", case.name);
+    let tolerance = if case.model.kind() == "cnn" { HALF_TOLERANCE_CNN } else { HALF_TOLERANCE };
+    assert!(most < tolerance, "{} by {by}: a loss is {most:e} of itself away", case.name);
+    assert!(most > 1e-7, "{} by {by}: that was f32", case.name);
+}
+
 fn goldens() -> Goldens {
     serde_json::from_str(include_str!("../goldens/trajectories.json")).unwrap()
 }
@@ -164,6 +181,31 @@ fn twenty_steps_are_those_of_pytorch() {
         for (preset, ..) in Preset::ALL {
             compare(case, &mut CpuExecutor::new(None), "the CPU", *preset);
         }
+    }
+}
+
+#[test]
+fn twenty_steps_in_half_precision_stay_near() {
+    for case in &goldens().cases {
+        compare_half(case, &mut CpuExecutor::new(None), "the CPU");
+    }
+}
+
+#[cfg(feature = "gpu")]
+#[test]
+fn twenty_steps_in_half_precision_on_the_gpu_stay_near() {
+    for case in &goldens().cases {
+        let Some(mut gpu) = shaders::engine::gpu::GpuExecutor::open(None).unwrap() else {
+            let required = std::env::var_os("STARLING_REQUIRE_GPU").is_some();
+            assert!(!required, "STARLING_REQUIRE_GPU is set and there is no adapter");
+            eprintln!("SKIPPED: no Vulkan adapter");
+            return;
+        };
+        if !gpu.info().f16 {
+            eprintln!("SKIPPED: {} has no f16", gpu.info().name);
+            return;
+        }
+        compare_half(case, &mut gpu, "the GPU");
     }
 }
 

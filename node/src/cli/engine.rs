@@ -9,7 +9,7 @@ use protocol::learner::{Learner, Progress};
 use protocol::log::Context;
 use shaders::data::{self, Dataset};
 use shaders::engine::cpu::CpuExecutor;
-use shaders::engine::products::{self, Choices};
+use shaders::engine::products::{self, Choices, Precision, Preset};
 use shaders::engine::tune::{Measured, Tuner, representatives};
 use shaders::engine::{self, DeviceChoice, DeviceError, DeviceInfo, Executor, ExecutorError, Reference, Timed};
 use shaders::models::network::Network;
@@ -72,7 +72,7 @@ pub(super) fn build(job: &Job, device: (&str, usize), shard: u32, order_seed: u6
     let dataset = Arc::new(load(job)?);
     let shard = split(job, &dataset)?.into_iter().nth(shard as usize).unwrap_or_default();
     let spec = spec(job, &dataset, shard, order_seed)?;
-    let (executor, ignored) = open(device.0, device.1)?;
+    let (executor, ignored) = open(job.precision, device.0, device.1)?;
     let info = executor.info().clone();
     let footprint = footprint(&spec, job, executor.choices())?;
     fits(&footprint, &info)?;
@@ -100,7 +100,7 @@ pub(super) fn build(job: &Job, device: (&str, usize), shard: u32, order_seed: u6
         steps_per_epoch: job.steps_per_epoch(dataset.train.len()),
         device: info.name,
         backend: info.backend,
-        note: info.note.or(ignored),
+        note: both(info.note, ignored),
         learner: Box::new(learner),
         watch,
     })
@@ -144,7 +144,7 @@ fn news_of(lost: &str, recovered: Recovered) -> DeviceNews {
 /// What a peer of a job takes of a device, and the device.
 pub(super) fn plan(job: &Job, device: &str) -> Result<(Footprint, DeviceInfo), Error> {
     let dataset = Arc::new(load(job)?);
-    let executor = open_aloud(device, 1)?;
+    let executor = open_aloud(job.precision, device, 1)?;
     let footprint = footprint(&spec(job, &dataset, Vec::new(), 0)?, job, executor.choices())?;
     Ok((footprint, executor.info().clone()))
 }
@@ -164,7 +164,7 @@ pub(super) fn profile(job: &Job, (device, threads): (&str, usize), steps: u32) -
     let dataset = Arc::new(load(job)?);
     let shard = split(job, &dataset)?.into_iter().next().unwrap_or_default();
     let spec = spec(job, &dataset, shard, 0)?;
-    let mut executor = open_aloud(device, threads)?;
+    let mut executor = open_aloud(job.precision, device, threads)?;
     fits(&footprint(&spec, job, executor.choices())?, executor.info())?;
     let reference = Reference::measure(executor.as_mut()).map_err(|error| failed(&error))?;
     let mut learner = TrainingLearner::new(spec, executor).map_err(|error| failed(&error))?;
@@ -273,20 +273,39 @@ fn split(job: &Job, dataset: &Dataset) -> Result<Vec<Vec<u32>>, Error> {
         .map_err(|error| Error::new(Kind::Input, error).hint("fewer shards (--peers), or more data"))
 }
 
-/// Opens a device, and hands it what was tuned for it; why that is ignored, where it is.
-fn open(device: &str, threads: usize) -> Result<(Box<dyn Executor>, Option<String>), Error> {
+/// Opens a device, and hands it what was tuned for it, or the preset of a precision; why that is ignored, where it is.
+fn open(precision: Precision, device: &str, threads: usize) -> Result<(Box<dyn Executor>, Option<String>), Error> {
     let mut executor = open_untuned(device, threads)?;
-    if executor.info().backend == "cpu" {
+    let without = no_f16(precision, executor.info());
+    if executor.info().backend == CPU_BACKEND {
+        return Ok((executor, without));
+    }
+    if precision == Precision::F16 && without.is_none() {
+        executor.choose(Choices::always(Preset::Half64));
         return Ok((executor, None));
     }
     let (tuned, ignored) = tuned::load(executor.info());
     executor.choose(Choices::untuned(executor.info()).with(tuned));
-    Ok((executor, ignored))
+    Ok((executor, both(ignored, without)))
+}
+
+/// What the user should know who asked for a precision that a device does not have.
+pub(super) fn no_f16(precision: Precision, info: &DeviceInfo) -> Option<String> {
+    let why = format!("training.precision = {:?}: {} has no f16, products are in f32", precision.name(), info.name);
+    (!precision.fits(info)).then_some(why)
+}
+
+/// Two notes in one line.
+fn both(first: Option<String>, second: Option<String>) -> Option<String> {
+    match (first, second) {
+        (Some(first), Some(second)) => Some(format!("{first}; {second}")),
+        (first, second) => first.or(second),
+    }
 }
 
 /// The same for a command that prints.
-fn open_aloud(device: &str, threads: usize) -> Result<Box<dyn Executor>, Error> {
-    let (executor, ignored) = open(device, threads)?;
+fn open_aloud(precision: Precision, device: &str, threads: usize) -> Result<Box<dyn Executor>, Error> {
+    let (executor, ignored) = open(precision, device, threads)?;
     ignored.map_or(Ok(()), |why| say::aside(&format!("warning: {why}")))?;
     Ok(executor)
 }
@@ -318,4 +337,37 @@ fn network(job: &Job, dataset: &Dataset) -> Result<Network, Error> {
     })?;
     (network.loss, network.recompute) = (job.loss, job.recompute);
     Ok(network)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+    use super::*;
+
+    #[test]
+    fn a_device_without_f16_computes_in_f32_and_says_so() {
+        let (executor, note) = open(Precision::F16, "cpu", 1).unwrap();
+        assert_eq!(executor.choices(), &Choices::PLAIN);
+        let note = note.unwrap();
+        assert!(note.contains("training.precision = \"f16\"") && note.contains("CPU"), "{note}");
+        assert_eq!(open(Precision::F32, "cpu", 1).unwrap().1, None);
+        assert_eq!(both(Some("a".into()), Some("b".into())).as_deref(), Some("a; b"));
+        assert_eq!(
+            [both(None, Some("b".into())), both(Some("a".into()), None)],
+            ["b", "a"].map(|one| Some(one.into()))
+        );
+    }
+
+    #[test]
+    fn a_device_with_f16_multiplies_in_it_where_that_is_asked_for() {
+        if !engine::adapters().first().is_some_and(|info| info.f16) {
+            eprintln!("SKIPPED: no adapter has f16");
+            return;
+        }
+        let (executor, note) = open(Precision::F16, "auto", 1).unwrap();
+        assert_eq!((executor.choices(), note), (&Choices::always(Preset::Half64), None));
+        let (executor, _) = open(Precision::F32, "auto", 1).unwrap();
+        assert_ne!(executor.choices(), &Choices::always(Preset::Half64));
+    }
 }

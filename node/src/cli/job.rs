@@ -8,6 +8,7 @@ use std::path::Path;
 use protocol::config::Mode;
 use protocol::trust::admission::SwarmKey;
 use protocol::{partner, trigger};
+use shaders::engine::products::Precision;
 use shaders::optim::schedule::Curve;
 
 use super::args::{JobCommand, JobFileArgs, JobInitArgs};
@@ -108,8 +109,14 @@ pub(super) fn invitation(job: &Job) -> Option<String> {
     if job.key.is_some() {
         return None;
     }
-    let mut shared =
-        Job { epochs: None, recompute: false, swarm_allow: None, link_bytes_per_second: None, ..job.clone() };
+    let mut shared = Job {
+        epochs: None,
+        recompute: false,
+        precision: Precision::default(),
+        swarm_allow: None,
+        link_bytes_per_second: None,
+        ..job.clone()
+    };
     if let Data::Folder(path) = &mut shared.data {
         *path = DATA_OF_YOUR_OWN.into();
     }
@@ -153,6 +160,10 @@ pub(super) fn to_toml(job: &Job, key: Option<SwarmKey>) -> String {
         format!("allow = [{}]\n", peers.join(", "))
     });
     let epochs = job.epochs.map_or_else(|| "# epochs: until stopped\n".into(), |epochs| format!("epochs = {epochs}\n"));
+    let precision = match job.precision {
+        Precision::F32 => String::new(),
+        other => format!("precision = \"{}\"\n", other.name()),
+    };
     let recompute = if job.recompute { "recompute = true\n" } else { "" };
     format!(
         "[swarm]\nname = {name}\n{key}{guests}\n{model}loss = \"{loss}\"\n\n\
@@ -163,7 +174,7 @@ pub(super) fn to_toml(job: &Job, key: Option<SwarmKey>) -> String {
          trigger = \"{trigger}\"\ntrigger_drift = {drift:?}\ntrigger_plateau = {plateau:?}\n{link}\
          partner = \"{partner}\"\npartner_alpha = {alpha:?}\npartner_distance = \"{distance}\"\n{graph}\n\
          [trust]\nenabled = {trust}\nprobation = {probation}\n{allow}\n\
-         [training]\n{epochs}{recompute}seed = {seed}\n",
+         [training]\n{epochs}{recompute}{precision}seed = {seed}\n",
         name = quoted(&job.name),
         loss = job.loss.name(),
         model = model::to_toml(&job.model),
@@ -219,7 +230,7 @@ mod tests {
             "[optimizer]\nwarm_up_samples = 500",
             "[optimizer]\nrate_by_peers = \"sqrt\"",
             "[optimizer]\nschedule = \"cosine\"\ntotal_samples = 9000\nwarm_up_samples = 500\nfloor = 0.3",
-            "[data]\nsplit = \"dirichlet:0.1\"\n[training]\nepochs = 3\nseed = 9\nrecompute = true",
+            "[data]\nsplit = \"dirichlet:0.1\"\n[training]\nepochs = 3\nseed = 9\nrecompute = true\nprecision = \"f16\"",
             "[gossip]\npartner = \"exponential\"\npartner_alpha = 0.3\npartner_distance = \"round_trip\"",
             "[gossip]\ntrigger = \"adaptive\"\ntrigger_drift = 0.2\ntrigger_plateau = 1e-9\nlink_bytes_per_second = 1e7",
             "[gossip]\nmode = \"full_sync\"\nround_deadline_s = 2.5",
@@ -238,8 +249,8 @@ mod tests {
             job.key = key;
             let again = Job::new(RawJob::parse(&to_toml(&job, key), "b").unwrap()).unwrap();
             assert_eq!(
-                (again.run_id(), again.epochs, again.recompute, again.swarm_allow),
-                (job.run_id(), job.epochs, job.recompute, job.swarm_allow.clone()),
+                (again.run_id(), again.epochs, again.recompute, again.precision, again.swarm_allow),
+                (job.run_id(), job.epochs, job.recompute, job.precision, job.swarm_allow.clone()),
                 "{text}"
             );
         }

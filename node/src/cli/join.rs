@@ -164,13 +164,13 @@ mod tests {
 
     #[test]
     fn an_invitation_is_the_same_run_and_says_nothing_of_this_machine() {
-        let text = "[data]\npath = \"/home/somebody/secret\"\n[training]\nepochs = 3\nrecompute = true\n\
+        let text = "[data]\npath = \"/home/somebody/secret\"\n[training]\nepochs = 3\nrecompute = true\nprecision = \"f16\"\n\
                     [gossip]\nlink_bytes_per_second = 1e6";
         let job = Job::new(RawJob::parse(text, "a").unwrap()).unwrap();
         let shared = job_command::invitation(&job).unwrap();
         assert!(!shared.contains("secret") && !shared.contains("1000000"), "{shared}");
         let again = read(&shared, Some(job.run_id())).unwrap();
-        assert_eq!((again.epochs, again.recompute), (None, false));
+        assert_eq!((again.epochs, again.recompute, again.precision.name()), (None, false, "f32"));
         let other = Job::new(RawJob::parse("[training]\nseed = 77", "b").unwrap()).unwrap();
         assert!(read(&shared, Some(other.run_id())).unwrap_err().message.contains("another one was announced"));
     }

@@ -16,6 +16,7 @@ use protocol::trust::Limits;
 use protocol::trust::admission::{Guests, SwarmKey};
 use protocol::{partner, trigger};
 use shaders::data::split::SplitRule;
+use shaders::engine::products::Precision;
 use shaders::models::ModelSpec;
 use shaders::models::network::Loss;
 use shaders::optim::schedule::Schedule;
@@ -104,6 +105,8 @@ pub struct Job {
     pub trust_allow: Vec<PeerId>,
     /// Whether this machine computes activations again in place of keeping them. Not part of the run: the bits are the same.
     pub recompute: bool,
+    /// In what this machine keeps the operands of products. Not part of the run: deltas are integers, and devices differ in their last bits anyway.
+    pub precision: Precision,
     /// Epochs to take; `None`: until stopped. Not part of the run.
     pub epochs: Option<u32>,
     /// Of the split and of the order of samples.
@@ -193,6 +196,7 @@ impl Job {
             )?,
             trust_allow: allow("trust.allow", raw.trust.allow.unwrap_or_default())?,
             recompute: raw.training.recompute.unwrap_or(false),
+            precision: raw.training.precision.unwrap_or_default(),
             epochs: raw.training.epochs.map(|epochs| within("training.epochs", epochs, 1, EPOCHS_MAX)).transpose()?,
             seed: seed(raw.training.seed.unwrap_or(0))?,
         })

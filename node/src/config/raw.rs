@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use protocol::config::{Distance, MergeRule, Mode, PartnerRule, TriggerRule};
 use protocol::id::PeerId;
 use serde::Deserialize;
+use shaders::engine::products::Precision;
 use shaders::models::network::Loss;
 use shaders::models::{ActivationKind, NormKind};
 
@@ -157,6 +158,8 @@ layers! {
     RawTraining {
         /// Whether activations are computed again in place of being kept.
         recompute: bool,
+        /// In what products keep their operands.
+        precision: Precision,
         /// Epochs to take; without it until stopped.
         epochs: u32,
         /// Of everything random.

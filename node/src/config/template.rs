@@ -3,6 +3,7 @@
 use protocol::config::{Distance, Gossip, Mode};
 use protocol::trust::admission::SwarmKey;
 use protocol::{codec, merge, partner, trigger};
+use shaders::engine::products::Precision;
 use shaders::models::{self, network::Loss};
 use shaders::optim::{self, schedule};
 
@@ -32,13 +33,14 @@ pub fn template(name: &str, key: Option<SwarmKey>) -> String {
     let optimizers = choices(optim::ALL.iter().copied());
     let losses = choices(Loss::ALL.iter().map(|(_, name, about)| (*name, *about)));
     let kinds = choices(models::ALL.iter().copied());
+    let precisions = choices(Precision::ALL.iter().map(|(_, name, about)| (*name, *about)));
     let schedules = choices(schedule::ALL.iter().copied());
     let by_peers = choices(schedule::BY_PEERS.iter().copied());
     format!(
         r#"# A starling job: what a swarm trains, and who may take part.
 #
 # Put this file on every machine and run there:   starling run --job job.toml
-# Peers of one LAN find each other. All values but swarm.allow, training.epochs, training.recompute and data.path must be the same everywhere: peers of
+# Peers of one LAN find each other. All values but swarm.allow, training.epochs, training.recompute, training.precision and data.path must be the same everywhere: peers of
 # different jobs do not meet. What is left out has the value shown here.
 
 [swarm]
@@ -144,6 +146,9 @@ steps = 10
 # epochs = 30
 # Less memory and a third more work: activations are computed again in place of being kept. Each machine may choose.
 # recompute = false
+# In what a GPU keeps the operands of products while it multiplies; weights, activations and sums are f32 anyway. Where a device
+# has no f16, f32 is used. Each machine may choose:
+{precisions}# precision = "f32"
 # Of the split and of the order of samples.
 seed = 1
 "#,

@@ -40,6 +40,8 @@ pub struct DeviceInfo {
     pub driver: String,
     /// A driver that plays a GPU on the host's processor: its memory is the host's, and workgroups that wait for each other are slow.
     pub software: bool,
+    /// Whether its kernels may compute with f16.
+    pub f16: bool,
     /// What the user should know: that there is no GPU back end, and how to get one.
     pub note: Option<String>,
     /// Most bytes of one buffer, where there is a limit.

@@ -115,7 +115,8 @@ fn ranked() -> Vec<wgpu::Adapter> {
     adapters
 }
 
-fn describe(info: &wgpu::AdapterInfo) -> DeviceInfo {
+fn describe(adapter: &wgpu::Adapter) -> DeviceInfo {
+    let info = &adapter.get_info();
     let backend = match info.backend {
         wgpu::Backend::Vulkan => "vulkan",
         wgpu::Backend::Metal => "metal",
@@ -128,6 +129,7 @@ fn describe(info: &wgpu::AdapterInfo) -> DeviceInfo {
         backend: backend.into(),
         driver,
         software: software(info),
+        f16: adapter.features().contains(wgpu::Features::SHADER_F16),
         ..DeviceInfo::default()
     }
 }
@@ -144,13 +146,13 @@ fn measure(adapter: &wgpu::Adapter) -> DeviceInfo {
     let largest = limits.max_storage_buffer_binding_size.min(limits.max_buffer_size);
     let free_host_memory = super::device::free_memory();
     let free_memory = if software(&info) { free_host_memory } else { None };
-    DeviceInfo { largest_buffer: Some(largest), free_memory, free_host_memory, ..describe(&info) }
+    DeviceInfo { largest_buffer: Some(largest), free_memory, free_host_memory, ..describe(adapter) }
 }
 
 /// The adapters that there are, best first.
 #[must_use]
 pub fn adapters() -> Vec<DeviceInfo> {
-    ranked().iter().map(|adapter| describe(&adapter.get_info())).collect()
+    ranked().iter().map(describe).collect()
 }
 
 impl GpuExecutor {
@@ -172,7 +174,7 @@ impl GpuExecutor {
     /// When it gives no device.
     pub fn again(lost: &DeviceInfo) -> Result<Option<Self>, ExecutorError> {
         let same = |adapter: &wgpu::Adapter| {
-            let info = describe(&adapter.get_info());
+            let info = describe(adapter);
             (info.name == lost.name) && (info.backend == lost.backend)
         };
         ranked().into_iter().find(same).map(|adapter| Self::on(&adapter)).transpose()
@@ -182,8 +184,8 @@ impl GpuExecutor {
         let limits = adapter.limits();
         let descriptor = wgpu::DeviceDescriptor {
             label: Some("starling"),
-            // To say what each kernel takes, where it can be said.
-            required_features: adapter.features() & wgpu::Features::TIMESTAMP_QUERY,
+            // To say what each kernel takes, and to multiply in f16, where that can be done.
+            required_features: adapter.features() & (wgpu::Features::TIMESTAMP_QUERY | wgpu::Features::SHADER_F16),
             required_limits: limits.clone(),
             ..Default::default()
         };
@@ -363,6 +365,12 @@ impl GpuExecutor {
             let kernel = dispatch.kernel.name();
             return Err(ExecutorError(format!(
                 "{kernel} of {asked} workgroups along an axis, this device dispatches at most {most}: a smaller layer or batch"
+            )));
+        }
+        if dispatch.kernel.needs_f16() && !self.info.f16 {
+            let (kernel, device) = (dispatch.kernel.name(), &self.info.name);
+            return Err(ExecutorError(format!(
+                "{kernel} computes with f16, which {device} does not have: a preset of f32"
             )));
         }
         let pipeline = self.pipeline(dispatch.kernel);
@@ -582,6 +590,17 @@ mod tests {
         recording.push(&LinearForward, &buffers, &[1, 32 * gpu.limits.max_compute_workgroups_per_dimension + 1, 1]);
         let error = gpu.prepare(recording).unwrap_err().to_string();
         assert!(error.contains("linear_forward") && error.contains("a smaller layer"), "{error}");
+    }
+
+    #[test]
+    fn a_kernel_of_f16_is_refused_where_there_is_none() {
+        let Some(mut gpu) = crate::kernels::tests::gpu() else { return };
+        gpu.info.f16 = false;
+        let buffers = [(); 3].map(|()| gpu.allocate(1).unwrap());
+        let mut recording = Recording::default();
+        recording.push(&crate::kernels::linear_forward_tiled::HALF_64, &buffers, &[1, 1, 1, 0, 0, 1]);
+        let error = gpu.prepare(recording).unwrap_err().to_string();
+        assert!(error.contains("linear_forward_half_64") && error.contains(&gpu.info.name), "{error}");
     }
 
     #[test]

@@ -102,10 +102,13 @@ pub enum Preset {
     /// [`tiles::MEDIUM`], sums in parts.
     #[serde(rename = "split_64")]
     Split64,
+    /// [`tiles::MEDIUM_HALF`], sums in parts. Never chosen by what was measured, nor read from a file: other numbers come out.
+    #[serde(skip)]
+    Half64,
 }
 
 impl Preset {
-    /// All of them, and one line about each.
+    /// All that compute in f32, and one line about each.
     pub const ALL: &'static [(Self, &'static str, &'static str)] = &[
         (Self::Plain, "plain", "registers alone: software Vulkan"),
         (Self::Tile32, "tile_32", "workgroup tiles of 32 x 32 results, 4 x 4 a thread"),
@@ -115,10 +118,15 @@ impl Preset {
         (Self::Split64, "split_64", "tile_64 with the sums of a weight's gradient in parts"),
     ];
 
+    /// The one for [`Precision::F16`], in the same way.
+    pub const HALF: (Self, &'static str, &'static str) =
+        (Self::Half64, "half_64", "split_64 with operands of f16, where training.precision asks for it");
+
     /// As in a table.
     #[must_use]
     pub fn name(self) -> &'static str {
-        Self::ALL.iter().find(|(preset, ..)| *preset == self).map_or("", |(_, name, _)| name)
+        let mut all = Self::ALL.iter().chain([&Self::HALF]);
+        all.find(|(preset, ..)| *preset == self).map_or("", |(_, name, _)| name)
     }
 
     /// Its kernel; `wide` reads four numbers at a time.
@@ -147,6 +155,12 @@ impl Preset {
             (Self::Tile64 | Self::Split64, Product::ConvBackwardWeight) => {
                 [&conv_weight::TILED_64, &conv_weight::WIDE_64]
             }
+            (Self::Half64, Product::Forward) => [&forward::HALF_64, &forward::HALF_WIDE_64],
+            (Self::Half64, Product::BackwardInput) => [&input::HALF_64, &input::HALF_WIDE_64],
+            (Self::Half64, Product::BackwardWeight) => [&weight::HALF_64, &weight::HALF_WIDE_64],
+            (Self::Half64, Product::ConvForward) => [&conv_forward::HALF_64, &conv_forward::HALF_WIDE_64],
+            (Self::Half64, Product::ConvBackwardInput) => [&conv_input::HALF_64, &conv_input::HALF_WIDE_64],
+            (Self::Half64, Product::ConvBackwardWeight) => [&conv_weight::HALF_64, &conv_weight::HALF_WIDE_64],
             (Self::Tile128, Product::Forward) => [&forward::TILED_128, &forward::WIDE_128],
             (Self::Tile128, Product::BackwardInput) => [&input::TILED_128, &input::WIDE_128],
             (Self::Tile128, Product::BackwardWeight) => [&weight::TILED_128, &weight::WIDE_128],
@@ -162,7 +176,7 @@ impl Preset {
     pub fn parts(self, shape: &Shape) -> u32 {
         let tile = match self {
             Self::Split32 => tiles::SMALL,
-            Self::Split64 => tiles::MEDIUM,
+            Self::Split64 | Self::Half64 => tiles::MEDIUM,
             _ => return 1,
         };
         if shape.product != Product::BackwardWeight {
@@ -177,6 +191,37 @@ impl Preset {
     #[must_use]
     pub fn fits(self, shape: &Shape) -> bool {
         !matches!(self, Self::Split32 | Self::Split64) || self.parts(shape) > 1
+    }
+}
+
+/// In what the operands of products are kept while they are multiplied. Everything else is f32, and so are all sums.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Precision {
+    /// 24 bits.
+    #[default]
+    F32,
+    /// 11 bits, where a device has it: [`Preset::Half64`].
+    F16,
+}
+
+impl Precision {
+    /// All of them, and one line about each.
+    pub const ALL: &'static [(Self, &'static str, &'static str)] = &[
+        (Self::F32, "f32", "products in single precision"),
+        (Self::F16, "f16", "operands of products rounded to half precision, sums in f32, on a GPU that has it"),
+    ];
+
+    /// As in a job file.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        Self::ALL.iter().find(|(precision, ..)| *precision == self).map_or("", |(_, name, _)| name)
+    }
+
+    /// Whether a device has it.
+    #[must_use]
+    pub fn fits(self, info: &DeviceInfo) -> bool {
+        self == Self::F32 || info.f16
     }
 }
 
@@ -357,6 +402,7 @@ mod tests {
         for (preset, name, _) in Preset::ALL {
             assert_eq!(preset.name(), *name);
             assert_eq!(serde_json::to_value(preset).ok(), Some((*name).into()));
+            assert!(!Product::ALL.iter().any(|product| preset.kernel(*product, true).needs_f16()), "{name}");
             for product in Product::ALL {
                 for wide in [false, true] {
                     let kernel = preset.kernel(product, wide).name();
@@ -370,6 +416,25 @@ mod tests {
         names.sort_unstable();
         names.dedup_by_key(|(kernel, _)| *kernel);
         assert_eq!(names.len(), 4 * 12, "four kernels for each product, narrow and wide");
+    }
+
+    #[test]
+    fn half_precision_is_asked_for_and_never_tuned() {
+        for product in Product::ALL {
+            for wide in [false, true] {
+                let kernel = Preset::Half64.kernel(product, wide);
+                assert_eq!((kernel.needs_f16(), kernel.name().contains("wide")), (true, wide), "{}", kernel.name());
+                assert!(kernel.name().starts_with(product.name()), "{}", kernel.name());
+            }
+        }
+        assert!(serde_json::from_str::<Preset>("\"half_64\"").is_err(), "no file of choices names it");
+        let [has, has_not] = [true, false].map(|f16| DeviceInfo { f16, ..DeviceInfo::default() });
+        assert_eq!([&has, &has_not].map(|info| Precision::F16.fits(info)), [true, false]);
+        assert!(Precision::F32.fits(&has_not));
+        for (precision, name, _) in Precision::ALL {
+            assert_eq!(serde_json::to_value(precision).ok(), Some((*name).into()));
+            assert_eq!(precision.name(), *name);
+        }
     }
 
     #[test]

@@ -16,6 +16,8 @@ const ROUNDS: usize = 7;
 const SHAPE_TIME: Duration = Duration::from_secs(3);
 /// Relative L2 distance to the plain preset from which on a preset is wrong: other orders of the sums are far below.
 const WRONG: f64 = 1e-3;
+/// The same of f16.
+const WRONG_HALF: f64 = 1e-2;
 /// Replays that are timed together where the device has no clock for its work.
 const REPLAYS: u32 = 16;
 
@@ -28,10 +30,11 @@ pub struct Measured {
     pub seconds: Option<f64>,
 }
 
-/// The fastest of those that are right.
+/// The fastest of those that are right and compute in f32: f16 is another result, and nobody's choice but the job's.
 #[must_use]
 pub fn winner(measured: &[Measured]) -> Option<Preset> {
-    let right = measured.iter().filter_map(|one| one.seconds.map(|seconds| (one.preset, seconds)));
+    let single = measured.iter().filter(|one| one.preset != Preset::Half64);
+    let right = single.filter_map(|one| one.seconds.map(|seconds| (one.preset, seconds)));
     right.min_by(|(_, a), (_, b)| a.total_cmp(b)).map(|(preset, _)| preset)
 }
 
@@ -70,12 +73,13 @@ impl Tuner {
         Ok(buffers)
     }
 
-    /// Every preset of a shape, in their order.
+    /// Every preset of a shape, in their order; f16 last, where the device has it.
     ///
     /// # Errors
     /// When the device fails.
     pub fn measure(&self, on: &mut dyn Executor, shape: &Shape) -> Result<Vec<Measured>, ExecutorError> {
-        let presets = Preset::ALL.iter().map(|(preset, ..)| *preset).filter(|preset| preset.fits(shape));
+        let half = on.info().f16.then_some(&Preset::HALF);
+        let presets = Preset::ALL.iter().chain(half).map(|(preset, ..)| *preset).filter(|preset| preset.fits(shape));
         let begun = Instant::now();
         let (mut all, mut expected) = (Vec::new(), Vec::new());
         for preset in presets {
@@ -87,7 +91,7 @@ impl Tuner {
             if expected.is_empty() {
                 expected.clone_from(&found);
             }
-            let right = distance(&found, &expected) < WRONG;
+            let right = distance(&found, &expected) < if preset == Preset::Half64 { WRONG_HALF } else { WRONG };
             all.push((prepared, Measured { preset, seconds: right.then_some(f64::INFINITY) }));
         }
         for _ in 0..ROUNDS {
@@ -222,10 +226,12 @@ mod tests {
         for shape in shapes() {
             let measured = tuner.measure(on, &shape).unwrap();
             let splits = if shape.product == Product::BackwardWeight { 2 } else { 0 };
-            assert_eq!(measured.len(), 4 + splits, "{shape:?}");
+            let half = usize::from(on.info().f16);
+            assert_eq!(measured.len(), 4 + splits + half, "{shape:?}");
             let plausible = |one: &Measured| one.seconds.is_some_and(|seconds| (1e-9..100.0).contains(&seconds));
             assert!(measured.iter().all(plausible), "{shape:?}: {measured:?}");
-            assert!(winner(&measured).is_some());
+            assert!(winner(&measured).is_some_and(|preset| preset != Preset::Half64));
+            assert_eq!(winner(&[Measured { preset: Preset::Half64, seconds: Some(0.0) }]), None, "f16 is not tuned");
         }
     }
 

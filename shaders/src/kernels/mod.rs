@@ -136,36 +136,48 @@ pub static ALL: &[&dyn Kernel] = &[
     &linear_forward_tiled::WIDE_64,
     &linear_forward_tiled::TILED_128,
     &linear_forward_tiled::WIDE_128,
+    &linear_forward_tiled::HALF_64,
+    &linear_forward_tiled::HALF_WIDE_64,
     &linear_backward_input_tiled::TILED_32,
     &linear_backward_input_tiled::WIDE_32,
     &linear_backward_input_tiled::TILED_64,
     &linear_backward_input_tiled::WIDE_64,
     &linear_backward_input_tiled::TILED_128,
     &linear_backward_input_tiled::WIDE_128,
+    &linear_backward_input_tiled::HALF_64,
+    &linear_backward_input_tiled::HALF_WIDE_64,
     &linear_backward_weight_tiled::TILED_32,
     &linear_backward_weight_tiled::WIDE_32,
     &linear_backward_weight_tiled::TILED_64,
     &linear_backward_weight_tiled::WIDE_64,
     &linear_backward_weight_tiled::TILED_128,
     &linear_backward_weight_tiled::WIDE_128,
+    &linear_backward_weight_tiled::HALF_64,
+    &linear_backward_weight_tiled::HALF_WIDE_64,
     &conv2d_forward_tiled::TILED_32,
     &conv2d_forward_tiled::WIDE_32,
     &conv2d_forward_tiled::TILED_64,
     &conv2d_forward_tiled::WIDE_64,
     &conv2d_forward_tiled::TILED_128,
     &conv2d_forward_tiled::WIDE_128,
+    &conv2d_forward_tiled::HALF_64,
+    &conv2d_forward_tiled::HALF_WIDE_64,
     &conv2d_backward_input_tiled::TILED_32,
     &conv2d_backward_input_tiled::WIDE_32,
     &conv2d_backward_input_tiled::TILED_64,
     &conv2d_backward_input_tiled::WIDE_64,
     &conv2d_backward_input_tiled::TILED_128,
     &conv2d_backward_input_tiled::WIDE_128,
+    &conv2d_backward_input_tiled::HALF_64,
+    &conv2d_backward_input_tiled::HALF_WIDE_64,
     &conv2d_backward_weight_tiled::TILED_32,
     &conv2d_backward_weight_tiled::WIDE_32,
     &conv2d_backward_weight_tiled::TILED_64,
     &conv2d_backward_weight_tiled::WIDE_64,
     &conv2d_backward_weight_tiled::TILED_128,
     &conv2d_backward_weight_tiled::WIDE_128,
+    &conv2d_backward_weight_tiled::HALF_64,
+    &conv2d_backward_weight_tiled::HALF_WIDE_64,
 ];
 
 /// Most arguments of a kernel: WebGPU grants eight storage buffers a stage, and the words take a uniform.
@@ -195,6 +207,11 @@ pub trait Kernel: Sync + Debug {
     /// Constants that this WGSL is expanded with: kernels of one text differ by them.
     fn constants(&self) -> Vec<(&'static str, u32)> {
         Vec::new()
+    }
+
+    /// Whether its WGSL computes with f16, which not every device has ([`crate::engine::DeviceInfo::f16`]).
+    fn needs_f16(&self) -> bool {
+        false
     }
 
     /// Access to each argument, in order.

@@ -7,6 +7,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod delta;
+mod half;
 mod linear;
 mod norm;
 mod picture;
@@ -27,6 +28,8 @@ const SHAPES: u64 = 200;
 const BEHIND: usize = 70;
 /// Relative L2 distance to the formula: of sums of products.
 const PRODUCT: f64 = 1e-5;
+/// Of sums of products of operands of f16, each rounded by up to 2^-11 of itself.
+const HALF_PRODUCT: f64 = 1e-2;
 /// Of what is done number by number.
 const ELEMENT: f64 = 1e-6;
 
@@ -60,7 +63,12 @@ fn naga_accepts_every_kernel_and_it_fits_webgpu() {
         let text = source(*kernel);
         let module = naga::front::wgsl::parse_str(&text)
             .unwrap_or_else(|error| panic!("{}: {}", kernel.name(), error.emit_to_string(&text)));
-        naga::valid::Validator::new(naga::valid::ValidationFlags::all(), naga::valid::Capabilities::empty())
+        let half = if kernel.needs_f16() {
+            naga::valid::Capabilities::SHADER_FLOAT16
+        } else {
+            naga::valid::Capabilities::empty()
+        };
+        naga::valid::Validator::new(naga::valid::ValidationFlags::all(), half)
             .validate(&module)
             .unwrap_or_else(|error| panic!("{}: {error:?}", kernel.name()));
         assert!(kernel.access().len() < ARGUMENTS_MAX, "{}", kernel.name());
@@ -173,6 +181,11 @@ fn extents<const N: usize>(extents: [usize; N]) -> Vec<u32> {
     extents.map(|extent| extent as u32).to_vec()
 }
 
+/// How far a sum of products may be from its formula.
+fn product_tolerance(kernel: &dyn Kernel) -> f64 {
+    if kernel.needs_f16() { HALF_PRODUCT } else { PRODUCT }
+}
+
 /// The arguments after the case was run.
 fn run(case: &Case, executor: &mut dyn Executor, behind: usize) -> Vec<Vec<u32>> {
     let buffers: Vec<_> = case
@@ -220,6 +233,9 @@ fn assert_computed(case: &Case, found: &[Vec<u32>], by: &str) {
 fn every_shape(executor: &mut dyn Executor, family: fn(&mut Random) -> Vec<Case>, by: &str) {
     for seed in 0..SHAPES {
         for case in family(&mut Random(ChaCha8Rng::seed_from_u64(seed))) {
+            if case.kernel.needs_f16() && executor.info().backend != "cpu" && !executor.info().f16 {
+                continue;
+            }
             let written: Vec<_> = case.expected.iter().map(|(at, _)| *at).collect();
             let declared = case.kernel.access().iter().enumerate().filter(|(_, access)| **access == Access::Write);
             assert!(declared.map(|(at, _)| at).eq(written), "{}: an output without a formula", case.kernel.name());

@@ -22,8 +22,30 @@
 //!   (`*_backward_weight_tiled`), that `sum_slices` adds.
 //!
 //! Every result has one thread that sums in one order: runs are equal to the bit.
+//!
+//! # Half precision
+//!
+//! The kernels `*_half_*` keep the operands in workgroup memory as f16, half of the memory and of its traffic, and multiply and add in
+//! f32: what is lost is the rounding of each operand, 2^-11 of it, and nothing of a sum however long (Micikevicius et al. 2017, "Mixed
+//! precision training", arXiv 1710.03740). Everything in buffers stays f32: weights, activations, gradients, optimizer. The sums of a
+//! bias are of numbers as they are read, and not rounded at all.
+//!
+//! Gradients are small: those of a mean over the rows of a batch are below 1 / rows, and f16 has no number below 2^-24 (2^-14 on a device that flushes
+//! what is subnormal). So dY is multiplied by [`GRADIENT_SCALE`] where it is rounded, and the f32 sum divided by it: exact, as a power of two.
+//! That is loss scaling, but for one product at a time: nothing is scaled in a buffer, so no other kernel has to know, and there is no
+//! scale to adapt. What is beyond the largest f16 is clamped to it, so no infinity arises.
 
-use super::Grid;
+use std::ops::Range;
+
+use half::f16;
+
+use super::{Argument, Grid};
+
+/// By what dY is multiplied where it is rounded to f16: from 2^-26 to 16 it then has the full 11 bits. A mean over 2^20 rows has gradients of
+/// about 2^-20, and one beyond 16 in a single place of a layer is one that has burst.
+pub const GRADIENT_SCALE: u32 = 4096;
+/// The largest f16.
+const HALF_MAX: f32 = 65_504.0;
 
 /// Depths of a tile.
 pub const DEPTH: u32 = 16;
@@ -37,14 +59,18 @@ pub struct Tile {
     row_fours: u32,
     /// Columns of a thread, in fours.
     column_fours: u32,
+    /// Whether operands are f16.
+    pub half: bool,
 }
 
 /// 32 x 32 results by 64 threads of 4 x 4; 4 KiB.
-pub const SMALL: Tile = Tile { side: 32, row_fours: 1, column_fours: 1 };
+pub const SMALL: Tile = Tile { side: 32, row_fours: 1, column_fours: 1, half: false };
 /// 64 x 64 results by 128 threads of 8 x 4; 8 KiB.
-pub const MEDIUM: Tile = Tile { side: 64, row_fours: 2, column_fours: 1 };
+pub const MEDIUM: Tile = Tile { side: 64, row_fours: 2, column_fours: 1, half: false };
 /// 128 x 128 results by 256 threads of 8 x 8; 16 KiB.
-pub const LARGE: Tile = Tile { side: 128, row_fours: 2, column_fours: 2 };
+pub const LARGE: Tile = Tile { side: 128, row_fours: 2, column_fours: 2, half: false };
+/// [`MEDIUM`] of f16; 4 KiB, and 1 KiB where a bias is summed.
+pub const MEDIUM_HALF: Tile = Tile { half: true, ..MEDIUM };
 
 impl Tile {
     /// Threads of a workgroup: each loads a block of 4 x 4 numbers of A or of B.
@@ -61,9 +87,9 @@ impl Tile {
         Grid { invocations: [0, 1].map(|axis| groups[axis].saturating_mul(workgroup[axis])), workgroup }
     }
 
-    /// What its WGSL is made of; `bias` where the rows of A are summed, too.
+    /// What its WGSL is made of; `bias` where the rows of A are summed, too; `scale` is what A is multiplied by where it is rounded to f16.
     #[must_use]
-    pub fn constants(&self, wide: bool, bias: bool) -> Vec<(&'static str, u32)> {
+    pub fn constants(&self, wide: bool, bias: bool, scale: u32) -> Vec<(&'static str, u32)> {
         vec![
             ("ROWS", self.side),
             ("COLUMNS", self.side),
@@ -72,7 +98,50 @@ impl Tile {
             ("COLUMN_FOURS", self.column_fours),
             ("WIDE", u32::from(wide)),
             ("BIAS", u32::from(bias)),
+            ("F16", u32::from(self.half)),
+            ("SCALE", scale),
         ]
+    }
+}
+
+/// Numbers as f16 holds them, multiplied by a power of two.
+fn rounded(words: &[u32], scale: f32) -> Vec<u32> {
+    let one = |bits: &u32| {
+        let scaled = (f32::from_bits(*bits) * scale).clamp(-HALF_MAX, HALF_MAX);
+        (f16::from_f32(scaled).to_f32() / scale).to_bits()
+    };
+    words.iter().map(one).collect()
+}
+
+/// Runs the twin of an f32 kernel on operands as f16 holds them: A, and of the other argument the part that is B. The sums are those of
+/// scaled operands, divided: a power of two changes no rounding.
+pub(super) fn on_halves(
+    arguments: &mut [Argument<'_>],
+    scale: f32,
+    of_b: Range<usize>,
+    twin: impl FnOnce(&mut [Argument<'_>]),
+) {
+    let [a, b, out] = arguments else { return };
+    let (a, mut b) = (rounded(a.words(), scale), b.words().to_vec());
+    let part = rounded(&b[of_b.clone()], 1.0);
+    b[of_b].copy_from_slice(&part);
+    twin(&mut [Argument::Read(&a), Argument::Read(&b), Argument::Write(out.words_mut())]);
+}
+
+/// The same for the gradient of weights, which lies from `first` on in so many parts of dW and db, where db is of numbers that nobody rounded.
+pub(super) fn on_halves_but_bias(
+    arguments: &mut [Argument<'_>],
+    (first, parts): (usize, usize),
+    [weights, bias]: [usize; 2],
+    twin: impl Fn(&mut [Argument<'_>]),
+) {
+    twin(arguments);
+    let exact = arguments[2].words().to_vec();
+    let all = 0..arguments[1].words().len();
+    on_halves(arguments, GRADIENT_SCALE as f32, all, twin);
+    for part in 0..parts {
+        let end = first + (part + 1) * (weights + bias);
+        arguments[2].words_mut()[end - bias..end].copy_from_slice(&exact[end - bias..end]);
     }
 }
 
@@ -82,7 +151,7 @@ mod tests {
 
     #[test]
     fn every_thread_loads_one_block_and_all_of_webgpu_grants_it() {
-        for tile in [SMALL, MEDIUM, LARGE] {
+        for tile in [SMALL, MEDIUM, LARGE, MEDIUM_HALF] {
             let blocks = 2 * (tile.side / 4) * (DEPTH / 4);
             assert_eq!(tile.threads(), blocks, "{tile:?}");
             assert!(tile.threads() <= 256 && 2 * 4 * tile.side * DEPTH <= 16_384, "{tile:?}");

@@ -8,6 +8,8 @@ use crate::bench::models;
 use crate::data::embedded;
 use crate::data::split::SplitRule;
 use crate::engine::cpu::CpuExecutor;
+#[cfg(feature = "gpu")]
+use crate::engine::products::{Choices, Preset};
 use crate::kernels::advance::STATE_SECOND;
 use crate::models::network::Loss;
 use crate::models::{ActivationKind, CnnSpec, LmSpec, ModelSpec, NormKind};
@@ -540,6 +542,24 @@ fn a_batch_larger_than_the_shard_goes_round() {
     let mut first: Vec<_> = drawn[..3].to_vec();
     first.sort_unstable();
     assert_eq!(first, [1, 3, 4], "every sample once a round");
+}
+
+/// The model and data of the demo job, 20 epochs.
+#[cfg(feature = "gpu")]
+#[test]
+fn half_precision_learns_what_single_precision_learns() {
+    let mut shown = Vec::new();
+    for preset in [Preset::Plain, Preset::Half64] {
+        let Some(mut executor) = crate::kernels::tests::gpu().filter(|gpu| gpu.info().f16) else { return };
+        executor.choose(Choices::always(preset));
+        let mut learner = TrainingLearner::new(spec(ADAM), Box::new(executor)).unwrap();
+        learner.train(900, Progress::START).unwrap();
+        shown.push(learner.evaluate(Weights::Local).unwrap());
+    }
+    eprintln!("f32 {:?}, f16 {:?}", shown[0], shown[1]);
+    assert!(shown[0].accuracy > 0.95, "{shown:?}");
+    assert!((shown[0].accuracy - shown[1].accuracy).abs() <= 0.01, "{shown:?}");
+    assert!(shown[0].loss != shown[1].loss, "that was f32");
 }
 
 #[cfg(feature = "gpu")]

@@ -7,6 +7,7 @@ use super::network::Inputs;
 use super::*;
 use crate::engine::cpu::CpuExecutor;
 use crate::engine::plan::Draft;
+use crate::engine::products::{Choices, Preset};
 use crate::engine::{Buffer, Executor, Prepared};
 use crate::kernels::advance::STATE_WORDS;
 use crate::optim::OptimizerSpec;
@@ -44,6 +45,11 @@ fn loss(theta: &[f64], x: &[f64], labels: &[u32]) -> f64 {
 
 /// Flat gradient of a network's mean loss on a batch, and the sum of the losses of its rows.
 fn gradient_and_loss(network: &Network, theta: &[f32], x: &[f32], labels: &[u32]) -> (Vec<f32>, f64) {
+    gradient_by(&Choices::PLAIN, network, theta, x, labels)
+}
+
+/// The same by other kernels.
+fn gradient_by(choices: &Choices, network: &Network, theta: &[f32], x: &[f32], labels: &[u32]) -> (Vec<f32>, f64) {
     let on = &mut CpuExecutor::new(None);
     let inputs = network.inputs(on, labels.len()).unwrap();
     let [weights, gradient, state] = [theta.len(), theta.len(), STATE_WORDS].map(|words| on.allocate(words).unwrap());
@@ -52,7 +58,7 @@ fn gradient_and_loss(network: &Network, theta: &[f32], x: &[f32], labels: &[u32]
     on.write(inputs.labels, 0, labels).unwrap();
     let optimizer = OptimizerSpec::Sgd { learning_rate: 0.0, momentum: 0.0, nesterov: false };
     let optimizer = optimizer.build(on, theta.len()).unwrap();
-    let mut draft = Draft::default();
+    let mut draft = Draft::new(choices);
     let step = Step { network, optimizer: &optimizer, clip: None };
     step.draft(&mut draft, &inputs, &StepBuffers { theta: weights, gradient, state });
     let recording = draft.place(on).unwrap();
@@ -246,6 +252,39 @@ fn gradients_of_convolutional_networks_are_slopes() {
         let spec = CnnSpec { channels, residual_blocks, hidden: vec![7] };
         let x = pictures(6, shape.iter().product());
         assert_gradient(&ModelSpec::Cnn(spec), &shape, 4, &x, &[0, 3, 1, 2, 2, 0]);
+    }
+}
+
+/// Each tensor's by itself: what has vanished in one layer does not hide behind another. Many rows, so that gradients are small.
+#[test]
+fn gradients_in_half_precision_are_near() {
+    let norms = [(NormKind::Rms, ActivationKind::Silu), (NormKind::Layer, ActivationKind::Gelu)];
+    let text: Vec<f32> = (0..800 * 7).map(|i| (i * i % 11) as f32).collect();
+    let mut all = vec![
+        (ModelSpec::Mlp { hidden: vec![20, 12] }, vec![9], pictures(4000, 9)),
+        (
+            ModelSpec::Cnn(CnnSpec { channels: vec![4, 6], residual_blocks: 0, hidden: vec![7] }),
+            vec![9, 7],
+            pictures(900, 63),
+        ),
+    ];
+    all.extend(norms.map(|(norm, activation)| (lm(norm, activation), vec![7], text.clone())));
+    for (model, shape, x) in all {
+        let network = model.build(&shape, 11).unwrap();
+        let theta = somewhere(&network);
+        let labels: Vec<u32> = (0..x.len() / shape.iter().product::<usize>()).map(|i| (i * 7 % 11) as u32).collect();
+        let [(single, _), (half, _)] = [Preset::Plain, Preset::Half64]
+            .map(|preset| gradient_by(&Choices::always(preset), &network, &theta, &x, &labels));
+        assert!(single != half, "{model:?}: that was f32");
+        let mut offset = 0;
+        for tensor in &network.schema().tensors {
+            let own = offset..offset + tensor.shape.iter().product::<u32>() as usize;
+            offset = own.end;
+            let away: Vec<f32> = own.clone().map(|i| half[i] - single[i]).collect();
+            let relative = length(&away) / length(&single[own]);
+            // A pool that chooses another pixel, a ReLU that opens: TOLERANCE, as for differences.
+            assert!(relative < TOLERANCE, "{model:?}, {}: {relative:e}", tensor.name);
+        }
     }
 }
 

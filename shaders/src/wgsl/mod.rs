@@ -27,7 +27,9 @@ const SNIPPETS: &[(&str, &str)] = &[
 /// What a device is given of a kernel.
 #[must_use]
 pub fn source(kernel: &dyn Kernel) -> String {
-    expand(kernel.wgsl(), &kernel.constants())
+    // A directive stands before all else.
+    let enable = if kernel.needs_f16() { "enable f16;\n" } else { "" };
+    enable.to_owned() + &expand(kernel.wgsl(), &kernel.constants())
 }
 
 /// `source` with its imports, conditions and repetitions in place.

@@ -6,9 +6,26 @@ const HALF: u32 = THREADS / 2u;
 const THREADS_X: u32 = COLUMNS / (4u * COLUMN_FOURS);
 const THREADS_Y: u32 = ROWS / (4u * ROW_FOURS);
 
+#if F16
+alias Operands = vec4<f16>;
+#else
+alias Operands = vec4<f32>;
+#end
+
 // The first index is a constant wherever time matters, so that nothing but the second is checked, and that once.
-var<workgroup> tile_a: array<array<vec4<f32>, ROWS / 4u>, DEPTH>;
-var<workgroup> tile_b: array<array<vec4<f32>, COLUMNS / 4u>, DEPTH>;
+var<workgroup> tile_a: array<array<Operands, ROWS / 4u>, DEPTH>;
+var<workgroup> tile_b: array<array<Operands, COLUMNS / 4u>, DEPTH>;
+#if F16
+#if BIAS
+// A bias is summed of what is not rounded.
+var<workgroup> tile_bias: array<array<vec4<f32>, ROWS / 4u>, 4>;
+#end
+
+// What is beyond the largest f16 becomes that: of such numbers a conversion makes anything.
+fn operands(numbers: vec4<f32>) -> Operands {
+    return Operands(clamp(numbers, vec4<f32>(-65504.0), vec4<f32>(65504.0)));
+}
+#end
 
 fn block(of_a: bool, row: u32, column: u32, depth: u32) -> mat4x4<f32> {
     if of_a {
@@ -52,11 +69,19 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     for (var depth = first; depth < last; depth += DEPTH) {
         if of_a {
             #for j 4
+            #if F16
+            tile_a[d + $ju][four] = operands(f32(SCALE) * next[$j]);
+            #else
             tile_a[d + $ju][four] = next[$j];
+            #end
             #end
         } else {
             #for j 4
+            #if F16
+            tile_b[d + $ju][four] = operands(next[$j]);
+            #else
             tile_b[d + $ju][four] = next[$j];
+            #end
             #end
         }
         #if BIAS
@@ -69,10 +94,10 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         #for k DEPTH
         {
             #for i ROW_FOURS
-            let a$i = tile_a[$k][ty + $iu * THREADS_Y];
+            let a$i = vec4<f32>(tile_a[$k][ty + $iu * THREADS_Y]);
             #end
             #for j COLUMN_FOURS
-            let b$j = tile_b[$k][tx + $ju * THREADS_X];
+            let b$j = vec4<f32>(tile_b[$k][tx + $ju * THREADS_X]);
             #end
             #for i ROW_FOURS
             #for r 4
@@ -88,12 +113,24 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     #for i ROW_FOURS
     #for r 4
     #for j COLUMN_FOURS
+    #if F16
+    s$i_$r_$j *= 1.0 / f32(SCALE);
+    #end
     store(slice, row0 + 4u * (ty + $iu * THREADS_Y) + $ru, column0 + 4u * (tx + $ju * THREADS_X), s$i_$r_$j);
     #end
     #end
     #end
     #if BIAS
     // Sums of the rows of A, that its loaders have by the way: four of them for every row.
+    #if F16
+    if of_a {
+        tile_bias[d / 4u][four] = bias;
+    }
+    workgroupBarrier();
+    if column0 == 0u && t < ROWS / 4u {
+        store_bias(slice, row0 + 4u * t, tile_bias[0][t] + tile_bias[1][t] + tile_bias[2][t] + tile_bias[3][t]);
+    }
+    #else
     if of_a {
         tile_a[d / 4u][four] = bias;
     }
@@ -101,5 +138,6 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     if column0 == 0u && t < ROWS / 4u {
         store_bias(slice, row0 + 4u * t, tile_a[0][t] + tile_a[1][t] + tile_a[2][t] + tile_a[3][t]);
     }
+    #end
     #end
 }

@@ -7,13 +7,14 @@ use std::sync::{Arc, Mutex};
 use protocol::Config;
 use protocol::id::PeerId;
 use shaders::data::Dataset;
+use shaders::engine::DeviceInfo;
 use shaders::models::ModelSpec;
 use sim::report::{PeerReport, SimReport};
 use sim::virtual_swarm::scenario::{Expect, LearnerKind, Scenario};
 use sim::virtual_swarm::{Plan, ScenarioError, Task, peer_id, validation, variants};
 
 use super::super::args::{SIM_PEERS_DEFAULT, SimArgs};
-use super::super::{engine, job as job_command};
+use super::super::{engine, job as job_command, say};
 use crate::config::raw::RawTraining;
 use crate::config::{Data, Job, RawJob};
 use crate::error::{Error, Kind};
@@ -90,6 +91,11 @@ impl Plans {
         let all: Vec<Expect> = found.iter().flat_map(|variant| variant.scenario.expect.clone()).collect();
         if let Some(chosen) = &args.variant {
             found.retain(|variant| variant.name == *chosen);
+        }
+        let cpu = DeviceInfo { name: "the CPU".into(), ..DeviceInfo::default() };
+        let mut asked = found.iter().filter_map(|variant| variant.job.training.precision);
+        if let Some(note) = asked.find_map(|precision| engine::no_f16(precision, &cpu)) {
+            say::aside(&format!("note: virtual peers: {note}"))?;
         }
         let Some(first) = found.first() else {
             let chosen = args.variant.as_deref().unwrap_or_default();

@@ -201,6 +201,7 @@ fn what_is_local_does_not_change_the_run() {
     let run = |text| job(text).unwrap().run_id();
     assert_eq!(run(""), run("[training]\nepochs = 3"));
     assert_eq!(run(""), run("[training]\nrecompute = true"));
+    assert_eq!(run(""), run("[training]\nprecision = \"f16\""));
     assert_eq!(run(""), run("[gossip]\nlink_bytes_per_second = 1e6"));
     assert_eq!(run("[data]\npath = \"/a\""), run("[data]\npath = \"/b\""));
 }

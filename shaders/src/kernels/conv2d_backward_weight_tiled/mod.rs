@@ -8,7 +8,7 @@
 
 mod cpu;
 
-use super::tiles::{LARGE, MEDIUM, SMALL, Tile};
+use super::tiles::{self, LARGE, MEDIUM, MEDIUM_HALF, SMALL, Tile};
 use super::{Access, Argument, Cost, Grid, Kernel, WORDS};
 
 /// See the module.
@@ -35,6 +35,10 @@ pub static WIDE_64: Conv2dBackwardWeightTiled = tiled("conv2d_backward_weight_wi
 pub static TILED_128: Conv2dBackwardWeightTiled = tiled("conv2d_backward_weight_128", LARGE, false);
 /// Large tiles, four numbers at a time.
 pub static WIDE_128: Conv2dBackwardWeightTiled = tiled("conv2d_backward_weight_wide_128", LARGE, true);
+/// Medium tiles of f16.
+pub static HALF_64: Conv2dBackwardWeightTiled = tiled("conv2d_backward_weight_half_64", MEDIUM_HALF, false);
+/// Medium tiles of f16, four numbers at a time.
+pub static HALF_WIDE_64: Conv2dBackwardWeightTiled = tiled("conv2d_backward_weight_half_wide_64", MEDIUM_HALF, true);
 
 impl Kernel for Conv2dBackwardWeightTiled {
     fn name(&self) -> &'static str {
@@ -46,7 +50,11 @@ impl Kernel for Conv2dBackwardWeightTiled {
     }
 
     fn constants(&self) -> Vec<(&'static str, u32)> {
-        self.tile.constants(self.wide, true)
+        self.tile.constants(self.wide, true, tiles::GRADIENT_SCALE)
+    }
+
+    fn needs_f16(&self) -> bool {
+        self.tile.half
     }
 
     fn access(&self) -> &'static [Access] {
@@ -62,6 +70,13 @@ impl Kernel for Conv2dBackwardWeightTiled {
     }
 
     fn twin(&self, arguments: &mut [Argument<'_>], words: &[u32; WORDS]) {
-        cpu::run(arguments, words);
+        let twin = |arguments: &mut [Argument<'_>]| cpu::run(arguments, words);
+        if self.tile.half {
+            let o = words[6] as usize;
+            let weights = o * (words[8] * words[8] * words[3]) as usize;
+            tiles::on_halves_but_bias(arguments, (0, words[12] as usize), [weights, o], twin);
+        } else {
+            twin(arguments);
+        }
     }
 }

@@ -6,7 +6,7 @@
 //!
 //! Arguments and words of `conv2d_forward`, and its twin.
 
-use super::tiles::{LARGE, MEDIUM, SMALL, Tile};
+use super::tiles::{self, LARGE, MEDIUM, MEDIUM_HALF, SMALL, Tile};
 use super::{Access, Argument, Cost, Grid, Kernel, WORDS};
 
 /// See the module.
@@ -33,6 +33,10 @@ pub static WIDE_64: Conv2dForwardTiled = tiled("conv2d_forward_wide_64", MEDIUM,
 pub static TILED_128: Conv2dForwardTiled = tiled("conv2d_forward_128", LARGE, false);
 /// Large tiles, four numbers at a time.
 pub static WIDE_128: Conv2dForwardTiled = tiled("conv2d_forward_wide_128", LARGE, true);
+/// Medium tiles of f16.
+pub static HALF_64: Conv2dForwardTiled = tiled("conv2d_forward_half_64", MEDIUM_HALF, false);
+/// Medium tiles of f16, four numbers at a time.
+pub static HALF_WIDE_64: Conv2dForwardTiled = tiled("conv2d_forward_half_wide_64", MEDIUM_HALF, true);
 
 impl Kernel for Conv2dForwardTiled {
     fn name(&self) -> &'static str {
@@ -44,7 +48,11 @@ impl Kernel for Conv2dForwardTiled {
     }
 
     fn constants(&self) -> Vec<(&'static str, u32)> {
-        self.tile.constants(self.wide, false)
+        self.tile.constants(self.wide, false, 1)
+    }
+
+    fn needs_f16(&self) -> bool {
+        self.tile.half
     }
 
     fn access(&self) -> &'static [Access] {
@@ -60,6 +68,11 @@ impl Kernel for Conv2dForwardTiled {
     }
 
     fn twin(&self, arguments: &mut [Argument<'_>], words: &[u32; WORDS]) {
-        super::conv2d_forward::cpu::run(arguments, words);
+        if !self.tile.half {
+            return super::conv2d_forward::cpu::run(arguments, words);
+        }
+        let first = words[7] as usize;
+        let weights = first..first + (words[6] * words[8] * words[8] * words[3]) as usize;
+        tiles::on_halves(arguments, 1.0, weights, |rounded| super::conv2d_forward::cpu::run(rounded, words));
     }
 }

@@ -6,7 +6,7 @@
 //!
 //! Arguments and words of `linear_backward_input`, and its twin.
 
-use super::tiles::{LARGE, MEDIUM, SMALL, Tile};
+use super::tiles::{self, LARGE, MEDIUM, MEDIUM_HALF, SMALL, Tile};
 use super::{Access, Argument, Cost, Grid, Kernel, WORDS};
 
 /// See the module.
@@ -33,6 +33,10 @@ pub static WIDE_64: LinearBackwardInputTiled = tiled("linear_backward_input_wide
 pub static TILED_128: LinearBackwardInputTiled = tiled("linear_backward_input_128", LARGE, false);
 /// Large tiles, four numbers at a time.
 pub static WIDE_128: LinearBackwardInputTiled = tiled("linear_backward_input_wide_128", LARGE, true);
+/// Medium tiles of f16.
+pub static HALF_64: LinearBackwardInputTiled = tiled("linear_backward_input_half_64", MEDIUM_HALF, false);
+/// Medium tiles of f16, four numbers at a time.
+pub static HALF_WIDE_64: LinearBackwardInputTiled = tiled("linear_backward_input_half_wide_64", MEDIUM_HALF, true);
 
 impl Kernel for LinearBackwardInputTiled {
     fn name(&self) -> &'static str {
@@ -44,7 +48,11 @@ impl Kernel for LinearBackwardInputTiled {
     }
 
     fn constants(&self) -> Vec<(&'static str, u32)> {
-        self.tile.constants(self.wide, false)
+        self.tile.constants(self.wide, false, tiles::GRADIENT_SCALE)
+    }
+
+    fn needs_f16(&self) -> bool {
+        self.tile.half
     }
 
     fn access(&self) -> &'static [Access] {
@@ -60,6 +68,12 @@ impl Kernel for LinearBackwardInputTiled {
     }
 
     fn twin(&self, arguments: &mut [Argument<'_>], words: &[u32; WORDS]) {
-        super::linear_backward_input::cpu::run(arguments, words);
+        if !self.tile.half {
+            return super::linear_backward_input::cpu::run(arguments, words);
+        }
+        let all = 0..arguments[1].words().len();
+        tiles::on_halves(arguments, tiles::GRADIENT_SCALE as f32, all, |rounded| {
+            super::linear_backward_input::cpu::run(rounded, words)
+        });
     }
 }

@@ -11,7 +11,7 @@
 
 mod cpu;
 
-use super::tiles::{LARGE, MEDIUM, SMALL, Tile};
+use super::tiles::{self, LARGE, MEDIUM, MEDIUM_HALF, SMALL, Tile};
 use super::{Access, Argument, Cost, Grid, Kernel, WORDS};
 
 /// See the module.
@@ -38,6 +38,10 @@ pub static WIDE_64: LinearBackwardWeightTiled = tiled("linear_backward_weight_wi
 pub static TILED_128: LinearBackwardWeightTiled = tiled("linear_backward_weight_128", LARGE, false);
 /// Large tiles, four numbers at a time.
 pub static WIDE_128: LinearBackwardWeightTiled = tiled("linear_backward_weight_wide_128", LARGE, true);
+/// Medium tiles of f16.
+pub static HALF_64: LinearBackwardWeightTiled = tiled("linear_backward_weight_half_64", MEDIUM_HALF, false);
+/// Medium tiles of f16, four numbers at a time.
+pub static HALF_WIDE_64: LinearBackwardWeightTiled = tiled("linear_backward_weight_half_wide_64", MEDIUM_HALF, true);
 
 impl Kernel for LinearBackwardWeightTiled {
     fn name(&self) -> &'static str {
@@ -49,7 +53,11 @@ impl Kernel for LinearBackwardWeightTiled {
     }
 
     fn constants(&self) -> Vec<(&'static str, u32)> {
-        self.tile.constants(self.wide, true)
+        self.tile.constants(self.wide, true, tiles::GRADIENT_SCALE)
+    }
+
+    fn needs_f16(&self) -> bool {
+        self.tile.half
     }
 
     fn access(&self) -> &'static [Access] {
@@ -65,6 +73,13 @@ impl Kernel for LinearBackwardWeightTiled {
     }
 
     fn twin(&self, arguments: &mut [Argument<'_>], words: &[u32; WORDS]) {
-        cpu::run(arguments, words);
+        let twin = |arguments: &mut [Argument<'_>]| cpu::run(arguments, words);
+        if self.tile.half {
+            let [n, k] = [words[1], words[2]].map(|extent| extent as usize);
+            let db = if words[4] == 0 { n } else { 0 };
+            tiles::on_halves_but_bias(arguments, (words[3] as usize, words[5] as usize), [n * k, db], twin);
+        } else {
+            twin(arguments);
+        }
     }
 }

@@ -6,7 +6,7 @@
 //!
 //! Arguments and words of `linear_forward`, and its twin.
 
-use super::tiles::{LARGE, MEDIUM, SMALL, Tile};
+use super::tiles::{self, LARGE, MEDIUM, MEDIUM_HALF, SMALL, Tile};
 use super::{Access, Argument, Cost, Grid, Kernel, WORDS};
 
 /// See the module.
@@ -33,6 +33,10 @@ pub static WIDE_64: LinearForwardTiled = tiled("linear_forward_wide_64", MEDIUM,
 pub static TILED_128: LinearForwardTiled = tiled("linear_forward_128", LARGE, false);
 /// Large tiles, four numbers at a time.
 pub static WIDE_128: LinearForwardTiled = tiled("linear_forward_wide_128", LARGE, true);
+/// Medium tiles of f16.
+pub static HALF_64: LinearForwardTiled = tiled("linear_forward_half_64", MEDIUM_HALF, false);
+/// Medium tiles of f16, four numbers at a time.
+pub static HALF_WIDE_64: LinearForwardTiled = tiled("linear_forward_half_wide_64", MEDIUM_HALF, true);
 
 impl Kernel for LinearForwardTiled {
     fn name(&self) -> &'static str {
@@ -44,7 +48,11 @@ impl Kernel for LinearForwardTiled {
     }
 
     fn constants(&self) -> Vec<(&'static str, u32)> {
-        self.tile.constants(self.wide, false)
+        self.tile.constants(self.wide, false, 1)
+    }
+
+    fn needs_f16(&self) -> bool {
+        self.tile.half
     }
 
     fn access(&self) -> &'static [Access] {
@@ -60,6 +68,11 @@ impl Kernel for LinearForwardTiled {
     }
 
     fn twin(&self, arguments: &mut [Argument<'_>], words: &[u32; WORDS]) {
-        super::linear_forward::cpu::run(arguments, words);
+        if !self.tile.half {
+            return super::linear_forward::cpu::run(arguments, words);
+        }
+        let first = words[4] as usize;
+        let weights = first..first + (words[1] * words[2]) as usize;
+        tiles::on_halves(arguments, 1.0, weights, |rounded| super::linear_forward::cpu::run(rounded, words));
     }
 }

@@ -20,7 +20,7 @@ pub(super) fn activate(kind: u32, z: f64) -> f64 {
 type Products = [&'static dyn Kernel; 3];
 
 /// Kernels that read one number at a time, with whether their sums come in parts.
-static NARROW: [(Products, bool); 4] = [
+static NARROW: [(Products, bool); 5] = [
     (
         [
             &linear_forward::LinearForward,
@@ -53,10 +53,14 @@ static NARROW: [(Products, bool); 4] = [
         ],
         true,
     ),
+    (
+        [&linear_forward_tiled::HALF_64, &linear_backward_input_tiled::HALF_64, &linear_backward_weight_tiled::HALF_64],
+        true,
+    ),
 ];
 
 /// Kernels that read four numbers at a time.
-static WIDE: [(Products, bool); 4] = [
+static WIDE: [(Products, bool); 5] = [
     (
         [
             &linear_forward_wide::LinearForwardWide,
@@ -78,6 +82,14 @@ static WIDE: [(Products, bool); 4] = [
             &linear_forward_tiled::WIDE_128,
             &linear_backward_input_tiled::WIDE_128,
             &linear_backward_weight_tiled::WIDE_128,
+        ],
+        true,
+    ),
+    (
+        [
+            &linear_forward_tiled::HALF_WIDE_64,
+            &linear_backward_input_tiled::HALF_WIDE_64,
+            &linear_backward_weight_tiled::HALF_WIDE_64,
         ],
         true,
     ),
@@ -137,7 +149,7 @@ fn products(random: &mut Random, [m, n, k, offset]: [usize; 4], kernels: &[(Prod
             arguments,
             words: words.to_vec(),
             expected: vec![(2, Floats(expected))],
-            tolerance: PRODUCT,
+            tolerance: product_tolerance(kernels[which]),
         };
         cases.extend([
             case(0, vec![x.clone(), parameters.clone(), poison(m * n)], &[wm, wn, wk, kind, wo, wb], y.clone()),

@@ -113,6 +113,7 @@ static NARROW: &[Products] = &[
         &conv2d_backward_input_tiled::TILED_128,
         &conv2d_backward_weight_tiled::TILED_128,
     ],
+    [&conv2d_forward_tiled::HALF_64, &conv2d_backward_input_tiled::HALF_64, &conv2d_backward_weight_tiled::HALF_64],
 ];
 
 /// Kernels that read four numbers at a time, the plain ones first.
@@ -125,6 +126,11 @@ static WIDE: &[Products] = &[
     [&conv2d_forward_tiled::WIDE_32, &conv2d_backward_input_tiled::WIDE_32, &conv2d_backward_weight_tiled::WIDE_32],
     [&conv2d_forward_tiled::WIDE_64, &conv2d_backward_input_tiled::WIDE_64, &conv2d_backward_weight_tiled::WIDE_64],
     [&conv2d_forward_tiled::WIDE_128, &conv2d_backward_input_tiled::WIDE_128, &conv2d_backward_weight_tiled::WIDE_128],
+    [
+        &conv2d_forward_tiled::HALF_WIDE_64,
+        &conv2d_backward_input_tiled::HALF_WIDE_64,
+        &conv2d_backward_weight_tiled::HALF_WIDE_64,
+    ],
 ];
 
 fn convolutions(random: &mut Random, conv: Conv, wide: bool) -> Vec<Case> {
@@ -166,7 +172,7 @@ fn convolutions(random: &mut Random, conv: Conv, wide: bool) -> Vec<Case> {
             arguments,
             words: words(last),
             expected: vec![(2, Floats(expected.clone()))],
-            tolerance: PRODUCT,
+            tolerance: product_tolerance(kernels[which]),
         };
         cases.extend([
             case(0, vec![x.clone(), parameters.clone(), poison(patches * o)], [kind, 0], &y),
