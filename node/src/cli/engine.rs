@@ -10,7 +10,7 @@ use protocol::log::Context;
 use shaders::data::{self, Dataset};
 use shaders::engine::cpu::CpuExecutor;
 use shaders::engine::products::{self, Choices, Precision, Preset};
-use shaders::engine::tune::{Measured, Tuner, representatives};
+use shaders::engine::tune::{Measured, Tuner, fitting, representatives};
 use shaders::engine::{self, DeviceChoice, DeviceError, DeviceInfo, Executor, ExecutorError, Reference, Timed};
 use shaders::models::network::Network;
 use shaders::models::{ModelError, ModelSpec};
@@ -179,10 +179,15 @@ pub(super) fn profile(job: &Job, (device, threads): (&str, usize), steps: u32) -
 }
 
 /// Hears of a product and its presets.
-type Tell<'a> = &'a mut dyn FnMut(&products::Shape, &[Measured]) -> Result<(), Error>;
+type Tell<'a> = &'a mut dyn FnMut(&DeviceInfo, &products::Shape, &[Measured]) -> Result<(), Error>;
 
-/// Measures the presets of all products of a job; `tell` hears of each as it is known.
-pub(super) fn tune(job: &Job, device: &str, tell: Tell<'_>) -> Result<DeviceInfo, Error> {
+/// Measures the presets of all products of a job; `tell` hears of each as it is known, and the caller of the device and of those that
+/// it has no room for, with their bytes.
+pub(super) fn tune(
+    job: &Job,
+    device: &str,
+    tell: Tell<'_>,
+) -> Result<(DeviceInfo, Vec<(products::Shape, u64)>), Error> {
     let failed = |error: &dyn std::fmt::Display| Error::new(Kind::Device, error);
     let dataset = Arc::new(load(job)?);
     let spec = spec(job, &dataset, Vec::new(), 0)?;
@@ -193,12 +198,14 @@ pub(super) fn tune(job: &Job, device: &str, tell: Tell<'_>) -> Result<DeviceInfo
     }
     let products = shaders::learner::products(&spec).map_err(|error| failed(&error))?;
     let shapes = representatives(&products);
-    let tuner = Tuner::new(executor.as_mut(), &shapes).map_err(|error| failed(&error))?;
+    let info = executor.info().clone();
+    let (shapes, outside) = fitting(&shapes, &info);
+    let mut tuner = Tuner::new(executor.as_mut(), &shapes).map_err(|error| failed(&error))?;
     for shape in &shapes {
         let measured = tuner.measure(executor.as_mut(), shape).map_err(|error| failed(&error))?;
-        tell(shape, &measured)?;
+        tell(&info, shape, &measured)?;
     }
-    Ok(executor.info().clone())
+    Ok((info, outside))
 }
 
 /// What a peer trains, on a shard in an order of its own.
@@ -225,6 +232,7 @@ pub(super) fn fits(footprint: &Footprint, info: &DeviceInfo) -> Result<(), Error
     footprint.check(info).map_err(|misfit| {
         let hint = match misfit {
             Misfit::Buffer { .. } => "a smaller model or batch, or another --device",
+            Misfit::Loops { .. } => "a smaller batch, context or layer, or --device cpu",
             Misfit::Memory { .. } => "a smaller model, batch or data set",
         };
         Error::new(Kind::Device, misfit).hint(format!("{hint}; `starling device plan` shows what takes how much"))

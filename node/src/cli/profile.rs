@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::Serialize;
+use serde_json::json;
 use shaders::engine::{Reference, Timed};
 
 use super::args::DeviceProfileArgs;
@@ -19,15 +20,26 @@ struct Row {
     bytes: u64,
 }
 
-/// As Chrome's and Perfetto's trace viewers read it: microseconds.
+/// What Chrome's and Perfetto's trace viewers read: the object form of the Trace Event Format.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Trace {
+    trace_events: Vec<TraceEvent>,
+    display_time_unit: &'static str,
+}
+
+/// An event of it: microseconds.
 #[derive(Debug, Serialize)]
 struct TraceEvent {
     name: &'static str,
+    cat: &'static str,
+    /// `X`: from here for so long; `M`: a name of a process or thread.
     ph: &'static str,
     ts: f64,
     dur: f64,
     pid: u32,
     tid: u32,
+    args: serde_json::Value,
 }
 
 pub(super) fn run(args: &DeviceProfileArgs) -> Result<(), Error> {
@@ -46,7 +58,7 @@ pub(super) fn run(args: &DeviceProfileArgs) -> Result<(), Error> {
         1e3 * profile.step.iter().map(|timed| timed.seconds).sum::<f64>(),
         1e3 * profile.unmeasured,
     ))?;
-    trace_file.write(&trace(&profile.step))
+    trace_file.write(&trace(&profile.device, &profile.step))
 }
 
 /// The kernels of a step, the longest first.
@@ -96,15 +108,27 @@ fn lines(step: &[Timed], reference: Reference) -> Vec<String> {
 }
 
 /// One step, its dispatches one after the other.
-fn trace(step: &[Timed]) -> Vec<TraceEvent> {
+fn trace(device: &str, step: &[Timed]) -> Trace {
+    let named = |name, value: &str| TraceEvent {
+        name,
+        cat: "__metadata",
+        ph: "M",
+        ts: 0.0,
+        dur: 0.0,
+        pid: 1,
+        tid: 1,
+        args: json!({ "name": value }),
+    };
     let mut ts = 0.0;
     let event = |timed: &Timed| {
         let dur = 1e6 * timed.seconds;
-        let event = TraceEvent { name: timed.kernel, ph: "X", ts, dur, pid: 1, tid: 1 };
+        let args = json!({ "flops": timed.cost.flops, "bytes": timed.cost.bytes });
+        let event = TraceEvent { name: timed.kernel, cat: "kernel", ph: "X", ts, dur, pid: 1, tid: 1, args };
         ts += dur;
         event
     };
-    step.iter().map(event).collect()
+    let names = [named("process_name", "starling device profile"), named("thread_name", device)];
+    Trace { trace_events: names.into_iter().chain(step.iter().map(event)).collect(), display_time_unit: "ms" }
 }
 
 #[cfg(test)]
@@ -130,11 +154,13 @@ mod tests {
 
     #[test]
     fn a_trace_has_each_dispatch_behind_the_one_before() {
-        let found = trace(&step());
-        assert_eq!(
-            found.iter().map(|event| (event.name, event.ts)).collect::<Vec<_>>(),
-            [("b", 0.0), ("a", 1000.0), ("b", 5000.0)]
-        );
-        assert!(serde_json::to_string(&found).unwrap().contains("\"ph\":\"X\""));
+        let found = serde_json::to_value(trace("a device", &step())).unwrap();
+        let events = found["traceEvents"].as_array().unwrap();
+        let of = |kind: &str| events.iter().filter(|event| event["ph"] == kind).collect::<Vec<_>>();
+        let kernels: Vec<_> = of("X").iter().map(|event| (event["name"].clone(), event["ts"].as_f64())).collect();
+        let expected = [("b", 0.0), ("a", 1000.0), ("b", 5000.0)];
+        assert_eq!(kernels, expected.map(|(name, ts)| (name.into(), Some(ts))));
+        assert!(of("X").iter().all(|event| event["dur"].is_f64() && event["args"]["bytes"].is_u64()));
+        assert_eq!(of("M").iter().map(|event| event["args"]["name"].clone()).collect::<Vec<_>>()[1], "a device");
     }
 }

@@ -17,18 +17,27 @@ pub(super) fn run(args: &DeviceJob) -> Result<(), Error> {
     })?;
     tuned::prepare(&folder)?;
     say::line(&heading())?;
-    let mut choices = Tuned::new();
-    let info = engine::tune(&job, &args.device, &mut |shape, measured| {
-        choices.extend(winner(measured).map(|preset| (shape.class(), preset)));
+    // Kept class by class: who ends it loses nothing of what was measured.
+    let (info, outside) = engine::tune(&job, &args.device, &mut |info, shape, measured| {
+        let chosen = winner(measured).map(|preset| (shape.class(), preset));
+        tuned::save(&folder, info, &chosen.into_iter().collect::<Tuned>())?;
         say::line(&row(shape, measured))
     })?;
-    let path = tuned::save(&folder, &info, &choices)?;
+    for (shape, bytes) in outside {
+        let [rows, columns, depth] = shape.extents();
+        say::line(&format!(
+            "{:<23}{:>20}  not measured: it takes {} MiB, more than half of what is free or more than the device binds",
+            shape.product.name(),
+            format!("{rows} x {columns} x {depth}"),
+            bytes >> 20
+        ))?;
+    }
     say::line(&format!(
         "Gflop/s on {} ({}, {}); * is kept in {} for this device and is used by run, sim and profile",
         info.name,
         info.backend,
         info.driver,
-        path.display()
+        tuned::place(&folder, &info).display()
     ))
 }
 

@@ -112,7 +112,8 @@ pub fn save(folder: &Path, info: &DeviceInfo, tuned: &Tuned) -> Result<PathBuf, 
 }
 
 /// The file of a device: by its name and its back end, so that what another driver has left is found, and said.
-fn place(folder: &Path, info: &DeviceInfo) -> PathBuf {
+#[must_use]
+pub fn place(folder: &Path, info: &DeviceInfo) -> PathBuf {
     let digest = blake3::derive_key("starling 1 tuned", format!("{}\n{}", info.backend, info.name).as_bytes());
     let short: String = digest[..8].iter().map(|byte| format!("{byte:02x}")).collect();
     folder.join(format!("products-{short}.toml"))

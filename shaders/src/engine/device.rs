@@ -42,6 +42,8 @@ pub struct DeviceInfo {
     pub software: bool,
     /// Whether its kernels may compute with f16.
     pub f16: bool,
+    /// How often the loops of one invocation may go round, all together, where a driver ends them.
+    pub loop_turns_max: Option<u64>,
     /// What the user should know: that there is no GPU back end, and how to get one.
     pub note: Option<String>,
     /// Most bytes of one buffer, where there is a limit.

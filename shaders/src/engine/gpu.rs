@@ -4,16 +4,23 @@
 //! A device that works and one that hangs look alike until something is done. So work is submitted in pieces ([`paced`]) and waited for
 //! piece by piece: each has its own limit, however much there is in all.
 
+mod adapters;
+mod bind;
+mod profile;
+
 use std::collections::{BTreeMap, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+pub use adapters::adapters;
+use adapters::{describe, measure, ranked, software};
+use bind::Bound;
+
 use super::products::Choices;
 use super::{Buffer, DeviceInfo, Executor, ExecutorError, Prepared, Recording, Timed};
-use crate::kernels::{Access, Cost, Kernel, WORDS};
-use crate::wgsl;
+use crate::kernels::WORDS;
 
 /// Longest wait for one submission: beyond it, the device counts as lost.
 const WAIT_MAX: Duration = Duration::from_secs(30);
@@ -78,81 +85,6 @@ fn paced(at_once: u32, replays: u32, took: Duration) -> u32 {
     } else {
         at_once
     }
-}
-
-/// A dispatch with everything bound.
-#[derive(Debug)]
-struct Bound {
-    kernel: &'static dyn Kernel,
-    pipeline: wgpu::ComputePipeline,
-    group: wgpu::BindGroup,
-    words: wgpu::Buffer,
-    groups: [u32; 3],
-    cost: Cost,
-}
-
-fn instance() -> wgpu::Instance {
-    let mut descriptor = wgpu::InstanceDescriptor::new_without_display_handle();
-    descriptor.backends = wgpu::Backends::VULKAN | wgpu::Backends::METAL | wgpu::Backends::DX12;
-    descriptor.flags = wgpu::InstanceFlags::empty().with_env();
-    wgpu::Instance::new(descriptor)
-}
-
-/// Real GPUs before software, discrete before integrated.
-fn rank(info: &wgpu::AdapterInfo) -> u8 {
-    match info.device_type {
-        wgpu::DeviceType::DiscreteGpu => 0,
-        wgpu::DeviceType::IntegratedGpu => 1,
-        wgpu::DeviceType::VirtualGpu => 2,
-        wgpu::DeviceType::Other => 3,
-        wgpu::DeviceType::Cpu => 4,
-    }
-}
-
-fn ranked() -> Vec<wgpu::Adapter> {
-    let mut adapters = pollster::block_on(instance().enumerate_adapters(wgpu::Backends::all()));
-    adapters.sort_by_key(|adapter| rank(&adapter.get_info()));
-    adapters
-}
-
-fn describe(adapter: &wgpu::Adapter) -> DeviceInfo {
-    let info = &adapter.get_info();
-    let backend = match info.backend {
-        wgpu::Backend::Vulkan => "vulkan",
-        wgpu::Backend::Metal => "metal",
-        wgpu::Backend::Dx12 => "dx12",
-        _ => "other",
-    };
-    let driver = format!("{} {}", info.driver, info.driver_info).trim().to_owned();
-    DeviceInfo {
-        name: info.name.clone(),
-        backend: backend.into(),
-        driver,
-        software: software(info),
-        f16: adapter.features().contains(wgpu::Features::SHADER_F16),
-        ..DeviceInfo::default()
-    }
-}
-
-/// Whether a driver computes on the CPU.
-fn software(info: &wgpu::AdapterInfo) -> bool {
-    info.device_type == wgpu::DeviceType::Cpu
-}
-
-/// As [`describe`], with what the adapter grants. How much memory a real GPU has free, wgpu does not say; a software driver has
-/// the host's.
-fn measure(adapter: &wgpu::Adapter) -> DeviceInfo {
-    let (info, limits) = (adapter.get_info(), adapter.limits());
-    let largest = limits.max_storage_buffer_binding_size.min(limits.max_buffer_size);
-    let free_host_memory = super::device::free_memory();
-    let free_memory = if software(&info) { free_host_memory } else { None };
-    DeviceInfo { largest_buffer: Some(largest), free_memory, free_host_memory, ..describe(adapter) }
-}
-
-/// The adapters that there are, best first.
-#[must_use]
-pub fn adapters() -> Vec<DeviceInfo> {
-    ranked().iter().map(describe).collect()
 }
 
 impl GpuExecutor {
@@ -223,6 +155,12 @@ impl GpuExecutor {
             failure,
             limits,
         })
+    }
+
+    /// Takes it for a driver that ends loops after so many turns.
+    #[cfg(test)]
+    pub(crate) fn limit_turns(&mut self, most: u64) {
+        self.info.loop_turns_max = Some(most);
     }
 
     /// What went wrong since the last look.
@@ -312,84 +250,6 @@ impl GpuExecutor {
             mapped_at_creation: false,
         })
     }
-
-    fn pipeline(&mut self, kernel: &'static dyn Kernel) -> wgpu::ComputePipeline {
-        if let Some(pipeline) = self.pipelines.get(kernel.name()) {
-            return pipeline.clone();
-        }
-        let source = wgpu::ShaderSource::Wgsl(wgsl::source(kernel).into());
-        let label = Some(kernel.name());
-        let module = self.device.create_shader_module(wgpu::ShaderModuleDescriptor { label, source });
-        let layout = self.layout(kernel);
-        let layout = self.device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
-            label,
-            bind_group_layouts: &[Some(&layout)],
-            immediate_size: 0,
-        });
-        let pipeline = self.device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
-            label,
-            layout: Some(&layout),
-            module: &module,
-            entry_point: Some("main"),
-            compilation_options: wgpu::PipelineCompilationOptions {
-                zero_initialize_workgroup_memory: false,
-                ..Default::default()
-            },
-            cache: None,
-        });
-        self.pipelines.insert(kernel.name(), pipeline.clone());
-        pipeline
-    }
-
-    /// The arguments as storage buffers, then the words as a uniform.
-    fn layout(&self, kernel: &dyn Kernel) -> wgpu::BindGroupLayout {
-        let entry = |binding: usize, ty: wgpu::BufferBindingType| wgpu::BindGroupLayoutEntry {
-            binding: binding as u32,
-            visibility: wgpu::ShaderStages::COMPUTE,
-            ty: wgpu::BindingType::Buffer { ty, has_dynamic_offset: false, min_binding_size: None },
-            count: None,
-        };
-        let access = kernel.access();
-        let storage = access
-            .iter()
-            .enumerate()
-            .map(|(i, access)| entry(i, wgpu::BufferBindingType::Storage { read_only: *access == Access::Read }));
-        let entries: Vec<_> = storage.chain([entry(access.len(), wgpu::BufferBindingType::Uniform)]).collect();
-        self.device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor { label: None, entries: &entries })
-    }
-
-    fn bind(&mut self, dispatch: &super::Dispatch) -> Result<Bound, ExecutorError> {
-        let groups = dispatch.kernel.grid(&dispatch.words).groups();
-        let (most, asked) = (self.limits.max_compute_workgroups_per_dimension, groups[0].max(groups[1]));
-        if asked > most {
-            let kernel = dispatch.kernel.name();
-            return Err(ExecutorError(format!(
-                "{kernel} of {asked} workgroups along an axis, this device dispatches at most {most}: a smaller layer or batch"
-            )));
-        }
-        if dispatch.kernel.needs_f16() && !self.info.f16 {
-            let (kernel, device) = (dispatch.kernel.name(), &self.info.name);
-            return Err(ExecutorError(format!(
-                "{kernel} computes with f16, which {device} does not have: a preset of f32"
-            )));
-        }
-        let pipeline = self.pipeline(dispatch.kernel);
-        let words = self.buffer(4 * WORDS as u64, wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST);
-        self.queue.write_buffer(&words, 0, bytemuck::cast_slice(&dispatch.words));
-        let buffers = dispatch.arguments.iter().map(|buffer| &self.buffers[buffer.0]).chain([&words]);
-        let entries: Vec<_> = buffers
-            .enumerate()
-            .map(|(i, buffer)| wgpu::BindGroupEntry { binding: i as u32, resource: buffer.as_entire_binding() })
-            .collect();
-        let layout = self.layout(dispatch.kernel);
-        let group = self.device.create_bind_group(&wgpu::BindGroupDescriptor {
-            label: Some(dispatch.kernel.name()),
-            layout: &layout,
-            entries: &entries,
-        });
-        let cost = dispatch.kernel.cost(&dispatch.words);
-        Ok(Bound { kernel: dispatch.kernel, pipeline, group, words, groups, cost })
-    }
 }
 
 impl Executor for GpuExecutor {
@@ -458,6 +318,8 @@ impl Executor for GpuExecutor {
     fn set_words(&mut self, prepared: Prepared, index: usize, words: &[u32]) -> Result<(), ExecutorError> {
         let mut all = [0; WORDS];
         all[..words.len()].copy_from_slice(words);
+        let kernel = self.recordings[prepared.0].dispatches[index].kernel;
+        self.admit(kernel, &all)?;
         let bound = &mut self.recordings[prepared.0].dispatches[index];
         bound.groups = bound.kernel.grid(&all).groups();
         bound.cost = bound.kernel.cost(&all);
@@ -489,52 +351,7 @@ impl Executor for GpuExecutor {
     }
 
     fn profile(&mut self, prepared: Prepared, times: u32) -> Result<Vec<Timed>, ExecutorError> {
-        if !self.device.features().contains(wgpu::Features::TIMESTAMP_QUERY) {
-            return Err(ExecutorError("this device has no clock for its work (timestamp queries)".into()));
-        }
-        let timed = |bound: &Bound| Timed { kernel: bound.kernel.name(), seconds: 0.0, cost: bound.cost };
-        let mut all: Vec<_> = self.recordings[prepared.0].dispatches.iter().map(timed).collect();
-        let stretch = wgpu::QUERY_SET_MAX_QUERIES as usize / 2;
-        let bytes = 8 * 2 * all.len().min(stretch) as u64;
-        let queries = self.device.create_query_set(&wgpu::QuerySetDescriptor {
-            label: Some("profile"),
-            ty: wgpu::QueryType::Timestamp,
-            count: 2 * all.len().min(stretch) as u32,
-        });
-        let resolved = self.buffer(bytes, wgpu::BufferUsages::QUERY_RESOLVE | wgpu::BufferUsages::COPY_SRC);
-        self.buffers.push(resolved);
-        let resolved = Buffer(self.buffers.len() - 1);
-        let tick = f64::from(self.queue.get_timestamp_period()) * 1e-9 / f64::from(times);
-        let mut words = Vec::new();
-        for _ in 0..times {
-            for first in (0..all.len()).step_by(stretch) {
-                let bound = &self.recordings[prepared.0].dispatches[first..all.len().min(first + stretch)];
-                let count = 2 * bound.len() as u32;
-                let mut encoder = self.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
-                // A pass of its own for each: only passes are timed everywhere.
-                for (i, bound) in (0..).zip(bound) {
-                    let writes = wgpu::ComputePassTimestampWrites {
-                        query_set: &queries,
-                        beginning_of_pass_write_index: Some(2 * i),
-                        end_of_pass_write_index: Some(2 * i + 1),
-                    };
-                    let descriptor = wgpu::ComputePassDescriptor { label: None, timestamp_writes: Some(writes) };
-                    let mut pass = encoder.begin_compute_pass(&descriptor);
-                    pass.set_pipeline(&bound.pipeline);
-                    pass.set_bind_group(0, &bound.group, &[]);
-                    let [x, y, z] = bound.groups;
-                    pass.dispatch_workgroups(x, y, z);
-                }
-                encoder.resolve_query_set(&queries, 0..count, &self.buffers[resolved.0], 0);
-                self.submit(encoder, None);
-                self.read(resolved, 2 * count as usize, &mut words)?;
-                let ticks = |low: u32, high: u32| u64::from(low) | u64::from(high) << 32;
-                for (timed, &[a, b, c, d]) in all[first..].iter_mut().zip(words.as_chunks::<4>().0) {
-                    timed.seconds += ticks(c, d).saturating_sub(ticks(a, b)) as f64 * tick;
-                }
-            }
-        }
-        Ok(all)
+        self.time(prepared, times)
     }
 
     fn lose(&mut self) {
@@ -543,81 +360,4 @@ impl Executor for GpuExecutor {
 }
 
 #[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
-    use super::*;
-    use crate::kernels::accumulate::Accumulate;
-    use crate::kernels::linear_forward::LinearForward;
-
-    #[test]
-    fn submissions_grow_while_they_are_short_and_shrink_when_they_are_long() {
-        let short = |at_once| paced(at_once, at_once, SUBMISSION_TARGET / 4);
-        assert_eq!([1, 16, 32].map(short), [2, 32, 32]);
-        assert_eq!(paced(8, 3, SUBMISSION_TARGET / 4), 8, "a part of one says nothing");
-        assert_eq!(paced(8, 8, 3 * SUBMISSION_TARGET / 4), 8);
-        assert_eq!([1, 2, 32].map(|at_once| paced(at_once, at_once, 2 * SUBMISSION_TARGET)), [1, 1, 16]);
-    }
-
-    #[test]
-    fn many_replays_are_all_done_once_however_they_are_cut() {
-        let Some(mut gpu) = crate::kernels::tests::gpu() else { return };
-        let (words, replays) = (5, 300);
-        let [x, y] = [(); 2].map(|()| gpu.allocate(words).unwrap());
-        let numbers: Vec<u32> = (0..words).map(|i| (i as f32).to_bits()).collect();
-        gpu.write(x, 0, &numbers).unwrap();
-        let mut recording = Recording::default();
-        recording.push(&Accumulate, &[x, y], &[words as u32, 1]);
-        let prepared = gpu.prepare(recording).unwrap();
-        let mut found = Vec::new();
-        for round in 1..4u32 {
-            gpu.run(prepared, replays).unwrap();
-            assert!(gpu.sent.len() <= SUBMISSIONS_MAX);
-            gpu.read(y, words, &mut found).unwrap();
-            assert!(gpu.sent.is_empty());
-            let expected: Vec<u32> = (0..words).map(|i| ((round * replays) as f32 * i as f32).to_bits()).collect();
-            assert_eq!(found, expected, "round {round}");
-        }
-        assert!(gpu.recordings[prepared.0].at_once > 1, "submissions stay short");
-    }
-
-    #[test]
-    fn what_no_dispatch_can_hold_is_refused_before_it_runs() {
-        let Some(mut gpu) = crate::kernels::tests::gpu() else { return };
-        let buffers = [(); 3].map(|()| gpu.allocate(1).unwrap());
-        let mut recording = Recording::default();
-        // 32 columns a workgroup.
-        recording.push(&LinearForward, &buffers, &[1, 32 * gpu.limits.max_compute_workgroups_per_dimension + 1, 1]);
-        let error = gpu.prepare(recording).unwrap_err().to_string();
-        assert!(error.contains("linear_forward") && error.contains("a smaller layer"), "{error}");
-    }
-
-    #[test]
-    fn a_kernel_of_f16_is_refused_where_there_is_none() {
-        let Some(mut gpu) = crate::kernels::tests::gpu() else { return };
-        gpu.info.f16 = false;
-        let buffers = [(); 3].map(|()| gpu.allocate(1).unwrap());
-        let mut recording = Recording::default();
-        recording.push(&crate::kernels::linear_forward_tiled::HALF_64, &buffers, &[1, 1, 1, 0, 0, 1]);
-        let error = gpu.prepare(recording).unwrap_err().to_string();
-        assert!(error.contains("linear_forward_half_64") && error.contains(&gpu.info.name), "{error}");
-    }
-
-    #[test]
-    fn a_device_that_does_not_answer_in_time_is_an_error_that_names_the_limit() {
-        let Some(mut gpu) = crate::kernels::tests::gpu() else { return };
-        // Far more than is done in no time at all.
-        let words = 1 << 22;
-        let [x, y] = [(); 2].map(|()| gpu.allocate(words).unwrap());
-        let mut recording = Recording::default();
-        recording.push(&Accumulate, &[x, y], &[words as u32, 1]);
-        let prepared = gpu.prepare(recording).unwrap();
-        gpu.recordings[prepared.0].at_once = REPLAYS_A_SUBMISSION_MAX;
-        gpu.wait_max = Duration::ZERO;
-        gpu.run(prepared, REPLAYS_A_SUBMISSION_MAX).unwrap();
-        let error = gpu.settle(0).unwrap_err().to_string();
-        assert!(error.contains("in 0 s") && error.contains("smaller batch"), "{error}");
-        gpu.wait_max = SOFTWARE_WAIT_MAX;
-        gpu.settle(0).unwrap();
-    }
-}
+mod tests;

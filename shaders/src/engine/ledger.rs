@@ -17,6 +17,8 @@ pub struct Account {
     pub buffers: usize,
     /// Dispatches of the longest recording.
     pub dispatches: usize,
+    /// Turns of the loops of the kernel that goes round most, and its name.
+    pub turns: (u64, &'static str),
 }
 
 /// See the module. Clones share one account.
@@ -87,6 +89,9 @@ impl Executor for Ledger {
 
     fn prepare(&mut self, recording: Recording) -> Result<Prepared, ExecutorError> {
         let mut account = self.account.lock().unwrap_or_else(PoisonError::into_inner);
+        for dispatch in &recording.dispatches {
+            account.turns = account.turns.max((dispatch.kernel.turns(&dispatch.words), dispatch.kernel.name()));
+        }
         account.dispatches = account.dispatches.max(recording.dispatches.len());
         let mut products = self.products.lock().unwrap_or_else(PoisonError::into_inner);
         products.extend(recording.dispatches.iter().filter_map(Shape::of));

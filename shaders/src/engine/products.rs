@@ -44,6 +44,10 @@ const PARTS_MAX: u32 = 64;
 /// Most words of all parts: 16 MiB. More results than that keep a GPU busy by themselves.
 const PARTS_WORDS_MAX: u32 = 4 << 20;
 
+/// Loops of a plain kernel may go round so often; beyond it tiles do, which take sixteen terms of a sum at a time. Software Vulkan ends
+/// loops that go on for longer, without a word; on a GPU tiles are what is wanted anyway.
+const PLAIN_TURNS_MAX: u64 = 65_000;
+
 /// The products of a linear layer and of a convolution.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -370,10 +374,12 @@ impl Choices {
     /// What multiplies.
     #[must_use]
     pub fn preset(&self, shape: &Shape) -> Preset {
-        self.tuned.get(&shape.class()).copied().unwrap_or_else(|| match self.rule {
+        let chosen = self.tuned.get(&shape.class()).copied().unwrap_or_else(|| match self.rule {
             Rule::Always(preset) => preset,
             Rule::Tiles => tiled(shape),
-        })
+        });
+        let turns = Preset::Plain.kernel(shape.product, shape.wide).turns(&shape.words);
+        if chosen == Preset::Plain && turns > PLAIN_TURNS_MAX { Preset::Split32 } else { chosen }
     }
 }
 

@@ -39,7 +39,7 @@ impl Reference {
         let product = prepare(on, kernel, &[x, w, y], &words)?;
         let product = best(on, product)?;
         Ok(Self {
-            copy: Cost::stream(COPIED as u32, 2).bytes as f64 / copy,
+            copy: Cost::stream(COPIED as u32, 2, 0).bytes as f64 / copy,
             product: Cost::product(extent, extent, extent).flops as f64 / product,
         })
     }

@@ -1,12 +1,14 @@
 //! Measures every preset of a product on a device: what `starling device tune` does.
 //!
 //! Presets take turns, so that what disturbs one disturbs all, and the shortest of several runs counts. Before it is measured a preset
-//! is held against the plain one on the same random numbers: a driver that computes it wrongly does not choose it.
+//! is held against the twin on the CPU, on the same random numbers and into memory full of NaN: what a driver computes wrongly, or leaves
+//! out, is not chosen. What a device has no room for is left out ([`fitting`]).
 
 use std::time::{Duration, Instant};
 
+use super::cpu::CpuExecutor;
 use super::products::{Preset, Product, Shape};
-use super::{Buffer, Executor, ExecutorError, Prepared, Recording};
+use super::{Buffer, DeviceInfo, Executor, ExecutorError, Prepared, Recording};
 use crate::kernels::sum_slices::SumSlices;
 use crate::kernels::word;
 
@@ -14,10 +16,12 @@ use crate::kernels::word;
 const ROUNDS: usize = 7;
 /// A shape that has taken so long gets no more rounds.
 const SHAPE_TIME: Duration = Duration::from_secs(3);
-/// Relative L2 distance to the plain preset from which on a preset is wrong: other orders of the sums are far below.
+/// Relative L2 distance to the twin from which on a preset is wrong: other orders of the sums are far below.
 const WRONG: f64 = 1e-3;
 /// The same of f16.
 const WRONG_HALF: f64 = 1e-2;
+/// Share of what is free that measuring takes at most: the other half is for who works beside it, and the twin's memory.
+const MEMORY_SHARE: u64 = 2;
 /// Replays that are timed together where the device has no clock for its work.
 const REPLAYS: u32 = 16;
 
@@ -50,21 +54,31 @@ pub fn representatives(shapes: &[Shape]) -> Vec<Shape> {
 /// Buffers that all shapes share: a device frees none before its end.
 #[derive(Debug)]
 pub struct Tuner {
+    /// Where presets are measured.
+    device: Buffers,
+    /// Where the twin says what they are to find.
+    host: Buffers,
+    twin: CpuExecutor,
+}
+
+/// Operands, results, parts of results.
+#[derive(Debug)]
+struct Buffers {
     a: Buffer,
     b: Buffer,
     out: Buffer,
     parts: Buffer,
 }
 
-impl Tuner {
-    /// Room for these shapes, and numbers to multiply.
-    ///
-    /// # Errors
-    /// When the device has no room.
-    pub fn new(on: &mut dyn Executor, shapes: &[Shape]) -> Result<Self, ExecutorError> {
-        let most = |words: &dyn Fn(&Shape) -> usize| shapes.iter().map(words).max().unwrap_or(0).max(1);
-        let [a, b] = [most(&|shape| operands(shape)[0]), most(&|shape| operands(shape)[1])];
-        let (out, parts) = (most(&results), most(&parts));
+/// Words of the buffers that so many shapes share.
+fn words_of(shapes: &[Shape]) -> [usize; 4] {
+    let most = |words: &dyn Fn(&Shape) -> usize| shapes.iter().map(words).max().unwrap_or(0).max(1);
+    [most(&|shape| operands(shape)[0]), most(&|shape| operands(shape)[1]), most(&results), most(&parts)]
+}
+
+impl Buffers {
+    fn new(on: &mut dyn Executor, words: [usize; 4]) -> Result<Self, ExecutorError> {
+        let [a, b, out, parts] = words;
         let buffers =
             Self { a: on.allocate(a)?, b: on.allocate(b)?, out: on.allocate(out)?, parts: on.allocate(parts)? };
         for (buffer, words) in [(buffers.a, a), (buffers.b, b)] {
@@ -73,31 +87,83 @@ impl Tuner {
         Ok(buffers)
     }
 
+    /// NaN where a shape's results and parts are to go.
+    fn poison(&self, on: &mut dyn Executor, shape: &Shape) -> Result<(), ExecutorError> {
+        on.write(self.out, 0, &vec![word(f32::NAN); results(shape)])?;
+        on.write(self.parts, 0, &vec![word(f32::NAN); parts(shape)])
+    }
+}
+
+/// Of these shapes those that a device has room for side by side with what the twin takes, and the others, with what they would take in
+/// bytes.
+#[must_use]
+pub fn fitting(shapes: &[Shape], info: &DeviceInfo) -> (Vec<Shape>, Vec<(Shape, u64)>) {
+    let largest = info.largest_buffer.unwrap_or(u64::MAX);
+    let free = info.free_memory.or(info.free_host_memory).unwrap_or(u64::MAX) / MEMORY_SHARE;
+    let bytes = |words: [usize; 4]| words.map(|words| 4 * words as u64);
+    let (mut inside, mut outside) = (Vec::new(), Vec::new());
+    for shape in shapes {
+        // Once on the device and once for the twin.
+        let with = |shapes: &[Shape]| 2 * bytes(words_of(shapes)).iter().sum::<u64>();
+        let one = bytes(words_of(std::slice::from_ref(shape)));
+        inside.push(*shape);
+        if one.iter().any(|bytes| *bytes > largest) || with(&inside) > free {
+            inside.pop();
+            outside.push((*shape, with(std::slice::from_ref(shape))));
+        }
+    }
+    (inside, outside)
+}
+
+impl Tuner {
+    /// Room for these shapes, and numbers to multiply.
+    ///
+    /// # Errors
+    /// When the device has no room: see [`fitting`].
+    pub fn new(on: &mut dyn Executor, shapes: &[Shape]) -> Result<Self, ExecutorError> {
+        let mut twin = CpuExecutor::new(None);
+        let words = words_of(shapes);
+        Ok(Self { device: Buffers::new(on, words)?, host: Buffers::new(&mut twin, words)?, twin })
+    }
+
+    /// What a preset is to find: the twin of the plain kernel, or of f16.
+    fn expected(&mut self, preset: Preset, shape: &Shape) -> Result<Vec<u32>, ExecutorError> {
+        let prepared = self.twin.prepare(record(&self.host, preset, shape))?;
+        self.host.poison(&mut self.twin, shape)?;
+        self.twin.run(prepared, 1)?;
+        let mut expected = Vec::new();
+        self.twin.read(self.host.out, results(shape), &mut expected)?;
+        Ok(expected)
+    }
+
     /// Every preset of a shape, in their order; f16 last, where the device has it.
     ///
     /// # Errors
     /// When the device fails.
-    pub fn measure(&self, on: &mut dyn Executor, shape: &Shape) -> Result<Vec<Measured>, ExecutorError> {
+    pub fn measure(&mut self, on: &mut dyn Executor, shape: &Shape) -> Result<Vec<Measured>, ExecutorError> {
         let half = on.info().f16.then_some(&Preset::HALF);
         let presets = Preset::ALL.iter().chain(half).map(|(preset, ..)| *preset).filter(|preset| preset.fits(shape));
         let begun = Instant::now();
-        let (mut all, mut expected) = (Vec::new(), Vec::new());
+        let expected = self.expected(Preset::Plain, shape)?;
+        let mut all = Vec::new();
         for preset in presets {
-            let prepared = on.prepare(self.record(preset, shape))?;
+            // A driver may refuse one and compute the others.
+            let Ok(prepared) = on.prepare(record(&self.device, preset, shape)) else { continue };
+            self.device.poison(on, shape)?;
             // Compiled and warm.
             on.run(prepared, 1)?;
             let mut found = Vec::new();
-            on.read(self.out, results(shape), &mut found)?;
-            if expected.is_empty() {
-                expected.clone_from(&found);
-            }
-            let right = distance(&found, &expected) < if preset == Preset::Half64 { WRONG_HALF } else { WRONG };
+            on.read(self.device.out, results(shape), &mut found)?;
+            let right = match preset {
+                Preset::Half64 => distance(&found, &self.expected(preset, shape)?) < WRONG_HALF,
+                _ => distance(&found, &expected) < WRONG,
+            };
             all.push((prepared, Measured { preset, seconds: right.then_some(f64::INFINITY) }));
         }
         for _ in 0..ROUNDS {
             for (prepared, measured) in &mut all {
                 if let Some(best) = &mut measured.seconds {
-                    *best = best.min(once(on, *prepared, self.out)?);
+                    *best = best.min(once(on, *prepared, self.device.out)?);
                 }
             }
             if begun.elapsed() > SHAPE_TIME {
@@ -106,25 +172,25 @@ impl Tuner {
         }
         Ok(all.into_iter().map(|(_, measured)| measured).collect())
     }
+}
 
-    /// The product as a layer records it, with a bias.
-    fn record(&self, preset: Preset, shape: &Shape) -> Recording {
-        let mut recording = Recording::default();
-        let kernel = preset.kernel(shape.product, shape.wide);
-        let (mut words, parts) = (shape.words, parts_of(preset, shape));
-        words[offset_word(shape.product)] = 0;
-        if shape.product == Product::BackwardWeight {
-            // Of all presets one number of words.
-            (words[4], words[5]) = (0, parts);
-        }
-        let split = parts > 1 || shape.product == Product::ConvBackwardWeight;
-        let out = if split { self.parts } else { self.out };
-        recording.push(kernel, &[self.a, self.b, out], &words);
-        if split {
-            recording.push(&SumSlices, &[self.parts, self.out], &[parts, results(shape) as u32, 0]);
-        }
-        recording
+/// The product as a layer records it, with a bias.
+fn record(buffers: &Buffers, preset: Preset, shape: &Shape) -> Recording {
+    let mut recording = Recording::default();
+    let kernel = preset.kernel(shape.product, shape.wide);
+    let (mut words, parts) = (shape.words, parts_of(preset, shape));
+    words[offset_word(shape.product)] = 0;
+    if shape.product == Product::BackwardWeight {
+        // Of all presets one number of words.
+        (words[4], words[5]) = (0, parts);
     }
+    let split = parts > 1 || shape.product == Product::ConvBackwardWeight;
+    let out = if split { buffers.parts } else { buffers.out };
+    recording.push(kernel, &[buffers.a, buffers.b, out], &words);
+    if split {
+        recording.push(&SumSlices, &[buffers.parts, buffers.out], &[parts, results(shape) as u32, 0]);
+    }
+    recording
 }
 
 /// Where the words say at which parameter the layer begins.
@@ -222,7 +288,7 @@ mod tests {
     }
 
     fn assert_measures(on: &mut dyn Executor) {
-        let tuner = Tuner::new(on, &shapes()).unwrap();
+        let mut tuner = Tuner::new(on, &shapes()).unwrap();
         for shape in shapes() {
             let measured = tuner.measure(on, &shape).unwrap();
             let splits = if shape.product == Product::BackwardWeight { 2 } else { 0 };
@@ -254,6 +320,75 @@ mod tests {
         assert_eq!(distance(&ones, &ones), 0.0);
         assert!(distance(&[word(1.0), word(1.0), word(f32::NAN)], &ones) > WRONG);
         assert!(distance(&[word(1.0), word(1.0), word(1.01)], &ones) > WRONG);
+    }
+
+    /// A driver that computes one kernel in two wrongly, or leaves out the end of what it writes.
+    struct Broken(CpuExecutor, usize);
+
+    impl Executor for Broken {
+        fn info(&self) -> &DeviceInfo {
+            self.0.info()
+        }
+
+        fn allocate(&mut self, words: usize) -> Result<Buffer, ExecutorError> {
+            self.0.allocate(words)
+        }
+
+        fn write(&mut self, buffer: Buffer, offset: usize, words: &[u32]) -> Result<(), ExecutorError> {
+            self.0.write(buffer, offset, words)
+        }
+
+        fn read_at(&mut self, buffer: Buffer, offset: usize, out: &mut [u32]) -> Result<(), ExecutorError> {
+            self.0.read_at(buffer, offset, out)
+        }
+
+        fn prepare(&mut self, mut recording: Recording) -> Result<Prepared, ExecutorError> {
+            self.1 += 1;
+            if self.1 > 1 {
+                // Only the plain one, which comes first, is right: the others leave out what they are to do.
+                recording.dispatches.clear();
+            }
+            self.0.prepare(recording)
+        }
+
+        fn set_words(&mut self, prepared: Prepared, index: usize, words: &[u32]) -> Result<(), ExecutorError> {
+            self.0.set_words(prepared, index, words)
+        }
+
+        fn run(&mut self, prepared: Prepared, times: u32) -> Result<(), ExecutorError> {
+            self.0.run(prepared, times)
+        }
+
+        fn profile(&mut self, prepared: Prepared, times: u32) -> Result<Vec<crate::engine::Timed>, ExecutorError> {
+            self.0.profile(prepared, times)
+        }
+    }
+
+    #[test]
+    fn a_preset_that_writes_nothing_does_not_pass_by_what_another_one_left() {
+        let shape = shapes()[0];
+        let mut on = Broken(CpuExecutor::new(None), 0);
+        let mut tuner = Tuner::new(&mut on, &[shape]).unwrap();
+        let measured = tuner.measure(&mut on, &shape).unwrap();
+        assert!(measured.len() > 2 && measured[1..].iter().all(|one| one.seconds.is_none()), "{measured:?}");
+        assert_eq!(winner(&measured), Some(Preset::Plain));
+    }
+
+    #[test]
+    fn what_a_device_has_no_room_for_is_left_out() {
+        let shape = |m| Shape::new(Product::Forward, true, &[m, 64, 64]);
+        let all = [shape(64), shape(1 << 20)];
+        let none = DeviceInfo::default();
+        assert_eq!(fitting(&all, &none).0, all);
+        let bytes = 4 * (1 << 20) * 64;
+        for info in [
+            DeviceInfo { largest_buffer: Some(bytes - 1), ..none.clone() },
+            DeviceInfo { free_memory: Some(2 * bytes), ..none },
+        ] {
+            let (inside, outside) = fitting(&all, &info);
+            assert_eq!(inside, all[..1]);
+            assert!(outside.len() == 1 && outside[0].1 > 2 * bytes, "{outside:?}");
+        }
     }
 
     #[test]

@@ -10,6 +10,26 @@ const SILU: u32 = Activation::Silu as u32;
 const TWICE_ROOT: f32 = 1.595_769_2;
 const CUBIC: f32 = 0.044_715;
 
+/// Operations on floats of one number.
+pub(super) fn flops(kind: u32) -> u64 {
+    match kind {
+        RELU => 1,
+        GELU => 10,
+        SILU => 5,
+        _ => 0,
+    }
+}
+
+/// The same of its slope.
+pub(super) fn flops_of_slope(kind: u32) -> u64 {
+    match kind {
+        RELU => 1,
+        GELU => 17,
+        SILU => 8,
+        _ => 0,
+    }
+}
+
 #[inline(always)]
 fn sigmoid(z: f32) -> f32 {
     1.0 / (1.0 + exp(-z))

@@ -3,10 +3,15 @@
 use super::WORDS;
 use super::patches::Extents;
 
-/// See the module. Zero: not told.
+/// All of these, one by the other.
+pub(super) fn all<const N: usize>(extents: [u32; N]) -> u64 {
+    extents.into_iter().fold(1, |product, extent| product.saturating_mul(extent.into()))
+}
+
+/// See the module. A kernel that only moves numbers has no flops.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Cost {
-    /// Multiplications and additions.
+    /// Operations on floats: additions, products, quotients, roots, exponentials, each as one.
     pub flops: u64,
     /// Read and written, each number once.
     pub bytes: u64,
@@ -20,10 +25,16 @@ impl Cost {
         Self { flops: 2 * m * n * k, bytes: 4 * (m * k + k * n + m * n) }
     }
 
-    /// Of `n` numbers, each with so many loads and stores.
+    /// Of `n` numbers, each with so many loads and stores and so many operations.
     #[must_use]
-    pub fn stream(n: u32, touched: u64) -> Self {
-        Self { flops: 0, bytes: 4 * touched * u64::from(n) }
+    pub fn stream(n: u32, touched: u64, flops: u64) -> Self {
+        Self::of(touched * u64::from(n), flops * u64::from(n))
+    }
+
+    /// Of so many words read and written, and so many operations.
+    #[must_use]
+    pub fn of(words: u64, flops: u64) -> Self {
+        Self { flops, bytes: words.saturating_mul(4) }
     }
 
     /// Of a convolution's product, whichever of its three.

@@ -18,6 +18,11 @@ pub(super) struct Groups {
     pub(super) epsilon: f32,
 }
 
+/// Numbers of a group.
+pub(super) fn members(words: &[u32; WORDS]) -> u64 {
+    u64::from(words[1]) * u64::from(words[2] / words[3].max(1))
+}
+
 impl Groups {
     pub(super) fn new(words: &[u32; WORDS]) -> Self {
         let [samples, places, width, groups, offset, ..] = words.map(|word| word as usize);

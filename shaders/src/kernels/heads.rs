@@ -1,8 +1,9 @@
 //! Attention of one head at a time on the CPU, shared by the three twins: tables of T x T for one head are small, and products of
 //! matrices are fast. qkv is [B, T, 3, H, E].
 
+use super::cost::all;
 use super::matmul::{Layout, matmul};
-use super::{WORDS, lanes, threads};
+use super::{Cost, WORDS, lanes, loops, threads};
 
 /// The words of an attention kernel.
 #[derive(Clone, Copy, Debug)]
@@ -34,6 +35,20 @@ pub(super) struct Head {
     dy: Vec<f32>,
     /// A result [T, E].
     pub(super) out: Vec<f32>,
+}
+
+/// Of a causal kernel that touches so many vectors of E numbers a place and multiplies so many for each pair of places: B, T, H, E.
+pub(super) fn cost(words: &[u32; WORDS], vectors: u64, products: u64) -> Cost {
+    let [samples, t, heads, e, ..] = *words;
+    let rows = all([samples, t, heads]);
+    let pairs = rows * (u64::from(t) + 1) / 2;
+    Cost::of(rows * (vectors * u64::from(e) + 2), pairs * (products * u64::from(e) + 6))
+}
+
+/// Turns of its loops: over places, and twice in each over a vector in fours.
+pub(super) fn turns(words: &[u32; WORDS]) -> u64 {
+    let vector = loops::plain(u64::from(words[3]) / 4);
+    2 * vector + loops::plain(u64::from(words[1]) * (1 + 2 * vector))
 }
 
 impl Heads {

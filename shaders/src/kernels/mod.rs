@@ -47,6 +47,7 @@ pub mod linear_backward_weight_wide;
 pub mod linear_forward;
 pub mod linear_forward_tiled;
 pub mod linear_forward_wide;
+mod loops;
 pub mod matmul;
 pub mod max_pool_backward;
 pub mod max_pool_forward;
@@ -220,9 +221,12 @@ pub trait Kernel: Sync + Debug {
     /// Invocations along x and y that cover these words' shapes, and the workgroup's extent in the WGSL.
     fn grid(&self, words: &[u32; WORDS]) -> Grid;
 
-    /// What these words' shapes ask for at least, where a profile is to say how far it is from that.
-    fn cost(&self, _words: &[u32; WORDS]) -> Cost {
-        Cost::default()
+    /// What these words' shapes ask for at least: a profile says how far its time is from that.
+    fn cost(&self, words: &[u32; WORDS]) -> Cost;
+
+    /// How often the loops of one invocation go round at most, all together: see `loops`.
+    fn turns(&self, _words: &[u32; WORDS]) -> u64 {
+        0
     }
 
     /// The same on the CPU.

@@ -6,7 +6,8 @@
 use std::cell::RefCell;
 use std::ops::Range;
 
-use super::{Grid, WORDS, threads};
+use super::cost::all;
+use super::{Cost, Grid, WORDS, loops, threads};
 
 /// Numbers of patches that are written out at once: 256 KiB.
 const PATCH_WORDS: usize = 64 * 1024;
@@ -14,6 +15,30 @@ const PATCH_WORDS: usize = 64 * 1024;
 thread_local! {
     /// Memory for patches, used again by every call: at most [`PATCH_WORDS`], or one patch where that is more.
     static PATCHES: RefCell<Vec<f32>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Turns of a convolution over its window, `inner` numbers in each place.
+pub(super) fn window_turns(words: &[u32; WORDS], inner: u32) -> u64 {
+    let window = words[8].saturating_mul(words[8]);
+    loops::nested(window, inner).saturating_add(loops::product(0))
+}
+
+/// Rows of a part of a sum over all patches.
+pub(super) fn rows_of_part(words: &[u32; WORDS]) -> u64 {
+    all([words[0], words[4], words[5]]).div_ceil(u64::from(words[12]).max(1))
+}
+
+/// Of a pool whose kernel touches so many numbers beside x, each as large as y.
+pub(super) fn pool_cost(words: &[u32; WORDS], touched: u64) -> Cost {
+    let [samples, height, width, channels, out_height, out_width, down, right, ..] = *words;
+    let (x, y) = (all([samples, height, width, channels]), all([samples, out_height, out_width, channels]));
+    Cost::of(x + touched * y, y.saturating_mul(all([down, right])))
+}
+
+/// Turns of a pool's backward kernel, over the windows that hold a place.
+pub(super) fn windows_turns(words: &[u32; WORDS]) -> u64 {
+    let along = |extent: u32, windows: u32| extent.div_ceil(words[8].max(1)).min(windows);
+    loops::nested(along(words[6], words[4]), along(words[7], words[5]))
 }
 
 /// The words of a convolution.

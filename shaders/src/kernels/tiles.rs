@@ -39,7 +39,7 @@ use std::ops::Range;
 
 use half::f16;
 
-use super::{Argument, Grid};
+use super::{Argument, Grid, loops};
 
 /// By what dY is multiplied where it is rounded to f16: from 2^-26 to 16 it then has the full 11 bits. A mean over 2^20 rows has gradients of
 /// about 2^-20, and one beyond 16 in a single place of a layer is one that has burst.
@@ -87,6 +87,12 @@ impl Tile {
         Grid { invocations: [0, 1].map(|axis| groups[axis].saturating_mul(workgroup[axis])), workgroup }
     }
 
+    /// Turns of its loop over such a depth in so many parts; what it stores may loop, too.
+    #[must_use]
+    pub fn turns(&self, depth: u64, parts: u32) -> u64 {
+        loops::product(depth.div_ceil(DEPTH.into()).div_ceil(u64::from(parts).max(1)))
+    }
+
     /// What its WGSL is made of; `bias` where the rows of A are summed, too; `scale` is what A is multiplied by where it is rounded to f16.
     #[must_use]
     pub fn constants(&self, wide: bool, bias: bool, scale: u32) -> Vec<(&'static str, u32)> {
@@ -103,6 +109,39 @@ impl Tile {
         ]
     }
 }
+
+/// A kernel and its variants: of each tile one that reads a number at a time, and one that reads four.
+macro_rules! variants {
+    ($kernel:ident, $name:literal) => {
+        /// See the module.
+        #[derive(Clone, Copy, Debug)]
+        pub struct $kernel {
+            name: &'static str,
+            tile: $crate::kernels::tiles::Tile,
+            wide: bool,
+        }
+
+        $crate::kernels::tiles::variants! {
+            $kernel, $name;
+            TILED_32 "_32" SMALL false "Small tiles.";
+            WIDE_32 "_wide_32" SMALL true "Small tiles, four numbers at a time.";
+            TILED_64 "_64" MEDIUM false "Medium tiles.";
+            WIDE_64 "_wide_64" MEDIUM true "Medium tiles, four numbers at a time.";
+            TILED_128 "_128" LARGE false "Large tiles.";
+            WIDE_128 "_wide_128" LARGE true "Large tiles, four numbers at a time.";
+            HALF_64 "_half_64" MEDIUM_HALF false "Medium tiles of f16.";
+            HALF_WIDE_64 "_half_wide_64" MEDIUM_HALF true "Medium tiles of f16, four numbers at a time.";
+        }
+    };
+    ($kernel:ident, $name:literal; $($variant:ident $suffix:literal $tile:ident $wide:literal $what:literal;)*) => {
+        $(
+            #[doc = $what]
+            pub static $variant: $kernel =
+                $kernel { name: concat!($name, $suffix), tile: $crate::kernels::tiles::$tile, wide: $wide };
+        )*
+    };
+}
+pub(super) use variants;
 
 /// Numbers as f16 holds them, multiplied by a power of two.
 fn rounded(words: &[u32], scale: f32) -> Vec<u32> {

@@ -45,6 +45,8 @@ pub struct Footprint {
     pub largest: u64,
     /// Dispatches of a step.
     pub dispatches: usize,
+    /// Turns of the loops of the kernel that goes round most, and its name.
+    pub turns: (u64, &'static str),
 }
 
 /// Why a job does not fit a device.
@@ -57,6 +59,18 @@ pub enum Misfit {
         device: String,
         /// Of the buffer.
         bytes: u64,
+        /// Of the device.
+        limit: u64,
+    },
+    /// A driver would end a loop too early.
+    #[error("{device} ends loops after {limit} turns, and {kernel} of this job goes round {turns} times")]
+    Loops {
+        /// Name of the device.
+        device: String,
+        /// Whose loops.
+        kernel: &'static str,
+        /// How often.
+        turns: u64,
         /// Of the device.
         limit: u64,
     },
@@ -101,6 +115,7 @@ impl Footprint {
             host: bytes(train_words + (test.features.len() + test.labels.len()) as u64 + vectors * d),
             largest: bytes(account.largest.max(deltas)),
             dispatches: account.dispatches,
+            turns: account.turns,
         })
     }
 
@@ -121,6 +136,10 @@ impl Footprint {
         let limit = info.largest_buffer.unwrap_or(BUFFER_BYTES_MAX).min(BUFFER_BYTES_MAX);
         if self.largest > limit {
             return Err(Misfit::Buffer { device, bytes: self.largest, limit });
+        }
+        let (turns, kernel) = self.turns;
+        if let Some(limit) = info.loop_turns_max.filter(|limit| turns > *limit) {
+            return Err(Misfit::Loops { device, kernel, turns, limit });
         }
         // Only a device that shares the host's memory says how much of it is free.
         let bytes = self.device().saturating_add(self.host);

@@ -8,7 +8,7 @@ use crate::kernels::sum_squares::SumSquares;
 /// Least numbers of a part.
 const STRETCH: usize = 256;
 /// Most parts: one invocation adds them up.
-const PARTS_MAX: usize = 1024;
+const PARTS_MAX: usize = 4096;
 
 /// Appends it; the parts, and how many they are.
 pub(super) fn draft(draft: &mut Draft, gradient: Buffer, parameters: usize) -> (Buffer, u32) {

@@ -21,6 +21,7 @@ const SNIPPETS: &[(&str, &str)] = &[
     ("tiles", include_str!("tiles.wgsl")),
     ("patches", include_str!("patches.wgsl")),
     ("heads", include_str!("heads.wgsl")),
+    ("members", include_str!("members.wgsl")),
     ("fixed", include_str!("fixed.wgsl")),
 ];
 

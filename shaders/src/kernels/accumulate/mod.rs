@@ -32,7 +32,7 @@ impl Kernel for Accumulate {
     }
 
     fn cost(&self, words: &[u32; WORDS]) -> Cost {
-        Cost::stream(words[0], 3)
+        Cost::stream(words[0], 3, 1)
     }
 
     fn twin(&self, arguments: &mut [Argument<'_>], words: &[u32; WORDS]) {

@@ -9,7 +9,7 @@
 
 mod cpu;
 
-use super::{Access, Argument, Cost, Grid, Kernel, WORDS};
+use super::{Access, Argument, Cost, Grid, Kernel, WORDS, activation};
 
 /// See the module.
 #[derive(Clone, Copy, Debug)]
@@ -33,7 +33,7 @@ impl Kernel for ActivationBackward {
     }
 
     fn cost(&self, words: &[u32; WORDS]) -> Cost {
-        Cost::stream(words[0], 3)
+        Cost::stream(words[0], 3, 1 + activation::flops_of_slope(words[1]))
     }
 
     fn twin(&self, arguments: &mut [Argument<'_>], words: &[u32; WORDS]) {

@@ -4,7 +4,7 @@
 
 mod cpu;
 
-use super::{Access, Argument, Cost, Grid, Kernel, WORDS};
+use super::{Access, Argument, Cost, Grid, Kernel, WORDS, activation};
 
 /// See the module.
 #[derive(Clone, Copy, Debug)]
@@ -28,7 +28,7 @@ impl Kernel for ActivationForward {
     }
 
     fn cost(&self, words: &[u32; WORDS]) -> Cost {
-        Cost::stream(words[0], 2)
+        Cost::stream(words[0], 2, activation::flops(words[1]))
     }
 
     fn twin(&self, arguments: &mut [Argument<'_>], words: &[u32; WORDS]) {

@@ -35,7 +35,7 @@ impl Kernel for Adam {
     }
 
     fn cost(&self, words: &[u32; WORDS]) -> Cost {
-        Cost::stream(words[0], 7)
+        Cost::stream(words[0], 7, 14)
     }
 
     fn twin(&self, arguments: &mut [Argument<'_>], words: &[u32; WORDS]) {

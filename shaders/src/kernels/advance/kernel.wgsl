@@ -8,7 +8,16 @@
 fn main() {
     var loss = 0.0;
     var correct = 0u;
-    for (var m = 0u; m < words.a.x; m++) {
+    let M = words.a.x;
+    var m = 0u;
+    // Eight at a time: see `kernels::loops`.
+    for (; m + 7u < M; m += 8u) {
+        #for j 8
+        loss += bitcast<f32>(rows[2u * m + 2u * $ju]);
+        correct += rows[2u * m + 2u * $ju + 1u];
+        #end
+    }
+    for (; m < M; m++) {
         loss += bitcast<f32>(rows[2u * m]);
         correct += rows[2u * m + 1u];
     }

@@ -8,7 +8,7 @@
 
 mod cpu;
 
-use super::{Access, Argument, Grid, Kernel, WORDS};
+use super::{Access, Argument, Cost, Grid, Kernel, WORDS, loops};
 
 /// Word of `state`: steps since the host last looked.
 pub const STATE_STEPS: usize = 0;
@@ -48,6 +48,14 @@ impl Kernel for Advance {
 
     fn grid(&self, _words: &[u32; WORDS]) -> Grid {
         Grid { invocations: [1, 1], workgroup: [1, 1] }
+    }
+
+    fn cost(&self, words: &[u32; WORDS]) -> Cost {
+        Cost::stream(words[0], 2, 1)
+    }
+
+    fn turns(&self, words: &[u32; WORDS]) -> u64 {
+        loops::by_eight(words[0].into())
     }
 
     fn twin(&self, arguments: &mut [Argument<'_>], words: &[u32; WORDS]) {

@@ -12,7 +12,7 @@
 
 mod cpu;
 
-use super::{Access, Argument, Grid, Kernel, WORDS};
+use super::{Access, Argument, Cost, Grid, Kernel, WORDS, heads};
 
 /// See the module.
 #[derive(Clone, Copy, Debug)]
@@ -33,6 +33,14 @@ impl Kernel for AttentionBackwardQuery {
 
     fn grid(&self, words: &[u32; WORDS]) -> Grid {
         Grid::elements(words[0] * words[1] * words[2])
+    }
+
+    fn cost(&self, words: &[u32; WORDS]) -> Cost {
+        heads::cost(words, 6, 6)
+    }
+
+    fn turns(&self, words: &[u32; WORDS]) -> u64 {
+        heads::turns(words)
     }
 
     fn twin(&self, arguments: &mut [Argument<'_>], words: &[u32; WORDS]) {

@@ -11,7 +11,7 @@
 
 mod cpu;
 
-use super::{Access, Argument, Grid, Kernel, WORDS};
+use super::{Access, Argument, Cost, Grid, Kernel, WORDS, heads};
 
 /// See the module.
 #[derive(Clone, Copy, Debug)]
@@ -32,6 +32,14 @@ impl Kernel for AttentionForward {
 
     fn grid(&self, words: &[u32; WORDS]) -> Grid {
         Grid::elements(words[0] * words[1] * words[2])
+    }
+
+    fn cost(&self, words: &[u32; WORDS]) -> Cost {
+        heads::cost(words, 4, 4)
+    }
+
+    fn turns(&self, words: &[u32; WORDS]) -> u64 {
+        heads::turns(words)
     }
 
     fn twin(&self, arguments: &mut [Argument<'_>], words: &[u32; WORDS]) {

@@ -8,7 +8,7 @@
 
 mod cpu;
 
-use super::{Access, Argument, Grid, Kernel, WORDS};
+use super::{Access, Argument, Cost, Grid, Kernel, WORDS, patches};
 
 /// See the module.
 #[derive(Clone, Copy, Debug)]
@@ -29,6 +29,14 @@ impl Kernel for AveragePoolBackward {
 
     fn grid(&self, words: &[u32; WORDS]) -> Grid {
         Grid::elements(words[0] * words[1] * words[2] * words[3])
+    }
+
+    fn cost(&self, words: &[u32; WORDS]) -> Cost {
+        patches::pool_cost(words, 1)
+    }
+
+    fn turns(&self, words: &[u32; WORDS]) -> u64 {
+        patches::windows_turns(words)
     }
 
     fn twin(&self, arguments: &mut [Argument<'_>], words: &[u32; WORDS]) {

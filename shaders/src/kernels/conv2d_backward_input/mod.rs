@@ -38,6 +38,10 @@ impl Kernel for Conv2dBackwardInput {
         Cost::convolution(words)
     }
 
+    fn turns(&self, words: &[u32; WORDS]) -> u64 {
+        patches::window_turns(words, words[6])
+    }
+
     fn twin(&self, arguments: &mut [Argument<'_>], words: &[u32; WORDS]) {
         cpu::run(arguments, words);
     }

@@ -6,37 +6,9 @@
 //!
 //! Arguments and words of `conv2d_backward_input`, and its twin.
 
-use super::tiles::{self, LARGE, MEDIUM, MEDIUM_HALF, SMALL, Tile};
-use super::{Access, Argument, Cost, Grid, Kernel, WORDS};
+use super::{Access, Argument, Cost, Grid, Kernel, WORDS, cost, tiles};
 
-/// See the module.
-#[derive(Clone, Copy, Debug)]
-pub struct Conv2dBackwardInputTiled {
-    name: &'static str,
-    tile: Tile,
-    wide: bool,
-}
-
-const fn tiled(name: &'static str, tile: Tile, wide: bool) -> Conv2dBackwardInputTiled {
-    Conv2dBackwardInputTiled { name, tile, wide }
-}
-
-/// Small tiles.
-pub static TILED_32: Conv2dBackwardInputTiled = tiled("conv2d_backward_input_32", SMALL, false);
-/// Small tiles, four numbers at a time.
-pub static WIDE_32: Conv2dBackwardInputTiled = tiled("conv2d_backward_input_wide_32", SMALL, true);
-/// Medium tiles.
-pub static TILED_64: Conv2dBackwardInputTiled = tiled("conv2d_backward_input_64", MEDIUM, false);
-/// Medium tiles, four numbers at a time.
-pub static WIDE_64: Conv2dBackwardInputTiled = tiled("conv2d_backward_input_wide_64", MEDIUM, true);
-/// Large tiles.
-pub static TILED_128: Conv2dBackwardInputTiled = tiled("conv2d_backward_input_128", LARGE, false);
-/// Large tiles, four numbers at a time.
-pub static WIDE_128: Conv2dBackwardInputTiled = tiled("conv2d_backward_input_wide_128", LARGE, true);
-/// Medium tiles of f16.
-pub static HALF_64: Conv2dBackwardInputTiled = tiled("conv2d_backward_input_half_64", MEDIUM_HALF, false);
-/// Medium tiles of f16, four numbers at a time.
-pub static HALF_WIDE_64: Conv2dBackwardInputTiled = tiled("conv2d_backward_input_half_wide_64", MEDIUM_HALF, true);
+tiles::variants!(Conv2dBackwardInputTiled, "conv2d_backward_input");
 
 impl Kernel for Conv2dBackwardInputTiled {
     fn name(&self) -> &'static str {
@@ -65,6 +37,10 @@ impl Kernel for Conv2dBackwardInputTiled {
 
     fn cost(&self, words: &[u32; WORDS]) -> Cost {
         Cost::convolution(words)
+    }
+
+    fn turns(&self, words: &[u32; WORDS]) -> u64 {
+        self.tile.turns(cost::all([words[8], words[8], words[6]]), 1)
     }
 
     fn twin(&self, arguments: &mut [Argument<'_>], words: &[u32; WORDS]) {

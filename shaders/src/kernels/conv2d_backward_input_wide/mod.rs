@@ -35,6 +35,10 @@ impl Kernel for Conv2dBackwardInputWide {
         Cost::convolution(words)
     }
 
+    fn turns(&self, words: &[u32; WORDS]) -> u64 {
+        patches::window_turns(words, words[6].div_ceil(4))
+    }
+
     fn twin(&self, arguments: &mut [Argument<'_>], words: &[u32; WORDS]) {
         cpu::run(arguments, words);
     }

@@ -12,7 +12,7 @@
 
 pub(super) mod cpu;
 
-use super::{Access, Argument, Cost, Grid, Kernel, WORDS, patches};
+use super::{Access, Argument, Cost, Grid, Kernel, WORDS, loops, patches};
 
 /// See the module.
 #[derive(Clone, Copy, Debug)]
@@ -37,6 +37,10 @@ impl Kernel for Conv2dBackwardWeight {
 
     fn cost(&self, words: &[u32; WORDS]) -> Cost {
         Cost::convolution(words)
+    }
+
+    fn turns(&self, words: &[u32; WORDS]) -> u64 {
+        loops::product(patches::rows_of_part(words))
     }
 
     fn twin(&self, arguments: &mut [Argument<'_>], words: &[u32; WORDS]) {

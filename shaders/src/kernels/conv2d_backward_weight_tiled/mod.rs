@@ -8,37 +8,9 @@
 
 mod cpu;
 
-use super::tiles::{self, LARGE, MEDIUM, MEDIUM_HALF, SMALL, Tile};
-use super::{Access, Argument, Cost, Grid, Kernel, WORDS};
+use super::{Access, Argument, Cost, Grid, Kernel, WORDS, cost, tiles};
 
-/// See the module.
-#[derive(Clone, Copy, Debug)]
-pub struct Conv2dBackwardWeightTiled {
-    name: &'static str,
-    tile: Tile,
-    wide: bool,
-}
-
-const fn tiled(name: &'static str, tile: Tile, wide: bool) -> Conv2dBackwardWeightTiled {
-    Conv2dBackwardWeightTiled { name, tile, wide }
-}
-
-/// Small tiles.
-pub static TILED_32: Conv2dBackwardWeightTiled = tiled("conv2d_backward_weight_32", SMALL, false);
-/// Small tiles, four numbers at a time.
-pub static WIDE_32: Conv2dBackwardWeightTiled = tiled("conv2d_backward_weight_wide_32", SMALL, true);
-/// Medium tiles.
-pub static TILED_64: Conv2dBackwardWeightTiled = tiled("conv2d_backward_weight_64", MEDIUM, false);
-/// Medium tiles, four numbers at a time.
-pub static WIDE_64: Conv2dBackwardWeightTiled = tiled("conv2d_backward_weight_wide_64", MEDIUM, true);
-/// Large tiles.
-pub static TILED_128: Conv2dBackwardWeightTiled = tiled("conv2d_backward_weight_128", LARGE, false);
-/// Large tiles, four numbers at a time.
-pub static WIDE_128: Conv2dBackwardWeightTiled = tiled("conv2d_backward_weight_wide_128", LARGE, true);
-/// Medium tiles of f16.
-pub static HALF_64: Conv2dBackwardWeightTiled = tiled("conv2d_backward_weight_half_64", MEDIUM_HALF, false);
-/// Medium tiles of f16, four numbers at a time.
-pub static HALF_WIDE_64: Conv2dBackwardWeightTiled = tiled("conv2d_backward_weight_half_wide_64", MEDIUM_HALF, true);
+tiles::variants!(Conv2dBackwardWeightTiled, "conv2d_backward_weight");
 
 impl Kernel for Conv2dBackwardWeightTiled {
     fn name(&self) -> &'static str {
@@ -67,6 +39,10 @@ impl Kernel for Conv2dBackwardWeightTiled {
 
     fn cost(&self, words: &[u32; WORDS]) -> Cost {
         Cost::convolution(words)
+    }
+
+    fn turns(&self, words: &[u32; WORDS]) -> u64 {
+        self.tile.turns(cost::all([words[0], words[4], words[5]]), words[12])
     }
 
     fn twin(&self, arguments: &mut [Argument<'_>], words: &[u32; WORDS]) {

@@ -8,7 +8,7 @@
 
 mod cpu;
 
-use super::{Access, Argument, Cost, Grid, Kernel, WORDS, patches};
+use super::{Access, Argument, Cost, Grid, Kernel, WORDS, loops, patches};
 
 /// See the module.
 #[derive(Clone, Copy, Debug)]
@@ -33,6 +33,10 @@ impl Kernel for Conv2dBackwardWeightWide {
 
     fn cost(&self, words: &[u32; WORDS]) -> Cost {
         Cost::convolution(words)
+    }
+
+    fn turns(&self, words: &[u32; WORDS]) -> u64 {
+        loops::product(patches::rows_of_part(words))
     }
 
     fn twin(&self, arguments: &mut [Argument<'_>], words: &[u32; WORDS]) {

@@ -6,37 +6,9 @@
 //!
 //! Arguments and words of `conv2d_forward`, and its twin.
 
-use super::tiles::{self, LARGE, MEDIUM, MEDIUM_HALF, SMALL, Tile};
-use super::{Access, Argument, Cost, Grid, Kernel, WORDS};
+use super::{Access, Argument, Cost, Grid, Kernel, WORDS, cost, tiles};
 
-/// See the module.
-#[derive(Clone, Copy, Debug)]
-pub struct Conv2dForwardTiled {
-    name: &'static str,
-    tile: Tile,
-    wide: bool,
-}
-
-const fn tiled(name: &'static str, tile: Tile, wide: bool) -> Conv2dForwardTiled {
-    Conv2dForwardTiled { name, tile, wide }
-}
-
-/// Small tiles.
-pub static TILED_32: Conv2dForwardTiled = tiled("conv2d_forward_32", SMALL, false);
-/// Small tiles, four numbers at a time.
-pub static WIDE_32: Conv2dForwardTiled = tiled("conv2d_forward_wide_32", SMALL, true);
-/// Medium tiles.
-pub static TILED_64: Conv2dForwardTiled = tiled("conv2d_forward_64", MEDIUM, false);
-/// Medium tiles, four numbers at a time.
-pub static WIDE_64: Conv2dForwardTiled = tiled("conv2d_forward_wide_64", MEDIUM, true);
-/// Large tiles.
-pub static TILED_128: Conv2dForwardTiled = tiled("conv2d_forward_128", LARGE, false);
-/// Large tiles, four numbers at a time.
-pub static WIDE_128: Conv2dForwardTiled = tiled("conv2d_forward_wide_128", LARGE, true);
-/// Medium tiles of f16.
-pub static HALF_64: Conv2dForwardTiled = tiled("conv2d_forward_half_64", MEDIUM_HALF, false);
-/// Medium tiles of f16, four numbers at a time.
-pub static HALF_WIDE_64: Conv2dForwardTiled = tiled("conv2d_forward_half_wide_64", MEDIUM_HALF, true);
+tiles::variants!(Conv2dForwardTiled, "conv2d_forward");
 
 impl Kernel for Conv2dForwardTiled {
     fn name(&self) -> &'static str {
@@ -65,6 +37,10 @@ impl Kernel for Conv2dForwardTiled {
 
     fn cost(&self, words: &[u32; WORDS]) -> Cost {
         Cost::convolution(words)
+    }
+
+    fn turns(&self, words: &[u32; WORDS]) -> u64 {
+        self.tile.turns(cost::all([words[8], words[8], words[3]]), 1)
     }
 
     fn twin(&self, arguments: &mut [Argument<'_>], words: &[u32; WORDS]) {

@@ -12,7 +12,7 @@
 
 mod cpu;
 
-use super::{Access, Argument, Grid, Kernel, WORDS};
+use super::{Access, Argument, Cost, Grid, Kernel, WORDS};
 
 /// See the module.
 #[derive(Clone, Copy, Debug)]
@@ -33,6 +33,10 @@ impl Kernel for Dropout {
 
     fn grid(&self, words: &[u32; WORDS]) -> Grid {
         Grid::elements(words[0])
+    }
+
+    fn cost(&self, words: &[u32; WORDS]) -> Cost {
+        Cost::stream(words[0], 2, 1)
     }
 
     fn twin(&self, arguments: &mut [Argument<'_>], words: &[u32; WORDS]) {

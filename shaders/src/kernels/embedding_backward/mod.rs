@@ -11,7 +11,7 @@
 
 mod cpu;
 
-use super::{Access, Argument, Grid, Kernel, WORDS};
+use super::{Access, Argument, Cost, Grid, Kernel, WORDS, cost, loops};
 
 /// See the module.
 #[derive(Clone, Copy, Debug)]
@@ -32,6 +32,15 @@ impl Kernel for EmbeddingBackward {
 
     fn grid(&self, words: &[u32; WORDS]) -> Grid {
         Grid::elements(words[0] * words[1])
+    }
+
+    fn cost(&self, words: &[u32; WORDS]) -> Cost {
+        let (n, rows) = (cost::all([words[0], words[1]]), words[0].min(words[3]));
+        Cost::of(n + 2 * cost::all([rows, words[1]]) + 3 * u64::from(words[0]), n)
+    }
+
+    fn turns(&self, words: &[u32; WORDS]) -> u64 {
+        loops::plain(words[0].into())
     }
 
     fn twin(&self, arguments: &mut [Argument<'_>], words: &[u32; WORDS]) {

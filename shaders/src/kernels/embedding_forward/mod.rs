@@ -9,7 +9,7 @@
 
 mod cpu;
 
-use super::{Access, Argument, Grid, Kernel, WORDS};
+use super::{Access, Argument, Cost, Grid, Kernel, WORDS, cost};
 
 /// See the module.
 #[derive(Clone, Copy, Debug)]
@@ -30,6 +30,10 @@ impl Kernel for EmbeddingForward {
 
     fn grid(&self, words: &[u32; WORDS]) -> Grid {
         Grid::elements(words[0] * words[1])
+    }
+
+    fn cost(&self, words: &[u32; WORDS]) -> Cost {
+        Cost::of(2 * cost::all([words[0], words[1]]) + u64::from(words[0]), 0)
     }
 
     fn twin(&self, arguments: &mut [Argument<'_>], words: &[u32; WORDS]) {

@@ -33,7 +33,7 @@ impl Kernel for Gather {
     }
 
     fn cost(&self, words: &[u32; WORDS]) -> Cost {
-        Cost::stream(words[0].saturating_mul(words[1]), 2)
+        Cost::stream(words[0].saturating_mul(words[1]), 2, 0)
     }
 
     fn twin(&self, arguments: &mut [Argument<'_>], words: &[u32; WORDS]) {

@@ -11,37 +11,9 @@
 
 mod cpu;
 
-use super::tiles::{self, LARGE, MEDIUM, MEDIUM_HALF, SMALL, Tile};
-use super::{Access, Argument, Cost, Grid, Kernel, WORDS};
+use super::{Access, Argument, Cost, Grid, Kernel, WORDS, tiles};
 
-/// See the module.
-#[derive(Clone, Copy, Debug)]
-pub struct LinearBackwardWeightTiled {
-    name: &'static str,
-    tile: Tile,
-    wide: bool,
-}
-
-const fn tiled(name: &'static str, tile: Tile, wide: bool) -> LinearBackwardWeightTiled {
-    LinearBackwardWeightTiled { name, tile, wide }
-}
-
-/// Small tiles.
-pub static TILED_32: LinearBackwardWeightTiled = tiled("linear_backward_weight_32", SMALL, false);
-/// Small tiles, four numbers at a time.
-pub static WIDE_32: LinearBackwardWeightTiled = tiled("linear_backward_weight_wide_32", SMALL, true);
-/// Medium tiles.
-pub static TILED_64: LinearBackwardWeightTiled = tiled("linear_backward_weight_64", MEDIUM, false);
-/// Medium tiles, four numbers at a time.
-pub static WIDE_64: LinearBackwardWeightTiled = tiled("linear_backward_weight_wide_64", MEDIUM, true);
-/// Large tiles.
-pub static TILED_128: LinearBackwardWeightTiled = tiled("linear_backward_weight_128", LARGE, false);
-/// Large tiles, four numbers at a time.
-pub static WIDE_128: LinearBackwardWeightTiled = tiled("linear_backward_weight_wide_128", LARGE, true);
-/// Medium tiles of f16.
-pub static HALF_64: LinearBackwardWeightTiled = tiled("linear_backward_weight_half_64", MEDIUM_HALF, false);
-/// Medium tiles of f16, four numbers at a time.
-pub static HALF_WIDE_64: LinearBackwardWeightTiled = tiled("linear_backward_weight_half_wide_64", MEDIUM_HALF, true);
+tiles::variants!(LinearBackwardWeightTiled, "linear_backward_weight");
 
 impl Kernel for LinearBackwardWeightTiled {
     fn name(&self) -> &'static str {
@@ -70,6 +42,10 @@ impl Kernel for LinearBackwardWeightTiled {
 
     fn cost(&self, words: &[u32; WORDS]) -> Cost {
         Cost::product(words[0], words[1], words[2])
+    }
+
+    fn turns(&self, words: &[u32; WORDS]) -> u64 {
+        self.tile.turns(words[0].into(), words[5])
     }
 
     fn twin(&self, arguments: &mut [Argument<'_>], words: &[u32; WORDS]) {

@@ -12,7 +12,7 @@
 
 pub(super) mod cpu;
 
-use super::{Access, Argument, Cost, Grid, Kernel, WORDS};
+use super::{Access, Argument, Cost, Grid, Kernel, WORDS, loops};
 
 /// See the module.
 #[derive(Clone, Copy, Debug)]
@@ -37,6 +37,10 @@ impl Kernel for LinearForward {
 
     fn cost(&self, words: &[u32; WORDS]) -> Cost {
         Cost::product(words[0], words[1], words[2])
+    }
+
+    fn turns(&self, words: &[u32; WORDS]) -> u64 {
+        loops::product(words[2].into())
     }
 
     fn twin(&self, arguments: &mut [Argument<'_>], words: &[u32; WORDS]) {

@@ -6,37 +6,9 @@
 //!
 //! Arguments and words of `linear_forward`, and its twin.
 
-use super::tiles::{self, LARGE, MEDIUM, MEDIUM_HALF, SMALL, Tile};
-use super::{Access, Argument, Cost, Grid, Kernel, WORDS};
+use super::{Access, Argument, Cost, Grid, Kernel, WORDS, tiles};
 
-/// See the module.
-#[derive(Clone, Copy, Debug)]
-pub struct LinearForwardTiled {
-    name: &'static str,
-    tile: Tile,
-    wide: bool,
-}
-
-const fn tiled(name: &'static str, tile: Tile, wide: bool) -> LinearForwardTiled {
-    LinearForwardTiled { name, tile, wide }
-}
-
-/// Small tiles.
-pub static TILED_32: LinearForwardTiled = tiled("linear_forward_32", SMALL, false);
-/// Small tiles, four numbers at a time.
-pub static WIDE_32: LinearForwardTiled = tiled("linear_forward_wide_32", SMALL, true);
-/// Medium tiles.
-pub static TILED_64: LinearForwardTiled = tiled("linear_forward_64", MEDIUM, false);
-/// Medium tiles, four numbers at a time.
-pub static WIDE_64: LinearForwardTiled = tiled("linear_forward_wide_64", MEDIUM, true);
-/// Large tiles.
-pub static TILED_128: LinearForwardTiled = tiled("linear_forward_128", LARGE, false);
-/// Large tiles, four numbers at a time.
-pub static WIDE_128: LinearForwardTiled = tiled("linear_forward_wide_128", LARGE, true);
-/// Medium tiles of f16.
-pub static HALF_64: LinearForwardTiled = tiled("linear_forward_half_64", MEDIUM_HALF, false);
-/// Medium tiles of f16, four numbers at a time.
-pub static HALF_WIDE_64: LinearForwardTiled = tiled("linear_forward_half_wide_64", MEDIUM_HALF, true);
+tiles::variants!(LinearForwardTiled, "linear_forward");
 
 impl Kernel for LinearForwardTiled {
     fn name(&self) -> &'static str {
@@ -65,6 +37,10 @@ impl Kernel for LinearForwardTiled {
 
     fn cost(&self, words: &[u32; WORDS]) -> Cost {
         Cost::product(words[0], words[1], words[2])
+    }
+
+    fn turns(&self, words: &[u32; WORDS]) -> u64 {
+        self.tile.turns(words[2].into(), 1)
     }
 
     fn twin(&self, arguments: &mut [Argument<'_>], words: &[u32; WORDS]) {

@@ -9,7 +9,7 @@
 
 mod cpu;
 
-use super::{Access, Argument, Grid, Kernel, WORDS};
+use super::{Access, Argument, Cost, Grid, Kernel, WORDS, loops};
 
 /// See the module.
 #[derive(Clone, Copy, Debug)]
@@ -30,6 +30,14 @@ impl Kernel for MeanSquaredError {
 
     fn grid(&self, words: &[u32; WORDS]) -> Grid {
         Grid::elements(words[0])
+    }
+
+    fn cost(&self, words: &[u32; WORDS]) -> Cost {
+        Cost::stream(words[0].saturating_mul(words[1]), 2, 5)
+    }
+
+    fn turns(&self, words: &[u32; WORDS]) -> u64 {
+        loops::plain(words[1].into())
     }
 
     fn twin(&self, arguments: &mut [Argument<'_>], words: &[u32; WORDS]) {

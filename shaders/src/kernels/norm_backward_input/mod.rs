@@ -9,7 +9,7 @@
 
 mod cpu;
 
-use super::{Access, Argument, Grid, Kernel, WORDS};
+use super::{Access, Argument, Cost, Grid, Kernel, WORDS, cost};
 
 /// See the module.
 #[derive(Clone, Copy, Debug)]
@@ -30,6 +30,12 @@ impl Kernel for NormBackwardInput {
 
     fn grid(&self, words: &[u32; WORDS]) -> Grid {
         Grid::elements(words[0] * words[1] * words[2])
+    }
+
+    fn cost(&self, words: &[u32; WORDS]) -> Cost {
+        let n = cost::all([words[0], words[1], words[2]]);
+        let groups = cost::all([words[0], words[3]]);
+        Cost::of(3 * n + 4 * groups + u64::from(words[2]), 7 * n)
     }
 
     fn twin(&self, arguments: &mut [Argument<'_>], words: &[u32; WORDS]) {

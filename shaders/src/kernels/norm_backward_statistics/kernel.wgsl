@@ -1,5 +1,6 @@
 #import words
 #import index
+#import members
 
 @group(0) @binding(0) var<storage, read> dy: array<f32>;
 @group(0) @binding(1) var<storage, read> x: array<f32>;
@@ -25,15 +26,28 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
     let inverse = statistics[2u * i + 1u];
     var first = 0.0;
     var second = 0.0;
-    for (var p = 0u; p < P; p++) {
-        for (var c = 0u; c < D; c++) {
-            let e = begin + p * C + c;
-            let d = dy[e] * parameters[gamma + c];
-            first += d;
-            second = fma(d, (x[e] - mean) * inverse, second);
-        }
+    let members = P * D;
+    var member: Member;
+    var e = 0u;
+    // Four at a time: see `kernels::loops`.
+    member = Member(begin, 0u);
+    e = 0u;
+    var d = 0.0;
+    for (; e + 3u < members; e += 4u) {
+        #for j 4
+        d = dy[member.at] * parameters[gamma + member.channel];
+        first += d;
+        second = fma(d, (x[member.at] - mean) * inverse, second);
+        member = behind(member, C, D);
+        #end
     }
-    let n = f32(P * D);
+    for (; e < members; e++) {
+        d = dy[member.at] * parameters[gamma + member.channel];
+        first += d;
+        second = fma(d, (x[member.at] - mean) * inverse, second);
+        member = behind(member, C, D);
+    }
+    let n = f32(members);
     means[2u * i] = select(0.0, first / n, words.b.y == 0u);
     means[2u * i + 1u] = second / n;
 }

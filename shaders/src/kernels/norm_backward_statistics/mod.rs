@@ -8,7 +8,7 @@
 
 mod cpu;
 
-use super::{Access, Argument, Grid, Kernel, WORDS};
+use super::{Access, Argument, Cost, Grid, Kernel, WORDS, cost, groups, loops};
 
 /// See the module.
 #[derive(Clone, Copy, Debug)]
@@ -29,6 +29,16 @@ impl Kernel for NormBackwardStatistics {
 
     fn grid(&self, words: &[u32; WORDS]) -> Grid {
         Grid::elements(words[0] * words[3])
+    }
+
+    fn cost(&self, words: &[u32; WORDS]) -> Cost {
+        let n = cost::all([words[0], words[1], words[2]]);
+        let groups = cost::all([words[0], words[3]]);
+        Cost::of(2 * n + 4 * groups + u64::from(words[2]), 6 * n)
+    }
+
+    fn turns(&self, words: &[u32; WORDS]) -> u64 {
+        loops::by_four(groups::members(words))
     }
 
     fn twin(&self, arguments: &mut [Argument<'_>], words: &[u32; WORDS]) {

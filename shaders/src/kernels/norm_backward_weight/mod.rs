@@ -9,7 +9,7 @@
 
 mod cpu;
 
-use super::{Access, Argument, Grid, Kernel, WORDS};
+use super::{Access, Argument, Cost, Grid, Kernel, WORDS, cost, loops};
 
 /// See the module.
 #[derive(Clone, Copy, Debug)]
@@ -30,6 +30,16 @@ impl Kernel for NormBackwardWeight {
 
     fn grid(&self, words: &[u32; WORDS]) -> Grid {
         Grid::elements(words[8] * words[2])
+    }
+
+    fn cost(&self, words: &[u32; WORDS]) -> Cost {
+        let n = cost::all([words[0], words[1], words[2]]);
+        let groups = cost::all([words[0], words[3]]);
+        Cost::of(2 * n + 2 * groups + 2 * cost::all([words[2], words[8]]), 5 * n)
+    }
+
+    fn turns(&self, words: &[u32; WORDS]) -> u64 {
+        loops::plain(cost::all([words[0], words[1]]).div_ceil(u64::from(words[8]).max(1)))
     }
 
     fn twin(&self, arguments: &mut [Argument<'_>], words: &[u32; WORDS]) {

@@ -11,7 +11,7 @@
 
 mod cpu;
 
-use super::{Access, Argument, Grid, Kernel, WORDS};
+use super::{Access, Argument, Cost, Grid, Kernel, WORDS, activation, cost};
 
 /// See the module.
 #[derive(Clone, Copy, Debug)]
@@ -32,6 +32,12 @@ impl Kernel for NormForward {
 
     fn grid(&self, words: &[u32; WORDS]) -> Grid {
         Grid::elements(words[0] * words[1] * words[2])
+    }
+
+    fn cost(&self, words: &[u32; WORDS]) -> Cost {
+        let n = cost::all([words[0], words[1], words[2]]);
+        let groups = cost::all([words[0], words[3]]);
+        Cost::of(2 * n + 2 * groups + 2 * u64::from(words[2]), n * (4 + activation::flops(words[7])))
     }
 
     fn twin(&self, arguments: &mut [Argument<'_>], words: &[u32; WORDS]) {

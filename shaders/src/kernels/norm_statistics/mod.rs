@@ -12,7 +12,7 @@
 
 mod cpu;
 
-use super::{Access, Argument, Grid, Kernel, WORDS};
+use super::{Access, Argument, Cost, Grid, Kernel, WORDS, cost, groups, loops};
 
 /// See the module.
 #[derive(Clone, Copy, Debug)]
@@ -33,6 +33,16 @@ impl Kernel for NormStatistics {
 
     fn grid(&self, words: &[u32; WORDS]) -> Grid {
         Grid::elements(words[0] * words[3])
+    }
+
+    fn cost(&self, words: &[u32; WORDS]) -> Cost {
+        let n = cost::all([words[0], words[1], words[2]]);
+        let groups = cost::all([words[0], words[3]]);
+        Cost::of(n + 2 * groups, 4 * n)
+    }
+
+    fn turns(&self, words: &[u32; WORDS]) -> u64 {
+        2 * loops::by_four(groups::members(words))
     }
 
     fn twin(&self, arguments: &mut [Argument<'_>], words: &[u32; WORDS]) {

@@ -28,7 +28,7 @@ impl Kernel for Residual {
     }
 
     fn cost(&self, words: &[u32; WORDS]) -> Cost {
-        Cost::stream(words[0], 3)
+        Cost::stream(words[0], 3, 2)
     }
 
     fn twin(&self, arguments: &mut [Argument<'_>], words: &[u32; WORDS]) {

@@ -10,7 +10,7 @@
 
 mod cpu;
 
-use super::{Access, Argument, Cost, Grid, Kernel, WORDS};
+use super::{Access, Argument, Cost, Grid, Kernel, WORDS, loops};
 
 /// See the module.
 #[derive(Clone, Copy, Debug)]
@@ -34,7 +34,11 @@ impl Kernel for ResidualMeasure {
     }
 
     fn cost(&self, words: &[u32; WORDS]) -> Cost {
-        Cost::stream(words[0], 2)
+        Cost::stream(words[0], 2, 6)
+    }
+
+    fn turns(&self, words: &[u32; WORDS]) -> u64 {
+        loops::plain(words[0].div_ceil(words[1].max(1)).into())
     }
 
     fn twin(&self, arguments: &mut [Argument<'_>], words: &[u32; WORDS]) {

@@ -10,7 +10,7 @@
 
 mod cpu;
 
-use super::{Access, Argument, Grid, Kernel, WORDS};
+use super::{Access, Argument, Cost, Grid, Kernel, WORDS, cost};
 
 /// See the module.
 #[derive(Clone, Copy, Debug)]
@@ -31,6 +31,11 @@ impl Kernel for Rotary {
 
     fn grid(&self, words: &[u32; WORDS]) -> Grid {
         Grid::elements(words[0] * words[2] * (words[3] / 2))
+    }
+
+    fn cost(&self, words: &[u32; WORDS]) -> Cost {
+        let pairs = cost::all([words[0], words[2], words[3] / 2]);
+        Cost::of(4 * pairs + cost::all([words[4], words[3]]), 6 * pairs)
     }
 
     fn twin(&self, arguments: &mut [Argument<'_>], words: &[u32; WORDS]) {

@@ -28,7 +28,7 @@ impl Kernel for Scale {
     }
 
     fn cost(&self, words: &[u32; WORDS]) -> Cost {
-        Cost::stream(words[0], 2)
+        Cost::stream(words[0], 2, 1)
     }
 
     fn twin(&self, arguments: &mut [Argument<'_>], words: &[u32; WORDS]) {

@@ -10,7 +10,7 @@
 
 mod cpu;
 
-use super::{Access, Argument, Grid, Kernel, WORDS};
+use super::{Access, Argument, Cost, Grid, Kernel, WORDS};
 
 /// See the module.
 #[derive(Clone, Copy, Debug)]
@@ -31,6 +31,10 @@ impl Kernel for ScatterAdd {
 
     fn grid(&self, words: &[u32; WORDS]) -> Grid {
         Grid::elements(words[0])
+    }
+
+    fn cost(&self, words: &[u32; WORDS]) -> Cost {
+        Cost::stream(words[0], if words[1] == 0 { 7 } else { 6 }, 3)
     }
 
     fn twin(&self, arguments: &mut [Argument<'_>], words: &[u32; WORDS]) {

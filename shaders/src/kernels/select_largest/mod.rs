@@ -44,7 +44,12 @@ impl Kernel for SelectLargest {
     }
 
     fn cost(&self, words: &[u32; WORDS]) -> Cost {
-        Cost::stream(words[0], 2)
+        Cost::stream(words[0], 2, 3)
+    }
+
+    fn turns(&self, _words: &[u32; WORDS]) -> u64 {
+        // Rows of numbers, of counts and of digits, whatever d: below 2,000.
+        2_000
     }
 
     fn twin(&self, arguments: &mut [Argument<'_>], words: &[u32; WORDS]) {

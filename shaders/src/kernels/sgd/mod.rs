@@ -32,7 +32,7 @@ impl Kernel for Sgd {
     }
 
     fn cost(&self, words: &[u32; WORDS]) -> Cost {
-        Cost::stream(words[0], 5)
+        Cost::stream(words[0], 5, 5)
     }
 
     fn twin(&self, arguments: &mut [Argument<'_>], words: &[u32; WORDS]) {

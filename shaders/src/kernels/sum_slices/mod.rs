@@ -8,7 +8,7 @@
 
 mod cpu;
 
-use super::{Access, Argument, Grid, Kernel, WORDS};
+use super::{Access, Argument, Cost, Grid, Kernel, WORDS, cost, loops};
 
 /// See the module.
 #[derive(Clone, Copy, Debug)]
@@ -29,6 +29,15 @@ impl Kernel for SumSlices {
 
     fn grid(&self, words: &[u32; WORDS]) -> Grid {
         Grid::elements(words[1])
+    }
+
+    fn cost(&self, words: &[u32; WORDS]) -> Cost {
+        let sums = cost::all([words[0], words[1]]);
+        Cost::of(sums + u64::from(words[1]), sums)
+    }
+
+    fn turns(&self, words: &[u32; WORDS]) -> u64 {
+        loops::plain(words[0].into())
     }
 
     fn twin(&self, arguments: &mut [Argument<'_>], words: &[u32; WORDS]) {

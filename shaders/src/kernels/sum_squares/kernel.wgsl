@@ -15,7 +15,15 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
     }
     let stretch = (d + S - 1u) / S;
     var sum = 0.0;
-    for (var e = i * stretch; e < min(d, (i + 1u) * stretch); e++) {
+    let last = min(d, (i + 1u) * stretch);
+    var e = i * stretch;
+    // Eight at a time: see `kernels::loops`.
+    for (; e + 7u < last; e += 8u) {
+        #for j 8
+        sum = fma(x[e + $ju], x[e + $ju], sum);
+        #end
+    }
+    for (; e < last; e++) {
         sum = fma(x[e], x[e], sum);
     }
     parts[i] = sum;

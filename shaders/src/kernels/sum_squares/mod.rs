@@ -8,7 +8,7 @@
 
 mod cpu;
 
-use super::{Access, Argument, Cost, Grid, Kernel, WORDS};
+use super::{Access, Argument, Cost, Grid, Kernel, WORDS, loops};
 
 /// See the module.
 #[derive(Clone, Copy, Debug)]
@@ -32,7 +32,11 @@ impl Kernel for SumSquares {
     }
 
     fn cost(&self, words: &[u32; WORDS]) -> Cost {
-        Cost::stream(words[0], 1)
+        Cost::stream(words[0], 1, 2)
+    }
+
+    fn turns(&self, words: &[u32; WORDS]) -> u64 {
+        loops::by_eight(words[0].div_ceil(words[1].max(1)).into())
     }
 
     fn twin(&self, arguments: &mut [Argument<'_>], words: &[u32; WORDS]) {

@@ -42,10 +42,15 @@ fn gather_case(random: &mut Random) -> Case {
 
 fn softmax_case(random: &mut Random) -> Case {
     let [m, classes] = [40, 40].map(|most| random.extent(most));
+    softmax(random, m, classes)
+}
+
+pub(super) fn softmax(random: &mut Random, m: usize, classes: usize) -> Case {
     let logits: Vec<u32> = (0..m * classes).map(|_| word(5.0 * random.float())).collect();
     let labels = random.indices(m, classes);
     let z = values(&logits);
-    let total = |i: usize| sum(classes, |j| z[i * classes + j].exp());
+    let totals: Vec<f64> = (0..m).map(|i| sum(classes, |j| z[i * classes + j].exp())).collect();
+    let total = |i: usize| totals[i];
     let right = |i: usize, j: usize| f64::from(u8::from(labels[i] as usize == j));
     let gradient =
         (0..m * classes).map(|e| (z[e].exp() / total(e / classes) - right(e / classes, e % classes)) / m as f64);
@@ -67,6 +72,10 @@ fn softmax_case(random: &mut Random) -> Case {
 
 fn advance_case(random: &mut Random) -> Case {
     let m = random.extent(50);
+    advance(random, m)
+}
+
+pub(super) fn advance(random: &mut Random, m: usize) -> Case {
     let losses: Vec<f32> = (0..m).map(|_| random.below(100) as f32 / 8.0).collect();
     let rows = losses.iter().flat_map(|loss| [word(*loss), u32::from(*loss > 1.0)]).collect();
     let mut before = state();
@@ -143,6 +152,10 @@ fn optimizers(random: &mut Random) -> Vec<Case> {
 
 fn clipping(random: &mut Random) -> Vec<Case> {
     let [d, slices] = [500, 20].map(|most| random.extent(most));
+    clipped(random, [d, slices])
+}
+
+pub(super) fn clipped(random: &mut Random, [d, slices]: [usize; 2]) -> Vec<Case> {
     let (x, factor) = (random.floats(d), random.floats(1));
     let parts: Vec<u32> = random.floats(slices).iter().map(|bits| bits & 0x7fff_ffff).collect();
     let [xs, ps, factors] = [&x, &parts, &factor].map(|words| values(words));

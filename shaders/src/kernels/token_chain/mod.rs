@@ -9,7 +9,7 @@
 
 mod cpu;
 
-use super::{Access, Argument, Grid, Kernel, WORDS};
+use super::{Access, Argument, Cost, Grid, Kernel, WORDS, loops};
 
 /// See the module.
 #[derive(Clone, Copy, Debug)]
@@ -30,6 +30,15 @@ impl Kernel for TokenChain {
 
     fn grid(&self, words: &[u32; WORDS]) -> Grid {
         Grid::elements(words[0])
+    }
+
+    fn cost(&self, words: &[u32; WORDS]) -> Cost {
+        Cost::stream(words[0], 3, 0)
+    }
+
+    fn turns(&self, words: &[u32; WORDS]) -> u64 {
+        // Lanes that go on together: one looks far back while another looks far ahead.
+        loops::plain(u64::from(words[0]) + 64)
     }
 
     fn twin(&self, arguments: &mut [Argument<'_>], words: &[u32; WORDS]) {

@@ -1,0 +1,72 @@
+//! The adapters that there are, and what they say of themselves.
+
+use crate::engine::DeviceInfo;
+
+/// Mesa's llvmpipe ends all loops of an invocation when they have gone round so often together, and says nothing
+/// (`LP_MAX_TGSI_LOOP_ITERATIONS`, `lp_exec_endloop` in `src/gallium/auxiliary/gallivm/lp_bld_ir_common.c`; measured with 22.3).
+const LLVMPIPE_TURNS_MAX: u64 = 65_535;
+
+fn instance() -> wgpu::Instance {
+    let mut descriptor = wgpu::InstanceDescriptor::new_without_display_handle();
+    descriptor.backends = wgpu::Backends::VULKAN | wgpu::Backends::METAL | wgpu::Backends::DX12;
+    descriptor.flags = wgpu::InstanceFlags::empty().with_env();
+    wgpu::Instance::new(descriptor)
+}
+
+/// Real GPUs before software, discrete before integrated.
+fn rank(info: &wgpu::AdapterInfo) -> u8 {
+    match info.device_type {
+        wgpu::DeviceType::DiscreteGpu => 0,
+        wgpu::DeviceType::IntegratedGpu => 1,
+        wgpu::DeviceType::VirtualGpu => 2,
+        wgpu::DeviceType::Other => 3,
+        wgpu::DeviceType::Cpu => 4,
+    }
+}
+
+pub(super) fn ranked() -> Vec<wgpu::Adapter> {
+    let mut adapters = pollster::block_on(instance().enumerate_adapters(wgpu::Backends::all()));
+    adapters.sort_by_key(|adapter| rank(&adapter.get_info()));
+    adapters
+}
+
+pub(super) fn describe(adapter: &wgpu::Adapter) -> DeviceInfo {
+    let info = &adapter.get_info();
+    let backend = match info.backend {
+        wgpu::Backend::Vulkan => "vulkan",
+        wgpu::Backend::Metal => "metal",
+        wgpu::Backend::Dx12 => "dx12",
+        _ => "other",
+    };
+    let driver = format!("{} {}", info.driver, info.driver_info).trim().to_owned();
+    DeviceInfo {
+        name: info.name.clone(),
+        backend: backend.into(),
+        driver,
+        software: software(info),
+        loop_turns_max: info.name.contains("llvmpipe").then_some(LLVMPIPE_TURNS_MAX),
+        f16: adapter.features().contains(wgpu::Features::SHADER_F16),
+        ..DeviceInfo::default()
+    }
+}
+
+/// Whether a driver computes on the CPU.
+pub(super) fn software(info: &wgpu::AdapterInfo) -> bool {
+    info.device_type == wgpu::DeviceType::Cpu
+}
+
+/// As [`describe`], with what the adapter grants. How much memory a real GPU has free, wgpu does not say; a software driver has
+/// the host's.
+pub(super) fn measure(adapter: &wgpu::Adapter) -> DeviceInfo {
+    let (info, limits) = (adapter.get_info(), adapter.limits());
+    let largest = limits.max_storage_buffer_binding_size.min(limits.max_buffer_size);
+    let free_host_memory = crate::engine::device::free_memory();
+    let free_memory = if software(&info) { free_host_memory } else { None };
+    DeviceInfo { largest_buffer: Some(largest), free_memory, free_host_memory, ..describe(adapter) }
+}
+
+/// The adapters that there are, best first.
+#[must_use]
+pub fn adapters() -> Vec<DeviceInfo> {
+    ranked().iter().map(describe).collect()
+}

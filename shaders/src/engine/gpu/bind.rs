@@ -1,0 +1,110 @@
+//! A dispatch with everything bound: its kernel compiled once a device, and refused where the device could not compute it.
+
+use super::GpuExecutor;
+use crate::engine::{Dispatch, ExecutorError};
+use crate::kernels::{Access, Cost, Kernel, WORDS};
+use crate::wgsl;
+
+/// A dispatch with everything bound.
+#[derive(Debug)]
+pub(super) struct Bound {
+    pub(super) kernel: &'static dyn Kernel,
+    pub(super) pipeline: wgpu::ComputePipeline,
+    pub(super) group: wgpu::BindGroup,
+    pub(super) words: wgpu::Buffer,
+    pub(super) groups: [u32; 3],
+    pub(super) cost: Cost,
+}
+
+impl GpuExecutor {
+    fn pipeline(&mut self, kernel: &'static dyn Kernel) -> wgpu::ComputePipeline {
+        if let Some(pipeline) = self.pipelines.get(kernel.name()) {
+            return pipeline.clone();
+        }
+        let source = wgpu::ShaderSource::Wgsl(wgsl::source(kernel).into());
+        let label = Some(kernel.name());
+        let module = self.device.create_shader_module(wgpu::ShaderModuleDescriptor { label, source });
+        let layout = self.layout(kernel);
+        let layout = self.device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
+            label,
+            bind_group_layouts: &[Some(&layout)],
+            immediate_size: 0,
+        });
+        let pipeline = self.device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
+            label,
+            layout: Some(&layout),
+            module: &module,
+            entry_point: Some("main"),
+            compilation_options: wgpu::PipelineCompilationOptions {
+                zero_initialize_workgroup_memory: false,
+                ..Default::default()
+            },
+            cache: None,
+        });
+        self.pipelines.insert(kernel.name(), pipeline.clone());
+        pipeline
+    }
+
+    /// The arguments as storage buffers, then the words as a uniform.
+    fn layout(&self, kernel: &dyn Kernel) -> wgpu::BindGroupLayout {
+        let entry = |binding: usize, ty: wgpu::BufferBindingType| wgpu::BindGroupLayoutEntry {
+            binding: binding as u32,
+            visibility: wgpu::ShaderStages::COMPUTE,
+            ty: wgpu::BindingType::Buffer { ty, has_dynamic_offset: false, min_binding_size: None },
+            count: None,
+        };
+        let access = kernel.access();
+        let storage = access
+            .iter()
+            .enumerate()
+            .map(|(i, access)| entry(i, wgpu::BufferBindingType::Storage { read_only: *access == Access::Read }));
+        let entries: Vec<_> = storage.chain([entry(access.len(), wgpu::BufferBindingType::Uniform)]).collect();
+        self.device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor { label: None, entries: &entries })
+    }
+
+    /// An error where this device would not compute what the kernel says.
+    pub(super) fn admit(&self, kernel: &dyn Kernel, words: &[u32; WORDS]) -> Result<(), ExecutorError> {
+        let (name, device) = (kernel.name(), &self.info.name);
+        let groups = kernel.grid(words).groups();
+        let (most, asked) = (self.limits.max_compute_workgroups_per_dimension, groups[0].max(groups[1]));
+        if asked > most {
+            return Err(ExecutorError(format!(
+                "{name} of {asked} workgroups along an axis, this device dispatches at most {most}: a smaller layer or batch"
+            )));
+        }
+        if kernel.needs_f16() && !self.info.f16 {
+            return Err(ExecutorError(format!(
+                "{name} computes with f16, which {device} does not have: a preset of f32"
+            )));
+        }
+        let turns = kernel.turns(words);
+        match self.info.loop_turns_max {
+            Some(most) if turns > most => Err(ExecutorError(format!(
+                "{name} goes round its loops {turns} times, {device} ends them after {most}: a smaller batch, context or layer, or \
+                 --device cpu"
+            ))),
+            _ => Ok(()),
+        }
+    }
+
+    pub(super) fn bind(&mut self, dispatch: &Dispatch) -> Result<Bound, ExecutorError> {
+        self.admit(dispatch.kernel, &dispatch.words)?;
+        let groups = dispatch.kernel.grid(&dispatch.words).groups();
+        let pipeline = self.pipeline(dispatch.kernel);
+        let words = self.buffer(4 * WORDS as u64, wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST);
+        self.queue.write_buffer(&words, 0, bytemuck::cast_slice(&dispatch.words));
+        let buffers = dispatch.arguments.iter().map(|buffer| &self.buffers[buffer.0]).chain([&words]);
+        let entries: Vec<_> = buffers
+            .enumerate()
+            .map(|(i, buffer)| wgpu::BindGroupEntry { binding: i as u32, resource: buffer.as_entire_binding() })
+            .collect();
+        let layout = self.layout(dispatch.kernel);
+        let group = self.device.create_bind_group(&wgpu::BindGroupDescriptor {
+            label: Some(dispatch.kernel.name()),
+            layout: &layout,
+            entries: &entries,
+        });
+        let cost = dispatch.kernel.cost(&dispatch.words);
+        Ok(Bound { kernel: dispatch.kernel, pipeline, group, words, groups, cost })
+    }
+}

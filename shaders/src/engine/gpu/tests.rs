@@ -1,0 +1,76 @@
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use super::*;
+use crate::kernels::accumulate::Accumulate;
+use crate::kernels::linear_forward::LinearForward;
+
+#[test]
+fn submissions_grow_while_they_are_short_and_shrink_when_they_are_long() {
+    let short = |at_once| paced(at_once, at_once, SUBMISSION_TARGET / 4);
+    assert_eq!([1, 16, 32].map(short), [2, 32, 32]);
+    assert_eq!(paced(8, 3, SUBMISSION_TARGET / 4), 8, "a part of one says nothing");
+    assert_eq!(paced(8, 8, 3 * SUBMISSION_TARGET / 4), 8);
+    assert_eq!([1, 2, 32].map(|at_once| paced(at_once, at_once, 2 * SUBMISSION_TARGET)), [1, 1, 16]);
+}
+
+#[test]
+fn many_replays_are_all_done_once_however_they_are_cut() {
+    let Some(mut gpu) = crate::kernels::tests::gpu() else { return };
+    let (words, replays) = (5, 300);
+    let [x, y] = [(); 2].map(|()| gpu.allocate(words).unwrap());
+    let numbers: Vec<u32> = (0..words).map(|i| (i as f32).to_bits()).collect();
+    gpu.write(x, 0, &numbers).unwrap();
+    let mut recording = Recording::default();
+    recording.push(&Accumulate, &[x, y], &[words as u32, 1]);
+    let prepared = gpu.prepare(recording).unwrap();
+    let mut found = Vec::new();
+    for round in 1..4u32 {
+        gpu.run(prepared, replays).unwrap();
+        assert!(gpu.sent.len() <= SUBMISSIONS_MAX);
+        gpu.read(y, words, &mut found).unwrap();
+        assert!(gpu.sent.is_empty());
+        let expected: Vec<u32> = (0..words).map(|i| ((round * replays) as f32 * i as f32).to_bits()).collect();
+        assert_eq!(found, expected, "round {round}");
+    }
+    assert!(gpu.recordings[prepared.0].at_once > 1, "submissions stay short");
+}
+
+#[test]
+fn what_no_dispatch_can_hold_is_refused_before_it_runs() {
+    let Some(mut gpu) = crate::kernels::tests::gpu() else { return };
+    let buffers = [(); 3].map(|()| gpu.allocate(1).unwrap());
+    let mut recording = Recording::default();
+    // 32 columns a workgroup.
+    recording.push(&LinearForward, &buffers, &[1, 32 * gpu.limits.max_compute_workgroups_per_dimension + 1, 1]);
+    let error = gpu.prepare(recording).unwrap_err().to_string();
+    assert!(error.contains("linear_forward") && error.contains("a smaller layer"), "{error}");
+}
+
+#[test]
+fn a_kernel_of_f16_is_refused_where_there_is_none() {
+    let Some(mut gpu) = crate::kernels::tests::gpu() else { return };
+    gpu.info.f16 = false;
+    let buffers = [(); 3].map(|()| gpu.allocate(1).unwrap());
+    let mut recording = Recording::default();
+    recording.push(&crate::kernels::linear_forward_tiled::HALF_64, &buffers, &[1, 1, 1, 0, 0, 1]);
+    let error = gpu.prepare(recording).unwrap_err().to_string();
+    assert!(error.contains("linear_forward_half_64") && error.contains(&gpu.info.name), "{error}");
+}
+
+#[test]
+fn a_device_that_does_not_answer_in_time_is_an_error_that_names_the_limit() {
+    let Some(mut gpu) = crate::kernels::tests::gpu() else { return };
+    // Far more than is done in no time at all.
+    let words = 1 << 22;
+    let [x, y] = [(); 2].map(|()| gpu.allocate(words).unwrap());
+    let mut recording = Recording::default();
+    recording.push(&Accumulate, &[x, y], &[words as u32, 1]);
+    let prepared = gpu.prepare(recording).unwrap();
+    gpu.recordings[prepared.0].at_once = REPLAYS_A_SUBMISSION_MAX;
+    gpu.wait_max = Duration::ZERO;
+    gpu.run(prepared, REPLAYS_A_SUBMISSION_MAX).unwrap();
+    let error = gpu.settle(0).unwrap_err().to_string();
+    assert!(error.contains("in 0 s") && error.contains("smaller batch"), "{error}");
+    gpu.wait_max = SOFTWARE_WAIT_MAX;
+    gpu.settle(0).unwrap();
+}
