@@ -11,6 +11,8 @@
 //! that are due come before messages, so a flood of messages cannot stop the clock. The loop itself never waits for a
 //! consumer: queues towards the network and the learner are bounded and refuse.
 
+mod checkpoints;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
@@ -25,14 +27,16 @@ use protocol::trust::Identity;
 use protocol::trust::admission::{Credentials, Guests, SwarmKey};
 use protocol::trust::audit::Record;
 use protocol::wire::frame_bytes_max;
-use protocol::{Config, Event, Input, Output, Peer, Timer, View};
+use protocol::{Config, Event, Input, Output, Peer, Standing, Timer, View};
 use serde_json::{Value, json};
 use tokio::sync::mpsc::Receiver;
 use tokio::time::{Instant, Interval, MissedTickBehavior, sleep_until, timeout};
 use zeroize::Zeroizing;
 
+pub use self::checkpoints::{Checkpoints, Every};
 use crate::error::{Error, Kind};
 use crate::store::audit::{self, Audit};
+use crate::store::checkpoint::News;
 use crate::swarm::{Admission, Happening, Network, Way};
 use crate::worker::Worker;
 
@@ -70,6 +74,10 @@ pub struct PeerSetup {
     pub device: Option<DeviceWatch>,
     /// Where it is recorded whom the peer let in and what it took.
     pub audit: Audit,
+    /// Where it stood when it was written down; its learner holds what belongs to it.
+    pub resume: Option<Standing>,
+    /// Where and how often it is written down.
+    pub checkpoints: Option<Checkpoints>,
 }
 
 /// What is heard of a device, and how to lose it on purpose.
@@ -165,6 +173,8 @@ pub enum Observation {
         /// For how long.
         seconds: u64,
     },
+    /// A checkpoint is written, or is not.
+    Checkpoint(News),
     /// Twice a second: how it stands.
     View(Box<View>, Traffic),
 }
@@ -232,7 +242,10 @@ async fn live(
     let network = setup.network.as_ref().map(|network| open(&setup, network, &identity)).transpose()?;
     let (early, worker) = build(setup.learner, setup.context.parameters, control).await?;
     let settle_max = Duration::from_micros(setup.config.gossip.settle_max.0);
-    let peer = Peer::new(setup.config, setup.context, identity, setup.incarnation, setup.seed);
+    let mut peer = Peer::new(setup.config, setup.context, identity, setup.incarnation, setup.seed);
+    if let Some(standing) = &setup.resume {
+        peer.resume_at(standing);
+    }
     let mut driver = Driver {
         clock: Clock(Instant::now()),
         peer,
@@ -242,17 +255,20 @@ async fn live(
         trained: false,
         timers: Timers::default(),
         audit: setup.audit,
+        checkpoints: setup.checkpoints,
         observe,
         finish_max: settle_max + FINISH_SLACK,
         finish_by: None,
         end: None,
     };
+    let said = driver.peer.view().deltas_said;
+    driver.begin_checkpoints(setup.incarnation, said)?;
     driver.handle(Input::Start);
     for asked in early {
         driver.on_control(asked);
     }
     let result = driver.live(control).await;
-    driver.close().await;
+    driver.close(result.is_ok()).await;
     result
 }
 
@@ -310,6 +326,7 @@ struct Driver<'a> {
     trained: bool,
     timers: Timers,
     audit: Audit,
+    checkpoints: Option<Checkpoints>,
     observe: &'a mut (dyn FnMut(Observation) + Send),
     /// How long a finish may take.
     finish_max: Duration,
@@ -328,6 +345,7 @@ impl Driver<'_> {
             if let Some(end) = self.end.take() {
                 return end;
             }
+            let checkpoint = self.checkpoints.as_ref().and_then(Checkpoints::next);
             let due = self.timers.next_due().map(|time| self.clock.instant(time));
             tokio::select! {
                 biased;
@@ -336,6 +354,8 @@ impl Driver<'_> {
                 Some(news) = next_of_device(self.device.as_mut()) => (self.observe)(Observation::Device(news)),
                 () = sleep_to(self.finish_by) => self.end = Some(Err(self.never_settled())),
                 () = sleep_to(due) => {} // handled above
+                () = sleep_to(checkpoint) => self.checkpoint_due(),
+                Some(news) = next_of_checkpoints(self.checkpoints.as_mut()) => (self.observe)(Observation::Checkpoint(news)),
                 _ = views.tick() => self.view(),
                 happening = next_of(self.network.as_mut()) => self.on_network(happening),
             }
@@ -378,6 +398,7 @@ impl Driver<'_> {
     fn finish(&mut self) {
         if self.finish_by.is_none() {
             self.finish_by = Some(Instant::now() + self.finish_max);
+            self.checkpoint_the_end();
             self.handle(Input::Finish);
         }
     }
@@ -399,7 +420,13 @@ impl Driver<'_> {
     }
 
     fn perform(&mut self, output: Output) {
+        if matches!(output, Output::Send { .. })
+            && let Err(error) = self.about_to_speak()
+        {
+            return self.fail(error);
+        }
         match (output, self.network.as_mut()) {
+            (Output::Saved(checkpoint), _) => self.saved(checkpoint),
             (Output::Compute(command), _) => {
                 if let Err(full) = self.worker.send(command) {
                     self.fail(Error::new(Kind::Internal, full));
@@ -440,6 +467,9 @@ impl Driver<'_> {
     }
 
     fn event(&mut self, event: Event) {
+        if let Event::Epoch(report) | Event::Final(report) = &event {
+            self.reported(report);
+        }
         self.record_snapshot(&event);
         if let (Event::Offence { peer, what }, Some(network)) = (&event, self.network.as_mut()) {
             network.offended(*peer, what);
@@ -480,19 +510,22 @@ impl Driver<'_> {
     }
 
     /// Last words and the learner's end, at once; then the last view: what was sent in the end is counted.
-    async fn close(self) {
-        let Self { peer, mut network, worker, mut device, observe, .. } = self;
+    async fn close(self, ended: bool) {
+        let Self { peer, mut network, worker, mut device, checkpoints, observe, .. } = self;
         let closed = async {
             if let Some(network) = &mut network {
                 network.close().await;
             }
         };
-        let ((), ended) = tokio::join!(closed, worker.stop());
-        if !ended {
+        let ((), stopped) = tokio::join!(closed, worker.stop());
+        if !stopped {
             tracing::warn!("the learner is still busy and is left behind");
         }
         while let Some(news) = device.as_mut().and_then(|device| device.news.try_recv().ok()) {
             observe(Observation::Device(news));
+        }
+        if let Some(checkpoints) = checkpoints {
+            checkpoints.close(ended, peer.view().deltas_said, observe).await;
         }
         let traffic = network.as_ref().map(Network::traffic).unwrap_or_default();
         observe(Observation::View(Box::new(peer.view()), traffic));
@@ -557,6 +590,11 @@ async fn next_of_device(device: Option<&mut DeviceWatch>) -> Option<DeviceNews> 
     device?.news.recv().await
 }
 
+/// What becomes of checkpoints next; `None` when nothing more can.
+async fn next_of_checkpoints(checkpoints: Option<&mut Checkpoints>) -> Option<News> {
+    checkpoints?.news().await
+}
+
 /// What happens next in the network; never, without one.
 async fn next_of(network: Option<&mut Network>) -> Happening {
     match network {
@@ -573,6 +611,8 @@ fn learner_failed(error: &LearnerError) -> Error {
     match error {
         LearnerError::Device(_) => Error::new(Kind::Device, error).hint("`--device cpu` trains without the device"),
         LearnerError::NonFinite { .. } | LearnerError::Diverged => Error::new(Kind::Input, error),
+        LearnerError::Checkpoint(_) => Error::new(Kind::Input, error)
+            .hint("a checkpoint is resumed with the job, the data, the identity or --shard, that it was written with"),
         LearnerError::Codec(_) | LearnerError::Shape { .. } => Error::new(Kind::Internal, error),
     }
 }

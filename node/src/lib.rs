@@ -5,6 +5,7 @@ pub mod config;
 mod doctor;
 pub mod driver;
 pub mod error;
+pub mod inference;
 pub mod store;
 pub mod swarm;
 mod text;

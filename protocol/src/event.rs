@@ -4,6 +4,7 @@ use crate::codec::CodecError;
 use crate::id::{Hash, Origin, PeerId};
 use crate::learner::{Command, Computed, Evaluation, LearnerError};
 use crate::log::Invalid;
+pub use crate::mode::incremental::{Checkpoint, SaveAt, Standing};
 use crate::time::{Span, Time};
 use crate::trust::{Reason, audit};
 use crate::wire::{Exchange, Message};
@@ -58,6 +59,8 @@ pub enum Input {
         /// How long the learner took.
         took: Span,
     },
+    /// Write down where the peer stands: [`Output::Saved`] follows.
+    Save(SaveAt),
     /// Take no further steps, and gossip on.
     Rest,
     /// Take no further steps, come to agreement with the neighbours, evaluate, and stop.
@@ -99,6 +102,8 @@ pub enum Output {
     Event(Event),
     /// The next record of the audit log.
     Audit(audit::Record),
+    /// A checkpoint that was asked for.
+    Saved(Box<Checkpoint>),
     /// The last output: the peer is done.
     Stopped,
 }

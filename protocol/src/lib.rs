@@ -61,7 +61,7 @@ pub mod trust;
 pub mod wire;
 
 pub use config::Config;
-pub use event::{Event, Input, Output, Timer};
+pub use event::{Checkpoint, Event, Input, Output, SaveAt, Standing, Timer};
 pub use mode::groups;
 pub use mode::pairwise::exchange_bytes_max;
 pub use peer::{Peer, View};

@@ -13,7 +13,7 @@ use crate::learner::Moved;
 use crate::log::{Context, Delta, Exclusions, Head, Log, VersionVector};
 use crate::membership::{Membership, short_key};
 use crate::mode::full_sync::Rounds;
-use crate::mode::incremental::{Digest, Offers, Restraint, Schedule, Session, Snapshots, Witness};
+use crate::mode::incremental::{Digest, Offers, Restraint, Saving, Schedule, Session, Snapshots, Witness};
 use crate::mode::pairwise::Pairs;
 use crate::time::Time;
 use crate::trust::{Guard, Identity};
@@ -94,6 +94,7 @@ pub struct Peer {
     pub(crate) snapshots: Snapshots,
     pub(crate) witness: Witness,
     pub(crate) session: Session,
+    pub(crate) saving: Saving,
     pub(crate) restraint: Restraint,
     pub(crate) counters: Counters,
     pub(crate) guard: Guard,
@@ -124,6 +125,7 @@ impl Peer {
             snapshots: Snapshots::default(),
             witness: Witness::default(),
             session: Session::default(),
+            saving: Saving::default(),
             restraint: Restraint::default(),
             counters: Counters::default(),
             moved: None,
@@ -193,6 +195,7 @@ impl Peer {
             Input::Message { from, message } => self.hear(from, message),
             Input::Timer(timer) => self.due(timer),
             Input::Computed { result, took } => self.computed(result, took),
+            Input::Save(at) => self.save(at),
             Input::Rest => self.rest(),
             Input::Finish => self.finish(),
         }

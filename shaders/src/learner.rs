@@ -10,6 +10,7 @@ mod footprint;
 mod gossip;
 mod machine;
 mod recovery;
+mod saved;
 
 use std::sync::Arc;
 
@@ -21,8 +22,8 @@ use protocol::codec::{Codec, Decoded};
 use protocol::fixed::{Weight, to_f32};
 use protocol::id::Hash;
 use protocol::learner::{
-    self, BaseHasher, Bounds, Evaluation, Folded, Learner, LearnerError, Measured, Progress, Replicas, TakenDelta,
-    Trained, Weights, norm,
+    self, BaseHasher, Bounds, Evaluation, Folded, Learner, LearnerError, Measured, Progress, Replicas, Saved,
+    TakenDelta, Trained, Weights, norm,
 };
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng as _;
@@ -332,13 +333,10 @@ impl Learner for TrainingLearner {
         let mut loss = 0.0;
         let mut left = steps as usize;
         while left > 0 {
-            let schedule = &self.spec.schedule;
-            let until_look = usize::try_from(schedule.next_look(progress.samples) / batch).unwrap_or(usize::MAX);
-            let now = left.min(ORDER_STEPS_MAX).min(until_look.max(1));
+            let (at_one_rate, place) = self.spec.schedule.stretch(progress.samples, batch);
+            let now = left.min(ORDER_STEPS_MAX).min(usize::try_from(at_one_rate).unwrap_or(usize::MAX));
             let samples = now as u64 * batch;
-            // The middle of what is done at one rate.
-            let middle = Progress { samples: progress.samples.saturating_add(samples / 2), ..progress };
-            let share = schedule.share(middle);
+            let share = self.spec.schedule.share(Progress { samples: place, ..progress });
             loss += self.retried(|learner| learner.train_some(now, share))?;
             self.note_steps(now);
             progress.samples = progress.samples.saturating_add(samples);
@@ -432,6 +430,14 @@ impl Learner for TrainingLearner {
         self.keep(&base, &residual);
         let put = self.machine.put(&base, &residual);
         self.settle(put.map_err(LearnerError::from))
+    }
+
+    fn save(&mut self) -> Result<Saved, LearnerError> {
+        self.retried(Self::read_all)
+    }
+
+    fn load(&mut self, saved: &Saved) -> Result<(), LearnerError> {
+        self.write_all(saved)
     }
 
     fn replicas(&mut self) -> &mut Replicas {

@@ -1,8 +1,10 @@
 //! What may be typed. Values are checked where they are understood (`config::job`), not here: `values.rs` only takes them apart.
 
 mod audit;
+mod checkpoint;
 mod device;
 mod id;
+mod model;
 mod network;
 mod swarm;
 mod values;
@@ -17,8 +19,10 @@ use shaders::kernels::threads::THREADS_MAX;
 use sim::processes::{Action, Fault};
 
 pub use audit::{AuditCommand, AuditShowArgs, AuditVerifyArgs};
+pub use checkpoint::{EVERY_DEFAULT, KEEP_DEFAULT, Keeping};
 pub use device::{DeviceBenchArgs, DeviceCommand, DeviceJob, DeviceProfileArgs};
 pub use id::{IdCommand, IdFile};
+pub use model::{EvalArgs, ExportArgs, GenerateArgs, ModelAt, PredictArgs};
 pub use network::{DoctorArgs, JoinArgs, LsArgs};
 pub use swarm::{SwarmAllow, SwarmCommand, SwarmDeny, SwarmFile};
 pub use values::{PeerAt, SeedRange, Shard, Widths};
@@ -55,7 +59,7 @@ pub struct Cli {
 pub enum Command {
     /// One peer: trains, gossips with whom it finds on the LAN, until it is stopped
     #[command(after_help = RUN_EXAMPLES)]
-    Run(RunArgs),
+    Run(Box<RunArgs>),
     /// The jobs and peers that are heard on this network
     Ls(LsArgs),
     /// Take part in a job that is heard on this network, or that a peer at an address runs
@@ -76,6 +80,14 @@ pub enum Command {
     /// Show or make the identity of a peer
     #[command(subcommand)]
     Id(IdCommand),
+    /// What a trained model says of samples
+    Predict(PredictArgs),
+    /// Continue a text with a trained language model
+    Generate(GenerateArgs),
+    /// What a trained model is worth: loss, accuracy, confusion, F1, perplexity
+    Eval(EvalArgs),
+    /// Write a trained model for other tools
+    Export(ExportArgs),
     /// Check or show the log of whom a peer let in and what it took
     #[command(subcommand)]
     Audit(AuditCommand),
@@ -91,7 +103,9 @@ Examples:
   starling run --job job.toml --listen /ip4/0.0.0.0/tcp/4001
   starling run --job job.toml --peer /ip4/192.0.2.7/tcp/4001
   starling run --job job.toml --peer /dns4/host.example/udp/4001/quic-v1 --peers more.txt
-  starling run --job job.toml --epochs 50 --json result.json";
+  starling run --job job.toml --epochs 50 --json result.json
+  starling run --job job.toml --checkpoint kept          a checkpoint a minute; the newest 3 and the best stay
+  starling run --job job.toml --resume kept              go on where it stopped, whatever stopped it";
 
 const JOIN_EXAMPLES: &str = "\
 Examples:
@@ -161,6 +175,9 @@ pub struct RunArgs {
     /// Train alone, without a socket
     #[arg(long)]
     pub no_gossip: bool,
+    /// What is kept of it.
+    #[command(flatten)]
+    pub keeping: Keeping,
     /// What every command understands.
     #[command(flatten)]
     pub common: Common,

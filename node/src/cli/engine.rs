@@ -4,8 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
+use protocol::fixed::from_f32;
 use protocol::id::SchemaHash;
-use protocol::learner::{Learner, Progress};
+use protocol::learner::{Learner, Progress, Saved};
 use protocol::log::Context;
 use shaders::data::{self, Dataset};
 use shaders::engine::cpu::CpuExecutor;
@@ -21,6 +22,7 @@ use super::say;
 use crate::config::{Data, Job};
 use crate::driver::{DeviceNews, DeviceWatch, MakeLearner};
 use crate::error::{Error, Kind};
+use crate::store::checkpoint::{self, About};
 use crate::store::tuned;
 
 /// Sizes that follow from a job and its data.
@@ -34,6 +36,8 @@ pub(super) struct Shape {
 /// What a peer computes with.
 pub(super) struct Engine {
     pub(super) context: Context,
+    /// What its checkpoints say of it.
+    pub(super) about: About,
     pub(super) steps_per_epoch: u32,
     /// Name of the device.
     pub(super) device: String,
@@ -67,8 +71,14 @@ pub(super) fn schema(job: &Job) -> Result<SchemaHash, Error> {
     Ok(network(job, &dataset)?.schema().hash())
 }
 
-/// Loads the data, takes the shard, opens the device (of the CPU so many threads). The learner itself is built later, on the thread that will own it.
-pub(super) fn build(job: &Job, device: (&str, usize), shard: u32, order_seed: u64) -> Result<Engine, Error> {
+/// Loads the data, takes the shard, opens the device (of the CPU so many threads). The learner itself is built later, on the thread that will
+/// own it, and becomes the one that was saved, if one was.
+pub(super) fn build(
+    job: &Job,
+    device: (&str, usize),
+    (shard, order_seed): (u32, u64),
+    saved: Option<Saved>,
+) -> Result<Engine, Error> {
     let dataset = Arc::new(load(job)?);
     let shard = split(job, &dataset)?.into_iter().nth(shard as usize).unwrap_or_default();
     let spec = spec(job, &dataset, shard, order_seed)?;
@@ -89,14 +99,20 @@ pub(super) fn build(job: &Job, device: (&str, usize), shard: u32, order_seed: u6
         codec: job.codec,
         limits: job.limits(),
     };
+    let about = about(job, &spec.model, &dataset);
     let learner = move || {
-        Ok(Box::new(match recovery {
+        let mut learner = match recovery {
             Some(recovery) => TrainingLearner::recovering(spec, executor, recovery)?,
             None => TrainingLearner::new(spec, executor)?,
-        }) as Box<dyn Learner>)
+        };
+        if let Some(saved) = saved {
+            learner.load(&saved)?;
+        }
+        Ok(Box::new(learner) as Box<dyn Learner>)
     };
     Ok(Engine {
         context,
+        about,
         steps_per_epoch: job.steps_per_epoch(dataset.train.len()),
         device: info.name,
         backend: info.backend,
@@ -104,6 +120,13 @@ pub(super) fn build(job: &Job, device: (&str, usize), shard: u32, order_seed: u6
         learner: Box::new(learner),
         watch,
     })
+}
+
+/// What a checkpoint says of a job.
+fn about(job: &Job, network: &Network, dataset: &Dataset) -> About {
+    let lines = job.canonical().lines().map(str::to_owned).collect();
+    let run = job.run_id().0.to_string();
+    About::new(run, lines, job.model.clone(), network, dataset.shape.clone(), dataset.name.clone())
 }
 
 /// How a learner goes on when that device fails, and who hears of it.
@@ -311,6 +334,11 @@ fn both(first: Option<String>, second: Option<String>) -> Option<String> {
     }
 }
 
+/// For a model that is asked and not trained.
+pub(super) fn open_for_answers(device: &str, threads: usize) -> Result<Box<dyn Executor>, Error> {
+    open_aloud(Precision::F32, device, threads)
+}
+
 /// The same for a command that prints.
 fn open_aloud(precision: Precision, device: &str, threads: usize) -> Result<Box<dyn Executor>, Error> {
     let (executor, ignored) = open(precision, device, threads)?;
@@ -344,6 +372,14 @@ fn network(job: &Job, dataset: &Dataset) -> Result<Network, Error> {
         Error::new(Kind::Input, error).hint(hint)
     })?;
     (network.loss, network.recompute) = (job.loss, job.recompute);
+    if let Some(init) = &job.init {
+        let about = about(job, &network, dataset);
+        let (weights, hash) = checkpoint::weights_of(&init.path, &about, &network)?;
+        if hash != init.hash.0 {
+            return Err(Error::new(Kind::Input, format!("--init {}: it has changed just now", init.path.display())));
+        }
+        network.start = Some(weights.into_iter().map(from_f32).collect());
+    }
     Ok(network)
 }
 

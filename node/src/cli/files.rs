@@ -61,7 +61,11 @@ impl TextTarget {
     }
 
     pub(super) fn write(&self, text: &str) -> Result<(), Error> {
-        fs::write(&self.path, text).map_err(|error| unwritable(self.flag, &self.path, &error))
+        self.write_bytes(text.as_bytes())
+    }
+
+    pub(super) fn write_bytes(&self, bytes: &[u8]) -> Result<(), Error> {
+        fs::write(&self.path, bytes).map_err(|error| unwritable(self.flag, &self.path, &error))
     }
 }
 

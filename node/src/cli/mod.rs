@@ -17,10 +17,13 @@ mod engine;
 mod files;
 mod format;
 mod id;
+mod inputs;
 mod job;
 mod join;
+mod keeping;
 mod logging;
 mod ls;
+mod model;
 mod outlet;
 mod peers;
 mod profile;
@@ -59,6 +62,10 @@ pub fn main() -> ExitCode {
         Command::Join(args) => join::run(*args),
         Command::Sim(args) => sim::run(&args),
         Command::Job(command) => job::run(&command),
+        Command::Predict(args) => model::predict(&args),
+        Command::Generate(args) => model::generate(&args),
+        Command::Eval(args) => model::eval(&args),
+        Command::Export(args) => model::export(&args),
         Command::Audit(command) => audit::run(&command),
         Command::Id(command) => id::run(&command),
         Command::Swarm(command) => swarm::run(&command),

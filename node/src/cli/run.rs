@@ -8,10 +8,11 @@ use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use protocol::config::{Gossip, Training};
+use protocol::learner::Weights;
 use protocol::time::Span;
 use protocol::trust::Identity;
-use protocol::{Config, Event};
-use sim::processes::event::{Note, Ready};
+use protocol::{Config, Event, Standing};
+use sim::processes::event::{EpochDone, Note, Ready, Status};
 use sim::processes::{ChildEvent, PeerFacts};
 use sim::report::{PeerReport, SimReport};
 use tokio::sync::mpsc;
@@ -20,15 +21,18 @@ use zeroize::Zeroizing;
 use super::args::RunArgs;
 use super::engine::{self, Engine};
 use super::files::JsonTarget;
+use super::keeping::Earlier;
 use super::outlet::Outlet;
 use super::table::Screen;
 use super::translate::Translator;
-use super::{id, job as job_command, logging, peers, signals, summary};
-use crate::config::Job;
-use crate::driver::{self, Control, LanSetup, NetworkSetup, Observation, PeerSetup};
+use super::{id, job as job_command, keeping, logging, peers, signals, summary};
+use crate::config::{Init, Job};
+use crate::driver::{self, Checkpoints, Control, LanSetup, NetworkSetup, Observation, PeerSetup};
 use crate::error::{Error, Kind};
 use crate::store::audit::Audit;
+use crate::store::checkpoint::chain::Chain;
 use crate::store::identity;
+use crate::store::metrics::{Metrics, Row, wall_time};
 
 /// Wishes that may wait for the driver.
 const CONTROL_QUEUE_MAX: usize = 8;
@@ -82,7 +86,8 @@ pub(super) fn refuse_groups(job: &Job) -> Result<(), Error> {
 
 /// The job that the flags and the file describe, if this peer may take part in it.
 fn job_of(args: &RunArgs) -> Result<Job, Error> {
-    let job = Job::layered(args.job_layer(), job_command::read(args.job.as_deref())?)?;
+    let mut job = Job::layered(args.job_layer(), job_command::read(args.job.as_deref())?)?;
+    job.init = args.keeping.init.as_deref().map(Init::of).transpose()?;
     refuse_groups(&job)?;
     if job.key.is_none() && !args.open && !args.no_gossip && !args.child {
         let what =
@@ -210,6 +215,11 @@ struct Peer {
     ready: Ready,
     audit: Audit,
     notes: Vec<String>,
+    /// Which life of it this is.
+    incarnation: u64,
+    resume: Option<Standing>,
+    checkpoints: Option<Checkpoints>,
+    metrics: Metrics,
     child: bool,
     company: Option<u16>,
     started: Instant,
@@ -227,9 +237,18 @@ impl Peer {
             Some(shard) => (shard.index, &[]),
             None => (drawn_shard(&id.0, job.shards), &id.0),
         };
-        let engine =
-            engine::build(&job, (&args.common.device, args.common.threads(1)), shard, job.order_seed(shard, salt))?;
+        let run = job.run_id().0.to_string();
+        let mut earlier = keeping::earlier(&args.keeping, &run, &job.canonical())?;
+        let device = (args.common.device.as_str(), args.common.threads(1));
+        let state = earlier.as_mut().map(|earlier| std::mem::take(&mut earlier.learner));
+        let engine = engine::build(&job, device, (shard, job.order_seed(shard, salt)), state)?;
         let mut notes: Vec<String> = engine.note.iter().cloned().collect();
+        notes.extend(earlier.iter().flat_map(|earlier| earlier.notes.iter().cloned()));
+        let chain = Chain::new(&identity_path, &run);
+        let resume = earlier.as_ref().map(|Earlier { standing, .. }| standing.clone());
+        let incarnation = keeping::incarnation(now_ms(), id, resume.as_ref(), &chain);
+        let about = engine.about.clone().of_weights(if args.no_gossip { Weights::Local } else { Weights::Base });
+        let checkpoints = keeping::checkpoints(&args.keeping, earlier.as_ref(), about, chain)?;
         let audit_dir = audit_dir(args, &identity_path, &job);
         let audit = match &audit_dir {
             Some(dir) => Audit::open(dir, &id.to_string())?,
@@ -268,6 +287,10 @@ impl Peer {
             ready,
             audit,
             notes,
+            incarnation,
+            resume,
+            checkpoints,
+            metrics: Metrics::open(args.keeping.metrics.as_deref(), args.keeping.tensorboard.as_deref())?,
             child: args.child,
             company: args.company,
             started,
@@ -276,7 +299,7 @@ impl Peer {
 
     /// Runs the peer to its end.
     fn live(
-        self,
+        mut self,
         control: &mpsc::Sender<Control>,
         controls: mpsc::Receiver<Control>,
         audience: &mut (dyn Audience + Send),
@@ -285,7 +308,10 @@ impl Peer {
         let parameters = self.engine.context.parameters;
         let (job, child, started) = (self.job.clone(), self.child, self.started);
         let audit = self.audit.clone();
+        let metrics = std::mem::take(&mut self.metrics);
+        let mut status = Status::default();
         let mut translator = Translator::new(self.ready.clone(), gossip, !child, started);
+        translator.goes_on_from(self.resume.as_ref().map_or(0, |standing| standing.steps));
         for text in &self.notes {
             audience.tell(ChildEvent::Note(Note { text: text.clone() }));
         }
@@ -303,10 +329,18 @@ impl Peer {
             if !child && matches!(observation, Observation::Event(Event::TrainingDone { .. })) {
                 let _ = control.try_send(Control::Finish);
             }
-            translator.observe(observation, &mut |event| audience.tell(event));
+            translator.observe(observation, &mut |event| {
+                match &event {
+                    ChildEvent::Status(now) => status.clone_from(now),
+                    ChildEvent::Epoch(done) if metrics.is_on() => metrics.note(row(&status, done)),
+                    _ => {}
+                }
+                audience.tell(event);
+            });
         };
         let result = runtime.block_on(driver::run(self.into_setup(), &mut observe, controls));
         runtime.shutdown_background();
+        metrics.close(METRICS_CLOSE_MAX);
         if let Some(head) = audit.flush(AUDIT_FLUSH_MAX) {
             let text = format!(
                 "audit log: {} records, head {} (noted elsewhere, it shows whether the end was cut off)",
@@ -352,11 +386,11 @@ impl Peer {
         gossip.partner_graph = job.partners_of(Identity::from_seed(&self.identity_seed).peer_id());
         gossip.link_bytes_per_second = job.link_bytes_per_second;
         let config = Config { gossip, training, trust: job.trust() };
-        let incarnation = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64);
+        let incarnation = self.incarnation;
         PeerSetup {
             config,
             context: self.engine.context,
-            seed: job.order_seed(u32::MAX, &incarnation.to_le_bytes()),
+            seed: job.order_seed(u32::MAX, &now_ms().to_le_bytes()),
             incarnation,
             swarm_key: job.swarm_key(),
             guests: job.guests(),
@@ -365,8 +399,33 @@ impl Peer {
             learner: self.engine.learner,
             device: self.engine.watch,
             audit: self.audit,
+            resume: self.resume,
+            checkpoints: self.checkpoints,
         }
     }
+}
+
+/// What the metrics say of an epoch.
+fn row(status: &Status, done: &EpochDone) -> Row {
+    Row {
+        wall_time: wall_time(),
+        step: done.steps,
+        epoch: done.epoch,
+        train_loss: done.train_loss,
+        test_loss: done.test_loss,
+        test_accuracy: done.test_accuracy,
+        steps_per_second: status.steps_per_second,
+        live_peers: status.live_peers,
+        deltas_said: status.deltas_said,
+        deltas_heard: status.deltas_heard,
+        bytes_sent: status.bytes_sent,
+        bytes_received: status.bytes_received,
+    }
+}
+
+/// Milliseconds since 1970.
+fn now_ms() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64)
 }
 
 /// Where the audit log is kept, if one is.
@@ -383,6 +442,8 @@ fn audit_dir(args: &RunArgs, identity: &Path, job: &Job) -> Option<PathBuf> {
 
 /// How long a peer that was told how many neighbours to expect waits for them: processes on a busy machine start slowly.
 const COMPANY_GRACE: Span = Span::from_secs(10);
+/// How long the end of a peer waits for its metrics to be written.
+const METRICS_CLOSE_MAX: Duration = Duration::from_secs(1);
 /// How long the end of a peer waits for its audit log to be on the disk.
 const AUDIT_FLUSH_MAX: Duration = Duration::from_millis(300);
 /// Threads of the runtime: it moves messages; training has a thread of its own.
@@ -443,8 +504,6 @@ fn watch_signals(control: mpsc::Sender<Control>) -> Result<Arc<AtomicBool>, Erro
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
     use std::io::BufReader;
-
-    use sim::processes::event::{EpochDone, Status};
 
     use super::*;
 

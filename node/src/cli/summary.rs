@@ -89,6 +89,15 @@ pub(super) fn peer(report: &PeerReport) -> String {
         short(report.base_hash.as_deref()),
     ) + &began(report)
         + &lost(report)
+        + &kept(report)
+}
+
+fn kept(report: &PeerReport) -> String {
+    match (report.checkpoints, report.checkpoints_failed) {
+        (0, 0) => String::new(),
+        (written, 0) => format!(", checkpoints {written}"),
+        (written, failed) => format!(", checkpoints {written}, {failed} could not be written"),
+    }
 }
 
 /// How long it took to begin.

@@ -12,6 +12,7 @@ use sim::processes::event::{EpochDone, Note, Ready, Restored, Status, finite};
 use sim::report::PeerReport;
 
 use crate::driver::{Observation, Traffic};
+use crate::store::checkpoint::News;
 use crate::swarm::Way;
 
 /// Collects what one peer has done.
@@ -31,11 +32,16 @@ pub(super) struct Translator {
     started: Option<Instant>,
     trained_s: f64,
     trained_steps: u64,
+    steps_before: u64,
     devices_lost: u32,
     /// When the process began, and how long after it the first step was taken.
     begun: Instant,
     first_step_s: Option<f64>,
     bans: u64,
+    checkpoints: u64,
+    checkpoints_failed: u64,
+    /// Why the last one was not written, if it was not.
+    checkpoint_failure: Option<String>,
 }
 
 impl Translator {
@@ -54,11 +60,20 @@ impl Translator {
             started: None,
             trained_s: 0.0,
             trained_steps: 0,
+            steps_before: 0,
             devices_lost: 0,
             begun,
             first_step_s: None,
             bans: 0,
+            checkpoints: 0,
+            checkpoints_failed: 0,
+            checkpoint_failure: None,
         }
+    }
+
+    /// It has taken so many steps before this life.
+    pub(super) fn goes_on_from(&mut self, steps: u64) {
+        self.steps_before = steps;
     }
 
     /// The first event: at once without a network, else when it is known where the peer listens.
@@ -89,6 +104,7 @@ impl Translator {
                 self.devices_lost += 1;
                 tell(note(news.text));
             }
+            Observation::Checkpoint(news) => self.checkpoint(news, tell),
             Observation::NoDeviceToLose => tell(note("there is no device to lose: it trains on the CPU".into())),
             Observation::Banned { peer, reason, seconds } => {
                 tell(note(format!("peer {peer} gets no link for {seconds} s: {reason}")));
@@ -99,6 +115,29 @@ impl Translator {
                 self.ways.insert(peer, way);
             }
             Observation::Event(event) => self.event(event, tell),
+        }
+    }
+
+    /// The first one is told of, and what goes wrong, once.
+    fn checkpoint(&mut self, news: News, tell: &mut dyn FnMut(ChildEvent)) {
+        match news {
+            News::Written { path, bytes, took } => {
+                self.checkpoints += 1;
+                let again = self.checkpoint_failure.take().is_some();
+                if self.checkpoints == 1 || again {
+                    let (kib, ms) = (bytes.div_ceil(1024), took.as_millis());
+                    tell(note(format!("checkpoint {} ({kib} KiB, {ms} ms)", path.display())));
+                }
+            }
+            News::Failed { steps, why } => {
+                self.checkpoints_failed += 1;
+                if self.checkpoint_failure.as_ref() != Some(&why) {
+                    tell(note(format!(
+                        "WARNING: the checkpoint at step {steps} cannot be written: {why}. Those before it are intact, training goes on"
+                    )));
+                    self.checkpoint_failure = Some(why);
+                }
+            }
         }
     }
 
@@ -170,7 +209,7 @@ impl Translator {
     fn training_over(&mut self, steps: u64) {
         if let Some(started) = self.started.take() {
             self.trained_s = started.elapsed().as_secs_f64();
-            self.trained_steps = steps;
+            self.trained_steps = steps.saturating_sub(self.steps_before);
         }
     }
 
@@ -225,6 +264,8 @@ impl Translator {
             live_peers: self.status.live_peers,
             deltas_refused: self.status.deltas_refused,
             bans: self.bans,
+            checkpoints: self.checkpoints,
+            checkpoints_failed: self.checkpoints_failed,
             payload_bytes_said: self.status.payload_bytes_said,
             steps_per_second: if self.trained_s > 0.0 {
                 (self.trained_steps as f64 / self.trained_s) as f32

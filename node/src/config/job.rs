@@ -6,7 +6,7 @@
 //! that the shapes agree), and how many epochs this peer wants to take.
 
 use std::fmt::{self, Write as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use protocol::codec::Codec;
 use protocol::config::{Distance, Gossip, MergeRule, Mode, PartnerRule, TriggerRule, Trust};
@@ -47,6 +47,8 @@ pub struct Job {
     pub key: Option<SwarmKey>,
     /// Whom this machine links with, in order; `None`: everybody who knows the key. Not part of the run.
     pub swarm_allow: Option<Vec<PeerId>>,
+    /// Weights to begin at in place of random ones.
+    pub init: Option<Init>,
     /// What is trained.
     pub model: ModelSpec,
     /// What is made small.
@@ -113,6 +115,35 @@ pub struct Job {
     pub seed: u64,
 }
 
+/// A file of weights to begin at. Its content is part of the run, and where it lies is not.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Init {
+    /// The file, safetensors.
+    pub path: PathBuf,
+    /// blake3 of it.
+    pub hash: Hash,
+}
+
+impl Init {
+    /// Of that file.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn of(path: &Path) -> Result<Self, Error> {
+        let wrong = |error: std::io::Error| {
+            Error::new(Kind::Input, format!("--init {}: {error}", path.display()))
+                .hint("a .safetensors file, as model.safetensors of a checkpoint")
+        };
+        if !std::fs::metadata(path).map_err(wrong)?.is_file() {
+            return Err(wrong(std::io::Error::new(std::io::ErrorKind::InvalidInput, "is no regular file")));
+        }
+        let mut hasher = blake3::Hasher::new();
+        let file = std::fs::File::open(path).map_err(wrong)?;
+        hasher.update_reader(file).map_err(wrong)?;
+        Ok(Self { path: path.to_owned(), hash: Hash(*hasher.finalize().as_bytes()) })
+    }
+}
+
 /// Where the samples come from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Data {
@@ -138,6 +169,7 @@ impl Job {
             name: name(raw.swarm.name.unwrap_or_default())?,
             key: raw.swarm.key.as_deref().map(key).transpose()?,
             swarm_allow: raw.swarm.allow.map(|peers| allow("swarm.allow", peers)).transpose()?,
+            init: None,
             loss: raw.model.loss.unwrap_or_default(),
             model: model::model(raw.model)?,
             data: data(raw.data.set, raw.data.path)?,
@@ -225,6 +257,9 @@ impl Job {
         model::canonical(&self.model, &mut line);
         if self.loss != Loss::default() {
             line("model.loss", &self.loss.name());
+        }
+        if let Some(init) = &self.init {
+            line("model.init", &init.hash);
         }
         line(
             "data.set",

@@ -12,7 +12,7 @@ pub mod optimizer;
 pub mod raw;
 mod template;
 
-pub use job::{Data, Job};
+pub use job::{Data, Init, Job};
 pub use optimizer::OptimizerKind;
 pub use raw::RawJob;
 pub use template::template;

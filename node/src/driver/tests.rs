@@ -56,6 +56,8 @@ fn setup(id: u8, run: u8, epochs: u32, peers: Vec<String>) -> PeerSetup {
             Ok(Box::new(Fake { step: Duration::from_millis(1), ..Fake::new(PARAMETERS, id.into()) }))
         }),
         device: None,
+        resume: None,
+        checkpoints: None,
     }
 }
 

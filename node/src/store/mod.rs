@@ -2,5 +2,7 @@
 
 pub mod audit;
 pub mod bounded;
+pub mod checkpoint;
 pub mod identity;
+pub mod metrics;
 pub mod tuned;

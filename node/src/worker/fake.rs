@@ -6,7 +6,7 @@ use std::time::Duration;
 use protocol::codec::Codec;
 use protocol::fixed::Weight;
 use protocol::learner::{
-    Evaluation, Folded, Learner, LearnerError, Measured, Progress, Replicas, State, TakenDelta, Trained, Weights,
+    Evaluation, Folded, Learner, LearnerError, Measured, Progress, Replicas, Saved, State, TakenDelta, Trained, Weights,
 };
 
 /// Share of the way to the target that a step goes.
@@ -92,6 +92,14 @@ impl Learner for Fake {
     fn shift(&mut self, by: &[i32]) -> Result<(), LearnerError> {
         self.state.shift(by);
         Ok(())
+    }
+
+    fn save(&mut self) -> Result<Saved, LearnerError> {
+        Ok(self.state.save())
+    }
+
+    fn load(&mut self, saved: &Saved) -> Result<(), LearnerError> {
+        self.state.load(saved)
     }
 
     fn replicas(&mut self) -> &mut Replicas {

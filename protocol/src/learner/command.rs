@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use super::{
-    Evaluation, Learner, LearnerError, Measured, Meeting, Met, Moved, Progress, Said, TakenDelta, Trained, Weights,
-    norm, within_payload,
+    Evaluation, Learner, LearnerError, Measured, Meeting, Met, Moved, Progress, Said, Saved, TakenDelta, Trained,
+    Weights, base_hash, norm, within_payload,
 };
 use crate::codec::{Codec, Decoded};
 use crate::fixed::{Weight, to_f32};
@@ -81,6 +81,8 @@ pub enum Command {
         /// Who is at the other end.
         edge: PeerId,
     },
+    /// [`Learner::save`] and the hash of the base.
+    Save,
     /// [`Learner::evaluate`] and the hash of the base.
     Evaluate {
         /// What to look at.
@@ -115,6 +117,13 @@ pub enum Computed {
     EdgeMet(Met),
     /// Of [`Command::EdgeForget`].
     EdgeForgotten,
+    /// Of [`Command::Save`].
+    Saved {
+        /// What it goes on from.
+        learner: Box<Saved>,
+        /// [`base_hash`] of `b`.
+        base_hash: crate::id::Hash,
+    },
     /// Of [`Command::Evaluate`].
     Evaluated {
         /// Loss and accuracy.
@@ -164,6 +173,11 @@ fn try_run(command: Command, learner: &mut dyn Learner) -> Result<Computed, Lear
         Command::EdgeForget { edge } => {
             learner.replicas().forget(edge);
             Computed::EdgeForgotten
+        }
+        Command::Save => {
+            let saved = learner.save()?;
+            let base_hash = base_hash(&saved.base);
+            Computed::Saved { learner: Box::new(saved), base_hash }
         }
         Command::Evaluate { weights } => {
             let evaluation = learner.evaluate(weights)?;

@@ -8,11 +8,13 @@
 
 mod arithmetic;
 mod command;
+mod saved;
 mod state;
 
 pub(crate) use arithmetic::within_payload;
 pub use arithmetic::{BaseHasher, Bounds, base_hash, encode_bounded, encode_within, fold, norm};
 pub use command::{Command, Computed, run};
+pub use saved::Saved;
 pub use state::State;
 
 use std::fmt::Debug;
@@ -133,6 +135,22 @@ pub trait Learner: Send {
     /// [`LearnerError::Device`] when the device fails.
     fn shift(&mut self, by: &[i32]) -> Result<(), LearnerError>;
 
+    /// All that it goes on from; nothing changes.
+    ///
+    /// # Errors
+    /// [`LearnerError::Checkpoint`] of a learner that keeps none, or a device failure.
+    fn save(&mut self) -> Result<Saved, LearnerError> {
+        Err(LearnerError::Checkpoint("this learner keeps none".to_owned()))
+    }
+
+    /// Becomes the learner that was saved; it has taken no step before.
+    ///
+    /// # Errors
+    /// [`LearnerError::Checkpoint`] when it is of another model, optimizer or share of the data, or a device failure.
+    fn load(&mut self, _saved: &Saved) -> Result<(), LearnerError> {
+        Err(LearnerError::Checkpoint("this learner keeps none".to_owned()))
+    }
+
     /// What it knows of the edges to its neighbours, in the mode `pairwise`.
     fn replicas(&mut self) -> &mut Replicas;
 }
@@ -226,6 +244,9 @@ pub enum LearnerError {
         /// Elements of the model.
         expected: usize,
     },
+    /// A checkpoint is of something else, or there can be none.
+    #[error("checkpoint: {0}")]
+    Checkpoint(String),
     /// A weight moved further than one delta may say.
     #[error(
         "a weight moved by more than 32.0 between two deltas: training has diverged (try a lower learning rate or gain)"

@@ -1,7 +1,7 @@
 //! [`State`]: the vectors of a learner in memory, and all that the port asks of them. A learner that keeps them on a device does the
 //! same there.
 
-use super::{Folded, LearnerError, Measured, Replicas, TakenDelta, Weights, encode_within, fold, norm};
+use super::{Folded, LearnerError, Measured, Replicas, Saved, TakenDelta, Weights, encode_within, fold, norm};
 use crate::codec::{Codec, Decoded};
 use crate::fixed::{Weight, to_f32};
 
@@ -24,6 +24,28 @@ impl State {
     pub fn new(base: Vec<i32>) -> Self {
         let theta = base.iter().map(|&base| to_f32(base)).collect();
         Self { theta, base, decoded: Decoded::default(), replicas: Replicas::default() }
+    }
+
+    /// [`Learner::save`](super::Learner::save), of a learner that is nothing else.
+    #[must_use]
+    pub fn save(&self) -> Saved {
+        Saved { base: self.base.clone(), theta: self.theta.clone(), ..Saved::default() }
+    }
+
+    /// [`Learner::load`](super::Learner::load), of the same.
+    ///
+    /// # Errors
+    /// [`LearnerError::Shape`].
+    pub fn load(&mut self, saved: &Saved) -> Result<(), LearnerError> {
+        let expected = self.base.len();
+        for found in [saved.base.len(), saved.theta.len()] {
+            if found != expected {
+                return Err(LearnerError::Shape { found, expected });
+            }
+        }
+        self.base.clone_from(&saved.base);
+        self.theta.clone_from(&saved.theta);
+        Ok(())
     }
 
     /// theta - b.

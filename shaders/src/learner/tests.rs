@@ -56,7 +56,7 @@ fn bits(spec: &LearnerSpec, executor: Box<dyn Executor>) -> (Vec<u32>, Vec<u32>,
 }
 
 /// One of each kind of model; the first is wide enough for threads to share its optimizer, too.
-fn kinds() -> [(&'static str, LearnerSpec); 4] {
+pub(crate) fn kinds() -> [(&'static str, LearnerSpec); 4] {
     let dataset = spec(ADAM).dataset;
     let wide = ModelSpec::Mlp { hidden: vec![700, 300] }.build(&dataset.shape, dataset.classes).unwrap();
     let wide = LearnerSpec { model: Arc::new(wide), ..spec(ADAM) };

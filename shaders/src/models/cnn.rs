@@ -71,6 +71,17 @@ pub(super) fn build(spec: &CnnSpec, shape: &[usize], classes: usize) -> Result<N
     Ok(builder.network)
 }
 
+/// The picture that the perceptron reads, [H, W, C]; `None` for samples that are no pictures.
+pub(super) fn last_picture(spec: &CnnSpec, shape: &[usize]) -> Option<[usize; 3]> {
+    let &[height, width, ..] = shape else { return None };
+    let channels = spec.channels.last().map_or(1, |&channels| channels as usize);
+    if spec.residual_blocks > 0 {
+        return Some([1, 1, channels]);
+    }
+    let halved = |side: usize| spec.channels.iter().fold(side, |side, _| side / 2);
+    Some([halved(height), halved(width), channels])
+}
+
 impl Builder {
     fn convolution(&mut self, name: &str, outputs: usize, kernel: usize, stride: usize, activation: Activation) {
         let inputs = self.picture[2];
@@ -116,6 +127,6 @@ impl Builder {
 }
 
 /// Groups of so many channels.
-fn groups(channels: usize) -> usize {
+pub(super) fn groups(channels: usize) -> usize {
     if channels.is_multiple_of(GROUP_CHANNELS) { channels / GROUP_CHANNELS } else { 1 }
 }

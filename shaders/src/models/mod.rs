@@ -3,6 +3,7 @@
 //! Add a model: one file here, a variant of [`ModelSpec`], one line in [`ALL`].
 
 mod cnn;
+pub mod layout;
 mod lm;
 mod mlp;
 pub mod network;
@@ -154,6 +155,12 @@ pub enum ModelError {
         /// Of the model.
         heads: u32,
     },
+}
+
+/// Groups of the group norm of so many channels.
+#[must_use]
+pub fn norm_groups(channels: usize) -> usize {
+    cnn::groups(channels)
 }
 
 impl ModelSpec {

@@ -7,6 +7,8 @@
 //! Nothing here owns device memory but the batch itself ([`Inputs`]): activations and gradients are drafted, and placed by their
 //! lifetimes (`engine::plan`).
 
+use std::sync::Arc;
+
 use protocol::fixed::from_f32;
 use protocol::schema::{Schema, Tensor};
 use rand_chacha::ChaCha8Rng;
@@ -81,6 +83,8 @@ pub struct Network {
     /// Whether the backward pass computes again what lies inside a segment, instead of keeping it (Chen et al. 2016, arXiv
     /// 1604.06174): less memory, a third more work, the same bits.
     pub recompute: bool,
+    /// Where training begins, of d numbers, in place of what is drawn.
+    pub start: Option<Arc<[i32]>>,
     /// The last node of every segment.
     segments: Vec<usize>,
     tensors: Vec<(Tensor, Init)>,
@@ -191,6 +195,24 @@ impl Network {
         self.parameters
     }
 
+    /// Numbers of a logit's row.
+    #[must_use]
+    pub fn classes(&self) -> usize {
+        self.classes
+    }
+
+    /// Numbers of a sample as it is given, of a text one token more than it has places.
+    #[must_use]
+    pub fn features(&self) -> usize {
+        self.context.map_or_else(|| self.widths.first().copied().unwrap_or(0), |context| context + 1)
+    }
+
+    /// Places of a window of a text; `None` of anything else.
+    #[must_use]
+    pub fn context(&self) -> Option<usize> {
+        self.context
+    }
+
     /// Rows of the loss for one sample.
     #[must_use]
     pub fn rows(&self) -> usize {
@@ -203,10 +225,13 @@ impl Network {
         self.widths.iter().copied().max().unwrap_or(0)
     }
 
-    /// Initial base b0 from a seed: every uniform number from 53 random bits, in buffer order. Products and square roots of f64
+    /// Initial base b0, where nothing else is given from a seed: every uniform number from 53 random bits, in buffer order. Products and square roots of f64
     /// are exact to the bit on every IEEE machine, so every peer starts from the same bits.
     #[must_use]
     pub fn initial_base(&self, seed: [u8; 32]) -> Vec<i32> {
+        if let Some(start) = &self.start {
+            return start.to_vec();
+        }
         let mut rng = ChaCha8Rng::from_seed(seed);
         let mut base = Vec::with_capacity(self.parameters);
         for (tensor, init) in &self.tensors {
@@ -242,6 +267,33 @@ impl Network {
     /// Drafts the forward pass with the loss of every row. With `state` it is a pass of training: what the backward pass needs
     /// is kept, and dropout drops.
     pub fn forward(&self, draft: &mut Draft, theta: Buffer, inputs: &Inputs, state: Option<Buffer>) -> Tape {
+        let (tape, labels) = self.values(draft, theta, inputs, state, None);
+        if let Some(&logits) = tape.values.last() {
+            let [rows, classes] = [inputs.samples * self.rows(), self.classes].map(|word| word as u32);
+            let arguments = [logits, labels, inputs.results];
+            match self.loss {
+                Loss::CrossEntropy => draft.push(&SoftmaxCrossEntropy, &arguments, &[rows, classes]),
+                Loss::MeanSquaredError => draft.push(&MeanSquaredError, &arguments, &[rows, classes]),
+            }
+        }
+        tape
+    }
+
+    /// Drafts the forward pass of an evaluation without its loss: the logits [samples, rows, classes] go into `logits`. Labels are not
+    /// looked at.
+    pub fn logits(&self, draft: &mut Draft, theta: Buffer, inputs: &Inputs, logits: Buffer) {
+        self.values(draft, theta, inputs, None, Some(logits));
+    }
+
+    /// All values, the last one in its place where it has one; and where the labels are.
+    fn values(
+        &self,
+        draft: &mut Draft,
+        theta: Buffer,
+        inputs: &Inputs,
+        state: Option<Buffer>,
+        last: Option<Buffer>,
+    ) -> (Tape, Buffer) {
         let (mut batch, mut labels) = (inputs.x, inputs.labels);
         if let Some(context) = self.context {
             [batch, labels] = [(); 2].map(|()| draft.buffer(inputs.samples * context));
@@ -257,19 +309,12 @@ impl Network {
         for node in &self.nodes {
             let words = if state.is_some() { node.layer.saved(inputs.samples) } else { 0 };
             tape.saved.push((words > 0).then(|| draft.buffer(words)));
-            tape.values.push(draft.buffer(inputs.samples * self.widths[node.output.0]));
+            let place = last.filter(|_| tape.values.len() == self.nodes.len());
+            tape.values.push(place.unwrap_or_else(|| draft.buffer(inputs.samples * self.widths[node.output.0])));
             let x = tape.inputs(node);
             node.layer.forward(draft, &tape.forward(node, tape.saved.len() - 1, theta, &x));
         }
-        if let Some(&logits) = tape.values.last() {
-            let [rows, classes] = [inputs.samples * self.rows(), self.classes].map(|word| word as u32);
-            let arguments = [logits, labels, inputs.results];
-            match self.loss {
-                Loss::CrossEntropy => draft.push(&SoftmaxCrossEntropy, &arguments, &[rows, classes]),
-                Loss::MeanSquaredError => draft.push(&MeanSquaredError, &arguments, &[rows, classes]),
-            }
-        }
-        tape
+        (tape, labels)
     }
 
     /// Drafts the backward pass: the flat gradient of the mean loss.

@@ -101,6 +101,12 @@ impl Optimizer {
         self.parameters
     }
 
+    /// Its moments, each [d].
+    #[must_use]
+    pub fn moments(&self) -> &[Buffer] {
+        &self.moments
+    }
+
     /// See [`Betas`].
     #[must_use]
     pub fn betas(&self) -> Betas {

@@ -137,6 +137,26 @@ impl Schedule {
         }
     }
 
+    /// How many steps of `batch` samples are taken at one rate from `progress` on, 1 or more, and the progress whose rate it is.
+    ///
+    /// The rate changes at fixed places of the way and not wherever somebody begins to look: a stretch of steps is the same however it is
+    /// cut, and so is a run that was stopped in the middle and resumed.
+    #[must_use]
+    pub fn stretch(&self, progress: u64, batch: u64) -> (u64, u64) {
+        let (batch, length) = (batch.max(1), self.next_look(progress));
+        if length == u64::MAX {
+            return (u64::MAX, progress);
+        }
+        if length <= batch {
+            return (1, progress.saturating_add(batch / 2));
+        }
+        let (origin, end) =
+            if progress < self.warm_up_samples { (0, self.warm_up_samples) } else { (self.warm_up_samples, u64::MAX) };
+        let first = origin + (progress - origin) / length * length;
+        let last = first.saturating_add(length).min(end);
+        ((last - progress).div_ceil(batch), first + (last - first) / 2)
+    }
+
     /// Samples after which the rate should be looked at again; [`u64::MAX`] when it will not change.
     #[must_use]
     pub fn next_look(&self, progress: u64) -> u64 {
@@ -200,6 +220,29 @@ mod tests {
         close(late.share_by_samples(3000), 0.55);
         let falls = (0..4000).all(|p| schedule.share_by_samples(p + 1) <= schedule.share_by_samples(p));
         assert!(falls, "it never rises");
+    }
+
+    #[test]
+    fn the_rate_of_a_step_hangs_on_nothing_but_its_place() {
+        for (warm_up_samples, batch) in [(0, 16), (1000, 16), (64_000, 16), (100_000, 2048)] {
+            let curve = Curve::Cosine { total_samples: 300_000, floor: 0.0 };
+            let schedule = Schedule { warm_up_samples, curve, ..Schedule::default() };
+            let rates = |cut: u64| {
+                let (mut rates, mut progress) = (Vec::new(), 0);
+                while progress < 310_000 {
+                    let (steps, place) = schedule.stretch(progress, batch);
+                    assert!(steps > 0);
+                    let steps = steps.min(cut);
+                    rates.extend((0..steps).map(|_| schedule.share_by_samples(place).to_bits()));
+                    progress += steps * batch;
+                }
+                rates.truncate(300_000 / batch as usize);
+                rates
+            };
+            let whole = rates(1000);
+            assert!([1, 3, 7].into_iter().all(|cut| rates(cut) == whole), "{warm_up_samples} {batch}");
+            assert!(whole.windows(2).filter(|pair| pair[0] != pair[1]).count() >= 60.min(whole.len() / 2));
+        }
     }
 
     #[test]

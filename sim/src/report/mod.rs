@@ -97,6 +97,12 @@ pub struct PeerReport {
     /// Times it banned a peer for breaking the rules, in its last life.
     #[serde(default)]
     pub bans: u64,
+    /// Checkpoints that it wrote, in its last life.
+    #[serde(default)]
+    pub checkpoints: u64,
+    /// Checkpoints that could not be written, in its last life.
+    #[serde(default)]
+    pub checkpoints_failed: u64,
     /// Codec bytes of its own deltas, each counted once.
     #[serde(default)]
     pub payload_bytes_said: u64,

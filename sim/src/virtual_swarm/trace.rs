@@ -64,6 +64,7 @@ impl Trace {
             Input::Start => out.push(7),
             Input::Rest => out.push(8),
             Input::Finish => out.push(9),
+            Input::Save(_) => out.push(20),
             Input::Listening { .. } => out.push(10),
             Input::Discovered { peer, .. } => {
                 out.push(11);

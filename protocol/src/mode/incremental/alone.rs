@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use crate::codec::DenseF32;
 use crate::config::{Config, TriggerRule};
-use crate::event::{Input, Output, Timer};
+use crate::event::{Checkpoint, Input, Output, Standing, Timer};
 use crate::id::{Hash, RunId};
 use crate::learner::{Command, Computed, Measured, TakenDelta, Trained};
 use crate::log::Context;
@@ -20,6 +20,7 @@ pub(crate) struct Alone {
     pub(crate) now: Time,
     pub(crate) loss: f32,
     pub(crate) drift: f32,
+    checkpoint: Option<Checkpoint>,
 }
 
 impl Alone {
@@ -29,24 +30,53 @@ impl Alone {
 
     /// H = 4, and what `change` makes of it.
     pub(crate) fn with(change: impl FnOnce(&mut Config)) -> Self {
+        let mut config = Self::config();
+        change(&mut config);
+        Self::begin(Self::peer(config, 1))
+    }
+
+    /// One that goes on from there, in such a life.
+    pub(crate) fn resumed(trigger: TriggerRule, life: u64, standing: &Standing) -> Self {
+        let mut config = Self::config();
+        config.gossip.trigger = trigger;
+        let mut peer = Self::peer(config, life);
+        peer.resume_at(standing);
+        Self::begin(peer)
+    }
+
+    fn config() -> Config {
         let mut config = Config::default();
         (config.gossip.steps, config.training.steps_per_epoch) = (4, 1_000_000);
-        change(&mut config);
+        config
+    }
+
+    pub(crate) fn peer(config: Config, life: u64) -> Peer {
         let schema = Schema { tensors: Vec::new() }.hash();
         let context = Context { run: RunId(Hash::ZERO), schema, parameters: 1, codec: &DenseF32, limits: Limits::OFF };
-        let peer = Peer::new(config, context, Identity::from_seed(&[1; 32]), 1, 1);
-        let mut alone = Self { peer, queue: VecDeque::new(), now: Time(0), loss: 1.0, drift: 0.0 };
+        Peer::new(config, context, Identity::from_seed(&[1; 32]), life, 1)
+    }
+
+    fn begin(peer: Peer) -> Self {
+        let mut alone = Self { peer, queue: VecDeque::new(), now: Time(0), loss: 1.0, drift: 0.0, checkpoint: None };
         alone.input(Input::Start);
         alone.now = alone.now + Span::from_secs(1);
         alone.input(Input::Timer(Timer::JoinGrace));
         alone
     }
 
+    /// The checkpoint that follows from this result.
+    pub(crate) fn saved(&mut self, result: Computed) -> Option<Checkpoint> {
+        self.input(Input::Computed { result, took: Span(0) });
+        self.checkpoint.take()
+    }
+
     pub(crate) fn input(&mut self, input: Input) {
         self.peer.handle(self.now, input);
         while let Some(output) = self.peer.next_output() {
-            if let Output::Compute(command) = output {
-                self.queue.push_back(command);
+            match output {
+                Output::Compute(command) => self.queue.push_back(command),
+                Output::Saved(checkpoint) => self.checkpoint = Some(*checkpoint),
+                _ => {}
             }
         }
     }

@@ -13,6 +13,7 @@
 //! believe it      when a second peer finds the same base for the same deltas            witness.rs
 //! liars           suspect, hold, vote, exclude and retract                            judge.rs
 //! restraint       an honest peer says nothing that would make others suspicious      restraint.rs
+//! checkpoints     where a peer stands, and how it goes on from there                 checkpoint.rs
 //! first and last  wait for company, catch up, begin; agree, evaluate, stop           session.rs
 //! ```
 //!
@@ -23,6 +24,7 @@
 pub(crate) mod alone;
 mod anti_entropy;
 mod brake;
+mod checkpoint;
 mod hear;
 mod judge;
 mod moved;
@@ -36,6 +38,8 @@ mod when;
 mod witness;
 
 pub(crate) use anti_entropy::Digest;
+pub(crate) use checkpoint::Saving;
+pub use checkpoint::{Checkpoint, SaveAt, Standing};
 pub(crate) use hear::Offers;
 pub(crate) use restraint::Restraint;
 pub(crate) use schedule::{Pending, Schedule};

@@ -7,6 +7,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::brake::Brake;
+use super::checkpoint::{Asked, Standing};
 use super::speed::Speed;
 use super::when::Watch;
 use crate::config::{Config, Training};
@@ -63,6 +64,7 @@ pub(crate) enum Pending {
     /// For somebody who checks a snapshot.
     Witness(Box<super::witness::Question>),
     Restore,
+    Save(Box<Asked>),
     Epoch {
         epoch: u32,
         steps: u64,
@@ -180,6 +182,25 @@ impl Schedule {
 
     pub(crate) fn steps_per_second(&self) -> f32 {
         self.speed.steps_per_second()
+    }
+
+    /// It goes on from there; of its own chain so many deltas are said.
+    pub(super) fn resume(&mut self, standing: &Standing, said: u64) {
+        (self.steps_issued, self.steps_done) = (standing.steps, standing.steps);
+        (self.epochs_issued, self.epochs_done) = (standing.epochs, standing.epochs);
+        (self.since_delta, self.deltas_issued) = (standing.since_delta, said);
+        (self.unsaid_steps, self.unsaid_samples) = (standing.unsaid_steps, standing.unsaid_samples);
+        self.samples_per_step = standing.samples_per_step;
+    }
+
+    /// Steps and epochs issued, and steps since the last delta.
+    pub(super) fn position(&self) -> (u64, u32, u32) {
+        (self.steps_issued, self.epochs_issued, self.since_delta)
+    }
+
+    /// Steps and samples that are done and not said, and samples a step.
+    pub(super) fn unsaid_since(&self) -> (u32, u64, u64) {
+        (self.unsaid_steps, self.unsaid_samples, self.samples_per_step)
     }
 
     /// Whether as many epochs as were asked for are over.
@@ -361,6 +382,7 @@ impl Peer {
     pub(crate) fn issue_evaluation(&mut self) {
         self.flush_ready();
         self.fold_to_show();
+        self.save_before_evaluation(Some(self.schedule.epochs_issued));
         let pending = Pending::Epoch {
             epoch: self.schedule.epochs_issued,
             steps: self.schedule.steps_issued,
@@ -373,6 +395,7 @@ impl Peer {
     pub(super) fn issue_final(&mut self) {
         self.flush_ready();
         self.fold_to_show();
+        self.save_before_evaluation(None);
         let heard = self.set_when_issued();
         let weights = self.weights_shown();
         self.issue(Command::Evaluate { weights }, Pending::Final { heard });
@@ -460,6 +483,7 @@ impl Peer {
             }
             (Pending::Witness(question), Computed::Base(base)) => self.witness(*question, base),
             (Pending::Restore, Computed::Restored) => self.restored(),
+            (Pending::Save(asked), Computed::Saved { learner, base_hash }) => self.saved(*asked, *learner, base_hash),
             (Pending::Epoch { epoch, steps, heard }, Computed::Evaluated { evaluation, base_hash }) => {
                 self.epoch_over(epoch, steps, heard, evaluation, base_hash);
             }

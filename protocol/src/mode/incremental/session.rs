@@ -124,6 +124,8 @@ impl Peer {
         self.begin_rounds();
         self.schedule.run();
         self.announce();
+        // Whoever resumes after its last epoch has no result to wait for.
+        self.note_training_done();
     }
 
     pub(super) fn note_training_done(&mut self) {

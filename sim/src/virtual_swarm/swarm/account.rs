@@ -138,6 +138,7 @@ impl Before {
             Command::Train { .. }
             | Command::Measure
             | Command::Fold
+            | Command::Save
             | Command::EdgeSay { .. }
             | Command::EdgeMeet(_)
             | Command::EdgeForget { .. } => Self::Other,

@@ -1,0 +1,93 @@
+//! What a run keeps and what it goes on from: folders, chains and lives, before a peer lives.
+
+use std::path::{Path, PathBuf};
+
+use protocol::Standing;
+use protocol::id::PeerId;
+use protocol::learner::Saved;
+
+use super::args::{EVERY_DEFAULT, KEEP_DEFAULT, Keeping};
+use crate::driver::Checkpoints;
+use crate::error::{Error, Kind};
+use crate::store::checkpoint::chain::Chain;
+use crate::store::checkpoint::{self, About, Folder, Keeper, Resume};
+
+/// A checkpoint to go on from.
+pub(super) struct Earlier {
+    pub(super) learner: Saved,
+    pub(super) standing: Standing,
+    /// What the user should know.
+    pub(super) notes: Vec<String>,
+    /// Its folder of checkpoints.
+    dir: PathBuf,
+}
+
+/// What `--resume` names, if it is of this run.
+pub(super) fn earlier(keeping: &Keeping, run: &str, job: &str) -> Result<Option<Earlier>, Error> {
+    let Some(dir) = &keeping.resume else { return Ok(None) };
+    let found = checkpoint::latest(dir)?;
+    let mut notes: Vec<String> =
+        found.damaged.iter().map(|why| format!("WARNING: {why}: the one before it is used")).collect();
+    let Resume { learner, standing, run: theirs, job: their_job, path } = checkpoint::resume(&found)?;
+    if theirs != run {
+        let message = format!("{} is of run {}, this job's is {}", path.display(), short(&theirs), short(run));
+        return Err(Error::new(Kind::Input, message).hint(difference(&their_job, job)));
+    }
+    notes.push(format!("going on from {}: {} steps, {} epochs", path.display(), standing.steps, standing.epochs));
+    // A checkpoint itself may be named; further ones lie beside it.
+    let dir = if path == *dir { path.parent().map_or_else(|| ".".into(), Path::to_path_buf) } else { dir.clone() };
+    Ok(Some(Earlier { learner, standing, notes, dir }))
+}
+
+fn short(run: &str) -> &str {
+    &run[..run.len().min(8)]
+}
+
+/// The first key in which two jobs differ.
+fn difference(theirs: &[String], ours: &str) -> String {
+    let missing = |of: &[String], from: &[String]| of.iter().find(|line| !from.contains(line)).cloned();
+    let ours: Vec<String> = ours.lines().map(str::to_owned).collect();
+    let hint = "give the --job (and --init) that it was written with";
+    match (missing(theirs, &ours), missing(&ours, theirs)) {
+        (Some(theirs), Some(ours)) => format!("{hint}: there {theirs}, here {ours}"),
+        (Some(theirs), None) => format!("{hint}: there {theirs}, here nothing of it"),
+        (None, Some(ours)) => format!("{hint}: here {ours}, there nothing of it"),
+        (None, None) => format!("{hint}: the two have other swarm keys"),
+    }
+}
+
+/// Which life begins: that of the checkpoint, where its chain may go on, else a new one, higher than all that this peer has had.
+pub(super) fn incarnation(now: u64, us: PeerId, earlier: Option<&Standing>, chain: &Chain) -> u64 {
+    let Some(standing) = earlier else { return now };
+    if standing.origin.peer == us && chain.goes_on(standing) {
+        return standing.origin.incarnation;
+    }
+    let lives = standing.heads.iter().map(|head| head.origin).chain([standing.origin]);
+    let last = lives.filter(|origin| origin.peer == us).map(|origin| origin.incarnation).max().unwrap_or(0);
+    now.max(last.saturating_add(1))
+}
+
+/// The checkpoints that are asked for.
+pub(super) fn checkpoints(
+    keeping: &Keeping,
+    earlier: Option<&Earlier>,
+    about: About,
+    chain: Chain,
+) -> Result<Option<Checkpoints>, Error> {
+    let Some(dir) = keeping.checkpoint.as_ref().or(earlier.map(|earlier| &earlier.dir)) else {
+        let flags = [("--checkpoint-every", keeping.checkpoint_every.is_some()), ("--keep", keeping.keep.is_some())];
+        return match flags.iter().find(|(_, given)| *given) {
+            Some((flag, _)) => Err(Error::new(Kind::Usage, format!("{flag}: no checkpoint is written"))
+                .hint("--checkpoint DIR names the folder")),
+            None => Ok(None),
+        };
+    };
+    let same = |earlier: &Earlier| match (earlier.dir.canonicalize(), dir.canonicalize()) {
+        (Ok(theirs), Ok(ours)) => theirs == ours,
+        _ => false,
+    };
+    let fresh = !earlier.is_some_and(same);
+    let folder = Folder::open(dir, about, keeping.keep.unwrap_or(KEEP_DEFAULT), fresh)?;
+    let every = keeping.checkpoint_every.unwrap_or(EVERY_DEFAULT);
+    Ok(Some(Checkpoints::new(Keeper::start(folder), every, chain)))
+}

@@ -1,0 +1,264 @@
+//! `starling predict|generate|eval|export`.
+
+use std::fs;
+use std::io::{self, BufWriter, Write as _};
+use std::path::Path;
+use std::thread;
+
+use serde::Serialize;
+use serde_json::json;
+use shaders::models::ModelSpec;
+use shaders::predict::Sampler;
+
+use super::args::{EvalArgs, ExportArgs, GenerateArgs, ModelAt, PredictArgs};
+use super::files::{JsonTarget, TextTarget};
+use super::{engine, inputs, say};
+use crate::config::raw::RawData;
+use crate::config::{Job, RawJob};
+use crate::error::{Error, Kind};
+use crate::inference::measure::{self, Measures, PICTURE_CLASSES_MAX, Tally};
+use crate::inference::text::Utf8Stream;
+use crate::inference::{Answers, Prediction, export};
+use crate::store::checkpoint::{self, About, Model};
+use crate::text::escape;
+
+/// Samples that are evaluated at once.
+const SAMPLES_AT_ONCE: usize = 256;
+
+/// The newest whole model of a folder; what is damaged is said on standard error.
+fn model(dir: &Path) -> Result<Model, Error> {
+    let found = checkpoint::latest(dir)?;
+    for why in &found.damaged {
+        say::aside(&format!("warning: {why}: the one before is used"))?;
+    }
+    checkpoint::model(&found)
+}
+
+fn answers(at: &ModelAt) -> Result<Answers, Error> {
+    let model = model(&at.checkpoint)?;
+    let threads = at.threads.map_or_else(|| thread::available_parallelism().map_or(1, usize::from), usize::from);
+    Answers::new(model, engine::open_for_answers(&at.device, threads)?)
+}
+
+/// One answer.
+#[derive(Serialize)]
+struct Answer<'a> {
+    input: &'a str,
+    class: usize,
+    name: String,
+    probabilities: &'a [f64],
+    logits: &'a [f32],
+}
+
+pub(super) fn predict(args: &PredictArgs) -> Result<(), Error> {
+    let json = JsonTarget::new("--json", args.json.as_deref())?;
+    let mut answers = answers(&args.model)?;
+    // A model that reads no samples says so before any is read.
+    answers.predict(&[])?;
+    let mut all: Vec<(String, Prediction)> = Vec::new();
+    for path in &args.inputs {
+        let found = inputs::read(path, &answers.about)?;
+        let predictions = answers.predict(&found.features)?;
+        for (name, prediction) in found.names.into_iter().zip(predictions) {
+            if !json.is_stdout() {
+                let share = 100.0 * prediction.probabilities[prediction.class];
+                let class = escape(&answers.class_name(prediction.class), 64);
+                say::line(&format!("{}: {class} ({share:.1} %)", escape(&name, 256)))?;
+            }
+            all.push((name, prediction));
+        }
+    }
+    let of = |(name, prediction): &'_ (String, Prediction)| {
+        json!(Answer {
+            input: name,
+            class: prediction.class,
+            name: answers.class_name(prediction.class),
+            probabilities: &prediction.probabilities,
+            logits: &prediction.logits,
+        })
+    };
+    let predictions: Vec<_> = all.iter().map(of).collect();
+    json.write(&json!({ "model_hash": answers.hash, "run": answers.about.run, "steps": answers.about.steps, "predictions": predictions }))
+}
+
+pub(super) fn generate(args: &GenerateArgs) -> Result<(), Error> {
+    let mut answers = answers(&args.model)?;
+    if args.prompt.is_empty() {
+        return Err(Error::new(Kind::Usage, "--prompt is empty: there is nothing to continue")
+            .hint("leave it out to begin with a new line"));
+    }
+    let seed = match args.seed {
+        Some(seed) => seed,
+        None => {
+            let mut bytes = [0; 8];
+            getrandom::fill(&mut bytes)
+                .map_err(|error| Error::new(Kind::Internal, format!("no random seed: {error}")))?;
+            u64::from_le_bytes(bytes)
+        }
+    };
+    let mut sampler = Sampler::new(args.temperature, args.top_k as usize, seed);
+    let mut out = io::stdout();
+    let mut text = Utf8Stream::default();
+    let mut written = out.write_all(args.prompt.as_bytes());
+    if written.is_ok() {
+        let mut sink = |byte| {
+            // Bytes as they come: whoever reads sees the text grow.
+            written = out.write_all(text.push(byte).as_bytes()).and_then(|()| out.flush());
+            written.is_ok()
+        };
+        answers.generate(args.prompt.as_bytes(), args.tokens as usize, &mut sampler, &mut sink)?;
+    }
+    let written = written.and_then(|()| writeln!(out, "{}", text.finish())).and_then(|()| out.flush());
+    say::written(written)
+}
+
+pub(super) fn eval(args: &EvalArgs) -> Result<(), Error> {
+    let json = JsonTarget::new("--json", args.json.as_deref())?;
+    let picture = args.picture.as_deref().map(picture_kind).transpose()?;
+    let mut answers = answers(&args.model)?;
+    let dataset = engine::load(&job_of(&answers.about, args)?)?;
+    let about = answers.about.clone();
+    if dataset.shape != about.shape || dataset.classes > about.classes {
+        let message = format!(
+            "{}: samples of {:?} in {} classes, the model reads {:?} and knows {}",
+            dataset.name, dataset.shape, dataset.classes, about.shape, about.classes
+        );
+        return Err(Error::new(Kind::Input, message).hint("--data PATH names data like those that it was trained on"));
+    }
+    let text = matches!(about.model, ModelSpec::Lm(_));
+    let measures = measure(&mut answers, &dataset.test, text)?;
+    if let (Some(kind), Some(path)) = (picture, args.picture.as_deref()) {
+        draw(kind, path, &measures, &about)?;
+    }
+    if !json.is_stdout() {
+        say::line(&words(&measures, &about))?;
+    }
+    let mut report = json!(measures);
+    report["model_hash"] = answers.hash.as_str().into();
+    report["data"] = dataset.name.as_str().into();
+    json.write(&report)
+}
+
+fn measure(answers: &mut Answers, split: &shaders::data::Split, text: bool) -> Result<Measures, Error> {
+    let features = answers.features();
+    let mut tally = Tally::new(answers.about.classes, !text);
+    for (i, labels) in split.labels.chunks(SAMPLES_AT_ONCE).enumerate() {
+        let first = i * SAMPLES_AT_ONCE;
+        let rows = inputs::rows(split, features, first..first + labels.len())?;
+        let logits = answers.logits(&rows)?;
+        if text {
+            let next = rows.chunks(features).flat_map(|window| &window[1..]).map(|&token| token as usize);
+            tally.add(labels.len() as u64, &logits, next);
+        } else {
+            tally.add(labels.len() as u64, &logits, labels.iter().map(|&label| label as usize));
+        }
+    }
+    Ok(tally.finish(|class| answers.class_name(class)))
+}
+
+/// The job whose data are evaluated on: the set of the run by its name, or what is given.
+fn job_of(about: &About, args: &EvalArgs) -> Result<Job, Error> {
+    let of = |key: &str| about.job.iter().find_map(|line| line.strip_prefix(key)?.strip_prefix('=')).map(str::to_owned);
+    let set = of("data.set").filter(|set| set != "folder");
+    let data = match (&args.data, set) {
+        (Some(path), _) => RawData { path: Some(path.clone()), ..RawData::default() },
+        (None, Some(set)) => RawData { set: Some(set), ..RawData::default() },
+        (None, None) => {
+            return Err(Error::new(
+                Kind::Usage,
+                format!("the run was trained on files ({}): which are these here?", about.data),
+            )
+            .hint("--data PATH"));
+        }
+    };
+    let mut raw = RawJob { data, ..RawJob::default() };
+    raw.training.seed = of("training.seed").and_then(|seed| seed.parse().ok());
+    let mut job = Job::new(raw).map_err(|error| Error { kind: Kind::Usage, ..error })?;
+    job.model = about.model.clone();
+    Ok(job)
+}
+
+fn words(measures: &Measures, about: &About) -> String {
+    use std::fmt::Write as _;
+    let mut out = format!(
+        "{} samples, loss {:.4} nats, accuracy {:.2} %",
+        measures.samples,
+        measures.loss,
+        100.0 * measures.accuracy
+    );
+    if let Some(perplexity) = measures.perplexity {
+        let bits = measures.loss / std::f64::consts::LN_2;
+        let _ = write!(out, ", perplexity {perplexity:.3}, {bits:.3} bits a byte");
+    }
+    if let Some(f1) = measures.macro_f1 {
+        let _ = write!(out, ", macro F1 {f1:.4}");
+    }
+    let _ = write!(out, "\nmodel of {} steps, {} parameters", about.steps, about.parameters);
+    if !measures.classes.is_empty() {
+        let _ = write!(out, "\n{:<20} {:>8} {:>9} {:>9} {:>9}", "class", "samples", "precision", "recall", "F1");
+    }
+    let share = |share: Option<f64>| share.map_or_else(|| "-".to_owned(), |share| format!("{share:.4}"));
+    for class in &measures.classes {
+        let name = escape(&class.name, 20);
+        let [precision, recall, f1] = [class.precision, class.recall, class.f1].map(share);
+        let _ = write!(out, "\n{name:<20} {:>8} {precision:>9} {recall:>9} {f1:>9}", class.samples);
+    }
+    out
+}
+
+/// What a picture is drawn as.
+#[derive(Clone, Copy)]
+enum Picture {
+    Svg,
+    Png,
+}
+
+fn picture_kind(path: &Path) -> Result<Picture, Error> {
+    let kind = match path.extension().and_then(|extension| extension.to_str()) {
+        Some("svg") => Picture::Svg,
+        Some("png") => Picture::Png,
+        _ => {
+            return Err(Error::new(Kind::Usage, format!("--picture {}: no such form", path.display()))
+                .hint("a name that ends in .svg or .png"));
+        }
+    };
+    TextTarget::new("--picture", path)?;
+    Ok(kind)
+}
+
+fn draw(kind: Picture, path: &Path, measures: &Measures, about: &About) -> Result<(), Error> {
+    let classes = measures.confusion.len();
+    if !(1..=PICTURE_CLASSES_MAX).contains(&classes) {
+        let message = format!(
+            "--picture: a confusion matrix of {classes} classes cannot be drawn, only of 1 to {PICTURE_CLASSES_MAX}"
+        );
+        return Err(Error::new(Kind::Usage, message).hint("--json has all the figures"));
+    }
+    let unwritable = |error: String| Error::new(Kind::Input, format!("--picture {}: {error}", path.display()));
+    match kind {
+        Picture::Svg => {
+            let title = format!("{}: accuracy {:.2} %, rows are what is", about.data, 100.0 * measures.accuracy);
+            fs::write(path, measure::svg(measures, &title)).map_err(|error| unwritable(error.to_string()))
+        }
+        Picture::Png => {
+            let (width, height, rgb) = measure::pixels(measures);
+            let write = || -> Result<(), String> {
+                let file = BufWriter::new(fs::File::create(path).map_err(|error| error.to_string())?);
+                let mut encoder = png::Encoder::new(file, width, height);
+                encoder.set_color(png::ColorType::Rgb);
+                let mut writer = encoder.write_header().map_err(|error| error.to_string())?;
+                writer.write_image_data(&rgb).map_err(|error| error.to_string())?;
+                writer.finish().map_err(|error| error.to_string())
+            };
+            write().map_err(unwritable)
+        }
+    }
+}
+
+pub(super) fn export(args: &ExportArgs) -> Result<(), Error> {
+    let target = TextTarget::new("FILE", &args.file)?;
+    let model = model(&args.checkpoint)?;
+    let bytes = export::bytes(&model, args.format)?;
+    target.write_bytes(&bytes)?;
+    say::line(&format!("{}: {} bytes, model of {} steps", args.file.display(), bytes.len(), model.about.steps))
+}

@@ -1,0 +1,139 @@
+//! Whether a peer may go on with its chain of deltas: a mark beside its identity.
+//!
+//! Two deltas of one origin under one number are proof that it lies. A peer that is resumed from a checkpoint has forgotten what it said
+//! after it, so it may go on with the chain of the checkpoint only when it has told nobody anything since. The mark says so:
+//!
+//! ```text
+//! the mark is there: of that life, nothing beyond delta `seq` has left this machine
+//! ```
+//!
+//! It is made when a life begins, taken away before the first message to anybody goes out, and made anew when a peer has come to its end and has
+//! written that down. A peer that is killed among others leaves none, and begins a new life when it is resumed. It lies where the
+//! identity is, and not with the checkpoints: those may be copied, or come back from a backup.
+
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use protocol::Standing;
+use serde::{Deserialize, Serialize};
+
+use crate::store::bounded::read_text;
+
+/// Longest mark, bytes.
+const MARK_BYTES_MAX: u64 = 4096;
+
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Mark {
+    run: String,
+    incarnation: u64,
+    seq: u64,
+}
+
+/// The mark of an identity in a run.
+#[derive(Debug)]
+pub struct Chain {
+    path: PathBuf,
+    run: String,
+    /// Whether it is there, as far as we know.
+    stands: bool,
+}
+
+impl Chain {
+    /// Of the identity in that file.
+    #[must_use]
+    pub fn new(identity: &Path, run: &str) -> Self {
+        let path = identity.with_extension("chain").join(format!("{}.json", &run[..run.len().min(16)]));
+        Self { path, run: run.to_owned(), stands: false }
+    }
+
+    /// Whether the life of that checkpoint may go on: nothing that it does not hold has left this machine.
+    #[must_use]
+    pub fn goes_on(&self, standing: &Standing) -> bool {
+        let text = read_text(&self.path, MARK_BYTES_MAX).unwrap_or_default();
+        let Ok(mark) = serde_json::from_str::<Mark>(&text) else { return false };
+        mark.run == self.run && mark.incarnation == standing.origin.incarnation && mark.seq <= standing.said()
+    }
+
+    /// A life begins, or has ended and is written down: nothing beyond that delta has left.
+    ///
+    /// # Errors
+    /// When it cannot be written: then there is none, and the life cannot go on.
+    pub fn stand(&mut self, incarnation: u64, seq: u64) -> io::Result<()> {
+        self.lift()?;
+        let folder = self.path.parent().unwrap_or(Path::new("."));
+        fs::create_dir_all(folder)?;
+        let text = serde_json::to_string(&Mark { run: self.run.clone(), incarnation, seq })?;
+        let mut file = tempfile::NamedTempFile::new_in(folder)?;
+        io::Write::write_all(&mut file, text.as_bytes())?;
+        file.as_file().sync_all()?;
+        file.persist(&self.path).map_err(|error| error.error)?;
+        File::open(folder)?.sync_all()?;
+        self.stands = true;
+        Ok(())
+    }
+
+    /// Something is about to be said. Returns at once but for the first time.
+    ///
+    /// # Errors
+    /// When the mark cannot be taken away: nothing may be said then.
+    pub fn open(&mut self) -> io::Result<()> {
+        if self.stands { self.lift() } else { Ok(()) }
+    }
+
+    fn lift(&mut self) -> io::Result<()> {
+        match fs::remove_file(&self.path) {
+            Ok(()) => File::open(self.path.parent().unwrap_or(Path::new(".")))?.sync_all()?,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(error),
+        }
+        self.stands = false;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+    use protocol::id::{Hash, Origin, PeerId};
+    use protocol::log::Head;
+
+    use super::*;
+
+    fn standing(incarnation: u64, seq: u64) -> Standing {
+        let origin = Origin { peer: PeerId([1; 32]), incarnation };
+        let head = Head { origin, seq, hash: Hash::ZERO, samples: 0 };
+        Standing {
+            origin,
+            heads: vec![head],
+            steps: 0,
+            epochs: 0,
+            samples: 0,
+            since_delta: 0,
+            unsaid_steps: 0,
+            unsaid_samples: 0,
+            samples_per_step: 0,
+        }
+    }
+
+    #[test]
+    fn a_chain_goes_on_only_where_nothing_was_said_since() {
+        let folder = tempfile::tempdir().unwrap();
+        let identity = folder.path().join("identity.key");
+        let mut chain = Chain::new(&identity, &"ab".repeat(32));
+        assert!(!chain.goes_on(&standing(7, 5)), "there is no mark");
+        chain.stand(7, 5).unwrap();
+        assert!(chain.goes_on(&standing(7, 5)) && chain.goes_on(&standing(7, 6)));
+        assert!(!chain.goes_on(&standing(7, 4)), "the checkpoint lacks what was said");
+        assert!(!chain.goes_on(&standing(8, 5)), "another life");
+        assert!(!Chain::new(&identity, &"ac".repeat(32)).goes_on(&standing(7, 5)), "another run");
+        chain.open().unwrap();
+        assert!(!chain.goes_on(&standing(7, 5)), "somebody may have heard more");
+        chain.open().unwrap();
+        chain.stand(7, 9).unwrap();
+        assert!(chain.goes_on(&standing(7, 9)));
+        fs::write(&chain.path, "{}").unwrap();
+        assert!(!chain.goes_on(&standing(7, 9)));
+    }
+}

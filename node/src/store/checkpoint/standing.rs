@@ -1,0 +1,89 @@
+//! Where a peer stands, as text in the header of `state.safetensors`.
+
+use protocol::Standing;
+use protocol::id::{Hash, Origin, PeerId, parse_hex};
+use protocol::log::Head;
+use serde::{Deserialize, Serialize};
+
+/// [`Standing`], with hashes in hex.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Text {
+    run: String,
+    origin: Life,
+    heads: Vec<Chain>,
+    steps: u64,
+    epochs: u32,
+    samples: u64,
+    since_delta: u32,
+    unsaid_steps: u32,
+    unsaid_samples: u64,
+    samples_per_step: u64,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Life {
+    peer: PeerId,
+    incarnation: u64,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Chain {
+    origin: Life,
+    seq: u64,
+    hash: String,
+    samples: u64,
+}
+
+fn life(origin: Origin) -> Life {
+    Life { peer: origin.peer, incarnation: origin.incarnation }
+}
+
+fn origin(life: &Life) -> Origin {
+    Origin { peer: life.peer, incarnation: life.incarnation }
+}
+
+/// As text, of that run.
+pub(super) fn to_text(standing: &Standing, run: &str) -> Result<String, String> {
+    let chain = |head: &Head| Chain {
+        origin: life(head.origin),
+        seq: head.seq,
+        hash: head.hash.to_string(),
+        samples: head.samples,
+    };
+    let text = Text {
+        run: run.to_owned(),
+        origin: life(standing.origin),
+        heads: standing.heads.iter().map(chain).collect(),
+        steps: standing.steps,
+        epochs: standing.epochs,
+        samples: standing.samples,
+        since_delta: standing.since_delta,
+        unsaid_steps: standing.unsaid_steps,
+        unsaid_samples: standing.unsaid_samples,
+        samples_per_step: standing.samples_per_step,
+    };
+    serde_json::to_string(&text).map_err(|error| error.to_string())
+}
+
+/// From text; the run beside it.
+pub(super) fn parse(text: &str) -> Result<(Standing, String), String> {
+    let text: Text = serde_json::from_str(text).map_err(|error| format!("where the peer stands: {error}"))?;
+    let head = |chain: &Chain| {
+        let hash = parse_hex(&chain.hash).ok_or("a hash is 64 hex digits")?;
+        Ok(Head { origin: origin(&chain.origin), seq: chain.seq, hash: Hash(hash), samples: chain.samples })
+    };
+    let heads = text.heads.iter().map(head).collect::<Result<_, String>>()?;
+    let standing = Standing {
+        origin: origin(&text.origin),
+        heads,
+        steps: text.steps,
+        epochs: text.epochs,
+        samples: text.samples,
+        since_delta: text.since_delta,
+        unsaid_steps: text.unsaid_steps,
+        unsaid_samples: text.unsaid_samples,
+        samples_per_step: text.samples_per_step,
+    };
+    Ok((standing, text.run))
+}

@@ -1,0 +1,211 @@
+//! What is done with a trained model: predictions, text, measurements, other tools.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use harness::cli::{Finished, run};
+use harness::data::{idx, write_stripes};
+use serde_json::Value;
+
+const DEADLINE: Duration = Duration::from_secs(120);
+
+fn text(path: &Path) -> &str {
+    path.to_str().unwrap()
+}
+
+fn json(path: &Path) -> Value {
+    serde_json::from_slice(&fs::read(path).unwrap()).unwrap()
+}
+
+/// A home with data and a trained model in it.
+struct Trained {
+    home: tempfile::TempDir,
+}
+
+impl Trained {
+    /// Of a job, alone on the CPU.
+    fn new(job: &str, data: &str, epochs: &str) -> Self {
+        let home = tempfile::tempdir().unwrap();
+        write_stripes(home.path(), 300);
+        let lines = ["To be, or not to be: that is the question.", "Whether 'tis nobler in the mind to suffer"];
+        fs::write(home.path().join("text.txt"), lines.join("\n").repeat(60)).unwrap();
+        fs::write(home.path().join("job.toml"), job).unwrap();
+        let trained = Self { home };
+        let [job, kept] = ["job.toml", "kept"].map(|name| trained.path(name));
+        let mut arguments =
+            vec!["run", "--open", "--no-gossip", "--device", "cpu", "--job", text(&job), "--epochs", epochs];
+        let path = trained.path(data);
+        if !data.is_empty() {
+            arguments.extend(["--data", text(&path)]);
+        }
+        arguments.extend(["--checkpoint", text(&kept), "--audit", "none"]);
+        run(trained.home.path(), &arguments, DEADLINE).assert_succeeds();
+        trained
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        if name == "." { self.home.path().to_owned() } else { self.home.path().join(name) }
+    }
+
+    /// A command on the model.
+    fn ask(&self, command: &str, rest: &[&str]) -> Finished {
+        let kept = self.path("kept");
+        let device: &[&str] = if command == "export" { &[] } else { &["--device", "cpu"] };
+        run(self.home.path(), &[&[command, "--checkpoint", text(&kept)], device, rest].concat(), DEADLINE)
+    }
+
+    fn newest(&self) -> PathBuf {
+        let entries = fs::read_dir(self.path("kept")).unwrap().map(|entry| entry.unwrap().path());
+        let step = |path: &PathBuf| path.file_name()?.to_str()?.strip_prefix("step-")?.parse::<u64>().ok();
+        entries.filter(|path| step(path).is_some()).max_by_key(step).unwrap()
+    }
+}
+
+#[test]
+fn a_classifier_answers_is_measured_and_drawn() {
+    let trained = Trained::new("[model]\nkind = \"mlp\"\nhidden = [16]\n", ".", "40");
+    let picture = trained.path("one.idx");
+    // Row 1 is bright: class 1.
+    let pixels: Vec<u8> = (0..16).map(|pixel| if pixel / 4 == 1 { 200 } else { pixel }).collect();
+    fs::write(&picture, idx(&[4, 4], &pixels)).unwrap();
+    let said = trained.ask("predict", &[text(&picture)]);
+    said.assert_succeeds();
+    assert!(said.stdout.contains("one.idx") && said.stdout.contains(": 1 ("), "{}", said.stdout);
+    let images = trained.path("t10k-images-idx3-ubyte");
+    let all = trained.ask("predict", &[text(&images), text(&picture), "--json", "-"]);
+    all.assert_succeeds();
+    let answer: Value = serde_json::from_str(&all.stdout).unwrap();
+    let predictions = answer["predictions"].as_array().unwrap();
+    assert_eq!(predictions.len(), 76);
+    assert_eq!(
+        answer["model_hash"],
+        blake3::hash(&fs::read(trained.newest().join("model.safetensors")).unwrap()).to_hex().as_str()
+    );
+    for (i, prediction) in predictions.iter().take(75).enumerate() {
+        assert_eq!(prediction["class"], (i % 3) as u64, "{prediction}");
+        let sum: f64 = prediction["probabilities"].as_array().unwrap().iter().map(|p| p.as_f64().unwrap()).sum();
+        assert!((sum - 1.0).abs() < 1e-9);
+    }
+
+    let [svg, png] = ["matrix.svg", "matrix.png"].map(|name| trained.path(name));
+    let data = trained.path(".");
+    let measured = trained.ask("eval", &["--data", text(&data), "--json", "-", "--picture", text(&svg)]);
+    measured.assert_succeeds();
+    let measures: Value = serde_json::from_str(&measured.stdout).unwrap();
+    let config = json(&trained.newest().join("config.json"));
+    let worth = &config["starling"]["evaluation"];
+    assert_eq!(measures["samples"], 75);
+    let differs = |key: &str| (measures[key].as_f64().unwrap() - worth[key].as_f64().unwrap()).abs();
+    assert!(differs("accuracy") < 1e-6 && differs("loss") < 1e-5, "{measures} {worth}");
+    assert_eq!(measures["confusion"][1], serde_json::json!([0, 25, 0]));
+    assert!(fs::read_to_string(&svg).unwrap().contains(">25<"));
+    let people = trained.ask("eval", &["--data", text(&data), "--picture", text(&png)]);
+    people.assert_succeeds();
+    assert!(people.stdout.contains("accuracy 100.00 %") && people.stdout.contains("recall"), "{}", people.stdout);
+    assert!(fs::read(&png).unwrap().starts_with(b"\x89PNG"));
+
+    trained.ask("eval", &[]).assert_fails(2, &["--data PATH"]);
+    trained.ask("eval", &["--data", text(&data), "--picture", "x.gif"]).assert_fails(2, &[".svg or .png"]);
+    trained.ask("predict", &["none.idx"]).assert_fails(3, &["none.idx"]);
+    fs::write(&picture, idx(&[2, 4], &pixels[..8])).unwrap();
+    trained.ask("predict", &[text(&picture)]).assert_fails(3, &["one.idx", "[2, 4]", "[4, 4]"]);
+    trained.ask("generate", &["--prompt", "x"]).assert_fails(3, &["reads no text"]);
+    let job = trained.path("job.toml");
+    run(trained.home.path(), &["predict", "--checkpoint", text(&job), text(&images)], DEADLINE)
+        .assert_fails(3, &["job.toml"]);
+}
+
+#[test]
+fn a_language_model_continues_a_text() {
+    let lm = "[model]\nkind = \"lm\"\ncontext = 32\nwidth = 32\nlayers = 1\nheads = 2\n[data]\nbatch = 8\n[optimizer]\nkind = \"adam\"\nlearning_rate = 0.01\n";
+    let trained = Trained::new(lm, "text.txt", "40");
+    let greedy = trained.ask("generate", &["--prompt", "To be, or not", "--tokens", "30", "--temperature", "0"]);
+    greedy.assert_succeeds();
+    assert!(greedy.stdout.starts_with("To be, or not to be: that"), "{}", greedy.stdout);
+    assert_eq!(greedy.stdout.len(), "To be, or not".len() + 30 + 1);
+    let drawn = |seed: &str| {
+        trained
+            .ask(
+                "generate",
+                &["--prompt", "Whether é ", "--tokens", "200", "--temperature", "2", "--top-k", "0", "--seed", seed],
+            )
+            .stdout
+    };
+    assert_eq!(drawn("1"), drawn("1"));
+    assert_ne!(drawn("1"), drawn("2"));
+    let data = trained.path("text.txt");
+    let measured = trained.ask("eval", &["--data", text(&data), "--json", "-"]);
+    measured.assert_succeeds();
+    let measures: Value = serde_json::from_str(&measured.stdout).unwrap();
+    let [loss, perplexity] = ["loss", "perplexity"].map(|key| measures[key].as_f64().unwrap());
+    assert!(loss < 1.0 && (perplexity.ln() - loss).abs() < 1e-9, "{measures}");
+    trained.ask("predict", &[text(&data)]).assert_fails(3, &["generate"]);
+    let file = trained.path("lm.onnx");
+    trained.ask("export", &["--format", "onnx", text(&file)]).assert_fails(2, &["onnx", "safetensors"]);
+    trained.ask("generate", &["--temperature", "-1"]).assert_fails(2, &["temperature"]);
+}
+
+/// The interpreter that has what a check imports; says loudly when there is none.
+fn python(needs: &str) -> Option<String> {
+    let python = std::env::var("STARLING_PYTHON").unwrap_or_else(|_| "python3".to_owned());
+    let works = Command::new(&python)
+        .args(["-c", &format!("import {needs}")])
+        .output()
+        .is_ok_and(|output| output.status.success());
+    if !works {
+        eprintln!(
+            "SKIPPED: {python} lacks one of {needs} (pip install them; STARLING_PYTHON names another interpreter)"
+        );
+    }
+    works.then_some(python)
+}
+
+#[test]
+fn pytorch_and_onnxruntime_say_what_starling_says() {
+    let Some(python) = python("torch, onnx, onnxruntime, safetensors, numpy") else { return };
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("python/check_export.py");
+    let jobs = [
+        "[model]\nkind = \"mlp\"\nhidden = [48, 20]\n",
+        "[model]\nkind = \"mlp\"\nhidden = []\n",
+        "[model]\nkind = \"cnn\"\nchannels = [6, 10]\nhidden = [24]\n",
+        "[model]\nkind = \"cnn\"\nchannels = [8, 16]\nresidual_blocks = 2\nhidden = []\n",
+    ];
+    for job in jobs {
+        let trained = Trained::new(job, ".", "20");
+        let images = trained.path("t10k-images-idx3-ubyte");
+        let [said, onnx, weights] = ["said.json", "model.onnx", "model.safetensors"].map(|name| trained.path(name));
+        trained.ask("predict", &[text(&images), "--json", text(&said)]).assert_succeeds();
+        trained.ask("export", &["--format", "onnx", text(&onnx)]).assert_succeeds();
+        trained.ask("export", &["--format", "safetensors", text(&weights)]).assert_succeeds();
+        assert_eq!(fs::read(&weights).unwrap(), fs::read(trained.newest().join("model.safetensors")).unwrap());
+        let config = trained.newest().join("config.json");
+        let output =
+            Command::new(&python).arg(&script).args([&config, &weights, &said, &images, &onnx]).output().unwrap();
+        let [out, err] = [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+        assert!(output.status.success(), "{job}: {out}{err}");
+        println!("{}: {out}", job.replace('\n', " "));
+    }
+}
+
+#[test]
+fn tensorboard_reads_what_is_written_for_it() {
+    let Some(python) = python("tensorboard") else { return };
+    let home = tempfile::tempdir().unwrap();
+    let [events, rows] = ["events", "rows.jsonl"].map(|name| home.path().join(name));
+    let alone = ["run", "--open", "--no-gossip", "--device", "cpu", "--audit", "none", "--epochs", "5"];
+    let kept = ["--tensorboard", text(&events), "--metrics", text(&rows)];
+    run(home.path(), &[&alone[..], &kept].concat(), DEADLINE).assert_succeeds();
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("python/check_events.py");
+    let output = Command::new(&python).arg(&script).arg(&events).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let read: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let rows: Vec<Value> =
+        fs::read_to_string(&rows).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(rows.len(), 5);
+    let steps: Vec<&Value> = rows.iter().map(|row| &row["step"]).collect();
+    assert_eq!(read["test_loss"]["steps"].as_array().unwrap().iter().collect::<Vec<_>>(), steps);
+    let [theirs, ours] = [&read["test_loss"]["last"], &rows[4]["test_loss"]].map(|value| value.as_f64().unwrap());
+    assert!((theirs - ours).abs() < 1e-6, "{read}");
+}
