@@ -19,6 +19,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use protocol::company::Fellow;
+use protocol::event::Shown;
 use protocol::exchange_bytes_max;
 use protocol::id::PeerId;
 use protocol::learner::{Computed, Learner, LearnerError};
@@ -27,7 +29,7 @@ use protocol::trust::Identity;
 use protocol::trust::admission::{Credentials, Guests, SwarmKey};
 use protocol::trust::audit::Record;
 use protocol::wire::frame_bytes_max;
-use protocol::{Config, Event, Input, Output, Peer, Standing, Timer, View};
+use protocol::{Config, Event, Input, Output, Peer, SaveAt, Standing, Timer, View};
 use serde_json::{Value, json};
 use tokio::sync::mpsc::Receiver;
 use tokio::time::{Instant, Interval, MissedTickBehavior, sleep_until, timeout};
@@ -37,7 +39,7 @@ pub use self::checkpoints::{Checkpoints, Every};
 use crate::error::{Error, Kind};
 use crate::store::audit::{self, Audit};
 use crate::store::checkpoint::News;
-use crate::swarm::{Admission, Happening, Network, Way};
+use crate::swarm::{Admission, Happening, Network, NetworkMetrics, Way};
 use crate::worker::Worker;
 
 /// Time between two [`Observation::View`]s.
@@ -115,6 +117,8 @@ pub struct NetworkSetup {
     pub relay: bool,
     /// Whether to ask the router to open a port.
     pub upnp: bool,
+    /// Who counts what libp2p does.
+    pub metrics: Option<NetworkMetrics>,
 }
 
 /// What is announced on the LAN beside what the run's credentials say.
@@ -173,6 +177,10 @@ pub enum Observation {
         /// For how long.
         seconds: u64,
     },
+    /// Just before [`Self::View`]: the others.
+    Company(Vec<Fellow>),
+    /// The copy of the base that was asked for.
+    Shown(Arc<Shown>),
     /// A checkpoint is written, or is not.
     Checkpoint(News),
     /// Twice a second: how it stands.
@@ -182,6 +190,14 @@ pub enum Observation {
 /// What may be asked of a running peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Control {
+    /// Copy the base for whoever looks.
+    Show,
+    /// Take no step for now.
+    Pause,
+    /// Take steps again.
+    Resume,
+    /// Write a checkpoint, where they are kept.
+    Checkpoint,
     /// Stop training, gossip on.
     Rest,
     /// Stop training, agree with the neighbours, evaluate, stop.
@@ -287,7 +303,7 @@ fn open(setup: &PeerSetup, network: &NetworkSetup, identity: &Identity) -> Resul
     Network::open(network, &setup.identity_seed, admission)
 }
 
-/// Builds the learner on its thread; a finish and the loss of the device that are asked for meanwhile are kept.
+/// Builds the learner on its thread; a finish, a pause and the loss of the device that are asked for meanwhile are kept.
 async fn build(
     learner: MakeLearner,
     parameters: usize,
@@ -299,9 +315,10 @@ async fn build(
         tokio::select! {
             started = &mut start => break started,
             Some(asked) = control.recv() => match asked {
-                Control::Rest => {}
-                Control::Finish | Control::LoseDevice if early.contains(&asked) => {}
-                Control::Finish | Control::LoseDevice => early.push(asked),
+                Control::Rest | Control::Show | Control::Checkpoint => {}
+                Control::Resume => early.retain(|asked| *asked != Control::Pause),
+                Control::Finish | Control::LoseDevice | Control::Pause if early.contains(&asked) => {}
+                Control::Finish | Control::LoseDevice | Control::Pause => early.push(asked),
                 Control::Abort => return Err(interrupted()),
             },
         }
@@ -377,6 +394,11 @@ impl Driver<'_> {
 
     fn on_control(&mut self, asked: Control) {
         match asked {
+            Control::Show => self.handle(Input::Show),
+            Control::Pause => self.pause(Input::Pause),
+            Control::Resume => self.pause(Input::Resume),
+            Control::Checkpoint if self.checkpoints.is_some() => self.handle(Input::Save(SaveAt::Now)),
+            Control::Checkpoint => {}
             Control::Rest => self.handle(Input::Rest),
             Control::Finish => self.finish(),
             Control::Abort => self.fail(interrupted()),
@@ -393,6 +415,12 @@ impl Driver<'_> {
             Happening::Input(input, _receipt) => self.handle(input),
             Happening::Observe(observation) => (self.observe)(observation),
         }
+    }
+
+    /// What somebody wanted is to be seen at once.
+    fn pause(&mut self, input: Input) {
+        self.handle(input);
+        self.view();
     }
 
     fn finish(&mut self) {
@@ -435,6 +463,7 @@ impl Driver<'_> {
             (Output::SetTimer { at, timer }, _) => self.timers.set(at, timer),
             (Output::Event(event), _) => self.event(event),
             (Output::Audit(record), _) => self.record(&record),
+            (Output::Shown(shown), _) => (self.observe)(Observation::Shown(Arc::from(shown))),
             (Output::Stopped, _) => drop(self.end.get_or_insert(Ok(()))),
             (Output::Send { to, message }, Some(network)) => network.send(to, message),
             (Output::Dial { peer, addresses }, Some(network)) => network.dial(peer, &addresses),
@@ -494,6 +523,7 @@ impl Driver<'_> {
     fn view(&mut self) {
         let traffic = self.network.as_ref().map(Network::traffic).unwrap_or_default();
         tracing::debug!(idle_s = self.worker.idle().as_secs_f64(), ?traffic, "the learner has waited for work");
+        (self.observe)(Observation::Company(self.peer.company()));
         (self.observe)(Observation::View(Box::new(self.peer.view()), traffic));
     }
 

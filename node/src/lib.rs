@@ -1,5 +1,6 @@
 //! The real peer and the `starling` binary: the only crate with tokio, libp2p, files and a terminal.
 
+pub mod api;
 pub mod cli;
 pub mod config;
 mod doctor;

@@ -4,6 +4,7 @@ use crate::codec::CodecError;
 use crate::id::{Hash, Origin, PeerId};
 use crate::learner::{Command, Computed, Evaluation, LearnerError};
 use crate::log::Invalid;
+pub use crate::mode::Shown;
 pub use crate::mode::incremental::{Checkpoint, SaveAt, Standing};
 use crate::time::{Span, Time};
 use crate::trust::{Reason, audit};
@@ -59,6 +60,12 @@ pub enum Input {
         /// How long the learner took.
         took: Span,
     },
+    /// Give a copy of the base: [`Output::Shown`] follows, one for all who ask while it is on its way.
+    Show,
+    /// Take no steps until [`Input::Resume`], and gossip on.
+    Pause,
+    /// Take steps again.
+    Resume,
     /// Write down where the peer stands: [`Output::Saved`] follows.
     Save(SaveAt),
     /// Take no further steps, and gossip on.
@@ -102,6 +109,8 @@ pub enum Output {
     Event(Event),
     /// The next record of the audit log.
     Audit(audit::Record),
+    /// The copy of the base that was asked for.
+    Shown(Box<Shown>),
     /// A checkpoint that was asked for.
     Saved(Box<Checkpoint>),
     /// The last output: the peer is done.

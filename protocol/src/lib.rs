@@ -43,6 +43,7 @@
 //! Epidemic Algorithms for Replicated Database Maintenance (1987).
 
 pub mod codec;
+pub mod company;
 pub mod config;
 pub mod event;
 pub mod fixed;

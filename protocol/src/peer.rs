@@ -58,6 +58,10 @@ pub struct View {
     pub finished: bool,
     /// Whether no step is to come and every delta is said; in the mode `pairwise`, and we agree with our neighbours.
     pub resting: bool,
+    /// Whether no step is taken until somebody resumes.
+    pub paused: bool,
+    /// Samples that the swarm has trained on, as far as this peer has heard.
+    pub samples: u64,
     /// Deltas in the log, bytes.
     pub log_bytes: usize,
     /// Of the mode `full_sync`: the last round said.
@@ -195,6 +199,9 @@ impl Peer {
             Input::Message { from, message } => self.hear(from, message),
             Input::Timer(timer) => self.due(timer),
             Input::Computed { result, took } => self.computed(result, took),
+            Input::Show => self.show(),
+            Input::Pause => self.pause(true),
+            Input::Resume => self.pause(false),
             Input::Save(at) => self.save(at),
             Input::Rest => self.rest(),
             Input::Finish => self.finish(),
@@ -227,6 +234,8 @@ impl Peer {
             agreed: self.agreed(),
             finished: self.is_finished(),
             resting: self.is_done() && (!self.in_pairs() || self.agreed()),
+            paused: self.schedule.is_paused(),
+            samples: self.log.samples(),
             log_bytes: self.log.bytes(),
             round: self.rounds.said(),
         }

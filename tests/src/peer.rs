@@ -17,6 +17,8 @@ pub struct Peer {
     events: Receiver<ChildEvent>,
     /// Where it listens.
     pub ready: Option<Ready>,
+    /// What it wants people to know.
+    pub notes: Vec<String>,
     /// How it stands.
     pub status: Status,
     /// Its last word.
@@ -42,7 +44,7 @@ impl Peer {
                 }
             }
         });
-        Self { child, leash, events, ready: None, status: Status::default(), report: None }
+        Self { child, leash, events, ready: None, notes: Vec::new(), status: Status::default(), report: None }
     }
 
     /// Listens until `done`.
@@ -54,6 +56,7 @@ impl Peer {
         while !done(self) {
             match self.events.recv_timeout(until.saturating_duration_since(Instant::now())) {
                 Ok(ChildEvent::Ready(ready)) => self.ready = Some(ready),
+                Ok(ChildEvent::Note(note)) => self.notes.push(note.text),
                 Ok(ChildEvent::Status(status)) => self.status = status,
                 Ok(ChildEvent::Final(report)) => self.report = Some(*report),
                 Ok(_) => {}
@@ -78,6 +81,12 @@ impl Peer {
     /// When it is gone.
     pub fn tell(&mut self, word: &str) {
         writeln!(self.leash, "{word}").expect("it listens");
+    }
+
+    /// Its process id.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.child.id()
     }
 
     /// SIGKILL: no goodbye.

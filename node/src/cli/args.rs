@@ -2,6 +2,7 @@
 
 mod audit;
 mod checkpoint;
+mod dashboard;
 mod device;
 mod id;
 mod model;
@@ -9,6 +10,7 @@ mod network;
 mod swarm;
 mod values;
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::thread;
 
@@ -20,6 +22,7 @@ use sim::processes::{Action, Fault};
 
 pub use audit::{AuditCommand, AuditShowArgs, AuditVerifyArgs};
 pub use checkpoint::{EVERY_DEFAULT, KEEP_DEFAULT, Keeping};
+pub use dashboard::{Dashboard, DashboardArgs};
 pub use device::{DeviceBenchArgs, DeviceCommand, DeviceJob, DeviceProfileArgs};
 pub use id::{IdCommand, IdFile};
 pub use model::{EvalArgs, ExportArgs, GenerateArgs, ModelAt, PredictArgs};
@@ -94,7 +97,26 @@ pub enum Command {
     /// What there is to train on, and what a job would take of it
     #[command(subcommand)]
     Device(DeviceCommand),
+    /// Print what a shell needs to complete these words
+    #[command(after_help = COMPLETIONS_EXAMPLES)]
+    Completions {
+        /// Which shell
+        #[arg(value_name = "SHELL")]
+        shell: clap_complete::Shell,
+    },
+    /// Write a man page for every command
+    Man {
+        /// Folder, made when it is not there
+        #[arg(value_name = "DIR")]
+        dir: PathBuf,
+    },
 }
+
+const COMPLETIONS_EXAMPLES: &str = "\
+Examples:
+  starling completions bash > ~/.local/share/bash-completion/completions/starling
+  starling completions zsh  > ~/.zfunc/_starling
+  starling completions fish > ~/.config/fish/completions/starling.fish";
 
 const RUN_EXAMPLES: &str = "\
 Examples:
@@ -175,6 +197,9 @@ pub struct RunArgs {
     /// Train alone, without a socket
     #[arg(long)]
     pub no_gossip: bool,
+    /// What people look at.
+    #[command(flatten)]
+    pub dashboard: DashboardArgs,
     /// What is kept of it.
     #[command(flatten)]
     pub keeping: Keeping,
@@ -274,6 +299,9 @@ pub struct SimArgs {
     /// Every peer keeps an audit log: in DIR/peer-0, DIR/peer-1, ... [default: none of them does]
     #[arg(long, value_name = "DIR", conflicts_with_all = ["scenario", "twin"])]
     pub audit: Option<PathBuf>,
+    /// Serve the dashboard of peer 0 there, as in `run` [default: none of them has one]
+    #[arg(long, value_name = "IP:PORT", conflicts_with_all = ["scenario", "twin", "netns"])]
+    pub dashboard: Option<SocketAddr>,
     /// Put each peer into a network namespace of its own, where they meet by mDNS (needs root)
     #[arg(long)]
     pub netns: bool,
@@ -521,6 +549,7 @@ mod tests {
             faults: Vec::new(),
             arrangement: Arrangement::Loopback,
             audit: None,
+            dashboard: None,
         };
         for (gossip, bootstrap) in [(true, None), (true, Some("/ip4/127.0.0.1/tcp/4001")), (false, None)] {
             let spec = SwarmSpec { gossip, ..spec.clone() };

@@ -19,6 +19,7 @@ use shaders::{Again, Footprint, LearnerSpec, Misfit, Recovered, Recovery, Traini
 use sim::virtual_swarm::Task;
 
 use super::say;
+use crate::api::Model;
 use crate::config::{Data, Job};
 use crate::driver::{DeviceNews, DeviceWatch, MakeLearner};
 use crate::error::{Error, Kind};
@@ -44,6 +45,8 @@ pub(super) struct Engine {
     pub(super) backend: String,
     /// What the user should know of the device.
     pub(super) note: Option<String>,
+    /// What its pictures are of.
+    pub(super) shapes: Model,
     pub(super) learner: MakeLearner,
     /// Of a device that can be lost.
     pub(super) watch: Option<DeviceWatch>,
@@ -99,6 +102,7 @@ pub(super) fn build(
         codec: job.codec,
         limits: job.limits(),
     };
+    let shapes = Model { schema: spec.model.schema(), sample: dataset.shape.clone(), classes: dataset.classes };
     let about = about(job, &spec.model, &dataset);
     let learner = move || {
         let mut learner = match recovery {
@@ -117,6 +121,7 @@ pub(super) fn build(
         device: info.name,
         backend: info.backend,
         note: both(info.note, ignored),
+        shapes,
         learner: Box::new(learner),
         watch,
     })

@@ -11,6 +11,7 @@ use clap::Parser as _;
 pub mod args;
 mod audit;
 mod bench;
+pub(crate) mod dashboard;
 mod device;
 mod doctor;
 mod engine;
@@ -29,6 +30,7 @@ mod peers;
 mod profile;
 mod run;
 mod say;
+mod shell;
 mod signals;
 mod sim;
 mod summary;
@@ -70,6 +72,8 @@ pub fn main() -> ExitCode {
         Command::Id(command) => id::run(&command),
         Command::Swarm(command) => swarm::run(&command),
         Command::Device(command) => device::run(&command),
+        Command::Completions { shell } => shell::completions(shell),
+        Command::Man { dir } => shell::man(&dir),
     };
     logging::drain();
     match result {

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use prometheus_client::registry::Registry;
 use protocol::config::{Gossip, Training};
 use protocol::learner::Weights;
 use protocol::time::Span;
@@ -25,7 +26,8 @@ use super::keeping::Earlier;
 use super::outlet::Outlet;
 use super::table::Screen;
 use super::translate::Translator;
-use super::{id, job as job_command, keeping, logging, peers, signals, summary};
+use super::{dashboard, id, job as job_command, keeping, logging, peers, signals, summary};
+use crate::api::{self, Access, Content, Own, Watcher};
 use crate::config::{Init, Job};
 use crate::driver::{self, Checkpoints, Control, LanSetup, NetworkSetup, Observation, PeerSetup};
 use crate::error::{Error, Kind};
@@ -33,6 +35,7 @@ use crate::store::audit::Audit;
 use crate::store::checkpoint::chain::Chain;
 use crate::store::identity;
 use crate::store::metrics::{Metrics, Row, wall_time};
+use crate::swarm::NetworkMetrics;
 
 /// Wishes that may wait for the driver.
 const CONTROL_QUEUE_MAX: usize = 8;
@@ -215,6 +218,7 @@ struct Peer {
     ready: Ready,
     audit: Audit,
     notes: Vec<String>,
+    access: Option<Access>,
     /// Which life of it this is.
     incarnation: u64,
     resume: Option<Standing>,
@@ -233,6 +237,9 @@ impl Peer {
         }
         let identity_seed = identity::load_or_create(&identity_path)?;
         let id = Identity::from_seed(&identity_seed).peer_id();
+        dashboard::refuse_unused(&args.dashboard)?;
+        // Before what takes time: a port in use is known at once.
+        let (access, shown_at) = dashboard::open(&args.dashboard, &identity_path, !args.child)?.unzip();
         let (shard, salt): (u32, &[u8]) = match args.shard {
             Some(shard) => (shard.index, &[]),
             None => (drawn_shard(&id.0, job.shards), &id.0),
@@ -243,6 +250,7 @@ impl Peer {
         let state = earlier.as_mut().map(|earlier| std::mem::take(&mut earlier.learner));
         let engine = engine::build(&job, device, (shard, job.order_seed(shard, salt)), state)?;
         let mut notes: Vec<String> = engine.note.iter().cloned().collect();
+        notes.extend(shown_at.into_iter().flatten());
         notes.extend(earlier.iter().flat_map(|earlier| earlier.notes.iter().cloned()));
         let chain = Chain::new(&identity_path, &run);
         let resume = earlier.as_ref().map(|Earlier { standing, .. }| standing.clone());
@@ -270,6 +278,7 @@ impl Peer {
             // The peers of a launcher are on one machine, or one bridge.
             relay: !args.no_relay && !args.child,
             upnp: !args.no_upnp && !args.child,
+            metrics: None,
         });
         let ready = Ready {
             peer: id.to_string(),
@@ -287,6 +296,7 @@ impl Peer {
             ready,
             audit,
             notes,
+            access,
             incarnation,
             resume,
             checkpoints,
@@ -308,6 +318,7 @@ impl Peer {
         let parameters = self.engine.context.parameters;
         let (job, child, started) = (self.job.clone(), self.child, self.started);
         let audit = self.audit.clone();
+        let mut show = self.show(control)?;
         let metrics = std::mem::take(&mut self.metrics);
         let mut status = Status::default();
         let mut translator = Translator::new(self.ready.clone(), gossip, !child, started);
@@ -325,6 +336,9 @@ impl Peer {
             .build()
             .map_err(|error| Error::new(Kind::Internal, format!("cannot start the runtime: {error}")))?;
         let mut observe = |observation: Observation| {
+            if let Some((watcher, _)) = &mut show {
+                watcher.observe(&observation);
+            }
             // By itself a peer stops when its epochs are over; a swarm of a launcher stops together.
             if !child && matches!(observation, Observation::Event(Event::TrainingDone { .. })) {
                 let _ = control.try_send(Control::Finish);
@@ -340,6 +354,9 @@ impl Peer {
         };
         let result = runtime.block_on(driver::run(self.into_setup(), &mut observe, controls));
         runtime.shutdown_background();
+        if let Some((watcher, _)) = &mut show {
+            watcher.close();
+        }
         metrics.close(METRICS_CLOSE_MAX);
         if let Some(head) = audit.flush(AUDIT_FLUSH_MAX) {
             let text = format!(
@@ -369,6 +386,34 @@ impl Peer {
             ..SimReport::default()
         }
         .derive())
+    }
+
+    /// Starts the dashboard, where there is to be one.
+    fn show(&mut self, control: &mpsc::Sender<Control>) -> Result<Option<(Watcher, api::Server)>, Error> {
+        let Some(access) = self.access.take() else { return Ok(None) };
+        let (ready, job) = (&self.ready, &self.job);
+        let peer = Own {
+            id: ready.peer.clone(),
+            addresses: Vec::new(),
+            device: ready.device.clone(),
+            backend: ready.backend.clone(),
+            devices_lost: 0,
+        };
+        let run = dashboard::run_of(job, ready, self.network.is_some(), self.checkpoints.is_some());
+        let mut registry = Registry::default();
+        if let Some(network) = &mut self.network {
+            network.metrics = Some(NetworkMetrics::new(&mut registry));
+        }
+        let content = Content {
+            peer,
+            run,
+            model: self.engine.shapes.clone(),
+            began: self.started,
+            audit: self.audit.clone(),
+            registry,
+            answers: dashboard::answers(self.engine.about.clone()),
+        };
+        api::start(access, content, control.clone()).map(Some)
     }
 
     fn into_setup(self) -> PeerSetup {

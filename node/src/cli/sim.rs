@@ -104,6 +104,7 @@ fn simulate(
             arrangement: Arrangement::Loopback,
             // Other identities, which have no place in the logs of these.
             audit: None,
+            dashboard: None,
             ..spec
         };
         report.no_gossip_peers = peers_of(&show.run(&alone, stop)?);
@@ -244,6 +245,7 @@ fn spec_of(args: &SimArgs, job: &Job) -> Result<SwarmSpec, Error> {
         faults: args.faults(),
         arrangement: if args.netns { Arrangement::Namespaces } else { Arrangement::Loopback },
         audit: audit_dir(args)?,
+        dashboard: args.dashboard.map(|address| address.to_string()),
     })
 }
 

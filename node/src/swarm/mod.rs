@@ -37,6 +37,7 @@ pub(crate) mod invitation;
 pub(crate) mod lan;
 mod link;
 mod members;
+mod metrics;
 mod names;
 mod offenders;
 #[cfg(test)]
@@ -88,6 +89,7 @@ use self::invitation::Answer;
 use self::lan::{Heard, Lan, Listing};
 use self::link::{End, Link, LinkEvent};
 use self::members::Wide;
+pub use self::metrics::NetworkMetrics;
 use self::offenders::{Offenders, Penalty};
 use self::places::Places;
 use self::port::Opened;
@@ -143,6 +145,7 @@ pub(crate) struct Network {
     lan_trouble: bool,
     /// What a stranger gets who asks for the job file.
     invitation: Answer,
+    metrics: Option<NetworkMetrics>,
     admission: Admission,
     places: Places,
     links: BTreeMap<PeerId, Up>,
@@ -228,6 +231,7 @@ impl Network {
             invitation: setup.invitation.clone().map_or(Answer::Private, Answer::Open),
             lan: setup.lan.as_ref().and_then(|lan| strangers::look_around(lan, &admission.credentials)),
             places: Places::new(admission.credentials.us, admission.neighbours_max),
+            metrics: setup.metrics.clone(),
             admission,
             links: BTreeMap::new(),
             connections: BTreeMap::new(),
@@ -320,6 +324,9 @@ impl Network {
     }
 
     fn on_swarm(&mut self, event: SwarmEvent<BehaviourEvent>) {
+        if let Some(metrics) = &self.metrics {
+            metrics.record(&event);
+        }
         match event {
             SwarmEvent::Behaviour(BehaviourEvent::Port(opened)) => self.on_stream(opened),
             SwarmEvent::Behaviour(BehaviourEvent::Invitation(event)) => self.on_invitation(event),

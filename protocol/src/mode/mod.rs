@@ -6,3 +6,5 @@ pub(crate) mod full_sync;
 pub mod groups;
 pub(crate) mod incremental;
 pub(crate) mod pairwise;
+
+pub use incremental::Shown;

@@ -31,6 +31,8 @@ pub struct SwarmSpec {
     pub arrangement: Arrangement,
     /// Folder of the audit logs, one of each peer.
     pub audit: Option<PathBuf>,
+    /// Where the first peer serves its dashboard, `IP:PORT`.
+    pub dashboard: Option<String>,
 }
 
 /// How the peers of a simulation reach each other.
@@ -97,6 +99,9 @@ impl SwarmSpec {
         arguments.extend(["--epochs".into(), epochs.to_string().into()]);
         let audit = self.audit.as_ref().map_or_else(|| "none".into(), |dir| dir.join(format!("peer-{index}")).into());
         arguments.extend(["--audit".into(), audit]);
+        if let Some(address) = self.dashboard.as_ref().filter(|_| index == 0) {
+            arguments.extend(["--dashboard".into(), address.into()]);
+        }
         if self.gossip {
             arguments.extend(["--listen".into(), listen.into()]);
             // A swarm that is started together begins together; whoever comes back takes the first neighbour it finds.
@@ -159,6 +164,7 @@ mod tests {
             faults,
             arrangement: Arrangement::Loopback,
             audit: None,
+            dashboard: None,
         }
     }
 

@@ -64,6 +64,9 @@ impl Trace {
             Input::Start => out.push(7),
             Input::Rest => out.push(8),
             Input::Finish => out.push(9),
+            Input::Show => out.push(13),
+            Input::Pause => out.push(14),
+            Input::Resume => out.push(15),
             Input::Save(_) => out.push(20),
             Input::Listening { .. } => out.push(10),
             Input::Discovered { peer, .. } => {

@@ -13,6 +13,7 @@
 //! believe it      when a second peer finds the same base for the same deltas            witness.rs
 //! liars           suspect, hold, vote, exclude and retract                            judge.rs
 //! restraint       an honest peer says nothing that would make others suspicious      restraint.rs
+//! to be looked at a copy of the base, a pause                                     show.rs
 //! checkpoints     where a peer stands, and how it goes on from there                 checkpoint.rs
 //! first and last  wait for company, catch up, begin; agree, evaluate, stop           session.rs
 //! ```
@@ -32,6 +33,7 @@ mod restraint;
 mod say;
 mod schedule;
 mod session;
+mod show;
 mod snapshot;
 mod speed;
 mod when;
@@ -44,6 +46,7 @@ pub(crate) use hear::Offers;
 pub(crate) use restraint::Restraint;
 pub(crate) use schedule::{Pending, Schedule};
 pub(crate) use session::Session;
+pub use show::Shown;
 pub(crate) use snapshot::Snapshots;
 pub(crate) use witness::Witness;
 

@@ -64,6 +64,8 @@ pub(crate) enum Pending {
     /// For somebody who checks a snapshot.
     Witness(Box<super::witness::Question>),
     Restore,
+    /// For somebody who looks.
+    Show(Box<super::show::Showing>),
     Save(Box<Asked>),
     Epoch {
         epoch: u32,
@@ -95,6 +97,8 @@ pub(crate) struct Schedule {
     /// Whether steps may be issued.
     running: bool,
     stopping: bool,
+    /// No steps are issued for now.
+    pub(super) paused: bool,
     gossip: bool,
     pending: VecDeque<Pending>,
     ready: Vec<Delta>,
@@ -146,6 +150,7 @@ impl Schedule {
             training: Training { steps_per_epoch: config.training.steps_per_epoch.max(1), ..config.training },
             running: false,
             stopping: false,
+            paused: false,
             gossip: config.gossip.enabled,
             pending: VecDeque::new(),
             ready: Vec::new(),
@@ -166,6 +171,10 @@ impl Schedule {
             speed: Speed::default(),
             known_base: None,
         }
+    }
+
+    pub(crate) fn is_paused(&self) -> bool {
+        self.paused
     }
 
     pub(crate) fn steps_done(&self) -> u64 {
@@ -241,7 +250,7 @@ impl Schedule {
         self.pending.iter().any(|pending| matches!(pending, Pending::Final { .. }))
     }
 
-    fn queued(&self, kind: fn(&Pending) -> bool) -> usize {
+    pub(super) fn queued(&self, kind: fn(&Pending) -> bool) -> usize {
         self.pending.iter().filter(|pending| kind(pending)).count()
     }
 
@@ -276,6 +285,7 @@ impl Peer {
         }
         self.restore_when_possible();
         while self.schedule.running
+            && !self.schedule.paused
             && !self.rounds.is_open()
             && !self.snapshots.is_restoring()
             && self.schedule.more_steps()
@@ -423,7 +433,7 @@ impl Peer {
     }
 
     /// Name of [`Self::heard_when_issued`] under what is left out.
-    fn set_when_issued(&self) -> Hash {
+    pub(super) fn set_when_issued(&self) -> Hash {
         self.log.excluded().set_hash(&self.heard_when_issued())
     }
 
@@ -483,6 +493,8 @@ impl Peer {
             }
             (Pending::Witness(question), Computed::Base(base)) => self.witness(*question, base),
             (Pending::Restore, Computed::Restored) => self.restored(),
+            (Pending::Show(showing), Computed::Base(base)) => self.shown(&showing, base),
+            (Pending::Show(showing), Computed::Saved { learner, .. }) => self.shown_alone(&showing, &learner),
             (Pending::Save(asked), Computed::Saved { learner, base_hash }) => self.saved(*asked, *learner, base_hash),
             (Pending::Epoch { epoch, steps, heard }, Computed::Evaluated { evaluation, base_hash }) => {
                 self.epoch_over(epoch, steps, heard, evaluation, base_hash);

@@ -54,6 +54,7 @@ fn spec(program: PathBuf, faults: Vec<Fault>) -> SwarmSpec {
         faults,
         arrangement: Arrangement::Loopback,
         audit: None,
+        dashboard: None,
     }
 }
 

@@ -1,0 +1,92 @@
+//! Copies of the base for whoever looks at the model. The learner makes one between two stretches of steps when somebody asks and the last
+//! one is old: training pays for a copy a second at most, and for none when nobody looks.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use axum::http::StatusCode;
+use protocol::event::Shown;
+use tokio::sync::mpsc;
+use tokio::sync::watch;
+use tokio::time::timeout;
+
+use super::board::{Board, Copied};
+use super::problem::Problem;
+use crate::driver::Control;
+
+/// A copy that is no older than this still answers while a new one is made.
+const RECENT: Duration = Duration::from_secs(10);
+/// A copy that is younger is good enough.
+const FRESH: Duration = Duration::from_secs(1);
+/// How long a copy may take: the command in hand, and the device.
+const COPY_MAX: Duration = Duration::from_secs(10);
+/// Largest model that is copied for people, parameters: 256 MiB.
+pub(super) const PARAMETERS_MAX: usize = 64 << 20;
+
+/// See the module.
+#[derive(Clone, Debug)]
+pub(super) struct Bases {
+    copies: watch::Receiver<Option<Copied>>,
+    control: mpsc::Sender<Control>,
+    parameters: usize,
+}
+
+impl Bases {
+    pub(super) fn new(board: &Board, control: mpsc::Sender<Control>) -> Self {
+        let parameters = board.status().run.parameters;
+        Self { copies: board.bases(), control, parameters }
+    }
+
+    /// A copy that is not old; waits for it.
+    pub(super) async fn fresh(&self) -> Result<Arc<Shown>, Problem> {
+        let asked = Instant::now();
+        if let Some(copied) = self.last()
+            && copied.at.elapsed() < FRESH
+        {
+            return Ok(copied.shown);
+        }
+        self.ask()?;
+        let mut copies = self.copies.clone();
+        let newer = copies.wait_for(|copied| copied.as_ref().is_some_and(|copied| copied.at >= asked));
+        match timeout(COPY_MAX, newer).await {
+            Ok(Ok(copied)) => copied.as_ref().map(|copied| Arc::clone(&copied.shown)).ok_or_else(late),
+            Ok(Err(_)) | Err(_) => Err(late()),
+        }
+    }
+
+    /// A copy that may be some seconds old, at once; a newer one is asked for. Waits only for the first.
+    pub(super) async fn recent(&self) -> Result<Arc<Shown>, Problem> {
+        match self.last() {
+            Some(copied) if copied.at.elapsed() < FRESH => Ok(copied.shown),
+            Some(copied) if copied.at.elapsed() < RECENT => {
+                // Where the driver is too busy for it, this one has to do.
+                let _ = self.ask();
+                Ok(copied.shown)
+            }
+            _ => self.fresh().await,
+        }
+    }
+
+    fn last(&self) -> Option<Copied> {
+        self.copies.borrow().clone()
+    }
+
+    fn ask(&self) -> Result<(), Problem> {
+        if self.parameters > PARAMETERS_MAX {
+            let error = format!("{} parameters: models of more than {PARAMETERS_MAX} are not copied", self.parameters);
+            let hint = "`starling predict --checkpoint DIR` answers from a checkpoint";
+            return Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, error, hint));
+        }
+        self.control.try_send(Control::Show).map_err(|_| busy())
+    }
+}
+
+/// The driver's queue is full, or it is gone.
+pub(super) fn busy() -> Problem {
+    Problem::new(StatusCode::SERVICE_UNAVAILABLE, "the peer is busy or leaving", "try again in a moment")
+}
+
+fn late() -> Problem {
+    let error = format!("no copy of the model within {} s", COPY_MAX.as_secs());
+    Problem::new(StatusCode::SERVICE_UNAVAILABLE, error, "the learner may still be starting, or busy: try again")
+}

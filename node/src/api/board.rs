@@ -1,0 +1,92 @@
+//! What the driver's side writes and the server's side reads. Nobody waits for the other: a state is replaced, lists are copied under a
+//! lock that is held for no longer than that, and neither side holds it while it does anything else.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use protocol::event::Shown;
+use tokio::sync::watch;
+
+use super::events::{Entry, Ring};
+use super::history::{Columns, Evaluated, History, Point};
+use super::snapshot::Snapshot;
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct Board {
+    status: watch::Sender<Arc<Snapshot>>,
+    /// Number of the last event.
+    news: watch::Sender<u64>,
+    events: Mutex<Ring>,
+    history: Mutex<History>,
+    base: watch::Sender<Option<Copied>>,
+}
+
+/// A copy of the base.
+#[derive(Clone, Debug)]
+pub(super) struct Copied {
+    /// When it came.
+    pub(super) at: Instant,
+    pub(super) shown: Arc<Shown>,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Board {
+    pub(super) fn new(first: Snapshot) -> Self {
+        Self {
+            status: watch::Sender::new(Arc::new(first)),
+            news: watch::Sender::new(0),
+            events: Mutex::default(),
+            history: Mutex::default(),
+            base: watch::Sender::new(None),
+        }
+    }
+
+    pub(super) fn publish(&self, snapshot: Snapshot) {
+        self.status.send_replace(Arc::new(snapshot));
+    }
+
+    pub(super) fn note(&self, make: impl FnOnce(u64) -> Entry) {
+        let seq = lock(&self.events).push(make);
+        self.news.send_replace(seq);
+    }
+
+    pub(super) fn note_point(&self, point: Point) {
+        lock(&self.history).note(point);
+    }
+
+    pub(super) fn note_evaluation(&self, evaluated: Evaluated) {
+        lock(&self.history).note_evaluation(evaluated);
+    }
+
+    pub(super) fn note_base(&self, shown: Arc<Shown>) {
+        self.base.send_replace(Some(Copied { at: Instant::now(), shown }));
+    }
+
+    pub(super) fn status(&self) -> Arc<Snapshot> {
+        Arc::clone(&self.status.borrow())
+    }
+
+    pub(super) fn statuses(&self) -> watch::Receiver<Arc<Snapshot>> {
+        self.status.subscribe()
+    }
+
+    pub(super) fn news(&self) -> watch::Receiver<u64> {
+        self.news.subscribe()
+    }
+
+    pub(super) fn bases(&self) -> watch::Receiver<Option<Copied>> {
+        self.base.subscribe()
+    }
+
+    pub(super) fn events_after(&self, seq: u64) -> Vec<Arc<Entry>> {
+        lock(&self.events).after(seq)
+    }
+
+    pub(super) fn history(&self) -> Columns {
+        lock(&self.history).columns()
+    }
+}

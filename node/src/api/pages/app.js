@@ -1,0 +1,174 @@
+// The page: one stream of events from the peer, four views of it, and what may be asked of the peer.
+import { clock, h, name, put } from "./format.js";
+import { Events } from "./events.js";
+import { Model } from "./model.js";
+import { Overview } from "./overview.js";
+import { Swarm } from "./swarm.js";
+
+const $ = (id) => document.getElementById(id);
+const VIEWS = ["overview", "swarm", "model", "events"];
+const HISTORY_EVERY_MS = 2000;
+const SILENCE_MAX_MS = 4000;
+const RETRY_MAX_MS = 8000;
+
+const TONES = { starting: "idle", joining: "warn", training: "good", paused: "warn", done: "good", leaving: "warn", stopped: "bad" };
+const WISHES = {
+  pause: ["Pause training?", "This peer takes no steps until you resume. It goes on hearing the others; for them it is a slow peer.", "Pause"],
+  resume: ["Resume training?", "This peer takes steps again.", "Resume"],
+  checkpoint: ["Write a checkpoint?", "The peer writes its model and all that training goes on from, beside those it keeps by itself.", "Write"],
+  leave: ["Leave the swarm?", "The peer says what is unsaid, agrees with the others, evaluates once more, and its process ends. This page ends with it.", "Leave"],
+};
+
+async function ask(path, options) {
+  const answer = await fetch(path, { credentials: "same-origin", ...options });
+  if (answer.status === 401) {
+    door();
+    throw new Error("this peer asks for its token");
+  }
+  if (!answer.ok) {
+    const problem = await answer.json().catch(() => ({}));
+    throw new Error([problem.error || `${answer.status} ${answer.statusText}`, problem.hint].filter(Boolean).join(": "));
+  }
+  return answer;
+}
+
+const json = async (path) => (await ask(path)).json();
+const post = (path, body) => ask(path, { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(body) });
+
+const views = { overview: new Overview($("view-overview")), swarm: new Swarm($("view-swarm")), model: new Model($("view-model"), json), events: new Events($("view-events")) };
+let view = null;
+let status = null;
+let heardAt = 0;
+let stopped = false;
+let unseen = 0;
+
+function route() {
+  const wanted = location.hash.slice(1);
+  view = VIEWS.includes(wanted) ? wanted : "overview";
+  for (const one of VIEWS) $(`view-${one}`).hidden = one !== view;
+  for (const link of document.querySelectorAll(".tabs a")) {
+    if (link.hash === `#${view}`) link.setAttribute("aria-current", "page");
+    else link.removeAttribute("aria-current");
+  }
+  if (view === "events") seen(0);
+  views.model.show(view === "model");
+  views.events.show(view === "events");
+  draw();
+  if (view === "overview") history();
+}
+
+function seen(count) {
+  unseen = count;
+  $("unseen").hidden = count === 0;
+  put($("unseen"), String(Math.min(count, 99)));
+}
+
+function draw() {
+  if (!status) return;
+  put($("job"), status.run.job || "starling");
+  put($("who"), `${name(status.peer.id)} on ${status.peer.device || "?"}`);
+  put($("phase"), status.phase);
+  $("phase").dataset.tone = TONES[status.phase] || "idle";
+  document.title = `${status.phase === "training" ? "" : `${status.phase}: `}${status.run.job || "starling"}`;
+  put($("version"), `starling ${status.version}`);
+  put($("clock"), clock(status.time_ms));
+  const over = ["leaving", "stopped"].includes(status.phase);
+  $("pause").hidden = over || ["starting", "done"].includes(status.phase);
+  put($("pause"), status.phase === "paused" ? "Resume" : "Pause");
+  $("leave").hidden = over;
+  $("checkpoint").hidden = over || !status.run.checkpoints;
+  if (view === "overview") views.overview.status(status);
+  if (view === "swarm") views.swarm.status(status);
+}
+
+let historyAt = 0;
+async function history() {
+  if (view !== "overview" || performance.now() - historyAt < HISTORY_EVERY_MS / 2) return;
+  historyAt = performance.now();
+  try {
+    views.overview.history(await json("/v1/history"));
+  } catch {
+    // The stream says when the peer is away.
+  }
+}
+
+function watch() {
+  const lost = Date.now() - heardAt > SILENCE_MAX_MS;
+  const banner = $("lost");
+  document.body.classList.toggle("stale", (lost || stopped) && Boolean(status));
+  banner.hidden = !(lost || stopped);
+  if (stopped) put(banner, "The peer has left: this is how it ended.");
+  else if (lost && status) put(banner, `No word from the peer since ${clock(heardAt)}; trying again`);
+  else if (lost) put(banner, "No answer from the peer yet; trying again");
+}
+
+let source = null;
+let pause = 1000;
+function listen() {
+  if (source) source.close();
+  source = new EventSource("/v1/events");
+  source.addEventListener("status", (event) => {
+    status = JSON.parse(event.data);
+    heardAt = Date.now();
+    pause = 1000;
+    stopped = status.phase === "stopped";
+    if (stopped) source.close();
+    draw();
+    watch();
+  });
+  source.addEventListener("event", (event) => {
+    const entry = JSON.parse(event.data);
+    if (views.events.add(entry) && view !== "events" && entry.level !== "info") seen(unseen + 1);
+  });
+  source.addEventListener("error", () => {
+    // A stream that is refused is not opened again by the browser.
+    if (source.readyState !== EventSource.CLOSED || stopped) return;
+    json("/v1/status").then(listen, () => setTimeout(listen, pause));
+    pause = Math.min(2 * pause, RETRY_MAX_MS);
+  });
+}
+
+function confirm(action) {
+  const [title, text, yes] = WISHES[action];
+  put($("ask-title"), title);
+  put($("ask-text"), text);
+  put($("ask-yes"), yes);
+  $("ask-error").hidden = true;
+  $("ask").returnValue = "no";
+  $("ask").onclose = async () => {
+    if ($("ask").returnValue !== "yes") return;
+    try {
+      await post("/v1/control", { action });
+    } catch (error) {
+      put($("ask-error"), error.message);
+      $("ask-error").hidden = false;
+      $("ask").showModal();
+    }
+  };
+  $("ask").showModal();
+}
+
+function door() {
+  if (!$("door").open) $("door").showModal();
+}
+
+$("door-form").addEventListener("submit", async (event) => {
+  event.preventDefault();
+  const answer = await fetch("/v1/session", { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify({ token: $("door-token").value.trim() }) }).catch(() => null);
+  $("door-error").hidden = Boolean(answer && answer.ok);
+  put($("door-error"), answer ? "That is not the token." : "The peer does not answer.");
+  if (!answer || !answer.ok) return;
+  $("door-token").value = "";
+  $("door").close();
+  listen();
+  route();
+});
+$("pause").addEventListener("click", () => confirm(status && status.phase === "paused" ? "resume" : "pause"));
+$("checkpoint").addEventListener("click", () => confirm("checkpoint"));
+$("leave").addEventListener("click", () => confirm("leave"));
+addEventListener("hashchange", () => { route(); $("main").focus({ preventScroll: true }); });
+heardAt = Date.now();
+setInterval(watch, 1000);
+setInterval(history, HISTORY_EVERY_MS);
+route();
+json("/v1/status").then((first) => { status = first; heardAt = Date.now(); draw(); listen(); }, listen);

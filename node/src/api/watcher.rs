@@ -1,0 +1,435 @@
+//! From what the driver observes to what the dashboard shows. Called in the driver's loop, so nothing here waits, and what is kept is
+//! bounded.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use protocol::company::{Fellow, Linked};
+use protocol::event::Report;
+use protocol::id::PeerId;
+use protocol::{Event, View};
+use sim::processes::event::finite;
+use sim::report::dense_bytes;
+
+use super::board::Board;
+use super::events::{Entry, Kind, Level};
+use super::history::{Evaluated, Point};
+use super::snapshot::{Other, Own, Phase, Run, Snapshot};
+use crate::driver::{Observation, Traffic};
+use crate::store::checkpoint::News;
+use crate::swarm::Way;
+use crate::text::{TEXT_CHARS_MAX, escape};
+
+/// Peers that are gone and still shown.
+const GONE_MAX: usize = 32;
+/// A peer whose link is lost and that nobody passes a delta of for so long is gone; what was under way may still arrive before.
+const GONE_AFTER: Duration = Duration::from_secs(2);
+/// Weight of the newest second in a rate.
+const RATE_SMOOTHING: f64 = 0.3;
+
+/// See the module.
+#[derive(Debug)]
+pub struct Watcher {
+    board: Arc<Board>,
+    began: Instant,
+    now: Snapshot,
+    ways: BTreeMap<PeerId, Way>,
+    company: Vec<Fellow>,
+    lost: BTreeMap<PeerId, Lost>,
+    traffic: Option<(Instant, Traffic)>,
+    started: bool,
+    leaving: bool,
+}
+
+/// A neighbour that was.
+#[derive(Debug)]
+struct Lost {
+    at: Instant,
+    why: String,
+    /// Deltas of it that we held when we last looked, and when that grew.
+    deltas: u64,
+    grew: Instant,
+}
+
+impl Watcher {
+    pub(super) fn new(board: Arc<Board>, now: Snapshot, began: Instant) -> Self {
+        Self {
+            board,
+            began,
+            now,
+            ways: BTreeMap::new(),
+            company: Vec::new(),
+            lost: BTreeMap::new(),
+            traffic: None,
+            started: false,
+            leaving: false,
+        }
+    }
+
+    /// What a fresh peer says of itself.
+    pub(super) fn first(peer: Own, run: Run) -> Snapshot {
+        Snapshot { version: env!("CARGO_PKG_VERSION"), peer, run, ..Snapshot::default() }
+    }
+
+    /// Takes one observation.
+    pub fn observe(&mut self, observation: &Observation) {
+        match observation {
+            Observation::Listening(addresses) => self.now.peer.addresses.clone_from(addresses),
+            Observation::Linked { peer, way } => drop(self.ways.insert(*peer, *way)),
+            Observation::LinkRefused { peer, reason } => {
+                self.say(Kind::Trust, Level::Warning, None, &format!("link with {peer} refused: {reason}"));
+            }
+            Observation::FirstSteps => self.say(Kind::Training, Level::Info, None, "the first steps are taken"),
+            Observation::Device(news) => {
+                (self.now.peer.device, self.now.peer.backend) = (news.device.clone(), news.backend.clone());
+                self.now.peer.devices_lost += 1;
+                self.say(Kind::Device, Level::Warning, None, &news.text);
+            }
+            Observation::NoDeviceToLose => {}
+            Observation::Banned { peer, reason, seconds } => {
+                let text = format!("peer {peer} gets no link for {seconds} s: {reason}");
+                self.say(Kind::Trust, Level::Warning, None, &text);
+            }
+            Observation::Company(company) => self.company.clone_from(company),
+            Observation::View(view, traffic) => self.view(view, *traffic),
+            Observation::Checkpoint(News::Written { path, bytes, .. }) => {
+                let text = format!("checkpoint {} is written, {bytes} bytes", path.display());
+                self.say(Kind::Checkpoint, Level::Info, None, &text);
+            }
+            Observation::Checkpoint(News::Failed { steps, why }) => {
+                let text = format!("the checkpoint of step {steps} could not be written: {why}");
+                self.say(Kind::Checkpoint, Level::Warning, None, &text);
+            }
+            Observation::Shown(shown) => self.board.note_base(Arc::clone(shown)),
+            Observation::Event(event) => self.event(event),
+        }
+    }
+
+    /// Somebody has asked it to leave.
+    pub fn leaving(&mut self) {
+        self.leaving = true;
+    }
+
+    /// It is over.
+    pub fn close(&mut self) {
+        self.now.phase = Phase::Stopped;
+        self.publish();
+    }
+
+    fn event(&mut self, event: &Event) {
+        match event {
+            Event::TrainingStarted { deltas } => {
+                self.started = true;
+                let text = format!("training begins, {deltas} deltas are in the base");
+                self.say(Kind::Training, Level::Info, None, &text);
+            }
+            Event::TrainingDone { steps } => {
+                self.say(Kind::Training, Level::Info, None, &format!("training is over after {steps} steps"));
+            }
+            Event::Epoch(report) => self.evaluated(report, "epoch"),
+            Event::Final(report) => self.evaluated(report, "the last evaluation, after epoch"),
+            Event::NeighbourUp { peer } => self.up(*peer),
+            Event::NeighbourDown { peer, reason } => self.down(*peer, reason),
+            other => {
+                if let Some((kind, level, peer, text)) = sentence(other) {
+                    self.say(kind, level, peer, &text);
+                }
+            }
+        }
+    }
+
+    fn up(&mut self, peer: PeerId) {
+        self.lost.remove(&peer);
+        let way = self.ways.get(&peer).map_or("", |way| way.name());
+        self.say(Kind::Peers, Level::Info, Some(peer), &format!("{} is there ({way})", peer.short()));
+    }
+
+    fn down(&mut self, peer: PeerId, reason: &str) {
+        self.ways.remove(&peer);
+        let now = Instant::now();
+        let deltas = self.company.iter().find(|fellow| fellow.peer == peer).map_or(0, |fellow| fellow.deltas);
+        self.lost.insert(peer, Lost { at: now, why: reason.to_owned(), deltas, grew: now });
+        if self.lost.len() > GONE_MAX
+            && let Some(oldest) = self.lost.iter().min_by_key(|(_, lost)| lost.at).map(|(&peer, _)| peer)
+        {
+            self.lost.remove(&oldest);
+        }
+        self.say(Kind::Peers, Level::Warning, Some(peer), &format!("{} is gone: {reason}", peer.short()));
+    }
+
+    fn evaluated(&mut self, report: &Report, what: &str) {
+        let evaluation = &report.evaluation;
+        let training = &mut self.now.training;
+        (training.steps, training.epoch) = (report.steps, report.epoch);
+        (training.test_loss, training.test_accuracy) = (finite(evaluation.loss), finite(evaluation.accuracy));
+        training.base_hash = Some(report.base_hash.to_string());
+        self.board.note_evaluation(Evaluated {
+            time_s: self.began.elapsed().as_secs_f64(),
+            epoch: report.epoch,
+            train_loss: finite(report.train_loss),
+            test_loss: finite(evaluation.loss),
+            test_accuracy: finite(evaluation.accuracy),
+        });
+        let text = format!(
+            "{what} {}: test loss {:.4}, accuracy {:.1} %, base {}",
+            report.epoch,
+            evaluation.loss,
+            100.0 * evaluation.accuracy,
+            report.base_hash.short()
+        );
+        self.say(Kind::Training, Level::Info, None, &text);
+    }
+
+    fn view(&mut self, view: &View, traffic: Traffic) {
+        self.now.phase = if self.leaving {
+            Phase::Leaving
+        } else if view.finished {
+            Phase::Done
+        } else if !self.started {
+            Phase::Joining
+        } else if view.paused {
+            Phase::Paused
+        } else {
+            Phase::Training
+        };
+        let run = &self.now.run;
+        let to_go = run.epochs.map(|epochs| u64::from(epochs) * u64::from(run.steps_per_epoch));
+        let pace = f64::from(view.steps_per_second);
+        let training = &mut self.now.training;
+        (training.steps, training.epoch) = (view.steps, view.epoch);
+        training.steps_per_second = finite(view.steps_per_second).unwrap_or(0.0);
+        training.train_loss = finite(view.train_loss);
+        training.samples = view.samples;
+        training.seconds_left = to_go
+            .filter(|_| pace > 0.0 && self.now.phase == Phase::Training)
+            .map(|steps| steps.saturating_sub(view.steps) as f64 / pace);
+        self.gossip(view, traffic);
+        self.now.peers = self.others();
+        let gossip = &self.now.gossip;
+        self.board.note_point(Point {
+            time_s: self.began.elapsed().as_secs_f64(),
+            steps: view.steps,
+            train_loss: finite(view.train_loss),
+            loss_min: gossip.train_loss_min,
+            loss_max: gossip.train_loss_max,
+            steps_per_second: finite(view.steps_per_second).unwrap_or(0.0),
+            disagreement: finite(view.disagreement),
+            sent_per_second: gossip.bytes_sent_per_second,
+            received_per_second: gossip.bytes_received_per_second,
+            live_peers: 1 + self.now.peers.iter().filter(|other| other.gone_s.is_none()).count(),
+        });
+        self.publish();
+    }
+
+    fn gossip(&mut self, view: &View, traffic: Traffic) {
+        let now = Instant::now();
+        let gossip = &mut self.now.gossip;
+        if let Some((then, before)) = self.traffic
+            && let Some(seconds) = Some((now - then).as_secs_f64()).filter(|seconds| *seconds > 0.01)
+        {
+            let share = 1.0 - (1.0 - RATE_SMOOTHING).powf(seconds);
+            let follow = |rate: &mut f64, grown: u64| *rate += share * (grown as f64 / seconds - *rate);
+            follow(&mut gossip.bytes_sent_per_second, traffic.bytes_sent.saturating_sub(before.bytes_sent));
+            let received = traffic.bytes_received.saturating_sub(before.bytes_received);
+            follow(&mut gossip.bytes_received_per_second, received);
+        }
+        self.traffic = Some((now, traffic));
+        let losses = self.company.iter().filter_map(|fellow| finite(fellow.link.as_ref()?.train_loss));
+        let losses: Vec<f32> = losses.chain(finite(view.train_loss)).collect();
+        let dense = dense_bytes(view.live_peers, view.steps, self.now.run.parameters);
+        *gossip = super::snapshot::Gossip {
+            neighbours: view.neighbours,
+            live_peers: view.live_peers,
+            deltas_said: view.deltas_said,
+            deltas_heard: view.deltas_heard,
+            deltas_refused: view.deltas_refused,
+            payload_bytes_said: view.payload_bytes_said,
+            bytes_sent: traffic.bytes_sent,
+            bytes_received: traffic.bytes_received,
+            messages_dropped: traffic.messages_dropped,
+            bans: traffic.bans,
+            dense_bytes: dense,
+            bytes_ratio: (traffic.bytes_sent > 0 && dense > 0).then(|| dense as f64 / traffic.bytes_sent as f64),
+            disagreement: finite(view.disagreement),
+            agreed: view.agreed,
+            heard: view.heard.to_string(),
+            log_bytes: view.log_bytes,
+            train_loss_min: losses.iter().copied().reduce(f32::min),
+            train_loss_max: losses.iter().copied().reduce(f32::max),
+            ..gossip.clone()
+        };
+    }
+
+    fn others(&mut self) -> Vec<Other> {
+        let now = Instant::now();
+        let known: BTreeMap<u64, PeerId> = self.company.iter().map(|fellow| (fellow.key, fellow.peer)).collect();
+        let mut others = Vec::with_capacity(self.company.len());
+        let mut gone = Vec::new();
+        for fellow in &self.company {
+            let mut other = other(fellow, &known, self.ways.get(&fellow.peer).copied());
+            if fellow.link.is_none()
+                && let Some(lost) = self.lost.get_mut(&fellow.peer)
+            {
+                if fellow.deltas > lost.deltas {
+                    (lost.deltas, lost.grew) = (fellow.deltas, now);
+                }
+                if now - lost.grew >= GONE_AFTER {
+                    continue;
+                }
+            }
+            other.silent_s = other.silent_s.map(|silent| (silent * 100.0).round() / 100.0);
+            others.push(other);
+        }
+        for (peer, lost) in &self.lost {
+            let id = peer.to_string();
+            if !others.iter().any(|other: &Other| other.id == id) {
+                let (gone_s, why) = (Some((now - lost.at).as_secs_f64()), Some(lost.why.clone()));
+                gone.push(Other { id, deltas: lost.deltas, gone_s, gone_why: why, ..Other::default() });
+            }
+        }
+        gone.sort_by(|a, b| a.gone_s.unwrap_or(0.0).total_cmp(&b.gone_s.unwrap_or(0.0)));
+        others.extend(gone);
+        others
+    }
+
+    fn publish(&mut self) {
+        self.now.time_ms = unix_ms();
+        self.now.uptime_s = self.began.elapsed().as_secs_f64();
+        self.board.publish(self.now.clone());
+    }
+
+    fn say(&self, kind: Kind, level: Level, peer: Option<PeerId>, text: &str) {
+        say(&self.board, kind, level, peer, text);
+    }
+}
+
+/// Adds an event to the list.
+pub(super) fn say(board: &Board, kind: Kind, level: Level, peer: Option<PeerId>, text: &str) {
+    let (time_ms, peer, text) = (unix_ms(), peer.map(|peer| peer.to_string()), escape(text, TEXT_CHARS_MAX));
+    board.note(|seq| Entry { seq, time_ms, kind, level, peer, text });
+}
+
+pub(super) fn unix_ms() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64)
+}
+
+fn other(fellow: &Fellow, known: &BTreeMap<u64, PeerId>, way: Option<Way>) -> Other {
+    let base = Other { id: fellow.peer.to_string(), deltas: fellow.deltas, ..Other::default() };
+    let Some(link) = &fellow.link else { return base };
+    let Linked { age, silence, round_trip, behind, agrees, steps, steps_per_second, train_loss, finished, neighbours } =
+        link;
+    Other {
+        linked: true,
+        way: way.map(Way::name),
+        linked_s: Some(age.as_secs_f64()),
+        silent_s: Some(silence.as_secs_f64()),
+        round_trip_s: finite(*round_trip),
+        behind: *behind,
+        agrees: *agrees,
+        steps: Some(*steps),
+        steps_per_second: finite(*steps_per_second),
+        train_loss: finite(*train_loss),
+        finished: *finished,
+        neighbours: neighbours.iter().filter_map(|key| known.get(key)).map(PeerId::to_string).collect(),
+        ..base
+    }
+}
+
+/// What the rest of the events are to people; `None` for what happens many times a second.
+fn sentence(event: &Event) -> Option<(Kind, Level, Option<PeerId>, String)> {
+    use Level::{Error, Info, Warning};
+    Some(match event {
+        Event::DeltaRefused { from, origin, seq, reason } => {
+            let text = format!("delta {seq} of {} was refused: {reason}", origin.peer.short());
+            (Kind::Trust, Warning, Some(*from), text)
+        }
+        Event::Offence { peer, what } => (Kind::Trust, Warning, Some(*peer), format!("{}: {what}", peer.short())),
+        Event::Held { origin, reason, .. } => {
+            let text = format!("deltas of {} wait: it is suspected ({reason:?})", origin.peer.short());
+            (Kind::Trust, Warning, Some(origin.peer), text)
+        }
+        Event::Released { origin } => {
+            let text = format!("deltas of {} go in: no majority in time", origin.peer.short());
+            (Kind::Trust, Info, Some(origin.peer), text)
+        }
+        Event::Excluded { origin, why, retracted, .. } => {
+            let name = origin.peer.short();
+            let text = format!("the swarm has excluded {name} ({why}); {retracted} of its deltas were taken back");
+            (Kind::Trust, Warning, Some(origin.peer), text)
+        }
+        Event::RoundEvicted { peer, round } => {
+            let text = format!("round {round} goes on without {}: its delta is overdue", peer.short());
+            (Kind::Peers, Warning, Some(*peer), text)
+        }
+        Event::ExchangeRefused { from, reason } => {
+            (Kind::Trust, Warning, Some(*from), format!("an exchange with {} was refused: {reason}", from.short()))
+        }
+        Event::SnapshotServed { to, bytes } => {
+            (Kind::Snapshot, Info, Some(*to), format!("a snapshot of {bytes} bytes went to {}", to.short()))
+        }
+        Event::SnapshotRestored { from, bytes, deltas, witness } => {
+            let witness = witness
+                .map_or("nobody could confirm it".to_owned(), |peer| format!("{} found the same base", peer.short()));
+            let from_name = from.short();
+            let text = format!("caught up by a snapshot of {from_name}: {bytes} bytes, {deltas} deltas; {witness}");
+            (Kind::Snapshot, Info, Some(*from), text)
+        }
+        Event::SnapshotFailed { from, reason } => {
+            (Kind::Snapshot, Warning, Some(*from), format!("a snapshot of {} was given up: {reason}", from.short()))
+        }
+        Event::HistoryYielded { from, origins, .. } => {
+            let name = from.short();
+            let text = format!("a longer history of {name} replaces ours; {origins} chains are renounced");
+            (Kind::Snapshot, Warning, Some(*from), text)
+        }
+        Event::BaseMismatch { peer, .. } => {
+            let text = format!("BASE MISMATCH with {}: the same deltas, another model", peer.short());
+            (Kind::Trust, Error, Some(*peer), text)
+        }
+        Event::LearnerFailed(error) => (Kind::Device, Error, None, format!("the learner failed: {error}")),
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn watcher() -> (Watcher, Arc<Board>) {
+        let now = Watcher::first(Own::default(), Run { parameters: 10, gossip: true, ..Run::default() });
+        let board = Arc::new(Board::new(now.clone()));
+        (Watcher::new(Arc::clone(&board), now, Instant::now()), board)
+    }
+
+    fn fellow(deltas: u64) -> Fellow {
+        Fellow { peer: PeerId([7; 32]), key: 7, deltas, link: None }
+    }
+
+    #[test]
+    fn a_lost_peer_is_gone_unless_others_still_pass_on_what_it_says() {
+        let (mut watcher, board) = watcher();
+        let peer = PeerId([7; 32]);
+        watcher.observe(&Observation::Event(Event::NeighbourUp { peer }));
+        watcher.observe(&Observation::Event(Event::NeighbourDown { peer, reason: "the link closed" }));
+        watcher.company = vec![fellow(3)];
+        assert_eq!(watcher.others()[0].gone_s, None, "a moment ago: it may be heard by way of others");
+        let Some(lost) = watcher.lost.get_mut(&peer) else { panic!("it is known that it was lost") };
+        lost.grew = Instant::now().checked_sub(GONE_AFTER).unwrap_or_else(Instant::now);
+        let gone = watcher.others();
+        assert!(gone[0].gone_s.is_some() && gone[0].gone_why.as_deref() == Some("the link closed"), "{gone:?}");
+        watcher.company = vec![fellow(4)];
+        assert_eq!(watcher.others()[0].gone_s, None, "it says something");
+        let texts: Vec<String> = board.events_after(0).iter().map(|entry| entry.text.clone()).collect();
+        assert_eq!(texts, ["07070707 is there ()", "07070707 is gone: the link closed"]);
+    }
+
+    #[test]
+    fn what_a_stranger_words_cannot_steer_a_page() {
+        let (mut watcher, board) = watcher();
+        let reason = format!("\u{1b}[2J\u{202e}{}", "x".repeat(10_000));
+        watcher.observe(&Observation::LinkRefused { peer: "p".into(), reason });
+        let text = &board.events_after(0)[0].text;
+        assert!(text.chars().count() < 1000 && text.chars().all(|c| !c.is_control()), "{text}");
+    }
+}

@@ -1,0 +1,209 @@
+//! The dashboard of a real swarm, in a real browser where there is one.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use harness::browser::{self, Browser};
+use harness::cli;
+use harness::http;
+use harness::peer::Peer;
+use serde_json::Value;
+
+/// Generous: the machine may be busy with other tests.
+const WAIT_MAX: Duration = Duration::from_secs(60);
+/// A peer that is killed is shown as gone.
+const GONE_MAX: Duration = Duration::from_secs(5);
+/// All of the page, bytes.
+const PAGE_BYTES_MAX: u64 = 300_000;
+/// From the navigation to the first paint.
+const PAINT_MAX_MS: f64 = 1000.0;
+
+fn peer(home: &Path, index: usize, more: &[&str]) -> Peer {
+    let mut arguments = vec!["run", "--child", "--open", "--no-mdns", "--listen", "/ip4/127.0.0.1/tcp/0"];
+    let identity = home.join(format!("peer-{index}.key"));
+    let shard = index.to_string();
+    arguments.extend([
+        "--identity",
+        identity.to_str().unwrap(),
+        "--shard",
+        &shard,
+        "--device",
+        "cpu",
+        "--threads",
+        "1",
+    ]);
+    arguments.extend(["--epochs", "1000000"]);
+    arguments.extend(more);
+    Peer::start(cli::command(home, &arguments))
+}
+
+/// Four peers; the first serves a dashboard, whose address is returned.
+fn swarm(home: &Path, more: &[&str]) -> (Vec<Peer>, String) {
+    let arguments = [&["--dashboard", "127.0.0.1:0"], more].concat();
+    let mut first = peer(home, 0, &arguments);
+    let address = first.address(WAIT_MAX);
+    let dashboard = first.notes.iter().find_map(|note| Some(note.split_once("dashboard on ")?.1.to_owned()));
+    let dashboard = dashboard.unwrap_or_else(|| panic!("it says where the dashboard is: {:?}", first.notes));
+    let dashboard = dashboard.split(' ').next().unwrap().to_owned();
+    let mut peers = vec![first];
+    peers.extend((1..4).map(|index| peer(home, index, &["--peer", &address])));
+    for peer in &mut peers {
+        peer.until("it has met the others", WAIT_MAX, |peer| peer.status.live_peers == 4 && peer.status.steps > 0);
+    }
+    (peers, dashboard)
+}
+
+fn status(dashboard: &str) -> Value {
+    http::json(&http::get(dashboard, "/v1/status"))
+}
+
+#[test]
+fn a_running_peer_says_how_it_stands_and_pauses() {
+    let home = tempfile::tempdir().unwrap();
+    let (mut peers, dashboard) = swarm(home.path(), &["--audit", home.path().join("audit").to_str().unwrap()]);
+    let now = status(&dashboard);
+    assert_eq!((now["phase"].as_str(), now["peers"].as_array().map(Vec::len)), (Some("training"), Some(3)), "{now}");
+    let model: Value =
+        serde_json::from_str(get(&dashboard, "/v1/model", "").split_once("\r\n\r\n").unwrap().1).unwrap();
+    assert_eq!(model["tensors"][0]["name"], "layers.0.weight");
+    let post = |body: &str| {
+        let answer = http::post(&dashboard, "/v1/control", body);
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    };
+    post("{\"action\":\"pause\"}");
+    let begun = Instant::now();
+    let at_rest = loop {
+        let before = status(&dashboard);
+        std::thread::sleep(Duration::from_millis(1200));
+        let after = status(&dashboard);
+        if before["phase"] == "paused" && before["training"]["steps"] == after["training"]["steps"] {
+            break after;
+        }
+        assert!(begun.elapsed() < WAIT_MAX, "it pauses: {after}");
+    };
+    let heard = at_rest["gossip"]["deltas_heard"].as_u64().unwrap();
+    std::thread::sleep(Duration::from_millis(1500));
+    assert!(status(&dashboard)["gossip"]["deltas_heard"].as_u64().unwrap() > heard, "it hears the others");
+    post("{\"action\":\"resume\"}");
+    let steps = at_rest["training"]["steps"].as_u64().unwrap();
+    while status(&dashboard)["training"]["steps"].as_u64().unwrap() <= steps {
+        assert!(begun.elapsed() < 2 * WAIT_MAX, "it goes on");
+        std::thread::sleep(Duration::from_millis(200));
+    }
+    post("{\"action\":\"leave\"}");
+    peers[0].until("its last word", WAIT_MAX, |peer| peer.report.is_some());
+    let audit = home.path().join("audit");
+    let shown = cli::run(home.path(), &["audit", "show", audit.to_str().unwrap(), "--kind", "control"], WAIT_MAX);
+    shown.assert_succeeds();
+    for action in ["pause", "resume", "leave"] {
+        assert!(shown.stdout.contains(action), "{action} is in the audit log: {}", shown.stdout);
+    }
+}
+
+#[test]
+fn the_page_of_a_swarm_lives_in_a_browser() {
+    if !browser::available("the dashboard in a browser") {
+        return;
+    }
+    let home = tempfile::tempdir().unwrap();
+    let (mut peers, dashboard) = swarm(home.path(), &[]);
+    let mut page = Browser::start();
+    page.look(1440, 900, false);
+    page.open(&dashboard);
+    page.until("document.getElementById('phase')?.textContent === 'training'", WAIT_MAX);
+    let paint = page.eval("performance.getEntriesByName('first-contentful-paint')[0]?.startTime ?? 0");
+    assert!((0.1..PAINT_MAX_MS).contains(&paint.as_f64().unwrap()), "first paint after {paint} ms");
+    assert!(page.bytes < PAGE_BYTES_MAX, "{} bytes", page.bytes);
+
+    // Values change by themselves, and curves are drawn.
+    let steps = "document.querySelectorAll('.stat .note')[2].textContent";
+    let before = page.eval(steps).to_string();
+    page.until(&format!("{steps} !== {before}"), WAIT_MAX);
+    page.until("document.querySelectorAll('.plot canvas').length >= 3", WAIT_MAX);
+
+    // Four peers, then three and one that is gone.
+    page.eval("location.hash = 'swarm'");
+    page.until("document.querySelectorAll('.node').length === 4", WAIT_MAX);
+    page.until("document.querySelectorAll('.link').length === 6", WAIT_MAX);
+    assert_eq!(page.eval("document.querySelectorAll('.node.gone').length"), 0);
+    pictures(&mut page, "swarm");
+    peers.pop().unwrap().kill();
+    let gone = page.until(
+        "document.querySelectorAll('.node.gone').length === 1 && document.querySelector('tr.gone').textContent.includes('gone')",
+        GONE_MAX,
+    );
+    eprintln!("a killed peer is shown as gone after {gone:?}; first paint {paint} ms, {} bytes", page.bytes);
+
+    // The weights are something.
+    page.eval("location.hash = 'model'");
+    page.until("document.querySelectorAll('#view-model canvas').length > 10", WAIT_MAX);
+    let colours = page.eval(
+        "new Set([...document.querySelectorAll('#view-model .tiles canvas')].flatMap((c) => { const d = c.getContext('2d').getImageData(0, 0, c.width, \
+         c.height).data; return Array.from({ length: d.length / 4 }, (_, i) => d[4 * i] << 16 | d[4 * i + 1] << 8 | d[4 * i + 2]); })).size",
+    );
+    assert!(colours.as_u64().unwrap() > 50, "{colours} colours");
+    pictures(&mut page, "model");
+
+    // Events; a wish asks first.
+    page.eval("location.hash = 'events'");
+    page.until("[...document.querySelectorAll('.log li')].some((li) => li.textContent.includes('is gone'))", WAIT_MAX);
+    pictures(&mut page, "events");
+    page.eval("document.getElementById('pause').click()");
+    page.until("document.getElementById('ask').open", WAIT_MAX);
+    page.eval("document.getElementById('ask-yes').click()");
+    page.until("document.getElementById('phase').textContent === 'paused'", WAIT_MAX);
+    page.eval("location.hash = 'overview'");
+    pictures(&mut page, "overview");
+    accessible(&mut page);
+
+    let origin = dashboard.as_str();
+    let foreign: Vec<_> =
+        page.requests.iter().filter(|url| !url.starts_with(origin) && !url.starts_with("data:")).collect();
+    assert!(foreign.is_empty(), "{foreign:?}");
+    assert!(page.errors.is_empty(), "{:#?}", page.errors);
+
+    // The peer goes, and the page says so.
+    peers.remove(0).kill();
+    page.until("!document.getElementById('lost').hidden", WAIT_MAX);
+    pictures(&mut page, "lost");
+}
+
+/// Pictures of a view for people, where `STARLING_SCREENSHOTS` names a folder. No view is wider than the window.
+fn pictures(page: &mut Browser, view: &str) {
+    let folder = std::env::var_os("STARLING_SCREENSHOTS").map(PathBuf::from);
+    for (width, height) in [(1440, 900), (360, 740)] {
+        for dark in [false, true] {
+            page.look(width, height, dark);
+            // Charts are drawn again after the window has changed.
+            std::thread::sleep(Duration::from_millis(if folder.is_some() { 1500 } else { 300 }));
+            let widest = page.eval("document.documentElement.scrollWidth").as_u64().unwrap();
+            assert!(widest <= u64::from(width), "{view} is {widest} wide in a window of {width}");
+            if let Some(folder) = &folder {
+                let theme = if dark { "dark" } else { "light" };
+                page.picture(&folder.join(format!("{view}-{width}-{theme}.png")));
+            }
+        }
+    }
+    page.look(1440, 900, false);
+}
+
+/// axe-core finds nothing serious, where `STARLING_AXE` names its axe.min.js (npm pack axe-core).
+fn accessible(page: &mut Browser) {
+    let Some(path) = std::env::var_os("STARLING_AXE") else {
+        eprintln!("SKIPPED: axe-core: STARLING_AXE names no axe.min.js");
+        return;
+    };
+    page.eval(&std::fs::read_to_string(path).unwrap());
+    for view in ["overview", "swarm", "model", "events"] {
+        for dark in [false, true] {
+            page.look(1440, 900, dark);
+            page.eval(&format!("location.hash = '{view}'"));
+            std::thread::sleep(Duration::from_millis(800));
+            let found = page.eval(
+                "axe.run().then((r) => r.violations.filter((v) => ['serious', 'critical'].includes(v.impact)).map((v) => v.id + ': ' + \
+                 v.nodes.slice(0, 4).map((n) => n.html.slice(0, 160) + ' ' + (n.any[0]?.message ?? '')).join(' | ')))",
+            );
+            assert_eq!(found, serde_json::json!([]), "{view}, dark: {dark}");
+        }
+    }
+}
