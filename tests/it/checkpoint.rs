@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use harness::cli::{self, Finished, binary, command, run, start};
+use harness::cli::{Finished, binary, command, run, start};
 use nix::sys::signal::Signal;
 use nix::unistd::Uid;
 use serde_json::Value;
@@ -240,7 +240,7 @@ fn a_full_disk_stops_no_training_and_leaves_the_checkpoint_before() {
         .env("XDG_DATA_HOME", home.path().join("data"))
         .env("KEPT", &kept)
         .env("REPORT", &report);
-    let finished: Finished = cli::start(inside).finish(DEADLINE);
+    let finished: Finished = start(inside).finish(DEADLINE);
     finished.assert_succeeds();
     let peer = json(&report)["peers"][0].clone();
     let [written, failed] = ["checkpoints", "checkpoints_failed"].map(|key| peer[key].as_u64().unwrap());

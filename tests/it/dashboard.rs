@@ -63,8 +63,7 @@ fn a_running_peer_says_how_it_stands_and_pauses() {
     let (mut peers, dashboard) = swarm(home.path(), &["--audit", home.path().join("audit").to_str().unwrap()]);
     let now = status(&dashboard);
     assert_eq!((now["phase"].as_str(), now["peers"].as_array().map(Vec::len)), (Some("training"), Some(3)), "{now}");
-    let model: Value =
-        serde_json::from_str(get(&dashboard, "/v1/model", "").split_once("\r\n\r\n").unwrap().1).unwrap();
+    let model = http::json(&http::get(&dashboard, "/v1/model"));
     assert_eq!(model["tensors"][0]["name"], "layers.0.weight");
     let post = |body: &str| {
         let answer = http::post(&dashboard, "/v1/control", body);
