@@ -31,6 +31,7 @@ use protocol::trust::audit::Record;
 use protocol::wire::frame_bytes_max;
 use protocol::{Config, Event, Input, Output, Peer, SaveAt, Standing, Timer, View};
 use serde_json::{Value, json};
+use sim::report::Blocked;
 use tokio::sync::mpsc::Receiver;
 use tokio::time::{Instant, Interval, MissedTickBehavior, sleep_until, timeout};
 use zeroize::Zeroizing;
@@ -177,6 +178,8 @@ pub enum Observation {
         /// For how long.
         seconds: u64,
     },
+    /// Just before a view: how long steps were blocked on the network so far.
+    Blocked(Blocked),
     /// Just before [`Self::View`]: the others.
     Company(Vec<Fellow>),
     /// The copy of the base that was asked for.
@@ -396,7 +399,10 @@ impl Driver<'_> {
         match asked {
             Control::Show => self.handle(Input::Show),
             Control::Pause => self.pause(Input::Pause),
-            Control::Resume => self.pause(Input::Resume),
+            Control::Resume => {
+                self.worker.excuse_wait();
+                self.pause(Input::Resume);
+            }
             Control::Checkpoint if self.checkpoints.is_some() => self.handle(Input::Save(SaveAt::Now)),
             Control::Checkpoint => {}
             Control::Rest => self.handle(Input::Rest),
@@ -523,6 +529,7 @@ impl Driver<'_> {
     fn view(&mut self) {
         let traffic = self.network.as_ref().map(Network::traffic).unwrap_or_default();
         tracing::debug!(idle_s = self.worker.idle().as_secs_f64(), ?traffic, "the learner has waited for work");
+        (self.observe)(Observation::Blocked(self.worker.blocked()));
         (self.observe)(Observation::Company(self.peer.company()));
         (self.observe)(Observation::View(Box::new(self.peer.view()), traffic));
     }
@@ -547,6 +554,7 @@ impl Driver<'_> {
                 network.close().await;
             }
         };
+        observe(Observation::Blocked(worker.blocked()));
         let ((), stopped) = tokio::join!(closed, worker.stop());
         if !stopped {
             tracing::warn!("the learner is still busy and is left behind");

@@ -7,19 +7,21 @@
 //! A device lives on the thread that made it, and a training step may take a second: neither belongs on the async
 //! executor. The thread waits in one place only, its own empty queue, so a step that waits for the network is
 //! impossible by construction; the time spent there is counted ([`Worker::idle`]), because a learner that idles while
-//! there are steps to take is a fault of scheduling.
+//! there are steps to take is a fault of scheduling. How long each step was kept waiting so is [`Worker::blocked`].
 
 use std::any::Any;
 use std::convert::Infallible;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver as Commands, SyncSender, TrySendError, sync_channel};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver as Commands, SyncSender, TryRecvError, TrySendError, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use protocol::learner::{self, Command, Computed, Learner, LearnerError};
 use protocol::time::Span;
+use sim::report::Blocked;
+use tokio::sync::mpsc::error::TrySendError as Unsent;
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 use tokio::sync::oneshot;
 
@@ -36,10 +38,31 @@ pub const STOP_MAX: Duration = Duration::from_millis(1500);
 pub struct Worker {
     commands: SyncSender<Command>,
     results: Receiver<(Computed, Span)>,
-    idle_micros: Arc<AtomicU64>,
+    waits: Arc<Waits>,
     thread: JoinHandle<()>,
     /// Closed by the thread when it ends: nothing is ever sent.
     ended: oneshot::Receiver<Infallible>,
+}
+
+/// What the thread has waited for.
+#[derive(Debug, Default)]
+struct Waits {
+    idle_micros: AtomicU64,
+    blocked: Mutex<Blocked>,
+    /// Somebody has asked for no steps for a while: the next one is no measure.
+    excused: AtomicBool,
+}
+
+impl Waits {
+    /// Steps are taken; the first of them had to wait so long, all of them nothing else.
+    fn steps(&self, steps: u32, waited: Duration) {
+        if self.excused.swap(false, Ordering::Relaxed) {
+            return;
+        }
+        let mut blocked = self.blocked.lock().unwrap_or_else(PoisonError::into_inner);
+        blocked.record(1, micros(waited));
+        blocked.record(u64::from(steps).saturating_sub(1), 0);
+    }
 }
 
 /// The queue is full or the thread is gone: the caller broke the bound on outstanding commands.
@@ -57,8 +80,8 @@ impl Worker {
         let (reports, results) = channel(COMMANDS_MAX);
         let (built, ready) = oneshot::channel();
         let (alive, ended) = oneshot::channel();
-        let idle_micros = Arc::new(AtomicU64::new(0));
-        let idle = Arc::clone(&idle_micros);
+        let waits = Arc::new(Waits::default());
+        let noted = Arc::clone(&waits);
         let life = move || {
             let _alive = alive;
             yield_to_the_network();
@@ -66,7 +89,7 @@ impl Worker {
                 Ok(learner) => {
                     let parameters = learner.parameters();
                     if built.send(Ok(parameters)).is_ok() {
-                        work(learner, &queue, &reports, &idle);
+                        work(learner, &queue, &reports, &noted);
                     }
                 }
                 Err(error) => drop(built.send(Err(error))),
@@ -76,7 +99,7 @@ impl Worker {
         let thread = thread.map_err(|error| LearnerError::Device(format!("no thread for the learner: {error}")))?;
         let gone = || Err(LearnerError::Device("the learner's thread ended before it was ready".to_owned()));
         let parameters = ready.await.unwrap_or_else(|_| gone())?;
-        Ok((Self { commands, results, idle_micros, thread, ended }, parameters))
+        Ok((Self { commands, results, waits, thread, ended }, parameters))
     }
 
     /// Puts a command in line; never waits.
@@ -99,7 +122,19 @@ impl Worker {
     /// How long the thread has waited for work so far.
     #[must_use]
     pub fn idle(&self) -> Span {
-        Span(self.idle_micros.load(Ordering::Relaxed))
+        Span(self.waits.idle_micros.load(Ordering::Relaxed))
+    }
+
+    /// How long steps had to wait because there was no command, or nobody took the results. The first command to train is
+    /// not counted: before it there is nothing to wait for.
+    #[must_use]
+    pub fn blocked(&self) -> Blocked {
+        self.waits.blocked.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Steps were paused on request: what the next ones waited for is nobody's fault.
+    pub fn excuse_wait(&self) {
+        self.waits.excused.store(true, Ordering::Relaxed);
     }
 
     /// Ends the thread after the command in hand, and waits for it at most [`STOP_MAX`]. Returns whether it has ended.
@@ -136,28 +171,57 @@ fn yield_to_the_network() {
 fn yield_to_the_network() {}
 
 /// The thread's loop: ends when either channel is closed, or after a panic.
-fn work(
-    mut learner: Box<dyn Learner>,
-    queue: &Commands<Command>,
-    reports: &Sender<(Computed, Span)>,
-    idle: &AtomicU64,
-) {
+fn work(mut learner: Box<dyn Learner>, queue: &Commands<Command>, reports: &Sender<(Computed, Span)>, waits: &Waits) {
+    // Since the last step; nothing before the first.
+    let mut waited = None;
     loop {
-        let waiting = Instant::now();
-        let Ok(command) = queue.recv() else { return };
-        idle.fetch_add(micros(waiting.elapsed()), Ordering::Relaxed);
-
+        let Some((command, idle)) = next_command(queue) else { return };
+        waits.idle_micros.fetch_add(micros(idle), Ordering::Relaxed);
+        waited = waited.map(|waited: Duration| waited + idle);
         // A command that was queued behind a stop is not begun.
         if reports.is_closed() {
             return;
         }
+        if let Command::Train { steps, .. } = &command {
+            if let Some(waited) = waited {
+                waits.steps(*steps, waited);
+            }
+            waited = Some(Duration::ZERO);
+        }
         let begun = Instant::now();
         let result = guard(|| Ok(learner::run(command, &mut *learner))).unwrap_or_else(Computed::Failed);
         let failed = matches!(result, Computed::Failed(_));
-        let heard = reports.blocking_send((result, Span(micros(begun.elapsed())))).is_ok();
+        let Some(held_up) = report(reports, (result, Span(micros(begun.elapsed())))) else { return };
+        waited = waited.map(|waited| waited + held_up);
         // After a failure the learner may be in pieces: nothing more is asked of it.
-        if failed || !heard {
+        if failed {
             return;
+        }
+    }
+}
+
+/// The next command and how long it was waited for; zero when it was there.
+fn next_command(queue: &Commands<Command>) -> Option<(Command, Duration)> {
+    match queue.try_recv() {
+        Ok(command) => Some((command, Duration::ZERO)),
+        Err(TryRecvError::Disconnected) => None,
+        Err(TryRecvError::Empty) => {
+            let waiting = Instant::now();
+            let command = queue.recv().ok()?;
+            Some((command, waiting.elapsed()))
+        }
+    }
+}
+
+/// Reports a result. Returns how long nobody took it; `None` when nobody ever will.
+fn report(reports: &Sender<(Computed, Span)>, result: (Computed, Span)) -> Option<Duration> {
+    match reports.try_send(result) {
+        Ok(()) => Some(Duration::ZERO),
+        Err(Unsent::Closed(_)) => None,
+        Err(Unsent::Full(result)) => {
+            let waiting = Instant::now();
+            reports.blocking_send(result).ok()?;
+            Some(waiting.elapsed())
         }
     }
 }
@@ -208,6 +272,10 @@ mod tests {
         worker.send(Command::Train { steps: 1, progress: Progress::START }).unwrap();
         worker.next().await.unwrap();
         assert!(worker.idle() >= Span::from_millis(15), "waiting for work is counted: {:?}", worker.idle());
+        let blocked = worker.blocked();
+        // 1 + 2 + 3 + 4 + 5 steps and another one, less the first stretch.
+        assert_eq!((blocked.steps, blocked.over_1ms), (15, 1), "{blocked:?}");
+        assert!(blocked.max_ms >= 15.0, "{blocked:?}");
         assert!(worker.stop().await);
     }
 

@@ -6,6 +6,9 @@ use crate::id::PeerId;
 use crate::membership::MEMBERS_MAX;
 use crate::time::Span;
 
+/// See [`Gossip::gap_max`]: shorter than a neighbour's patience with who is silent.
+const GAP_MIN: Span = Span::from_secs(3);
+
 /// Configuration of one [`Peer`](crate::Peer).
 #[derive(Clone, Debug, PartialEq, Default)]
 pub struct Config {
@@ -80,6 +83,14 @@ pub struct Gossip {
     pub members_max: usize,
     /// Deltas kept for those who missed them, bytes; beyond it, a snapshot.
     pub log_bytes_max: usize,
+}
+
+impl Gossip {
+    /// A peer to which nothing happens for longer stood still: it would have had a heartbeat to say.
+    #[must_use]
+    pub fn gap_max(&self) -> Span {
+        Span(self.heartbeat.0.saturating_mul(3)).max(GAP_MIN)
+    }
 }
 
 impl Default for Gossip {

@@ -42,6 +42,7 @@
 //! local steps that follow the peer's speed after Async Local-SGD (arXiv 2401.09135); anti-entropy after Demers et al.,
 //! Epidemic Algorithms for Replicated Database Maintenance (1987).
 
+mod clock;
 pub mod codec;
 pub mod company;
 pub mod config;

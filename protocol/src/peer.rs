@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng as _, SeedableRng as _};
 
+use crate::clock::Clock;
 use crate::codec::Decoded;
 use crate::config::{Config, Mode};
 use crate::event::{Event, Input, Output, Timer};
@@ -15,7 +16,7 @@ use crate::membership::{Membership, short_key};
 use crate::mode::full_sync::Rounds;
 use crate::mode::incremental::{Digest, Offers, Restraint, Saving, Schedule, Session, Snapshots, Witness};
 use crate::mode::pairwise::Pairs;
-use crate::time::Time;
+use crate::time::{Span, Time};
 use crate::trust::{Guard, Identity};
 use crate::wire::{Message, PeerRecord, Range, Status};
 
@@ -89,6 +90,7 @@ pub struct Peer {
     pub(crate) origin: Origin,
     pub(crate) rng: ChaCha8Rng,
     pub(crate) now: Time,
+    clock: Clock,
     pub(crate) log: Log,
     pub(crate) members: Membership,
     pub(crate) schedule: Schedule,
@@ -138,6 +140,7 @@ impl Peer {
             origin,
             rng: ChaCha8Rng::seed_from_u64(seed),
             now: Time(0),
+            clock: Clock::default(),
             config,
             context,
             identity,
@@ -177,9 +180,15 @@ impl Peer {
     /// Takes one input at time `now`; afterwards drain [`Peer::next_output`]. Time does not go backwards: an earlier
     /// `now` counts as the latest one.
     pub fn handle(&mut self, now: Time, input: Input) {
-        self.now = self.now.max(now);
+        // Without gossip nobody beats.
+        let gap_max = if self.config.gossip.enabled { self.config.gossip.gap_max() } else { Span(u64::MAX) };
+        let stood_still = self.clock.advance(now, gap_max);
+        self.now = self.clock.now();
         if self.session.is_stopped() {
             return;
+        }
+        if stood_still {
+            self.awake();
         }
         match input {
             Input::Start => self.start(),
@@ -429,7 +438,7 @@ impl Peer {
 
     /// Peer exchange: remembers what is new, passes it on, and dials.
     fn learn_peers(&mut self, from: Option<PeerId>, records: Vec<PeerRecord>) {
-        let news = self.members.learn(records, self.now);
+        let news = self.members.learn(from, records, self.now);
         if !news.is_empty() {
             self.say_to_all(from, &Message::Peers(news));
             self.dial_missing();
@@ -449,7 +458,7 @@ impl Peer {
     }
 
     pub(crate) fn set_timer(&mut self, at: Time, timer: Timer) {
-        self.outputs.push_back(Output::SetTimer { at, timer });
+        self.outputs.push_back(Output::SetTimer { at: self.clock.for_driver(at), timer });
     }
 
     pub(crate) fn event(&mut self, event: Event) {

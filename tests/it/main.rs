@@ -7,6 +7,7 @@ mod audit;
 mod bad_input;
 mod bench;
 mod checkpoint;
+mod churn;
 mod dashboard;
 mod faults;
 mod lan;

@@ -129,6 +129,12 @@ impl Running {
         kill(self.pid(), signal).expect("it runs");
     }
 
+    /// Its process id.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Waits for a line of standard output that `wanted` accepts.
     ///
     /// # Panics

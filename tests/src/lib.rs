@@ -10,4 +10,5 @@ pub mod http;
 pub mod nat;
 pub mod netns;
 pub mod peer;
+pub mod process;
 pub mod swarm;

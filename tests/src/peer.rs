@@ -14,13 +14,15 @@ use sim::report::PeerReport;
 pub struct Peer {
     child: Child,
     leash: ChildStdin,
-    events: Receiver<ChildEvent>,
+    events: Receiver<(Instant, ChildEvent)>,
     /// Where it listens.
     pub ready: Option<Ready>,
     /// What it wants people to know.
     pub notes: Vec<String>,
     /// How it stands.
     pub status: Status,
+    /// The most neighbours it had so far, and since when.
+    pub company: Option<(u32, Instant)>,
     /// Its last word.
     pub report: Option<PeerReport>,
 }
@@ -39,12 +41,13 @@ impl Peer {
         std::thread::spawn(move || {
             for line in BufReader::new(output).lines().map_while(Result::ok) {
                 let event = ChildEvent::from_line(&line).unwrap_or_else(|error| panic!("{error}: {line}"));
-                if sender.send(event).is_err() {
+                if sender.send((Instant::now(), event)).is_err() {
                     return;
                 }
             }
         });
-        Self { child, leash, events, ready: None, notes: Vec::new(), status: Status::default(), report: None }
+        let (notes, status) = (Vec::new(), Status::default());
+        Self { child, leash, events, ready: None, notes, status, company: None, report: None }
     }
 
     /// Listens until `done`.
@@ -55,10 +58,15 @@ impl Peer {
         let until = Instant::now() + deadline;
         while !done(self) {
             match self.events.recv_timeout(until.saturating_duration_since(Instant::now())) {
-                Ok(ChildEvent::Ready(ready)) => self.ready = Some(ready),
-                Ok(ChildEvent::Note(note)) => self.notes.push(note.text),
-                Ok(ChildEvent::Status(status)) => self.status = status,
-                Ok(ChildEvent::Final(report)) => self.report = Some(*report),
+                Ok((_, ChildEvent::Ready(ready))) => self.ready = Some(ready),
+                Ok((at, ChildEvent::Status(status))) => {
+                    if self.company.is_none_or(|(neighbours, _)| neighbours < status.neighbours) {
+                        self.company = Some((status.neighbours, at));
+                    }
+                    self.status = status;
+                }
+                Ok((_, ChildEvent::Note(note))) => self.notes.push(note.text),
+                Ok((_, ChildEvent::Final(report))) => self.report = Some(*report),
                 Ok(_) => {}
                 Err(RecvTimeoutError::Disconnected) => panic!("it ended before: {what}; {:?}", self.status),
                 Err(RecvTimeoutError::Timeout) => panic!("in time: {what}; {:?}", self.status),

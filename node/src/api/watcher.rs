@@ -86,7 +86,7 @@ impl Watcher {
                 self.now.peer.devices_lost += 1;
                 self.say(Kind::Device, Level::Warning, None, &news.text);
             }
-            Observation::NoDeviceToLose => {}
+            Observation::NoDeviceToLose | Observation::Blocked(_) => {}
             Observation::Banned { peer, reason, seconds } => {
                 let text = format!("peer {peer} gets no link for {seconds} s: {reason}");
                 self.say(Kind::Trust, Level::Warning, None, &text);

@@ -4,6 +4,7 @@ mod audit;
 mod checkpoint;
 mod dashboard;
 mod device;
+mod faults;
 mod id;
 mod model;
 mod network;
@@ -18,12 +19,12 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use protocol::codec;
 use protocol::config::Mode;
 use shaders::kernels::threads::THREADS_MAX;
-use sim::processes::{Action, Fault};
 
 pub use audit::{AuditCommand, AuditShowArgs, AuditVerifyArgs};
 pub use checkpoint::{EVERY_DEFAULT, KEEP_DEFAULT, Keeping};
 pub use dashboard::{Dashboard, DashboardArgs};
 pub use device::{DeviceBenchArgs, DeviceCommand, DeviceJob, DeviceProfileArgs};
+pub use faults::{FaultArgs, PeerFor, SpanOf};
 pub use id::{IdCommand, IdFile};
 pub use model::{EvalArgs, ExportArgs, GenerateArgs, ModelAt, PredictArgs};
 pub use network::{DoctorArgs, JoinArgs, LsArgs};
@@ -148,6 +149,8 @@ Examples:
   starling sim                                             4 peers on loopback, 300 epochs
   starling sim --peers 8 --split dirichlet:0.1 --baseline  what gossip is worth when every peer sees other classes
   starling sim --epochs 5000 --kill 2@5 --restart 2@8      a peer dies without a word and comes back with nothing
+  starling sim --peers 8 --duration 1m --kill-every 5s --restart-after 2s --pause 6@12+10
+  sudo starling sim --netns --peers 8 --duration 80s --cut 20+60
   sudo starling sim --netns                                a network namespace a peer; they meet by mDNS
   starling sim --json - | jq .bytes_ratio                  the summary as data
   starling sim --peers 8 --twin --device cpu               does the simulation agree with the real thing?
@@ -225,7 +228,7 @@ pub struct SimArgs {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub peers: Option<u32>,
     /// Virtual peers in virtual time instead of processes, as the scenario file says; without a file, as the flags say
-    #[arg(long = "virtual", value_name = "SCENARIO", num_args = 0..=1, conflicts_with_all = ["baseline", "netns", "kill", "restart", "lose_device", "no_gossip"])]
+    #[arg(long = "virtual", value_name = "SCENARIO", num_args = 0..=1, conflicts_with_all = ["baseline", "netns", "kill", "restart", "lose_device", "duration", "pause", "no_gossip"])]
     pub scenario: Option<Option<PathBuf>>,
     /// With --virtual: these seeds, in parallel [default: as many as the scenario asks for]
     #[arg(long, value_name = "A..B", requires = "scenario", conflicts_with = "seed")]
@@ -283,19 +286,11 @@ pub struct SimArgs {
     pub baseline: bool,
     /// Run the processes with SEEDS seeds [default: 5], each again with virtual peers of the speeds measured, and compare:
     /// mean accuracy within 1 point, mean bytes sent within 10 %, or exit code 1
-    #[arg(long, value_name = "SEEDS", num_args = 0..=1, default_missing_value = "5", value_parser = clap::value_parser!(u32).range(1..=1000), conflicts_with_all = ["baseline", "scenario", "no_gossip", "kill", "restart", "lose_device"])]
+    #[arg(long, value_name = "SEEDS", num_args = 0..=1, default_missing_value = "5", value_parser = clap::value_parser!(u32).range(1..=1000), conflicts_with_all = ["baseline", "scenario", "no_gossip", "kill", "restart", "lose_device", "duration", "pause", "cut"])]
     pub twin: Option<u32>,
-    /// Kill a peer (SIGKILL) so many seconds after the start (repeatable); peers are numbered from 0. What is due only
-    /// after the last epoch does not happen
-    #[arg(long, value_name = "PEER@SECONDS")]
-    pub kill: Vec<PeerAt>,
-    /// Start a killed peer again, without any state (repeatable)
-    #[arg(long, value_name = "PEER@SECONDS")]
-    pub restart: Vec<PeerAt>,
-    /// Take a peer's device away so many seconds after the start (repeatable): it goes on, on the device opened again or
-    /// on the CPU
-    #[arg(long, value_name = "PEER@SECONDS")]
-    pub lose_device: Vec<PeerAt>,
+    /// What is done to the peers.
+    #[command(flatten)]
+    pub faults: FaultArgs,
     /// Every peer keeps an audit log: in DIR/peer-0, DIR/peer-1, ... [default: none of them does]
     #[arg(long, value_name = "DIR", conflicts_with_all = ["scenario", "twin"])]
     pub audit: Option<PathBuf>,
@@ -473,15 +468,6 @@ impl SimArgs {
             ..RawJob::default()
         }
     }
-
-    /// What happens to whom.
-    #[must_use]
-    pub fn faults(&self) -> Vec<Fault> {
-        let fault = |action| move |at: &PeerAt| Fault { at: at.at, peer: at.peer, action };
-        let kinds =
-            [(&self.kill, Action::Kill), (&self.restart, Action::Restart), (&self.lose_device, Action::LoseDevice)];
-        kinds.into_iter().flat_map(|(at, action)| at.iter().map(fault(action))).collect()
-    }
 }
 
 impl RunArgs {
@@ -530,11 +516,22 @@ mod tests {
         assert!(parse("starling sim").is_ok());
         let all = "starling sim --peers 8 --epochs 2 --steps 3 --model 32,16 --lr 0.1 --batch 8 --optimizer sgd \
                    --split dirichlet:0.1 --codec dense_f32 --gain 1 --seed 7 --device cpu --baseline --kill 2@5 \
-                   --restart 2@8.5 --lose-device 1@3 --netns --json - --data x --log debug --log-format json";
+                   --restart 2@8.5 --lose-device 1@3 --pause 3@2+1.5 --cut 4+60 --netns --json - --data x --log debug --log-format json";
         let Command::Sim(sim) = parse(all).unwrap().command else { panic!("sim") };
         assert_eq!(sim.model, Some(Widths(vec![32, 16])));
-        assert_eq!(sim.faults().len(), 3);
-        assert_eq!(sim.restart[0], PeerAt { peer: 2, at: Duration::from_millis(8500) });
+        assert_eq!(sim.faults.faults(8).unwrap().len(), 7);
+        assert_eq!(sim.faults.restart[0], PeerAt { peer: 2, at: Duration::from_millis(8500) });
+    }
+
+    #[test]
+    fn kills_come_again_and_again_and_leave_a_quiet_end() {
+        let line =
+            "starling sim --duration 40s --kill-every 5s --restart-after 2s --spare 0,1 --calm 10s --pause 6@12+10";
+        let Command::Sim(sim) = parse(line).unwrap().command else { panic!("sim") };
+        let faults = sim.faults.faults(8).unwrap();
+        // At 5, 10 .. 25 s; the last one is back at 27 s.
+        assert_eq!(faults.len(), 2 + 2 * 5);
+        assert!(faults.iter().all(|fault| fault.at <= Duration::from_secs(30) && fault.peer > 1));
     }
 
     #[test]
@@ -544,6 +541,7 @@ mod tests {
             peers: 4,
             job: String::new(),
             epochs: 3,
+            duration: None,
             gossip: true,
             arguments: vec!["--device".into(), "cpu".into(), "--log".into(), "error".into()],
             faults: Vec::new(),
@@ -572,6 +570,14 @@ mod tests {
             "starling sim --kill 2@-1",
             "starling sim --kill 2@NaN",
             "starling sim --lose-device 2",
+            "starling sim --pause 2@5",
+            "starling sim --cut 20+60",
+            "starling sim --netns --cut 20",
+            "starling sim --kill-every 5s",
+            "starling sim --duration 40s --restart-after 2s",
+            "starling sim --duration 40s --epochs 3",
+            "starling sim --duration 40d",
+            "starling sim --virtual --duration 40s",
             "starling sim --virtual --lose-device 2@5",
             "starling sim --model 64,,64",
             "starling sim --no-gossip --baseline",

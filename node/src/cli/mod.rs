@@ -15,6 +15,7 @@ pub(crate) mod dashboard;
 mod device;
 mod doctor;
 mod engine;
+mod fault_words;
 mod files;
 mod format;
 mod id;

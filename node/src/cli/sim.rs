@@ -7,15 +7,17 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use sim::processes::{
-    Action, Arrangement, ChildEvent, Ending, Outcome, PeerFacts, Stop, Swarm, SwarmError, SwarmEvent, SwarmSpec,
+    Arrangement, ChildEvent, Ending, Outcome, PeerFacts, Stop, Swarm, SwarmError, SwarmEvent, SwarmSpec,
 };
-use sim::report::{PeerReport, SimReport, TWIN_ACCURACY_MAX, TWIN_BYTES_MAX, TwinReport, TwinRun, TwinSide};
+use sim::report::{
+    FaultReport, PeerReport, SimReport, TWIN_ACCURACY_MAX, TWIN_BYTES_MAX, TwinReport, TwinRun, TwinSide,
+};
 use sim::virtual_swarm::{self, Until};
 
 use super::args::{LogFormat, SIM_EPOCHS_DEFAULT, SimArgs, SimCommand};
 use super::files::JsonTarget;
 use super::table::Screen;
-use super::{job as job_command, logging, signals, summary, virtual_sim};
+use super::{fault_words, job as job_command, logging, signals, summary, virtual_sim};
 use crate::config::checks::SEED_MAX;
 use crate::config::{Job, RawJob};
 use crate::error::{Error, Kind};
@@ -45,7 +47,7 @@ pub(super) fn run(args: &SimArgs) -> Result<(), Error> {
     let job = job_of(args)?;
     let spec = spec_of(args, &job)?;
     spec.check_faults().map_err(|why| Error::new(Kind::Usage, why).hint("peers are named as in --kill 2@5"))?;
-    if !args.lose_device.is_empty() && args.common.device == "cpu" {
+    if !args.faults.lose_device.is_empty() && args.common.device == "cpu" {
         return Err(Error::new(Kind::Usage, "--lose-device: the CPU is no device that could be lost")
             .hint("leave --device out, or name a GPU or a software driver; `starling device ls` shows what there is"));
     }
@@ -242,7 +244,8 @@ fn spec_of(args: &SimArgs, job: &Job) -> Result<SwarmSpec, Error> {
         epochs: job.epochs.unwrap_or(SIM_EPOCHS_DEFAULT),
         gossip: !args.no_gossip,
         arguments,
-        faults: args.faults(),
+        duration: args.faults.duration,
+        faults: args.faults.faults(args.peers()).map_err(|why| Error::new(Kind::Usage, why))?,
         arrangement: if args.netns { Arrangement::Namespaces } else { Arrangement::Loopback },
         audit: audit_dir(args)?,
         dashboard: args.dashboard.map(|address| address.to_string()),
@@ -288,26 +291,17 @@ impl Show {
             SwarmEvent::Log { line, .. } if line.starts_with("error: ") || line.starts_with("hint: ") => {}
             SwarmEvent::Log { line, .. } if self.json_logs => self.screen.log(line),
             SwarmEvent::Log { peer, line } => self.screen.log(&format!("[peer {peer}] {line}")),
-            SwarmEvent::Killed { peer } => self.tell(*peer, "killed, as asked"),
-            SwarmEvent::DeviceLost { peer } => self.tell(*peer, "its device is taken away, as asked"),
-            SwarmEvent::Restarted { peer, epochs } => {
-                self.tell(*peer, &format!("started again with nothing, {epochs} epochs to go"))
-            }
             SwarmEvent::Died { peer, ending } => self.tell(*peer, &describe(ending)),
-            SwarmEvent::TooLate { fault } => {
-                let what = match fault.action {
-                    Action::Kill => "not killed",
-                    Action::Restart => "not started again",
-                    Action::LoseDevice => "its device is not taken away",
-                };
-                let at = fault.at.as_secs_f64();
-                self.tell(fault.peer, &format!("{what}: everyone was through before {at} s; --epochs trains longer"));
-            }
             SwarmEvent::Settling => {}
             SwarmEvent::Disagreed => self.screen.line(&format!(
                 "THE PEERS DO NOT AGREE: {} s after the last step they have not heard the same deltas",
                 sim::processes::launcher::AGREE_MAX.as_secs()
             )),
+            fault => match fault_words::told(fault) {
+                Some((Some(peer), text)) => self.tell(peer, &text),
+                Some((None, text)) => self.screen.line(&text),
+                None => {}
+            },
         }
     }
 
@@ -394,6 +388,8 @@ fn report_of(job: &Job, spec: &SwarmSpec, outcome: &Outcome) -> SimReport {
         seed: job.seed,
         run: job.run_id().0.to_string(),
         job: job.canonical().lines().map(str::to_owned).collect(),
+        faults: Some(outcome.faults.clone()).filter(FaultReport::any),
+        agreed_after_s: outcome.agreed_after.map(|after| after.as_secs_f64()),
         ..SimReport::default()
     }
 }
@@ -406,7 +402,14 @@ mod tests {
 
     fn outcome(endings: &[Ending], agreed: bool) -> Outcome {
         let peers = endings.iter().map(|ending| PeerFacts { ending: ending.clone(), ..PeerFacts::default() }).collect();
-        Outcome { peers, agreed, interrupted: false, wall: Duration::ZERO }
+        Outcome {
+            peers,
+            agreed,
+            interrupted: false,
+            wall: Duration::ZERO,
+            agreed_after: None,
+            faults: FaultReport::default(),
+        }
     }
 
     fn report(endings: &[(&str, &str)], gossip: bool) -> SimReport {

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use sim::report::{PeerReport, SimReport, TwinReport, TwinSide, accuracy_mean};
 
+use super::fault_words;
 use super::format::{bytes, loss, percent, short};
 use super::table::device;
 
@@ -26,6 +27,15 @@ pub(super) fn text(report: &SimReport, agreed: bool) -> String {
     let _ = writeln!(out, "bases      {}", bases(report, agreed));
     if report.gossip {
         let _ = writeln!(out, "traffic    {}", traffic(report));
+    }
+    if report.blocked.steps > 0 {
+        let _ = writeln!(out, "blocked    {}", fault_words::blocked(&report.blocked));
+    }
+    if let Some(faults) = &report.faults {
+        let _ = writeln!(out, "faults     {}", fault_words::faults(faults));
+    }
+    if let (Some(_), Some(seconds)) = (&report.faults, report.agreed_after_s) {
+        let _ = writeln!(out, "agreed     {seconds:.2} s after the last step");
     }
     let _ = write!(
         out,
@@ -88,6 +98,7 @@ pub(super) fn peer(report: &PeerReport) -> String {
         bytes(report.bytes_received as f64),
         short(report.base_hash.as_deref()),
     ) + &began(report)
+        + &blocked(report)
         + &lost(report)
         + &kept(report)
 }
@@ -103,6 +114,14 @@ fn kept(report: &PeerReport) -> String {
 /// How long it took to begin.
 fn began(report: &PeerReport) -> String {
     report.first_step_s.map_or_else(String::new, |seconds| format!(", first step after {seconds:.2} s"))
+}
+
+/// How long its steps waited for the network.
+fn blocked(report: &PeerReport) -> String {
+    if report.blocked.steps == 0 {
+        return String::new();
+    }
+    format!(", blocked on the network p99.9 {:.3} ms", report.blocked.p999_ms)
 }
 
 /// That a peer's device failed, where it did.

@@ -9,7 +9,7 @@ use protocol::id::PeerId;
 use protocol::{Event, View};
 use sim::processes::ChildEvent;
 use sim::processes::event::{EpochDone, Note, Ready, Restored, Status, finite};
-use sim::report::PeerReport;
+use sim::report::{Blocked, PeerReport};
 
 use crate::driver::{Observation, Traffic};
 use crate::store::checkpoint::News;
@@ -38,6 +38,7 @@ pub(super) struct Translator {
     begun: Instant,
     first_step_s: Option<f64>,
     bans: u64,
+    blocked: Blocked,
     checkpoints: u64,
     checkpoints_failed: u64,
     /// Why the last one was not written, if it was not.
@@ -65,6 +66,7 @@ impl Translator {
             begun,
             first_step_s: None,
             bans: 0,
+            blocked: Blocked::default(),
             checkpoints: 0,
             checkpoints_failed: 0,
             checkpoint_failure: None,
@@ -92,6 +94,7 @@ impl Translator {
                     tell(ready);
                 }
             }
+            Observation::Blocked(blocked) => self.blocked = blocked,
             Observation::View(view, traffic) => {
                 self.bans = traffic.bans;
                 self.status = self.status_of(&view, traffic);
@@ -234,6 +237,7 @@ impl Translator {
             resting: view.resting,
             steps_per_second: finite(view.steps_per_second).unwrap_or(0.0),
             payload_bytes_said: view.payload_bytes_said,
+            blocked: self.blocked.clone(),
         }
     }
 
@@ -279,6 +283,7 @@ impl Translator {
             first_step_s: self.first_step_s,
             links: self.links,
             links_relayed: self.links_relayed,
+            blocked: self.blocked.clone().derive(),
             ..PeerReport::default()
         }
     }

@@ -65,7 +65,7 @@ impl Membership {
         let leave = if self.neighbours.len() > target { drawn(&self.younger_half(), &mut self.rng) } else { None };
         let member = self.members.get_mut(&chosen)?;
         member.dial_after = now + backoff(member.failures);
-        Some(Refresh { dial: PeerRecord { peer: chosen, addresses: member.addresses.clone() }, leave })
+        Some(Refresh { dial: PeerRecord { peer: chosen, addresses: member.places.to_dial() }, leave })
     }
 }
 
@@ -149,11 +149,11 @@ mod tests {
     #[test]
     fn a_flood_of_newcomers_does_not_displace_who_was_there() {
         let mut table = Membership::new(peer(u16::MAX), MEMBERS_MAX, 1);
-        table.learn((2000..2008).map(record).collect(), Time(0));
+        table.learn(None, (2000..2008).map(record).collect(), Time(0));
         for i in 2000..2008 {
             table.connected(peer(i), Time(0));
         }
-        table.learn((0..64).map(record).collect(), Time(1));
+        table.learn(None, (0..64).map(record).collect(), Time(1));
         assert_eq!(live(&mut table, 120), 7200);
         assert_eq!(table.neighbour_count(), PLACES);
         assert_eq!(honest(&table), 8, "all of them are among the oldest half");
@@ -169,8 +169,8 @@ mod tests {
             }
             // Of those it has heard of one in nine is honest.
             for i in 0..8 {
-                table.learn((64 * i..64 * (i + 1)).map(record).collect(), Time(0));
-                table.learn((2000 + 8 * i..2008 + 8 * i).map(record).collect(), Time(0));
+                table.learn(None, (64 * i..64 * (i + 1)).map(record).collect(), Time(0));
+                table.learn(None, (2000 + 8 * i..2008 + 8 * i).map(record).collect(), Time(0));
             }
             let seconds = live(&mut table, 60);
             out += usize::from(seconds > 0);
@@ -186,7 +186,7 @@ mod tests {
         let mut first = BTreeSet::new();
         for seed in 0..20 {
             let mut table = Membership::new(peer(0), MEMBERS_MAX, seed);
-            table.learn((1..=60).map(record).collect(), Time(0));
+            table.learn(None, (1..=60).map(record).collect(), Time(0));
             let dialled: Vec<_> = table.to_dial(Time(0), 4).into_iter().map(|record| record.peer).collect();
             assert_eq!(dialled.len(), 4);
             assert!(dialled.is_sorted());
@@ -198,7 +198,7 @@ mod tests {
     #[test]
     fn nobody_is_let_go_where_nobody_else_is_known() {
         let mut table = Membership::new(peer(u16::MAX), MEMBERS_MAX, 1);
-        table.learn((1..=12).map(record).collect(), Time(0));
+        table.learn(None, (1..=12).map(record).collect(), Time(0));
         for i in 1..=12 {
             table.connected(peer(i), Time(0));
         }

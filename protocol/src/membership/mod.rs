@@ -8,8 +8,10 @@
 //! the first cannot (address translation, one-way firewalls). That gives one connection a pair almost always.
 
 mod diversity;
+mod whereabouts;
 
 pub use diversity::{REFRESH, Refresh};
+pub use whereabouts::Source;
 
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -20,7 +22,8 @@ use rand_chacha::rand_core::SeedableRng as _;
 use crate::id::{Origin, PeerId};
 use crate::log::{Exclusions, VersionVector};
 use crate::time::{Span, Time};
-use crate::wire::{ADDRESS_BYTES_MAX, ADDRESSES_MAX, PEER_RECORDS_MAX, PeerRecord, Status};
+use crate::wire::{PEER_RECORDS_MAX, PeerRecord, Status};
+use whereabouts::{Whereabouts, bounded};
 
 /// Peers remembered, where nothing else is configured.
 pub const MEMBERS_MAX: usize = 4096;
@@ -148,7 +151,7 @@ pub fn short_key(peer: PeerId) -> u64 {
 
 #[derive(Debug)]
 struct Member {
-    addresses: Vec<String>,
+    places: Whereabouts,
     dial_after: Time,
     failures: u32,
     /// It refused us for a reason that will not pass by itself.
@@ -327,19 +330,21 @@ impl Membership {
         self.neighbours.iter().filter(silent).map(|(&peer, _)| peer).collect()
     }
 
-    /// Takes note of where peers are. Returns the records that were new.
-    pub fn learn(&mut self, records: Vec<PeerRecord>, now: Time) -> Vec<PeerRecord> {
+    /// Takes note of where peers are, as `from` says (`None`: we found out ourselves). Returns the records that are news.
+    pub fn learn(&mut self, from: Option<PeerId>, records: Vec<PeerRecord>, now: Time) -> Vec<PeerRecord> {
         let mut news = Vec::new();
         for record in records.into_iter().take(PEER_RECORDS_MAX) {
             let addresses = bounded(record.addresses);
             if record.peer == self.us || addresses.is_empty() || self.banned.contains(&record.peer) {
                 continue;
             }
+            let source = if from == Some(record.peer) { Source::Itself } else { Source::Hearsay };
             let full = self.members.len() >= self.members_max;
             match self.members.get_mut(&record.peer) {
-                Some(member) if member.addresses == addresses => continue,
                 Some(member) => {
-                    member.addresses.clone_from(&addresses);
+                    if !member.places.learn(source, &addresses) {
+                        continue;
+                    }
                     // It is somewhere else, or reached by way of somebody now.
                     if !member.refused {
                         member.dial_after = member.dial_after.min(now + DIAL_MOVED);
@@ -348,7 +353,9 @@ impl Membership {
                 None if full => continue,
                 None => {
                     let dial_after = now + self.turn(record.peer);
-                    let member = Member { addresses: addresses.clone(), dial_after, failures: 0, refused: false };
+                    let mut places = Whereabouts::default();
+                    places.learn(source, &addresses);
+                    let member = Member { places, dial_after, failures: 0, refused: false };
                     self.members.insert(record.peer, member);
                 }
             }
@@ -385,7 +392,7 @@ impl Membership {
         for peer in diversity::draw(due, room, &mut self.rng) {
             if let Some(member) = self.members.get_mut(&peer) {
                 member.dial_after = now + backoff(member.failures);
-                records.push(PeerRecord { peer, addresses: member.addresses.clone() });
+                records.push(PeerRecord { peer, addresses: member.places.to_dial() });
             }
         }
         records
@@ -421,19 +428,13 @@ impl Membership {
         let ours =
             (!self.addresses.is_empty()).then(|| PeerRecord { peer: self.us, addresses: self.addresses.clone() });
         let linked = self.members.iter().filter(|(peer, _)| self.neighbours.contains_key(peer));
-        let others = linked.map(|(&peer, member)| PeerRecord { peer, addresses: member.addresses.clone() });
+        let others = linked.map(|(&peer, member)| PeerRecord { peer, addresses: member.places.to_tell() });
         ours.into_iter().chain(others).take(PEER_RECORDS_MAX).collect()
     }
 }
 
 fn backoff(failures: u32) -> Span {
     Span(DIAL_PAUSE.0 << failures.min(6)).min(DIAL_PAUSE_MAX)
-}
-
-fn bounded(mut addresses: Vec<String>) -> Vec<String> {
-    addresses.retain(|address| !address.is_empty() && address.len() <= ADDRESS_BYTES_MAX);
-    addresses.truncate(ADDRESSES_MAX);
-    addresses
 }
 
 #[cfg(test)]

@@ -1,4 +1,5 @@
 use super::*;
+use crate::wire::{ADDRESS_BYTES_MAX, ADDRESSES_MAX};
 
 fn peer(i: u8) -> PeerId {
     PeerId([i; 32])
@@ -11,7 +12,7 @@ fn record(i: u8) -> PeerRecord {
 #[test]
 fn the_smaller_id_dials_at_once_and_the_larger_after_a_while() {
     let mut table = Membership::new(peer(5), MEMBERS_MAX, 0);
-    table.learn(vec![record(4), record(6), record(5)], Time(0));
+    table.learn(None, vec![record(4), record(6), record(5)], Time(0));
     let now: Vec<_> = table.to_dial(Time(0), 16).into_iter().map(|r| r.peer).collect();
     assert_eq!(now, [peer(6)], "not ourselves, and not the one that dials us");
     let later: Vec<_> = table.to_dial(Time(0) + DIAL_DEFER, 16).into_iter().map(|r| r.peer).collect();
@@ -21,14 +22,14 @@ fn the_smaller_id_dials_at_once_and_the_larger_after_a_while() {
 #[test]
 fn a_refusal_keeps_us_away_and_failures_end_in_oblivion() {
     let mut table = Membership::new(peer(1), MEMBERS_MAX, 0);
-    table.learn(vec![record(2)], Time(0));
+    table.learn(None, vec![record(2)], Time(0));
     table.dial_failed(peer(2), true, Time(0));
     assert!(table.to_dial(Time(0) + Span::from_secs(60), 16).is_empty());
     let fail =
         |table: &mut Membership| (0..=DIAL_FAILURES_MAX).for_each(|_| table.dial_failed(peer(2), false, Time(0)));
     fail(&mut table);
     assert_eq!(table.to_dial(Time(u64::MAX), 16).len(), 1, "the only one that it knows is not forgotten");
-    table.learn((3..3 + MEMBERS_KEPT as u8).map(record).collect(), Time(0));
+    table.learn(None, (3..3 + MEMBERS_KEPT as u8).map(record).collect(), Time(0));
     fail(&mut table);
     assert!(!table.members.contains_key(&peer(2)), "one of many is");
 }
@@ -62,7 +63,11 @@ fn the_neighbour_target_and_the_table_are_bounded() {
     for i in 0..2 * MEMBERS_MAX as u32 {
         let mut id = [1; 32];
         id[..4].copy_from_slice(&i.to_be_bytes());
-        table.learn(vec![PeerRecord { peer: PeerId(id), addresses: vec!["/ip4/127.0.0.1/tcp/1".into()] }], Time(0));
+        table.learn(
+            None,
+            vec![PeerRecord { peer: PeerId(id), addresses: vec!["/ip4/127.0.0.1/tcp/1".into()] }],
+            Time(0),
+        );
     }
     assert_eq!(table.members.len(), MEMBERS_MAX);
     assert_eq!(table.to_dial(Time(0), 3).len(), 3);
@@ -72,9 +77,11 @@ fn the_neighbour_target_and_the_table_are_bounded() {
 fn hostile_addresses_are_dropped() {
     let mut table = Membership::new(peer(1), MEMBERS_MAX, 0);
     let long = "x".repeat(ADDRESS_BYTES_MAX + 1);
-    assert!(table.learn(vec![PeerRecord { peer: peer(2), addresses: vec![long, String::new()] }], Time(0)).is_empty());
+    assert!(
+        table.learn(None, vec![PeerRecord { peer: peer(2), addresses: vec![long, String::new()] }], Time(0)).is_empty()
+    );
     let many = PeerRecord { peer: peer(2), addresses: (0..100).map(|i| format!("/a/{i}")).collect() };
-    assert_eq!(table.learn(vec![many], Time(0))[0].addresses.len(), ADDRESSES_MAX);
+    assert_eq!(table.learn(None, vec![many], Time(0))[0].addresses.len(), ADDRESSES_MAX);
 }
 
 #[test]
@@ -108,7 +115,7 @@ fn what_was_just_sent_counts_as_known_for_a_moment() {
 #[test]
 fn a_peer_that_is_found_again_is_dialled_again_unless_it_refused() {
     let mut table = Membership::new(peer(1), MEMBERS_MAX, 0);
-    table.learn(vec![record(2), record(3)], Time(0));
+    table.learn(None, vec![record(2), record(3)], Time(0));
     (0..5).for_each(|_| table.dial_failed(peer(2), false, Time(0)));
     table.dial_failed(peer(3), true, Time(0));
     assert!(table.to_dial(Time(1), 16).is_empty());

@@ -54,6 +54,8 @@ struct Node {
     /// It does not hear what the swarm decides about it.
     attacks: bool,
     stopped: bool,
+    /// SIGSTOP: what happens waits.
+    paused: Option<Vec<Happening>>,
     /// Which life this is; what was meant for an earlier one is not delivered.
     life: u64,
 }
@@ -156,6 +158,7 @@ impl Network {
             audit: Vec::new(),
             attacks: false,
             stopped: false,
+            paused: None,
             life,
         };
         self.nodes.insert(id, node);
@@ -163,14 +166,19 @@ impl Network {
             self.ids.push(id);
         }
         self.push(self.now, id, Happening::Input(Input::Start));
-        let address = |i: usize| vec![format!("/memory/{i}")];
-        self.push(self.now, id, Happening::Input(Input::Listening { addresses: address(index) }));
+        // Every life listens somewhere else, as a port that the system chooses.
+        let address = |life: u64| vec![format!("/memory/{life}")];
+        self.push(self.now, id, Happening::Input(Input::Listening { addresses: address(life) }));
         let others: Vec<_> =
             self.ids.iter().copied().filter(|other| *other != id && self.nodes.contains_key(other)).collect();
         // As mDNS does it: both hear of each other.
         if let Some(&first) = others.first() {
-            self.push(self.now, id, Happening::Input(Input::Discovered { peer: first, addresses: address(0) }));
-            self.push(self.now, first, Happening::Input(Input::Discovered { peer: id, addresses: address(index) }));
+            self.push(
+                self.now,
+                id,
+                Happening::Input(Input::Discovered { peer: first, addresses: address(self.nodes[&first].life) }),
+            );
+            self.push(self.now, first, Happening::Input(Input::Discovered { peer: id, addresses: address(life) }));
         }
         id
     }
@@ -202,6 +210,17 @@ impl Network {
         for other in self.ids.clone() {
             self.disconnect(id, other);
         }
+    }
+
+    /// SIGSTOP: it stands still, and what is meant for it waits.
+    pub fn pause(&mut self, id: PeerId) {
+        self.nodes.get_mut(&id).expect("it lives").paused = Some(Vec::new());
+    }
+
+    /// SIGCONT: everything at once.
+    pub fn resume(&mut self, id: PeerId) {
+        let waiting = self.nodes.get_mut(&id).and_then(|node| node.paused.take());
+        waiting.into_iter().flatten().for_each(|happening| self.push(self.now, id, happening));
     }
 
     /// Cuts every link between the two groups, and keeps it cut.
@@ -304,6 +323,10 @@ impl Network {
         let Some(node) = self.nodes.get_mut(&to).filter(|node| node.life == life) else {
             return;
         };
+        if let Some(waiting) = &mut node.paused {
+            waiting.push(happening);
+            return;
+        }
         let mut moved = None;
         let input = match happening {
             Happening::Input(input) => input,

@@ -12,7 +12,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::report::PeerReport;
+use crate::report::{Blocked, PeerReport};
 
 /// Longest line that is read from a child, bytes.
 pub const LINE_BYTES_MAX: usize = 64 * 1024;
@@ -89,6 +89,9 @@ pub struct Status {
     pub steps_per_second: f32,
     /// Codec bytes of its own deltas, each counted once.
     pub payload_bytes_said: u64,
+    /// How long its steps were blocked on the network.
+    #[serde(default)]
+    pub blocked: Blocked,
 }
 
 /// See [`ChildEvent::Epoch`].

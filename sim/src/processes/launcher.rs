@@ -17,7 +17,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::time::{Duration, Instant};
 
-use nix::sys::signal::Signal;
 use tempfile::TempDir;
 
 use super::SwarmError;
@@ -25,8 +24,12 @@ use super::child::{Child, Said, Tag};
 use super::event::ChildEvent;
 use super::home;
 use super::netns::Namespaces;
+use super::pace::Pace;
 use super::slot::{Ending, Patience, PeerFacts, Slot};
 use super::spec::{Action, Arrangement, Birth, Fault, SwarmSpec, job_path};
+use crate::report::FaultReport;
+
+mod faults;
 
 /// How long a peer may take until it listens and its device is up: software Vulkan compiles every kernel first.
 pub const READY_MAX: Duration = Duration::from_secs(300);
@@ -93,6 +96,23 @@ pub enum SwarmEvent<'a> {
         /// Which peer.
         peer: u32,
     },
+    /// A peer was stopped on request.
+    Paused {
+        /// Which peer.
+        peer: u32,
+    },
+    /// And goes on.
+    Resumed {
+        /// Which peer.
+        peer: u32,
+    },
+    /// The network was cut in two.
+    Cut {
+        /// The first peer beyond the cut.
+        first: u32,
+    },
+    /// The network is one again.
+    Healed,
     /// A peer was started again.
     Restarted {
         /// Which peer.
@@ -129,6 +149,10 @@ pub struct Outcome {
     pub interrupted: bool,
     /// From the first process to the last.
     pub wall: Duration,
+    /// From the last step of everyone until they had heard the same.
+    pub agreed_after: Option<Duration>,
+    /// What was done to them, and how fast the others trained meanwhile.
+    pub faults: FaultReport,
 }
 
 impl Outcome {
@@ -154,6 +178,10 @@ pub struct Swarm {
     patience: Patience,
     looked_at: Instant,
     finished_since: Option<Instant>,
+    /// When something was last done to a peer.
+    faulty: Option<Instant>,
+    pace: Pace,
+    done: FaultReport,
     started: Instant,
     network: Option<Namespaces>,
     home: TempDir,
@@ -194,6 +222,9 @@ impl Swarm {
             patience: Patience { starting: READY_MAX, running: SILENCE_MAX },
             looked_at: Instant::now(),
             finished_since: None,
+            faulty: None,
+            pace: Pace::new(spec.peers),
+            done: FaultReport::default(),
             started: Instant::now(),
             network,
             home,
@@ -204,18 +235,19 @@ impl Swarm {
     /// Runs the swarm from its first process to its last word.
     ///
     /// # Errors
-    /// When the first peer does not come up. A peer that dies later is reported and the others go on.
+    /// When the first peer does not come up, or the network cannot be cut. A peer that dies later is reported and the others go on.
     pub fn run(mut self, stop: &Stop, watch: Watch<'_>) -> Result<Outcome, SwarmError> {
         self.started = Instant::now();
         self.start_all(stop, watch)?;
-        let mut agreed = true;
+        let (mut agreed, mut agreed_after) = (true, None);
         while !stop.requested() {
-            self.inject_faults(watch);
+            self.inject_faults(watch)?;
             self.bring_back(watch)?;
             self.listen(TICK, watch);
             self.end_silent(watch);
             self.note_finish(watch);
             if self.over() {
+                agreed_after = self.finished_since.map(|since| since.elapsed()).filter(|_| self.spec.gossip);
                 break;
             }
             if self.finished_since.is_some_and(|since| since.elapsed() > AGREE_MAX) {
@@ -231,7 +263,14 @@ impl Swarm {
         self.collect(stop, watch);
         let wall = self.started.elapsed();
         let peers = self.slots.iter().map(|slot| slot.facts.clone()).collect();
-        Ok(Outcome { peers, agreed: agreed && !interrupted, interrupted, wall })
+        let (before, during) = self.pace.rates();
+        let faults = FaultReport {
+            steps_per_second_before: before,
+            steps_per_second_during: during,
+            step_rate_kept: during.zip(before).map(|(during, before)| during / before),
+            ..self.done
+        };
+        Ok(Outcome { peers, agreed: agreed && !interrupted, interrupted, wall, agreed_after, faults })
     }
 
     /// The first peer alone, since the others need its address and would fail for the same reasons; then the others.
@@ -283,88 +322,6 @@ impl Swarm {
         living.filter_map(|(_, slot)| slot.facts.ready.as_ref()?.addresses.first().cloned()).next()
     }
 
-    /// Kills a peer with SIGKILL.
-    pub fn kill(&mut self, peer: u32) {
-        if let Some(slot) = self.slots.get_mut(peer as usize)
-            && let Some(child) = slot.child.take()
-        {
-            child.kill();
-            slot.facts.ending = Ending::Killed;
-        }
-    }
-
-    /// Starts a dead peer again with nothing but its identity, to end together with the others.
-    ///
-    /// # Errors
-    /// When the process cannot be started.
-    pub fn restart(&mut self, peer: u32) -> Result<u32, SwarmError> {
-        let done = self.living().filter_map(|slot| slot.facts.status.as_ref()).map(|status| status.epoch).max();
-        let epochs = self.spec.epochs.saturating_sub(done.unwrap_or(0)).max(1);
-        self.finished_since = None;
-        self.start(peer, epochs)?;
-        Ok(epochs)
-    }
-
-    /// Stops the clock of a peer (SIGSTOP): it is silent, but its links stay up.
-    pub fn pause(&mut self, peer: u32) {
-        self.signal(peer, Signal::SIGSTOP, true);
-    }
-
-    /// Lets a paused peer go on.
-    pub fn resume(&mut self, peer: u32) {
-        self.signal(peer, Signal::SIGCONT, false);
-    }
-
-    fn signal(&mut self, peer: u32, signal: Signal, paused: bool) {
-        let Some(slot) = self.slots.get_mut(peer as usize) else { return };
-        if let Some(child) = &slot.child {
-            child.signal(signal);
-            (slot.heard_at, slot.paused) = (Instant::now(), paused);
-        }
-    }
-
-    fn inject_faults(&mut self, watch: Watch<'_>) {
-        while let Some(&Fault { at, peer, action }) = self.faults.front() {
-            if self.started.elapsed() < at {
-                break;
-            }
-            self.faults.pop_front();
-            match action {
-                Action::Kill => {
-                    self.returning.retain(|&returning| returning != peer);
-                    self.kill(peer);
-                    watch(SwarmEvent::Killed { peer });
-                }
-                Action::Restart if !self.returning.contains(&peer) => self.returning.push_back(peer),
-                Action::Restart => {}
-                Action::LoseDevice => {
-                    if let Some(child) = self.slots.get_mut(peer as usize).and_then(|slot| slot.child.as_mut()) {
-                        child.lose_device();
-                        watch(SwarmEvent::DeviceLost { peer });
-                    }
-                }
-            }
-        }
-    }
-
-    /// Starts those again whose time has come. On loopback a peer finds no other by itself: it waits until one is there
-    /// to be named. When none is left, the first to return is the one that the others are told of.
-    fn bring_back(&mut self, watch: Watch<'_>) -> Result<(), SwarmError> {
-        while let Some(&peer) = self.returning.front() {
-            let meet_by_name = self.network.is_none() && self.spec.gossip;
-            if self.slots[peer as usize].child.is_none() {
-                let company = self.living().next().is_some();
-                if meet_by_name && company && self.bootstrap(peer).is_none() {
-                    break; // somebody is on its way
-                }
-                let epochs = self.restart(peer)?;
-                watch(SwarmEvent::Restarted { peer, epochs });
-            }
-            self.returning.pop_front();
-        }
-        Ok(())
-    }
-
     /// Kills the peers that say nothing any more: stopped, hanging in a driver, or never come up.
     fn end_silent(&mut self, watch: Watch<'_>) {
         let away = self.looked_at.elapsed();
@@ -395,7 +352,7 @@ impl Swarm {
     }
 
     fn hear(&mut self, tag: Tag, said: Said, watch: Watch<'_>) {
-        let peer = tag.peer;
+        let (peer, phase) = (tag.peer, self.phase());
         let Some(slot) = self.slots.get_mut(peer as usize) else { return };
         if tag.life != slot.facts.lives {
             return; // the last words of a life that was ended
@@ -404,6 +361,9 @@ impl Swarm {
         match said {
             Said::Event(event) => {
                 slot.facts.hear(&event);
+                if let ChildEvent::Status(status) = &event {
+                    self.pace.note(peer, tag.life, status.steps, slot.heard_at, phase);
+                }
                 watch(SwarmEvent::Said { peer, event: &event, facts: &slot.facts });
             }
             Said::Log(line) | Said::Garbage(line) => watch(SwarmEvent::Log { peer, line: &line }),
@@ -427,7 +387,7 @@ impl Swarm {
     /// Notes when the last living peer has taken its last step.
     fn note_finish(&mut self, watch: Watch<'_>) {
         let anybody = self.living().next().is_some();
-        let finished = anybody && self.returning.is_empty() && self.living().all(Slot::finished);
+        let finished = anybody && self.returning.is_empty() && self.have_trained_enough();
         match (finished, self.finished_since) {
             (true, None) => {
                 self.finished_since = Some(Instant::now());
@@ -441,6 +401,16 @@ impl Swarm {
             }
             (false, Some(_)) => self.finished_since = None,
             _ => {}
+        }
+    }
+
+    fn have_trained_enough(&self) -> bool {
+        match self.spec.duration {
+            // Who has just come back is up before it is told to rest.
+            Some(duration) => {
+                self.started.elapsed() >= duration && self.living().all(|slot| slot.facts.status.is_some())
+            }
+            None => self.living().all(Slot::finished),
         }
     }
 
@@ -458,10 +428,6 @@ impl Swarm {
         let mut heard = self.living().map(Slot::heard);
         let first = heard.next().flatten();
         !self.spec.gossip || heard.all(|hash| hash.is_some() && hash == first)
-    }
-
-    fn living(&self) -> impl Iterator<Item = &Slot> {
-        self.slots.iter().filter(|slot| slot.child.is_some())
     }
 
     /// Asks all for their last word, waits for it, and kills who does not say it in time.

@@ -9,11 +9,14 @@ pub mod event;
 mod home;
 pub mod launcher;
 pub mod netns;
+mod pace;
+pub mod plan;
 mod slot;
 pub mod spec;
 
 pub use event::ChildEvent;
 pub use launcher::{Outcome, Stop, Swarm, SwarmEvent};
+pub use plan::Kills;
 pub use slot::{Ending, PeerFacts};
 pub use spec::{Action, Arrangement, Birth, Fault, SwarmSpec};
 

@@ -7,6 +7,8 @@
 //!    sv-T-0 ----- bridge sb-T ---- sv-T-1
 //! ```
 //!
+//! A cut moves some of the ports to a second bridge, sc-T: no interface goes down, what is sent just does not arrive.
+//!
 //! The host has no address on the bridge: nothing that happens inside reaches the real network, and two simulations at a
 //! time do not hear each other. Everything is removed on drop; what a killed launcher left is removed by the next one.
 
@@ -55,8 +57,10 @@ impl Namespaces {
 
     fn build(&self) -> Result<(), SwarmError> {
         let bridge = bridge_name(&self.token);
-        ip(&["link", "add", &bridge, "type", "bridge"])?;
-        ip(&["link", "set", &bridge, "up"])?;
+        for bridge in [&bridge, &beyond_name(&self.token)] {
+            ip(&["link", "add", bridge, "type", "bridge"])?;
+            ip(&["link", "set", bridge, "up"])?;
+        }
         for peer in 0..self.peers {
             let (namespace, outside) = (self.namespace(peer), interface_name(&self.token, peer));
             let address = format!("{}/24", self.address(peer));
@@ -70,6 +74,27 @@ impl Namespaces {
             ip(&["-n", &namespace, "route", "add", "default", "dev", "eth0"])?;
         }
         Ok(())
+    }
+
+    /// Peers from `first` on no longer reach those before it.
+    ///
+    /// # Errors
+    /// When a link cannot be moved.
+    pub fn cut(&self, first: u32) -> Result<(), SwarmError> {
+        self.plug(first, &beyond_name(&self.token))
+    }
+
+    /// All reach each other again.
+    ///
+    /// # Errors
+    /// When a link cannot be moved.
+    pub fn heal(&self) -> Result<(), SwarmError> {
+        self.plug(0, &bridge_name(&self.token))
+    }
+
+    fn plug(&self, first: u32, bridge: &str) -> Result<(), SwarmError> {
+        (first..self.peers)
+            .try_for_each(|peer| ip(&["link", "set", &interface_name(&self.token, peer), "master", bridge]))
     }
 
     /// Name of the namespace of a peer.
@@ -102,6 +127,7 @@ impl Drop for Namespaces {
             let _ = ip(&["link", "delete", &interface_name(&self.token, peer)]);
         }
         let _ = ip(&["link", "delete", &bridge_name(&self.token)]);
+        let _ = ip(&["link", "delete", &beyond_name(&self.token)]);
     }
 }
 
@@ -114,6 +140,7 @@ fn remove_stale() {
         if !Path::new(&format!("/proc/{pid}")).exists() {
             let _ = ip(&["netns", "delete", name]);
             let _ = ip(&["link", "delete", &bridge_name(&token)]);
+            let _ = ip(&["link", "delete", &beyond_name(&token)]);
         }
     }
 }
@@ -150,6 +177,11 @@ fn bridge_name(token: &str) -> String {
     format!("sb-{token}")
 }
 
+/// The bridge of those who are cut off.
+fn beyond_name(token: &str) -> String {
+    format!("sc-{token}")
+}
+
 fn interface_name(token: &str, peer: u32) -> String {
     let name = format!("sv-{token}-{peer}");
     debug_assert!(name.len() <= INTERFACE_NAME_MAX, "{name} is too long for Linux");
@@ -183,7 +215,8 @@ mod tests {
         for pid in [1, 35, 36, 37, 1296, PID_MAX] {
             for serial in [0, 1, 35] {
                 let token = token(pid, serial);
-                assert!(bridge_name(&token).len() <= INTERFACE_NAME_MAX);
+                assert!(beyond_name(&token).len() <= INTERFACE_NAME_MAX);
+                assert!(bridge_name(&token).len() <= INTERFACE_NAME_MAX && bridge_name(&token) != beyond_name(&token));
                 for peer in [0, 1, PEERS_MAX - 1] {
                     let name = interface_name(&token, peer);
                     assert!(name.len() <= INTERFACE_NAME_MAX, "{name}");
@@ -206,6 +239,18 @@ mod tests {
         assert!(namespaces().contains(&name));
         let shown = network.command(1, Path::new("ip")).args(["-4", "addr"]).output().unwrap();
         assert!(String::from_utf8_lossy(&shown.stdout).contains(&network.address(1)));
+        let reaches = |network: &Namespaces| {
+            let address = network.address(1);
+            let ping = network.command(0, Path::new("ping")).args(["-c", "1", "-W", "1", &address]).output();
+            ping.is_ok_and(|output| output.status.success())
+        };
+        // Not every machine has `ping`.
+        if reaches(&network) {
+            network.cut(1).unwrap();
+            assert!(!reaches(&network), "cut in two");
+            network.heal().unwrap();
+            assert!((0..5).any(|_| reaches(&network)), "and one again");
+        }
         drop(network);
         assert!(!namespaces().contains(&name));
     }

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::child::Child;
 use super::event::{ChildEvent, EpochDone, Ready, Restored, Status};
-use crate::report::PeerReport;
+use crate::report::{Blocked, PeerReport};
 
 /// How long a peer may say nothing.
 #[derive(Clone, Copy, Debug)]
@@ -113,6 +113,8 @@ pub struct PeerFacts {
     pub lives: u32,
     /// Sums over the lives before this one.
     pub earlier: Earlier,
+    /// And how long their steps were blocked.
+    pub earlier_blocked: Blocked,
 }
 
 impl PeerFacts {
@@ -129,8 +131,11 @@ impl PeerFacts {
     }
 
     pub(super) fn new_life(&mut self) {
-        let earlier = self.earlier.with(&self.this_life());
-        *self = Self { lives: self.lives + 1, earlier, ..Self::default() };
+        let life = self.this_life();
+        let earlier = self.earlier.with(&life);
+        let mut earlier_blocked = std::mem::take(&mut self.earlier_blocked);
+        earlier_blocked.merge(&life.blocked);
+        *self = Self { lives: self.lives + 1, earlier, earlier_blocked, ..Self::default() };
     }
 
     /// The numbers of this peer: its last word, or what can be pieced together when it never got to say it.
@@ -138,6 +143,8 @@ impl PeerFacts {
     pub fn report(&self, index: u32) -> PeerReport {
         let mut report = self.this_life();
         self.earlier.add_to(&mut report);
+        report.blocked.merge(&self.earlier_blocked);
+        report.blocked = report.blocked.derive();
         report.index = index;
         report.ending = self.ending.word().to_owned();
         report.lives = self.lives;
@@ -171,6 +178,7 @@ impl PeerFacts {
             report.live_peers = status.live_peers;
             report.deltas_refused = status.deltas_refused;
             report.payload_bytes_said = status.payload_bytes_said;
+            report.blocked.clone_from(&status.blocked);
             report.steps_per_second = status.steps_per_second;
         }
         report

@@ -21,6 +21,8 @@ pub struct SwarmSpec {
     pub job: String,
     /// Epochs each peer takes.
     pub epochs: u32,
+    /// They train for so long since the start of the swarm, whatever the epochs.
+    pub duration: Option<Duration>,
     /// Whether they gossip; without, they need not agree in the end.
     pub gossip: bool,
     /// Further arguments of every child, as `--device cpu`.
@@ -50,7 +52,7 @@ pub enum Arrangement {
 pub struct Fault {
     /// When.
     pub at: Duration,
-    /// To whom.
+    /// To whom. Of a cut: the first peer beyond it.
     pub peer: u32,
     /// What.
     pub action: Action,
@@ -65,6 +67,14 @@ pub enum Action {
     Restart,
     /// Its device is lost: the process goes on, on the same device opened again or on the CPU.
     LoseDevice,
+    /// SIGSTOP: it stands still and says nothing, and its links stay up.
+    Pause,
+    /// SIGCONT.
+    Resume,
+    /// In namespaces: those below that peer and the others do not reach each other.
+    Cut,
+    /// They do again.
+    Heal,
 }
 
 /// What one process of a peer is born with.
@@ -124,8 +134,21 @@ impl SwarmSpec {
     /// The first fault that does not fit the swarm, as a sentence.
     ///
     /// # Errors
-    /// A peer that is not there, or a restart of a peer that nobody killed before.
+    /// A peer that is not there, a restart of a peer that nobody killed before, something to be mended after the end, or a cut
+    /// where there is nothing to cut.
     pub fn check_faults(&self) -> Result<(), String> {
+        let mends = |fault: &&Fault| matches!(fault.action, Action::Restart | Action::Resume | Action::Heal);
+        if let (Some(end), Some(late)) = (self.duration, self.faults.iter().filter(mends).map(|fault| fault.at).max())
+            && late > end
+        {
+            let (late, end) = (late.as_secs_f64(), end.as_secs_f64());
+            return Err(format!("something is to be mended at {late} s only, and the swarm ends at {end} s"));
+        }
+        if self.arrangement == Arrangement::Loopback && self.faults.iter().any(|fault| fault.action == Action::Cut) {
+            return Err(
+                "on loopback there is no cable to cut: a cut wants network namespaces (--netns, as root)".into()
+            );
+        }
         for fault in &self.faults {
             if fault.peer >= self.peers {
                 return Err(format!(
@@ -159,6 +182,7 @@ mod tests {
             peers: 4,
             job: String::new(),
             epochs: 3,
+            duration: None,
             gossip: true,
             arguments: vec!["--device".into(), "cpu".into()],
             faults,
@@ -196,5 +220,13 @@ mod tests {
             spec(vec![fault(5, 1, Action::Kill), fault(4, 1, Action::Restart)]).check_faults().is_err(),
             "too early"
         );
+        assert!(spec(vec![fault(5, 2, Action::Cut)]).check_faults().is_err_and(|why| why.contains("--netns")));
+        let netns = SwarmSpec { arrangement: Arrangement::Namespaces, ..spec(vec![fault(5, 2, Action::Cut)]) };
+        assert!(netns.check_faults().is_ok());
+        for (end, fits) in [(8, true), (7, false)] {
+            let faults = vec![fault(5, 2, Action::Pause), fault(8, 2, Action::Resume)];
+            let spec = SwarmSpec { duration: Some(Duration::from_secs(end)), ..spec(faults) };
+            assert_eq!(spec.check_faults().is_ok(), fits, "who is stopped goes on before the end");
+        }
     }
 }

@@ -7,13 +7,17 @@
 //! way, each of N peers sends `2 (N-1)/N * 4 d` bytes a step ([`dense_bytes`]). `bytes_ratio` is that over all steps,
 //! divided by what a peer here has sent on average: links, framing, gossip and repairs included.
 
+mod blocked;
 mod compare;
+mod faults;
 mod html;
 mod twin;
 mod verdict;
 mod virtual_run;
 
+pub use blocked::Blocked;
 pub use compare::compare;
+pub use faults::FaultReport;
 pub use html::html;
 pub use twin::{TWIN_ACCURACY_MAX, TWIN_BYTES_MAX, TwinReport, TwinRun, TwinSide};
 pub use verdict::{Spread, VariantSummary, Verdict, VirtualReport};
@@ -54,6 +58,15 @@ pub struct SimReport {
     pub job: Vec<String>,
     /// Whether it was stopped before its end.
     pub interrupted: bool,
+    /// How long steps were blocked on the network, over all peers and their lives.
+    #[serde(default)]
+    pub blocked: Blocked,
+    /// What was done to the peers; null when nothing was.
+    #[serde(default)]
+    pub faults: Option<FaultReport>,
+    /// Seconds from the last step of everyone until all had heard the same; null when they did not agree, or spoke with nobody.
+    #[serde(default)]
+    pub agreed_after_s: Option<f64>,
 }
 
 /// One peer of a run.
@@ -131,6 +144,9 @@ pub struct PeerReport {
     /// Of those, links that another peer carried.
     #[serde(default)]
     pub links_relayed: u32,
+    /// How long its steps were blocked on the network.
+    #[serde(default)]
+    pub blocked: Blocked,
 }
 
 impl PeerReport {
@@ -171,6 +187,9 @@ impl SimReport {
         let sent_mean = mean(self.peers.iter().map(|peer| peer.bytes_sent as f64)).unwrap_or(0.0);
         let comparable = sent_mean > 0.0 && self.dense_bytes_per_peer > 0;
         self.bytes_ratio = comparable.then(|| self.dense_bytes_per_peer as f64 / sent_mean);
+        self.blocked = Blocked::default();
+        self.peers.iter().for_each(|peer| self.blocked.merge(&peer.blocked));
+        self.blocked = std::mem::take(&mut self.blocked).derive();
         self.steps_per_second = self.peers.iter().map(|peer| f64::from(peer.steps_per_second)).sum();
         self
     }

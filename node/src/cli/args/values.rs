@@ -6,6 +6,26 @@ use std::time::Duration;
 /// Latest time of a fault, seconds: a day.
 const FAULT_SECONDS_MAX: f64 = 86_400.0;
 
+/// `40`, `40s`, `5m`, `2h`: a time in a run of processes.
+pub(super) fn seconds(text: &str) -> Result<Duration, String> {
+    let unit = |letter: char| match letter {
+        's' => Some(1.0),
+        'm' => Some(60.0),
+        'h' => Some(3600.0),
+        _ => None,
+    };
+    let (digits, unit) = match text.chars().last().and_then(unit) {
+        Some(unit) => (&text[..text.len() - 1], unit),
+        None => (text, 1.0),
+    };
+    let number: f64 = digits.parse().map_err(|_| format!("{text:?} is no time: seconds, as 40, 40s, 5m or 2h"))?;
+    let seconds = number * unit;
+    if !(0.0..=FAULT_SECONDS_MAX).contains(&seconds) {
+        return Err(format!("{seconds} s: from 0 to {FAULT_SECONDS_MAX}"));
+    }
+    Ok(Duration::from_secs_f64(seconds))
+}
+
 /// `A..B`: from A to below B.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SeedRange {
@@ -68,13 +88,9 @@ impl FromStr for PeerAt {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let (peer, seconds) = text.split_once('@').ok_or("PEER@SECONDS, as 2@5")?;
+        let (peer, at) = text.split_once('@').ok_or("PEER@SECONDS, as 2@5")?;
         let peer = peer.parse().map_err(|_| format!("{peer:?} is no number of a peer"))?;
-        let seconds: f64 = seconds.parse().map_err(|_| format!("{seconds:?} is no number of seconds"))?;
-        if !(0.0..=FAULT_SECONDS_MAX).contains(&seconds) {
-            return Err(format!("{seconds} s: from 0 to {FAULT_SECONDS_MAX}"));
-        }
-        Ok(Self { peer, at: Duration::from_secs_f64(seconds) })
+        Ok(Self { peer, at: seconds(at)? })
     }
 }
 
@@ -92,5 +108,20 @@ impl FromStr for Widths {
         let width =
             |part: &str| part.trim().parse().map_err(|_| format!("{part:?} is no width: widths as 64,64, or none"));
         text.split(',').map(width).collect::<Result<_, _>>().map(Self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_have_units() {
+        for (text, millis) in [("40", 40_000), ("1.5s", 1500), ("5m", 300_000), ("2h", 7_200_000), ("0", 0)] {
+            assert_eq!(seconds(text), Ok(Duration::from_millis(millis)), "{text}");
+        }
+        for text in ["", "s", "-1", "NaN", "1d", "25h", "1 m s", "ü"] {
+            assert!(seconds(text).is_err(), "{text}");
+        }
     }
 }

@@ -1,4 +1,4 @@
-//! For tests of when things are said: one peer, its learner's queue, and a clock of 100 steps a second.
+//! For tests of when things are said: one peer, its learner's queue, and a clock of 100 steps a second, if nobody says otherwise.
 
 use std::collections::VecDeque;
 
@@ -20,6 +20,8 @@ pub(crate) struct Alone {
     pub(crate) now: Time,
     pub(crate) loss: f32,
     pub(crate) drift: f32,
+    /// Time of a step.
+    pub(crate) step: Span,
     checkpoint: Option<Checkpoint>,
 }
 
@@ -57,7 +59,8 @@ impl Alone {
     }
 
     fn begin(peer: Peer) -> Self {
-        let mut alone = Self { peer, queue: VecDeque::new(), now: Time(0), loss: 1.0, drift: 0.0, checkpoint: None };
+        let (queue, step) = (VecDeque::new(), Span::from_millis(10));
+        let mut alone = Self { peer, queue, now: Time(0), loss: 1.0, drift: 0.0, step, checkpoint: None };
         alone.input(Input::Start);
         alone.now = alone.now + Span::from_secs(1);
         alone.input(Input::Timer(Timer::JoinGrace));
@@ -81,12 +84,12 @@ impl Alone {
         }
     }
 
-    /// Answers the command at the head of the queue; 100 steps a second.
+    /// Answers the command at the head of the queue; 100 steps a second, if nobody says otherwise.
     pub(crate) fn answer(&mut self) -> Command {
         let command = self.queue.pop_front().expect("there is always a next step");
         let result = match &command {
             Command::Train { steps, .. } => {
-                self.now = self.now + Span::from_millis(u64::from(*steps) * 10);
+                self.now = self.now + Span(u64::from(*steps) * self.step.0);
                 Computed::Trained(Trained { steps: *steps, samples: 1, mean_loss: self.loss })
             }
             Command::Measure => Computed::Measured(Measured { residual_norm: self.drift, base_norm: 1.0 }),

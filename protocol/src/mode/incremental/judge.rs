@@ -24,6 +24,7 @@ use crate::log::{Delta, Exclusions, SignedDelta};
 use crate::peer::Peer;
 use crate::time::Span;
 use crate::trust::audit::{Act, Entry};
+use crate::trust::suspicion::{Evidence, Judged};
 use crate::trust::{Equivocation, Exclusion, RECORDS_MAX, Reason, Taken, TrustView, Vote};
 use crate::wire::Message;
 
@@ -67,8 +68,10 @@ impl Peer {
             .into_iter()
             .filter(|&reason| guard.is_immune(origin, reason, now))
             .collect();
-        let judged = self.guard.ledger.judge(now, header, &self.scratch, config, |reason| immune.contains(&reason));
-        let Some((strikes, reason, first)) = judged else {
+        let past = self.hears_the_past();
+        let excused = |reason| past || immune.contains(&reason);
+        let judged = self.guard.ledger.judge(now, header, &self.scratch, config, excused);
+        let Some(Judged { strikes, reason, first, evidence }) = judged else {
             return false;
         };
         // Others' votes make us look closer, and no more than that.
@@ -79,7 +82,10 @@ impl Peer {
         let from_seq = self.first_lie(origin, first);
         self.guard.hold(origin, reason, from_seq, now, now + self.config.trust.hold_max);
         self.event(Event::Held { origin, from_seq, reason });
-        self.audit(Act::Hold, origin, header.seq, 0, format!("{reason:?}"));
+        let Evidence { norm_ratio, weighted_ratio, .. } = evidence;
+        let looks =
+            format!("{reason:?}: of the usual length {norm_ratio:.1} times, weighted {weighted_ratio:.1} times");
+        self.audit(Act::Hold, origin, header.seq, 0, looks);
         true
     }
 

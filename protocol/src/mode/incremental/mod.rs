@@ -21,6 +21,7 @@
 //! Training never waits for any of this: the schedule keeps the learner's queue filled with the next stretch of steps,
 //! and deltas are applied between stretches.
 
+mod ahead;
 #[cfg(test)]
 pub(crate) mod alone;
 mod anti_entropy;

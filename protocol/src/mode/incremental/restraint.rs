@@ -4,12 +4,17 @@
 //! history of its own has much to say at once. Nothing of it has to be said at once: what a delta leaves out stays in the
 //! residual. So the origin obeys the bars of the others before they have to judge it:
 //!
-//! - **No delta is longer than is usual.** ||v|| and ||w v|| stay below [`SHARE`] of the bars of `norm`, by the medians that
-//!   this peer knows itself; `v` is scaled down as a whole (gradient clipping by norm, Pascanu, Mikolov and Bengio 2013, on
+//! - **No delta is longer than is usual.** ||v|| and ||w v|| stay below [`SHARE`] of the bars of `norm`, by the medians of today that
+//!   this peer knows itself (not by what was usual a minute ago: newcomers judge, too, and know nothing of it); `v` is scaled down as a whole (gradient clipping by norm, Pascanu, Mikolov and Bengio 2013, on
 //!   what is said and not on what is learnt).
 //! - **Who does not know where the swarm stands listens first**: it lacks most of what has been said, or a neighbour has not told
 //!   it anything yet, and it takes those that it knows for the whole swarm. It trains on and says nothing, for no longer than [`LISTENS_MAX`] at
 //!   a time and an eleventh of the time in the long run, so nobody can silence it by big words.
+//!
+//! - **Who stood still** (see `clock.rs`) does not know either, and listens until its neighbours have told it anew.
+//!
+//! The other way round, a peer judges nobody by what it hears while it catches up: the past of each comes in one piece, and what was usual
+//! when it was said is not what is usual today. Those who were there have judged it. Nobody else can make a peer a newcomer, or stop it.
 //!
 //! The bounds are of this peer's own choice, so no two peers need agree on them, and equal sets stay equal bases.
 
@@ -25,6 +30,8 @@ const SHARE: f32 = 0.5;
 const BEHIND_MIN: u64 = 64;
 /// A peer says nothing for so long at most: as long as catching up may take before training.
 const LISTENS_MAX: Span = Span::from_secs(20);
+/// A peer that stood still catches up for so long.
+const WAKES: Span = Span::from_secs(5);
 /// Of the time in which it may speak, what it may listen for again.
 const REGAINED: f64 = 0.1;
 
@@ -35,6 +42,8 @@ pub(crate) struct Restraint {
     spent: f64,
     listens: bool,
     asked: Time,
+    /// When the peer last found that it had stood still.
+    woke: Option<Time>,
 }
 
 impl Restraint {
@@ -50,6 +59,26 @@ impl Restraint {
 }
 
 impl Peer {
+    /// It stood still: the neighbours are asked what they have by now, and count as new ones until they say so.
+    pub(crate) fn awake(&mut self) {
+        self.restraint.woke = Some(self.now);
+        for peer in self.members.neighbour_ids() {
+            if let Some(neighbour) = self.members.neighbour_mut(peer) {
+                neighbour.confirmed = None;
+            }
+            self.send_digest(peer, true);
+        }
+    }
+
+    fn woke_lately(&self) -> bool {
+        self.restraint.woke.is_some_and(|woke| self.now - woke < WAKES)
+    }
+
+    /// Whether what is heard is the past, and no reason to suspect anybody.
+    pub(super) fn hears_the_past(&self) -> bool {
+        self.session.is_joining() || self.woke_lately()
+    }
+
     /// Whether the next delta had better wait until this peer has heard what the swarm has said.
     pub(super) fn listens_first(&mut self) -> bool {
         if self.in_rounds() || self.in_pairs() || !self.config.trust.enabled {
@@ -61,7 +90,8 @@ impl Peer {
 
     /// Whether a neighbour has not said yet what it has: behind it may be the whole swarm, which may hear us already.
     fn is_new_here(&self) -> bool {
-        self.members.neighbours().any(|(_, neighbour)| neighbour.confirmed.is_none())
+        let nobody = self.members.neighbour_count() == 0;
+        (nobody && self.woke_lately()) || self.members.neighbours().any(|(_, neighbour)| neighbour.confirmed.is_none())
     }
 
     /// Whether we lack more than half of what a neighbour has, by its own words. Those that were far ahead when they said so are

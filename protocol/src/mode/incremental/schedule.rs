@@ -21,21 +21,16 @@ use crate::time::{Span, Time};
 use crate::trust::Exclusion;
 use crate::wire::Exchange;
 
-/// Stretches of steps that are queued: one runs, one waits, so that the learner has work while a result travels.
-const TRAIN_QUEUED_MAX: usize = 2;
 /// Batches of heard deltas that are queued before more are gathered.
 const APPLY_QUEUED_MAX: usize = 2;
 /// Heard deltas gathered while the queue is busy; at this number they are queued all the same.
 const READY_MAX: usize = 1024;
-/// Wall time of a stretch of steps: deltas wait this long at most to be applied.
-const STRETCH: Span = Span::from_millis(25);
-/// Steps of a stretch before the speed is known.
-const STRETCH_FIRST: u32 = 1;
-
 /// A command in the learner's queue, and what its result is for.
 #[derive(Debug)]
 pub(crate) enum Pending {
-    Train,
+    Train {
+        steps: u32,
+    },
     TakeDelta {
         seq: u64,
         heard: Hash,
@@ -93,23 +88,23 @@ pub(crate) enum Pending {
 /// Progress of training, as issued and as done.
 #[derive(Debug)]
 pub(crate) struct Schedule {
-    training: Training,
+    pub(super) training: Training,
     /// Whether steps may be issued.
     running: bool,
     stopping: bool,
     /// No steps are issued for now.
     pub(super) paused: bool,
     gossip: bool,
-    pending: VecDeque<Pending>,
+    pub(super) pending: VecDeque<Pending>,
     ready: Vec<Delta>,
-    steps_issued: u64,
+    pub(super) steps_issued: u64,
     steps_done: u64,
     /// Steps issued since the last delta, and the number at which the trigger is asked about the next one.
     pub(super) since_delta: u32,
     pub(super) delta_due: u32,
     pub(super) watch: Watch,
     pub(super) brake: Brake,
-    epochs_issued: u32,
+    pub(super) epochs_issued: u32,
     epochs_done: u32,
     pub(super) deltas_issued: u64,
     /// Samples and steps done since the last signed delta.
@@ -254,15 +249,6 @@ impl Schedule {
         self.pending.iter().filter(|pending| kind(pending)).count()
     }
 
-    /// Steps of the next stretch: not past the next delta, nor the epoch's end, nor a moment of wall time.
-    fn stretch(&self, gossip: bool) -> u32 {
-        let to_epoch = u64::from(self.training.steps_per_epoch) * u64::from(self.epochs_issued + 1) - self.steps_issued;
-        let to_delta = if gossip { self.delta_due.saturating_sub(self.since_delta).max(1) } else { u32::MAX };
-        let in_time = (f64::from(self.steps_per_second()) * STRETCH.as_secs_f64()) as u32;
-        let bound = in_time.max(STRETCH_FIRST).min(to_delta);
-        u32::try_from(to_epoch).unwrap_or(u32::MAX).min(bound)
-    }
-
     fn trained(&mut self, trained: &Trained, now: Time) {
         self.steps_done += u64::from(trained.steps);
         self.unsaid_steps = self.unsaid_steps.saturating_add(trained.steps);
@@ -289,7 +275,7 @@ impl Peer {
             && !self.rounds.is_open()
             && !self.snapshots.is_restoring()
             && self.schedule.more_steps()
-            && self.schedule.queued(|p| matches!(p, Pending::Train)) < TRAIN_QUEUED_MAX
+            && self.schedule.runs_dry()
         {
             self.issue_stretch();
         }
@@ -309,7 +295,7 @@ impl Peer {
         let progress = self.progress();
         self.schedule.steps_issued += u64::from(steps);
         self.schedule.since_delta += steps;
-        self.issue(Command::Train { steps, progress }, Pending::Train);
+        self.issue(Command::Train { steps, progress }, Pending::Train { steps });
         if gossip && self.schedule.since_delta >= self.schedule.delta_due {
             self.consider();
         }
@@ -470,7 +456,7 @@ impl Peer {
         };
         match (pending, result) {
             (_, Computed::Failed(error)) => self.learner_failed(error),
-            (Pending::Train, Computed::Trained(trained)) => {
+            (Pending::Train { .. }, Computed::Trained(trained)) => {
                 self.schedule.trained(&trained, self.now);
                 self.schedule.brake.trained(trained.mean_loss, trained.steps, self.config.gossip.steps);
                 self.watch_loss(&trained);

@@ -86,7 +86,22 @@ struct Medians {
     settled: bool,
     norm: f32,
     weighted: f32,
+    /// The same without what was usual before.
+    today: (f32, f32),
     steps: f32,
+}
+
+/// What became of a delta that was laid before the measures.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Judged {
+    /// Of the origin in its window.
+    pub(crate) strikes: u32,
+    /// The worst among them.
+    pub(crate) reason: Reason,
+    /// Number of the first.
+    pub(crate) first: u64,
+    /// What this delta looked like.
+    pub(crate) evidence: Evidence,
 }
 
 /// See the module.
@@ -124,8 +139,8 @@ impl Ledger {
         }
     }
 
-    /// Lays a delta before every measure, and remembers it. Returns the strikes of the origin in its window, the worst
-    /// reason among them and the number of the first, when there are any. Reasons that `immune` names do not count.
+    /// Lays a delta before every measure, and remembers it. Returns the strikes of the origin in its window, when there are any.
+    /// Reasons that `immune` names do not count.
     pub(crate) fn judge(
         &mut self,
         now: Time,
@@ -133,7 +148,7 @@ impl Ledger {
         decoded: &Decoded,
         config: &Trust,
         immune: impl Fn(Reason) -> bool,
-    ) -> Option<(u32, Reason, u64)> {
+    ) -> Option<Judged> {
         let medians = self.medians(now);
         let sketch = self.sketch(decoded);
         let evidence = self.evidence(now, header, &sketch, medians);
@@ -149,7 +164,8 @@ impl Ledger {
         seen.strikes.retain(|&(seq, reason, _)| seq + WINDOW > header.seq && !immune(reason));
         let first = seen.strikes.front()?.0;
         let reason = seen.strikes.iter().max_by_key(|(_, _, strikes)| *strikes)?.1;
-        Some((seen.strikes.iter().map(|(_, _, strikes)| strikes).sum(), reason, first))
+        let strikes = seen.strikes.iter().map(|(_, _, strikes)| strikes).sum();
+        Some(Judged { strikes, reason, first, evidence })
     }
 
     /// A delta of our own: what the others are compared with.
@@ -196,16 +212,19 @@ impl Ledger {
         }
     }
 
-    /// The length ||v|| from which on a delta of that weight and so many steps would be a strike of `norm` today; infinite
-    /// while nobody is judged.
+    /// The length ||v|| from which on a delta of that weight and so many steps would be a strike of `norm` for whoever knows today's
+    /// deltas only; infinite while nobody can be compared with anybody.
     pub(crate) fn longest_usual(&mut self, now: Time, weight: Weight, steps: u32, config: &Trust) -> f32 {
         let medians = self.medians(now);
-        if medians.origins < COMPANY_MIN || medians.norm <= 0.0 {
+        let (norm, weighted) = medians.today;
+        // The smaller part of a swarm that was cut in two is judged by the larger one later.
+        let usual = medians.origins >= COMPANY_MIN || (medians.usual && medians.origins >= 2);
+        if !usual || norm <= 0.0 {
             return f32::INFINITY;
         }
         let bar = config.suspect_norm_factor * excuse(steps, medians);
-        let weighted = bar * WEIGHT_SLACK * medians.weighted / weight.as_f32();
-        (bar * medians.norm).min(if weighted > 0.0 { weighted } else { f32::INFINITY })
+        let weighted = bar * WEIGHT_SLACK * weighted / weight.as_f32();
+        (bar * norm).min(if weighted > 0.0 { weighted } else { f32::INFINITY })
     }
 
     /// Whether a delta with these norms would be a strike of `norm` today.
@@ -273,12 +292,14 @@ impl Ledger {
             (kept * old.norm, kept * old.weighted)
         });
         let usual = 2 * settled > norms.len().max(self.live);
+        let (origins, today) = (norms.len(), (median(norms), median(weighted)));
         let medians = Medians {
-            origins: norms.len(),
+            origins,
             usual,
             settled: usual && settled >= COMPANY_MIN,
-            norm: median(norms).max(before.0),
-            weighted: median(weighted).max(before.1),
+            norm: today.0.max(before.0),
+            weighted: today.1.max(before.1),
+            today,
             steps: median(steps),
         };
         self.medians = Some((now, medians));

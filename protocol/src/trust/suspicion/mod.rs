@@ -17,7 +17,7 @@ pub use norm::Norm;
 pub use rate::Rate;
 pub use stale::Stale;
 
-pub(crate) use ledger::Ledger;
+pub(crate) use ledger::{Judged, Ledger};
 
 use std::fmt::Debug;
 

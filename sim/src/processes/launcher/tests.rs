@@ -49,6 +49,7 @@ fn spec(program: PathBuf, faults: Vec<Fault>) -> SwarmSpec {
         peers: 3,
         job: "# a job".into(),
         epochs: 3,
+        duration: None,
         gossip: true,
         arguments: Vec::new(),
         faults,
@@ -78,6 +79,10 @@ fn run_with(patience: Patience, middle: &str, faults: Vec<Fault>) -> (Result<Out
             SwarmEvent::Killed { peer } => format!("killed {peer}"),
             SwarmEvent::DeviceLost { peer } => format!("device of {peer} lost"),
             SwarmEvent::Restarted { peer, .. } => format!("restarted {peer}"),
+            SwarmEvent::Paused { peer } => format!("paused {peer}"),
+            SwarmEvent::Resumed { peer } => format!("resumed {peer}"),
+            SwarmEvent::Cut { first } => format!("cut at {first}"),
+            SwarmEvent::Healed => "healed".into(),
             SwarmEvent::Died { peer, .. } => format!("died {peer}"),
             SwarmEvent::TooLate { fault } => format!("too late {}", fault.peer),
             SwarmEvent::Settling => "settling".into(),
@@ -116,6 +121,29 @@ fn a_peer_whose_device_is_taken_away_lives_on() {
     let outcome = outcome.unwrap();
     assert_eq!(seen[0], "device of 1 lost");
     assert!(outcome.peers.iter().all(|facts| facts.ending == Ending::Finished && facts.lives == 1));
+}
+
+#[test]
+fn a_peer_that_is_stopped_for_a_while_is_waited_for() {
+    let faults = vec![fault(100, 1, Action::Pause), fault(1500, 1, Action::Resume)];
+    let (outcome, seen) = run("sleep 0.5", faults);
+    let outcome = outcome.unwrap();
+    assert_eq!(seen, ["paused 1", "resumed 1", "settling"]);
+    assert_eq!(outcome.peers[1].ending, Ending::Finished);
+    assert_eq!((outcome.faults.pauses, outcome.faults.kills), (1, 0));
+}
+
+#[test]
+fn a_swarm_that_is_given_a_time_takes_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let faults = vec![fault(1000, 1, Action::Pause), fault(2000, 1, Action::Resume)];
+    let spec = SwarmSpec { duration: Some(Duration::from_secs(2)), ..spec(program(folder.path(), ""), faults) };
+    let mut late = 0;
+    let mut watch = |event: SwarmEvent<'_>| late += usize::from(matches!(event, SwarmEvent::TooLate { .. }));
+    let outcome = Swarm::new(spec).unwrap().run(&Stop::default(), &mut watch).unwrap();
+    assert_eq!(late, 0, "what is mended at the very end is mended");
+    assert!(outcome.wall >= Duration::from_secs(2), "they were through at once: {:?}", outcome.wall);
+    assert!(outcome.agreed && outcome.agreed_after.is_some());
 }
 
 #[test]
