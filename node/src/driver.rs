@@ -648,6 +648,8 @@ fn interrupted() -> Error {
 fn learner_failed(error: &LearnerError) -> Error {
     match error {
         LearnerError::Device(_) => Error::new(Kind::Device, error).hint("`--device cpu` trains without the device"),
+        LearnerError::Data(_) => Error::new(Kind::Input, error)
+            .hint("rows stay in their file while it is trained on: leave it there as it is"),
         LearnerError::NonFinite { .. } | LearnerError::Diverged => Error::new(Kind::Input, error),
         LearnerError::Checkpoint(_) => Error::new(Kind::Input, error)
             .hint("a checkpoint is resumed with the job, the data, the identity or --shard, that it was written with"),

@@ -29,7 +29,14 @@ fn dataset(shape: &[usize], classes: usize, values: usize) -> Arc<Dataset> {
         features: (0..SAMPLES * n).map(value).collect(),
         labels: (0..SAMPLES as u32).map(|i| i % 10).collect(),
     };
-    Arc::new(Dataset { name: "bench".into(), shape: shape.to_vec(), classes, train: split.clone(), test: split })
+    Arc::new(Dataset {
+        name: "bench".into(),
+        shape: shape.to_vec(),
+        classes,
+        train: split.clone(),
+        test: split,
+        ..Dataset::default()
+    })
 }
 
 fn main() {

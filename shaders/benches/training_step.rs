@@ -40,7 +40,14 @@ fn dataset(features: usize) -> Arc<Dataset> {
         features: (0..samples * features).map(value).collect(),
         labels: (0..samples as u32).map(|i| i % 10).collect(),
     };
-    Arc::new(Dataset { name: "bench".into(), shape: vec![features], classes: 10, train: split.clone(), test: split })
+    Arc::new(Dataset {
+        name: "bench".into(),
+        shape: vec![features],
+        classes: 10,
+        train: split.clone(),
+        test: split,
+        ..Dataset::default()
+    })
 }
 
 fn learner(shape: &Shape, device: &DeviceChoice, threads: usize) -> TrainingLearner {

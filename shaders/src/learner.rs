@@ -6,6 +6,7 @@
 //! Here is what the host knows and decides; `machine.rs` is what lies on the device, `gossip.rs` what the device does for the swarm, and
 //! `recovery.rs` how a learner goes on when the device fails.
 
+mod feed;
 mod footprint;
 mod gossip;
 mod machine;
@@ -40,7 +41,7 @@ use crate::optim::schedule::Schedule;
 
 /// Steps whose batches are uploaded at once.
 const ORDER_STEPS_MAX: usize = 256;
-/// Samples of a batch of the test split.
+/// Samples of a batch of what is evaluated on.
 const EVALUATION_SAMPLES_MAX: usize = 1024;
 /// Words of the widest value of such a batch: 16 MiB.
 const EVALUATION_WORDS_MAX: usize = 4 << 20;
@@ -189,7 +190,7 @@ impl TrainingLearner {
     /// # Errors
     /// [`LearnerError::Device`] when the device fails or cannot time its work.
     pub fn profile(&mut self, steps: u32) -> Result<Vec<Timed>, LearnerError> {
-        let steps = steps.clamp(1, ORDER_STEPS_MAX as u32);
+        let steps = steps.clamp(1, self.machine.feed.steps_max() as u32);
         self.upload_order(steps as usize)?;
         Ok(self.machine.executor.profile(self.machine.step.pass, steps)?)
     }
@@ -198,6 +199,9 @@ impl TrainingLearner {
     fn upload_order(&mut self, steps: usize) -> Result<(), LearnerError> {
         self.words.clear();
         self.batches.take(steps * self.spec.batch, &mut self.words);
+        let first = self.steps * self.spec.batch as u64;
+        let Machine { executor, feed, .. } = &mut self.machine;
+        feed.bring(executor.as_mut(), &self.spec, &mut self.words, first)?;
         self.machine.executor.write(self.machine.buffers.order, 0, &self.words)?;
         self.machine.executor.write(self.machine.buffers.state, 0, &[0; STATE_POWER_1])?;
         Ok(())
@@ -292,9 +296,14 @@ impl TrainingLearner {
         let Machine { executor, evaluation, .. } = &mut self.machine;
         let (most, features) = (evaluation.inputs.samples, dataset.features());
         let (mut loss, mut correct) = (0.0f64, 0u64);
-        for (samples, labels) in dataset.test.features.chunks(most * features).zip(dataset.test.labels.chunks(most)) {
+        let split = dataset.evaluated();
+        let mut rows = Vec::new();
+        for (i, labels) in split.labels.chunks(most).enumerate() {
+            rows.clear();
+            let range = i * most..i * most + labels.len();
+            split.features.read_range(features, range, &mut rows).map_err(|error| feed::unreadable(&error))?;
             // The last batch may be short; what the rows behind it say is not looked at.
-            executor.write(evaluation.inputs.x, 0, bytemuck::cast_slice(samples))?;
+            executor.write(evaluation.inputs.x, 0, bytemuck::cast_slice(&rows))?;
             executor.write(evaluation.inputs.labels, 0, labels)?;
             executor.run(evaluation.pass, 1)?;
             let rows = labels.len() * self.spec.model.rows();
@@ -304,7 +313,7 @@ impl TrainingLearner {
                 correct += u64::from(row[1]);
             }
         }
-        let samples = dataset.test.len() as u64;
+        let samples = split.len() as u64;
         let rows = (samples * self.spec.model.rows() as u64).max(1);
         let share = |value: f64| (value / rows as f64) as f32;
         Ok(Evaluation { loss: share(loss), accuracy: share(correct as f64), samples })
@@ -316,11 +325,11 @@ impl TrainingLearner {
     }
 }
 
-/// Samples of the test split that a device is given at once: few enough that it is heard of in time, however large the model.
+/// Samples of what is evaluated on that a device is given at once: few enough that it is heard of in time, however large the model.
 fn evaluation_samples(model: &Network, dataset: &Dataset) -> usize {
     let work = model.rows().saturating_mul(model.parameters()).max(1);
     let most = (EVALUATION_WORDS_MAX / model.widest().max(1)).min(EVALUATION_WORK_MAX / work);
-    dataset.test.len().min(most.clamp(1, EVALUATION_SAMPLES_MAX))
+    dataset.evaluated().len().min(most.clamp(1, EVALUATION_SAMPLES_MAX))
 }
 
 impl Learner for TrainingLearner {
@@ -334,7 +343,8 @@ impl Learner for TrainingLearner {
         let mut left = steps as usize;
         while left > 0 {
             let (at_one_rate, place) = self.spec.schedule.stretch(progress.samples, batch);
-            let now = left.min(ORDER_STEPS_MAX).min(usize::try_from(at_one_rate).unwrap_or(usize::MAX));
+            let most = left.min(self.machine.feed.steps_max());
+            let now = most.min(usize::try_from(at_one_rate).unwrap_or(usize::MAX));
             let samples = now as u64 * batch;
             let share = self.spec.schedule.share(Progress { samples: place, ..progress });
             loss += self.retried(|learner| learner.train_some(now, share))?;

@@ -3,6 +3,7 @@
 mod audit;
 mod checkpoint;
 mod dashboard;
+mod data;
 mod device;
 mod faults;
 mod id;
@@ -23,6 +24,7 @@ use shaders::kernels::threads::THREADS_MAX;
 pub use audit::{AuditCommand, AuditShowArgs, AuditVerifyArgs};
 pub use checkpoint::{EVERY_DEFAULT, KEEP_DEFAULT, Keeping};
 pub use dashboard::{Dashboard, DashboardArgs};
+pub use data::{DataCommand, DataShowArgs};
 pub use device::{DeviceBenchArgs, DeviceCommand, DeviceJob, DeviceProfileArgs};
 pub use faults::{FaultArgs, PeerFor, SpanOf};
 pub use id::{IdCommand, IdFile};
@@ -95,6 +97,9 @@ pub enum Command {
     /// Check or show the log of whom a peer let in and what it took
     #[command(subcommand)]
     Audit(AuditCommand),
+    /// What a data set holds, and which sets and formats there are
+    #[command(subcommand)]
+    Data(DataCommand),
     /// What there is to train on, and what a job would take of it
     #[command(subcommand)]
     Device(DeviceCommand),
@@ -200,6 +205,9 @@ pub struct RunArgs {
     /// Train alone, without a socket
     #[arg(long)]
     pub no_gossip: bool,
+    /// Smoke test: train alone on one batch for 200 steps [or --epochs of 50]; exit code 3 unless it was learnt by heart
+    #[arg(long, conflicts_with_all = ["child", "company"])]
+    pub overfit_one_batch: bool,
     /// What people look at.
     #[command(flatten)]
     pub dashboard: DashboardArgs,
@@ -263,7 +271,8 @@ pub struct SimArgs {
     /// sgd, adam, or adam_common (for peers that see different classes)
     #[arg(long, value_name = "NAME")]
     pub optimizer: Option<String>,
-    /// iid, dirichlet:ALPHA (the smaller ALPHA, the less alike the data), or classes:K (K classes a peer)
+    /// iid, dirichlet:ALPHA (the smaller ALPHA, the less alike the data), classes:K (K classes a peer), sizes:ALPHA (some
+    /// have much, some little), or regions:FILE (as a file says)
     #[arg(long, value_name = "SPLIT")]
     pub split: Option<String>,
     /// How progress is shared: incremental, full_sync, or pairwise
@@ -366,9 +375,12 @@ pub struct Common {
     /// [default: the cores of this machine, shared out to its processes]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=THREADS_MAX as i64))]
     pub threads: Option<u16>,
-    /// Folder of idx files, or for a language model a text, instead of the job's data set
+    /// Data of your own instead of the job's set: a file or folder (`starling data ls` lists the formats)
     #[arg(long, value_name = "PATH")]
     pub data: Option<PathBuf>,
+    /// The column of a table with the label, by its name or number from 0 [default: one named label or class, else the last]
+    #[arg(long, value_name = "NAME|INDEX")]
+    pub label: Option<String>,
     /// Write the summary as JSON at the end; - is standard output, and people then read standard error
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
@@ -451,6 +463,7 @@ impl SimArgs {
             model: RawModel { hidden: self.model.clone().map(|widths| widths.0), ..RawModel::default() },
             data: RawData {
                 path: self.common.data.clone(),
+                label: self.common.label.clone(),
                 split: self.split.clone(),
                 shards: Some(self.peers()),
                 batch: self.batch,
@@ -475,7 +488,7 @@ impl RunArgs {
     #[must_use]
     pub fn job_layer(&self) -> RawJob {
         RawJob {
-            data: RawData { path: self.common.data.clone(), ..RawData::default() },
+            data: RawData { path: self.common.data.clone(), label: self.common.label.clone(), ..RawData::default() },
             training: RawTraining { epochs: self.epochs, ..RawTraining::default() },
             ..RawJob::default()
         }

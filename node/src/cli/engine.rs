@@ -74,16 +74,29 @@ pub(super) fn schema(job: &Job) -> Result<SchemaHash, Error> {
     Ok(network(job, &dataset)?.schema().hash())
 }
 
+/// What of the data a peer trains on, and in which order.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Part {
+    pub(super) shard: u32,
+    pub(super) order_seed: u64,
+    /// Of it one batch only.
+    pub(super) one_batch: bool,
+}
+
+/// Steps of an epoch on one batch.
+const ONE_BATCH_STEPS: u32 = 50;
+
 /// Loads the data, takes the shard, opens the device (of the CPU so many threads). The learner itself is built later, on the thread that will
 /// own it, and becomes the one that was saved, if one was.
-pub(super) fn build(
-    job: &Job,
-    device: (&str, usize),
-    (shard, order_seed): (u32, u64),
-    saved: Option<Saved>,
-) -> Result<Engine, Error> {
-    let dataset = Arc::new(load(job)?);
-    let shard = split(job, &dataset)?.into_iter().nth(shard as usize).unwrap_or_default();
+pub(super) fn build(job: &Job, device: (&str, usize), part: Part, saved: Option<Saved>) -> Result<Engine, Error> {
+    let mut dataset = Arc::new(load(job)?);
+    let mut shard = split(job, &dataset)?.into_iter().nth(part.shard as usize).unwrap_or_default();
+    if part.one_batch {
+        shard.truncate(job.batch as usize);
+        dataset = Arc::new(dataset.only(&shard));
+        shard = (0..shard.len() as u32).collect();
+    }
+    let order_seed = part.order_seed;
     let spec = spec(job, &dataset, shard, order_seed)?;
     let (executor, ignored) = open(job.precision, device.0, device.1)?;
     let info = executor.info().clone();
@@ -117,7 +130,7 @@ pub(super) fn build(
     Ok(Engine {
         context,
         about,
-        steps_per_epoch: job.steps_per_epoch(dataset.train.len()),
+        steps_per_epoch: if part.one_batch { ONE_BATCH_STEPS } else { job.steps_per_epoch(dataset.train.len()) },
         device: info.name,
         backend: info.backend,
         note: both(info.note, ignored),
@@ -131,7 +144,10 @@ pub(super) fn build(
 fn about(job: &Job, network: &Network, dataset: &Dataset) -> About {
     let lines = job.canonical().lines().map(str::to_owned).collect();
     let run = job.run_id().0.to_string();
-    About::new(run, lines, job.model.clone(), network, dataset.shape.clone(), dataset.name.clone())
+    let mut about = About::new(run, lines, job.model.clone(), network, dataset.shape.clone(), dataset.name.clone());
+    about.class_names.clone_from(&dataset.encoding.class_names);
+    about.encoding.clone_from(&dataset.encoding);
+    about
 }
 
 /// How a learner goes on when that device fails, and who hears of it.
@@ -282,24 +298,24 @@ pub(super) fn task(job: &Job, dataset: &Arc<Dataset>, peers: u32) -> Result<Task
     })
 }
 
-/// The data of a job. A file is a text, whose windows are as long as the model's context.
+/// The data of a job. For a language model they are windows as long as its context.
 pub(super) fn load(job: &Job) -> Result<Dataset, Error> {
-    let loaded = match (&job.data, &job.model) {
-        (Data::Embedded(name), _) => data::embedded(name),
-        (Data::Folder(path), ModelSpec::Lm(_)) if path.is_dir() => {
-            let message = format!("{} is a folder, and a model of kind \"lm\" reads a text", path.display());
-            return Err(Error::new(Kind::Input, message)
-                .hint("path = \"FILE.txt\", or kind = \"mlp\" or \"cnn\" for a folder of idx files"));
-        }
-        (Data::Folder(path), ModelSpec::Lm(lm)) => data::text::open(path, lm.context as usize),
-        (Data::Folder(path), _) if path.is_file() => {
-            let message =
-                format!("{} is a file, and a model of kind {:?} reads none", path.display(), job.model.kind());
-            return Err(Error::new(Kind::Input, message).hint("a folder of idx files, or kind = \"lm\" for a text"));
-        }
-        (Data::Folder(path), _) => data::open_folder(path),
+    let context = match &job.model {
+        ModelSpec::Lm(lm) => Some(lm.context as usize),
+        _ => None,
     };
-    loaded.map_err(|error| Error::new(Kind::Input, error))
+    let options = job.reading.options(job.seed, context);
+    let loaded = match &job.data {
+        Data::Embedded(name) => data::named(name, &options),
+        Data::Folder(path) => data::open(path, &options),
+    };
+    let mut dataset = loaded.map_err(|error| Error::new(Kind::Input, error))?;
+    dataset.augment = job.reading.augment;
+    if !dataset.augment.is_none() && !matches!(dataset.shape[..], [_, _] | [_, _, _]) {
+        let message = format!("data.shift and data.flip change pictures, and the samples are {:?}", dataset.shape);
+        return Err(Error::new(Kind::Input, message).hint("remove them, or take a set of pictures"));
+    }
+    Ok(dataset)
 }
 
 /// The training samples of every shard.

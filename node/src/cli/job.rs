@@ -111,12 +111,14 @@ pub(super) fn invitation(job: &Job) -> Option<String> {
     }
     let mut shared = Job {
         epochs: None,
+        patience: None,
         recompute: false,
         precision: Precision::default(),
         swarm_allow: None,
         link_bytes_per_second: None,
         ..job.clone()
     };
+    shared.reading.label = None;
     if let Data::Folder(path) = &mut shared.data {
         *path = DATA_OF_YOUR_OWN.into();
     }
@@ -160,6 +162,7 @@ pub(super) fn to_toml(job: &Job, key: Option<SwarmKey>) -> String {
         format!("allow = [{}]\n", peers.join(", "))
     });
     let epochs = job.epochs.map_or_else(|| "# epochs: until stopped\n".into(), |epochs| format!("epochs = {epochs}\n"));
+    let patience = job.patience.map_or_else(String::new, |epochs| format!("patience = {epochs}\n"));
     let precision = match job.precision {
         Precision::F32 => String::new(),
         other => format!("precision = \"{}\"\n", other.name()),
@@ -167,17 +170,18 @@ pub(super) fn to_toml(job: &Job, key: Option<SwarmKey>) -> String {
     let recompute = if job.recompute { "recompute = true\n" } else { "" };
     format!(
         "[swarm]\nname = {name}\n{key}{guests}\n{model}loss = \"{loss}\"\n\n\
-         [data]\n{source}\nsplit = \"{split}\"\nshards = {shards}\nbatch = {batch}\n\n\
+         [data]\n{source}\n{reading}split = \"{split}\"\nshards = {shards}\nbatch = {batch}\n\n\
          [optimizer]\nkind = \"{optimizer}\"\nlearning_rate = {rate:?}\n{momentum}{clip}\
          schedule = \"{schedule}\"\nwarm_up_samples = {warm_up}\nrate_by_peers = \"{by_peers}\"\n{length}\n\
          [gossip]\nmode = \"{mode}\"\n{of_mode}codec = \"{codec}\"\ngain = {gain:?}\nsteps = {steps}\n\
          trigger = \"{trigger}\"\ntrigger_drift = {drift:?}\ntrigger_plateau = {plateau:?}\n{link}\
          partner = \"{partner}\"\npartner_alpha = {alpha:?}\npartner_distance = \"{distance}\"\n{graph}\n\
          [trust]\nenabled = {trust}\nprobation = {probation}\n{allow}\n\
-         [training]\n{epochs}{recompute}{precision}seed = {seed}\n",
+         [training]\n{epochs}{patience}{recompute}{precision}seed = {seed}\n",
         name = quoted(&job.name),
         loss = job.loss.name(),
         model = model::to_toml(&job.model),
+        reading = job.reading.to_toml(),
         split = job.split,
         shards = job.shards,
         batch = job.batch,
@@ -230,10 +234,13 @@ mod tests {
             "[optimizer]\nwarm_up_samples = 500",
             "[optimizer]\nrate_by_peers = \"sqrt\"",
             "[optimizer]\nschedule = \"cosine\"\ntotal_samples = 9000\nwarm_up_samples = 500\nfloor = 0.3",
-            "[data]\nsplit = \"dirichlet:0.1\"\n[training]\nepochs = 3\nseed = 9\nrecompute = true\nprecision = \"f16\"",
+            "[data]\nsplit = \"dirichlet:0.1\"\n[training]\nepochs = 3\npatience = 2\nseed = 9\nrecompute = true\nprecision = \"f16\"",
             "[gossip]\npartner = \"exponential\"\npartner_alpha = 0.3\npartner_distance = \"round_trip\"",
             "[gossip]\ntrigger = \"adaptive\"\ntrigger_drift = 0.2\ntrigger_plateau = 1e-9\nlink_bytes_per_second = 1e7",
             "[gossip]\nmode = \"full_sync\"\nround_deadline_s = 2.5",
+            "[data]\nset = \"fashion-mnist\"\nvalidation = 0.1\nshift = 2\nflip = true",
+            "[data]\npath = \"x.csv\"\nlabel = \"kind\"\nclasses = [\"a b\", \"c\\\"\"]\ntest = 0.25\nnormalize = \"none\"\nsize = [8, 9]",
+            "[data]\nclasses = 7",
             "[trust]\nenabled = false\nprobation = 3",
             &format!("[swarm]\nallow = [\"{}\"]", "0d".repeat(32)),
             "[swarm]\nallow = []",
@@ -249,8 +256,8 @@ mod tests {
             job.key = key;
             let again = Job::new(RawJob::parse(&to_toml(&job, key), "b").unwrap()).unwrap();
             assert_eq!(
-                (again.run_id(), again.epochs, again.recompute, again.precision, again.swarm_allow),
-                (job.run_id(), job.epochs, job.recompute, job.precision, job.swarm_allow.clone()),
+                (again.run_id(), again.epochs, again.patience, again.recompute, again.precision, again.swarm_allow),
+                (job.run_id(), job.epochs, job.patience, job.recompute, job.precision, job.swarm_allow.clone()),
                 "{text}"
             );
         }

@@ -12,6 +12,7 @@ pub mod args;
 mod audit;
 mod bench;
 pub(crate) mod dashboard;
+mod data;
 mod device;
 mod doctor;
 mod engine;
@@ -27,6 +28,8 @@ mod logging;
 mod ls;
 mod model;
 mod outlet;
+mod overfit;
+mod patience;
 mod peers;
 mod profile;
 mod run;
@@ -72,6 +75,7 @@ pub fn main() -> ExitCode {
         Command::Audit(command) => audit::run(&command),
         Command::Id(command) => id::run(&command),
         Command::Swarm(command) => swarm::run(&command),
+        Command::Data(command) => data::run(&command),
         Command::Device(command) => device::run(&command),
         Command::Completions { shell } => shell::completions(shell),
         Command::Man { dir } => shell::man(&dir),

@@ -13,6 +13,7 @@ use shaders::predict::Sampler;
 use super::args::{EvalArgs, ExportArgs, GenerateArgs, ModelAt, PredictArgs};
 use super::files::{JsonTarget, TextTarget};
 use super::{engine, inputs, say};
+use crate::config::data::RawClasses;
 use crate::config::raw::RawData;
 use crate::config::{Job, RawJob};
 use crate::error::{Error, Kind};
@@ -116,8 +117,11 @@ pub(super) fn eval(args: &EvalArgs) -> Result<(), Error> {
     let json = JsonTarget::new("--json", args.json.as_deref())?;
     let picture = args.picture.as_deref().map(picture_kind).transpose()?;
     let mut answers = answers(&args.model)?;
-    let dataset = engine::load(&job_of(&answers.about, args)?)?;
+    let mut dataset = engine::load(&job_of(&answers.about, args)?)?;
     let about = answers.about.clone();
+    if let Some(normalization) = &about.encoding.normalization {
+        dataset.normalize(normalization);
+    }
     if dataset.shape != about.shape || dataset.classes > about.classes {
         let message = format!(
             "{}: samples of {:?} in {} classes, the model reads {:?} and knows {}",
@@ -160,9 +164,16 @@ fn measure(answers: &mut Answers, split: &shaders::data::Split, text: bool) -> R
 fn job_of(about: &About, args: &EvalArgs) -> Result<Job, Error> {
     let of = |key: &str| about.job.iter().find_map(|line| line.strip_prefix(key)?.strip_prefix('=')).map(str::to_owned);
     let set = of("data.set").filter(|set| set != "folder");
+    // Read as in the run; numbers are brought to its mean and deviation, and not to those of these data.
+    let mut as_in_run = RawData::of_canonical(&about.job)?;
+    as_in_run.normalize = Some("none".into());
+    if as_in_run.classes.is_none() && !about.class_names.is_empty() {
+        as_in_run.classes = Some(RawClasses::Names(about.class_names.clone()));
+    }
+    as_in_run.label.clone_from(&args.label);
     let data = match (&args.data, set) {
-        (Some(path), _) => RawData { path: Some(path.clone()), ..RawData::default() },
-        (None, Some(set)) => RawData { set: Some(set), ..RawData::default() },
+        (Some(path), _) => RawData { path: Some(path.clone()), ..as_in_run },
+        (None, Some(set)) => RawData { set: Some(set), ..as_in_run },
         (None, None) => {
             return Err(Error::new(
                 Kind::Usage,

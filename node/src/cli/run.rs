@@ -24,9 +24,10 @@ use super::engine::{self, Engine};
 use super::files::JsonTarget;
 use super::keeping::Earlier;
 use super::outlet::Outlet;
+use super::patience::Patience;
 use super::table::Screen;
 use super::translate::Translator;
-use super::{dashboard, id, job as job_command, keeping, logging, peers, signals, summary};
+use super::{dashboard, id, job as job_command, keeping, logging, overfit, peers, signals, summary};
 use crate::api::{self, Access, Content, Own, Watcher};
 use crate::config::{Init, Job};
 use crate::driver::{self, Checkpoints, Control, LanSetup, NetworkSetup, Observation, PeerSetup};
@@ -53,7 +54,10 @@ pub(super) fn run(args: &RunArgs) -> Result<(), Error> {
 /// [`run`], where logging was set up before.
 pub(super) fn live(args: &RunArgs, started: Instant) -> Result<(), Error> {
     let json = JsonTarget::new("--json", args.common.json.as_deref())?;
-    let job = job_of(args)?;
+    let mut job = job_of(args)?;
+    if args.overfit_one_batch {
+        job.epochs = Some(args.epochs.unwrap_or(overfit::EPOCHS_DEFAULT));
+    }
     let (control, controls) = mpsc::channel(CONTROL_QUEUE_MAX);
     if args.child {
         // Before anything that takes time: the launcher may be gone while the device still compiles its kernels.
@@ -71,6 +75,9 @@ pub(super) fn live(args: &RunArgs, started: Instant) -> Result<(), Error> {
     written.and(shown)?;
     if stopped.load(Ordering::Relaxed) && report.interrupted {
         return Err(Error::new(Kind::Interrupted, "stopped before the last epoch"));
+    }
+    if args.overfit_one_batch {
+        return overfit::verdict(&report);
     }
     Ok(())
 }
@@ -92,7 +99,7 @@ fn job_of(args: &RunArgs) -> Result<Job, Error> {
     let mut job = Job::layered(args.job_layer(), job_command::read(args.job.as_deref())?)?;
     job.init = args.keeping.init.as_deref().map(Init::of).transpose()?;
     refuse_groups(&job)?;
-    if job.key.is_none() && !args.open && !args.no_gossip && !args.child {
+    if job.key.is_none() && !args.open && !args.no_gossip && !args.overfit_one_batch && !args.child {
         let what =
             if args.job.is_some() { "this job has no key" } else { "without --job, a peer takes the public demo job" };
         return Err(Error::new(
@@ -248,7 +255,9 @@ impl Peer {
         let mut earlier = keeping::earlier(&args.keeping, &run, &job.canonical())?;
         let device = (args.common.device.as_str(), args.common.threads(1));
         let state = earlier.as_mut().map(|earlier| std::mem::take(&mut earlier.learner));
-        let engine = engine::build(&job, device, (shard, job.order_seed(shard, salt)), state)?;
+        let order_seed = job.order_seed(shard, salt);
+        let part = engine::Part { shard, order_seed, one_batch: args.overfit_one_batch };
+        let engine = engine::build(&job, device, part, state)?;
         let mut notes: Vec<String> = engine.note.iter().cloned().collect();
         notes.extend(shown_at.into_iter().flatten());
         notes.extend(earlier.iter().flat_map(|earlier| earlier.notes.iter().cloned()));
@@ -270,7 +279,7 @@ impl Peer {
             notes.push(format!("training on shard {shard} of {}{how}", job.shards));
         }
         let from_file = args.peers.as_deref().map(peers::read).transpose()?.unwrap_or_default();
-        let network = (!args.no_gossip).then(|| NetworkSetup {
+        let network = (!args.no_gossip && !args.overfit_one_batch).then(|| NetworkSetup {
             listen: args.listen.clone(),
             peers: args.peer.iter().cloned().chain(from_file).collect(),
             lan: (!args.no_mdns).then(|| LanSetup { job: job.name.clone() }),
@@ -335,7 +344,16 @@ impl Peer {
             .enable_all()
             .build()
             .map_err(|error| Error::new(Kind::Internal, format!("cannot start the runtime: {error}")))?;
+        let (mut patience, mut stopped_early) = (Patience::new(job.patience), false);
         let mut observe = |observation: Observation| {
+            if let Observation::Event(Event::Epoch(report)) = &observation
+                && patience.is_over(report.evaluation.loss)
+            {
+                stopped_early = true;
+                // The others of a launcher go on until they have had enough, too.
+                let _ = control.try_send(if child { Control::Rest } else { Control::Finish });
+                audience.tell(ChildEvent::Note(Note { text: patience.described() }));
+            }
             if let Some((watcher, _)) = &mut show {
                 watcher.observe(&observation);
             }
@@ -373,7 +391,7 @@ impl Peer {
         if translator.has_last_word() {
             audience.tell(ChildEvent::Final(Box::new(report.clone())));
         }
-        let reached = job.epochs.is_none_or(|epochs| report.epochs >= epochs);
+        let reached = stopped_early || job.epochs.is_none_or(|epochs| report.epochs >= epochs);
         Ok(SimReport {
             wall_s: started.elapsed().as_secs_f64(),
             peers: vec![report],

@@ -230,6 +230,10 @@ fn spec_of(args: &SimArgs, job: &Job) -> Result<SwarmSpec, Error> {
         *path = std::path::absolute(&*path)
             .map_err(|error| Error::new(Kind::Input, format!("data folder {}: {error}", path.display())))?;
     }
+    if let shaders::data::split::SplitRule::Regions { path } = &mut written.split {
+        *path = std::path::absolute(&*path)
+            .map_err(|error| Error::new(Kind::Input, format!("file of regions {}: {error}", path.display())))?;
+    }
     let format = match args.common.log_format {
         LogFormat::Text => "text",
         LogFormat::Json => "json",

@@ -21,7 +21,8 @@ use shaders::models::ModelSpec;
 use shaders::models::network::Loss;
 use shaders::optim::schedule::Schedule;
 
-use super::checks::{Bits, allow, invalid, key, name, positive, seed, split, within};
+use super::checks::{Bits, allow, key, name, positive, seed, split, within};
+use super::data::{self, Data, Reading};
 use super::gossip::{
     GAIN_MAX, GOSSIP_STEPS_MAX, LINK_BYTES_PER_SECOND_MAX, PARTNER_ALPHA_MAX, PROBATION_MAX, TRIGGER_SHARE_MAX,
     codec_default, codec_named, gain_default, graph, groups, merge, probation_default, round_deadline,
@@ -55,6 +56,8 @@ pub struct Job {
     pub loss: Loss,
     /// On what.
     pub data: Data,
+    /// How they are read.
+    pub reading: Reading,
     /// How the training samples are split.
     pub split: SplitRule,
     /// Into how many shards.
@@ -111,6 +114,8 @@ pub struct Job {
     pub precision: Precision,
     /// Epochs to take; `None`: until stopped. Not part of the run.
     pub epochs: Option<u32>,
+    /// Epochs in a row without a lower loss after which a peer stops; `None`: it does not. Not part of the run.
+    pub patience: Option<u32>,
     /// Of the split and of the order of samples.
     pub seed: u64,
 }
@@ -144,15 +149,6 @@ impl Init {
     }
 }
 
-/// Where the samples come from.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Data {
-    /// A set inside the binary.
-    Embedded(String),
-    /// A folder of idx files on this machine, or for a language model a text.
-    Folder(PathBuf),
-}
-
 impl Job {
     /// The job that these layers describe, the demo job below them.
     ///
@@ -172,7 +168,8 @@ impl Job {
             init: None,
             loss: raw.model.loss.unwrap_or_default(),
             model: model::model(raw.model)?,
-            data: data(raw.data.set, raw.data.path)?,
+            reading: Reading::new(&raw.data)?,
+            data: data::source(raw.data.set, raw.data.path)?,
             split: split(raw.data.split.as_deref().unwrap_or("iid"))?,
             shards: within("data.shards", raw.data.shards.unwrap_or(1), 1, SHARDS_MAX)?,
             batch: within("data.batch", raw.data.batch.unwrap_or(1), 1, BATCH_MAX)?,
@@ -230,6 +227,11 @@ impl Job {
             recompute: raw.training.recompute.unwrap_or(false),
             precision: raw.training.precision.unwrap_or_default(),
             epochs: raw.training.epochs.map(|epochs| within("training.epochs", epochs, 1, EPOCHS_MAX)).transpose()?,
+            patience: raw
+                .training
+                .patience
+                .map(|epochs| within("training.patience", epochs, 1, EPOCHS_MAX))
+                .transpose()?,
             seed: seed(raw.training.seed.unwrap_or(0))?,
         })
     }
@@ -268,6 +270,7 @@ impl Job {
                 Data::Folder(_) => "folder",
             },
         );
+        self.reading.canonical(&mut line);
         line("data.split", &self.split);
         line("data.shards", &self.shards);
         line("data.batch", &self.batch);
@@ -396,17 +399,6 @@ fn seed_from(context: &str, parts: &[&[u8]]) -> u64 {
     }
     let bytes = hasher.finalize();
     bytes.as_bytes()[..8].iter().fold(0, |seed, &byte| seed << 8 | u64::from(byte))
-}
-
-fn data(set: Option<String>, path: Option<PathBuf>) -> Result<Data, Error> {
-    match (set, path) {
-        (Some(_), Some(_)) => Err(Error::new(Kind::Input, "data.set and data.path are both given")
-            .hint("`set` names an embedded set, `path` a folder: keep one of them")),
-        (_, Some(path)) => Ok(Data::Folder(path)),
-        (Some(set), None) if set == "digits" => Ok(Data::Embedded(set)),
-        (set, None) => Err(invalid("data.set", &format!("{:?}", set.unwrap_or_default()), "no such embedded set")
-            .hint("`digits`, or `path = \"FOLDER\"` for idx files of your own")),
-    }
 }
 
 #[cfg(test)]

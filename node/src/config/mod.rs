@@ -5,6 +5,7 @@
 //! hash is the name of the run.
 
 pub mod checks;
+pub mod data;
 pub mod gossip;
 pub mod job;
 pub mod model;
@@ -12,7 +13,8 @@ pub mod optimizer;
 pub mod raw;
 mod template;
 
-pub use job::{Data, Init, Job};
+pub use data::{Data, Reading};
+pub use job::{Init, Job};
 pub use optimizer::OptimizerKind;
 pub use raw::RawJob;
 pub use template::template;

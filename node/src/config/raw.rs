@@ -10,6 +10,7 @@ use shaders::engine::products::Precision;
 use shaders::models::network::Loss;
 use shaders::models::{ActivationKind, NormKind};
 
+use super::data::RawClasses;
 use crate::error::{Error, Kind};
 use crate::store::bounded::{self, ReadError};
 
@@ -76,10 +77,26 @@ layers! {
     }
     /// `[data]`
     RawData {
-        /// Name of an embedded set.
+        /// Name of a set that is known.
         set: String,
-        /// A folder of idx files, or a text, instead.
+        /// A file or folder of one's own instead.
         path: PathBuf,
+        /// Column of the label, by name or number.
+        label: String,
+        /// How many classes, or their names.
+        classes: RawClasses,
+        /// Share of the training samples that is evaluated on in place of the test part.
+        validation: f32,
+        /// Share that is tested on, where the data have no part for it.
+        test: f32,
+        /// `auto`, `none` or `standard`
+        normalize: String,
+        /// Height and width that pictures are brought to.
+        size: [u32; 2],
+        /// Pixels that pictures are moved by at most.
+        shift: u32,
+        /// Whether pictures are mirrored.
+        flip: bool,
         /// `iid`, `dirichlet:ALPHA` or `classes:K`
         split: String,
         /// Into how many parts the training samples are split.
@@ -162,6 +179,8 @@ layers! {
         precision: Precision,
         /// Epochs to take; without it until stopped.
         epochs: u32,
+        /// Epochs without a lower loss after which it stops.
+        patience: u32,
         /// Of everything random.
         seed: u64,
     }
@@ -185,6 +204,29 @@ pub struct RawJob {
     pub trust: RawTrust,
     /// How far.
     pub training: RawTraining,
+}
+
+impl RawData {
+    /// How a run reads its data, from its canonical form.
+    ///
+    /// # Errors
+    /// When that is damaged.
+    pub fn of_canonical(lines: &[String]) -> Result<Self, Error> {
+        let mut text = String::from("[data]\n");
+        for line in lines {
+            let Some((key, value)) = line.strip_prefix("data.").and_then(|line| line.split_once('=')) else { continue };
+            match key {
+                "classes" | "normalize" | "size" => text.extend([key, " = ", value, "\n"]),
+                // Floats stand there with their bits behind.
+                "test" | "validation" => {
+                    let value: f32 = value.split(':').next().and_then(|value| value.parse().ok()).unwrap_or(f32::NAN);
+                    text.push_str(&format!("{key} = {value:?}\n"));
+                }
+                _ => {}
+            }
+        }
+        Ok(RawJob::parse(&text, "the job of this checkpoint")?.data)
+    }
 }
 
 impl RawJob {

@@ -3,6 +3,7 @@
 use protocol::config::{Distance, Gossip, Mode};
 use protocol::trust::admission::SwarmKey;
 use protocol::{codec, merge, partner, trigger};
+use shaders::data;
 use shaders::engine::products::Precision;
 use shaders::models::{self, network::Loss};
 use shaders::optim::{self, schedule};
@@ -34,6 +35,8 @@ pub fn template(name: &str, key: Option<SwarmKey>) -> String {
     let losses = choices(Loss::ALL.iter().map(|(_, name, about)| (*name, *about)));
     let kinds = choices(models::ALL.iter().copied());
     let precisions = choices(Precision::ALL.iter().map(|(_, name, about)| (*name, *about)));
+    let sets = choices(data::ALL.iter().map(|set| (set.name, set.about)));
+    let normalize = choices(data::Normalize::ALL.iter().map(|(_, name, about)| (*name, *about)));
     let schedules = choices(schedule::ALL.iter().copied());
     let by_peers = choices(schedule::BY_PEERS.iter().copied());
     format!(
@@ -70,10 +73,25 @@ hidden = [64, 64]
 {losses}loss = "cross_entropy"
 
 [data]
-# An embedded set, or instead of it  path = "FOLDER"  with the four idx files of MNIST, each plain or as .gz:
+# A set by its name:
+{sets}# or instead  path = "PATH"  with data of your own, told by content (docs/data.md): CSV, NPY, NPZ, a folder of pictures for each class, or
+# the four idx files of MNIST, each plain or as .gz:
 # train-images-idx3-ubyte, train-labels-idx1-ubyte, t10k-images-idx3-ubyte, t10k-labels-idx1-ubyte.
 # A model of kind lm wants  path = "FILE.txt"  instead: a text, plain or as .gz, whose last tenth is evaluated on.
 set = "digits"
+# Of a table: the column of the label, by name or number; each machine may name its own.
+# label = "class"
+# How many classes there are, or their names in order. Needed where a peer's own data do not show all of them.
+# classes = 10
+# Share that is tested on where the data have no part for it, and share of the rest that is evaluated on in its place while it trains.
+# test = 0.1
+# validation = 0.0
+# Whether numbers are brought to mean 0 and deviation 1:
+{normalize}# normalize = "auto"
+# Height and width that pictures are brought to; pixels that they are moved by at most in training, and whether they are mirrored.
+# size = [32, 32]
+# shift = 2
+# flip = true
 # "iid": every shard looks like the whole. "dirichlet:ALPHA": the smaller ALPHA, the less alike they are. "classes:K": every
 # shard holds K classes only.
 split = "iid"
@@ -144,6 +162,8 @@ steps = 10
 [training]
 # Epochs that a peer takes; without it, it trains until it is stopped. Each machine may choose its own.
 # epochs = 30
+# It stops earlier when so many epochs in a row have brought no lower loss on what it evaluates on. Each machine may choose.
+# patience = 5
 # Less memory and a third more work: activations are computed again in place of being kept. Each machine may choose.
 # recompute = false
 # In what a GPU keeps the operands of products while it multiplies; weights, activations and sums are f32 anyway. Where a device

@@ -233,6 +233,9 @@ pub enum LearnerError {
     /// The device was lost, ran out of memory, or refused the work.
     #[error("device: {0}")]
     Device(String),
+    /// Samples that stay in a file could not be read from it.
+    #[error("data: {0}")]
+    Data(String),
     /// A payload did not decode.
     #[error(transparent)]
     Codec(#[from] CodecError),

@@ -123,6 +123,7 @@ impl Model {
                 classes,
                 train,
                 test: samples(1),
+                ..Dataset::default()
             }),
         }
     }

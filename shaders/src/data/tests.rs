@@ -1,11 +1,17 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::io::Write as _;
+use std::path::Path;
 
 use proptest::prelude::*;
 
+use super::files::read_within;
 use super::idx::{Dimensions, IdxError, parse};
 use super::*;
+
+mod formats;
+mod hostile;
+mod streamed;
 
 fn idx_bytes(extents: &[u32], values: &[u8]) -> Vec<u8> {
     let mut bytes = vec![0, 0, 8, extents.len() as u8];
@@ -14,17 +20,49 @@ fn idx_bytes(extents: &[u32], values: &[u8]) -> Vec<u8> {
     bytes
 }
 
+/// Rows of a split, in memory or not.
+fn rows(split: &Split, width: usize) -> Vec<f32> {
+    let mut out = Vec::new();
+    split.features.read_range(width, 0..split.len(), &mut out).unwrap();
+    out
+}
+
 #[test]
-fn every_embedded_set_opens_and_is_sound() {
-    for set in ALL {
-        let data = embedded(set.name).unwrap();
+fn every_set_that_is_there_opens_and_is_sound() {
+    for set in ALL.iter().filter(|set| set.is_there()) {
+        let options = Options { context: set.is_text().then_some(16), ..Options::default() };
+        let data = named(set.name, &options).unwrap();
         for split in [&data.train, &data.test] {
-            assert_eq!(split.features.len(), split.len() * data.features());
-            assert!(split.features.iter().all(|value| (0.0..=1.0).contains(value)));
-            assert!(split.labels.iter().all(|&label| (label as usize) < data.classes));
-            assert!((0..data.classes as u32).all(|class| split.labels.contains(&class)), "every class is there");
+            assert_eq!(split.features.len(), (split.len() * data.features()) as u64);
+            if !set.is_text() {
+                assert!(rows(split, data.features()).iter().all(|value| (0.0..=1.0).contains(value)));
+                assert!(split.labels.iter().all(|&label| (label as usize) < data.classes));
+                assert!((0..data.classes as u32).all(|class| split.labels.contains(&class)), "every class is there");
+            }
         }
     }
+}
+
+#[test]
+fn a_set_that_is_not_installed_names_its_package() {
+    let looked = vec!["/nowhere".into()];
+    let error = DataError::NotInstalled { name: "fashion-mnist", looked, remedy: named::remedy("fashion-mnist") };
+    for part in ["fashion-mnist", "/nowhere", "apt-get install dataset-fashion-mnist", "--data"] {
+        assert!(error.to_string().contains(part), "{error}");
+    }
+}
+
+#[test]
+fn the_plays_are_what_the_notice_says() {
+    let options = Options { context: Some(64), ..Options::default() };
+    let plays = named("shakespeare", &options).unwrap();
+    // 535,348 bytes in windows of 64.
+    assert_eq!((plays.train.len(), plays.test.len(), plays.classes), (7527, 837, 256));
+    let first: Vec<u8> = rows(&plays.train, 65)[..24].iter().map(|&token| token as u8).collect();
+    assert_eq!(first, b"HAMLET, PRINCE OF DENMAR");
+    let wrong = named("shakespeare", &Options::default()).unwrap_err().to_string();
+    assert!(wrong.contains("model.kind = \"lm\""), "{wrong}");
+    assert!(named("digits", &options).unwrap_err().to_string().contains("pictures"));
 }
 
 #[test]
@@ -80,39 +118,6 @@ fn no_file_costs_more_than_the_limit() {
     assert_eq!(idx::unzipped(bomb.clone(), 5000).unwrap(), [7; 5000]);
     assert_eq!(idx::unzipped(bomb, 4999), Err(IdxError::TooLarge { bytes: 5000, limit: 4999 }));
     std::fs::remove_file(&path).unwrap();
-}
-
-#[test]
-fn a_text_is_windows_that_overlap_by_a_byte() {
-    let text: Vec<u8> = (0..=250).collect();
-    let data = text::windows("t".into(), &text, 10).unwrap();
-    assert_eq!((data.train.len(), data.test.len(), data.features(), data.classes), (22, 3, 11, 256));
-    for (i, window) in data.train.features.chunks(11).enumerate() {
-        assert!(window.iter().enumerate().all(|(j, &token)| token == (10 * i + j) as f32));
-    }
-    assert_eq!(data.test.features[0], 220.0, "what is evaluated on comes behind");
-    assert!(data.train.labels.is_sorted() && data.train.labels.contains(&9));
-    for short in [0, 1, 10, 20] {
-        assert!(text::windows("t".into(), &text[..short], 10).is_none(), "{short}");
-    }
-    assert!(text::windows("t".into(), &text[..21], 10).is_some());
-}
-
-#[test]
-fn a_file_of_text_is_read_and_its_faults_are_named() {
-    let folder = std::env::temp_dir().join(format!("starling-text-{}", std::process::id()));
-    std::fs::create_dir_all(&folder).unwrap();
-    let path = folder.join("text.txt");
-    std::fs::write(&path, "what comes next").unwrap();
-    assert_eq!(text::open(&path, 4).unwrap().train.len(), 2);
-    let short = text::open(&path, 8).unwrap_err().to_string();
-    assert!(short.contains("15 bytes") && short.contains("at least 17"), "{short}");
-    assert!(text::open(&folder.join("none"), 4).is_err());
-    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
-    encoder.write_all(b"what comes next").unwrap();
-    std::fs::write(&path, encoder.finish().unwrap()).unwrap();
-    assert_eq!(text::open(&path, 4).unwrap().train.len(), 2);
-    std::fs::remove_dir_all(&folder).unwrap();
 }
 
 proptest! {

@@ -6,6 +6,7 @@
 use protocol::codec::{Codec, Decoded};
 use protocol::fixed::Weight;
 
+use super::feed;
 use super::gossip::{self, Gossip};
 use super::machine::{DeviceState, EvaluationPass, record_step};
 use super::{DeviceInfo, LearnerError, LearnerSpec, evaluation_samples};
@@ -97,8 +98,9 @@ impl Footprint {
         let mut ledger = Ledger::new(choices.clone());
         let moments = lay_out(spec, network, &mut ledger)?;
         let account = ledger.account();
-        let (train, test) = (&dataset.train, &dataset.test);
-        let train_words = (train.features.len() + train.labels.len()) as u64;
+        let train_words = feed::words(spec);
+        let held = [&dataset.train, &dataset.validation, &dataset.test];
+        let held = held.iter().map(|split| (split.features.resident_len() + split.labels.len()) as u64).sum::<u64>();
         let weights = 3 * d;
         let bytes = |words: u64| WORD_BYTES.saturating_mul(words);
         let measure = gossip::measure_words(network.parameters()) as u64;
@@ -112,7 +114,7 @@ impl Footprint {
             data: bytes(train_words),
             activations: bytes(account.words - weights - moments - train_words - measure),
             deltas: bytes(deltas),
-            host: bytes(train_words + (test.features.len() + test.labels.len()) as u64 + vectors * d),
+            host: bytes(held + vectors * d),
             largest: bytes(account.largest.max(deltas)),
             dispatches: account.dispatches,
             turns: account.turns,

@@ -3,6 +3,7 @@
 use protocol::fixed::to_f32;
 use protocol::learner::LearnerError;
 
+use super::feed::Feed;
 use super::gossip::Gossip;
 use super::{LearnerSpec, ORDER_STEPS_MAX, PIECE_WORDS, evaluation_samples};
 use crate::engine::plan::Draft;
@@ -19,6 +20,7 @@ pub(super) struct Machine {
     pub(super) executor: Box<dyn Executor>,
     pub(super) buffers: DeviceState,
     pub(super) optimizer: Optimizer,
+    pub(super) feed: Feed,
     pub(super) step: Step,
     pub(super) evaluation: EvaluationPass,
     pub(super) gossip: Gossip,
@@ -95,11 +97,11 @@ impl Machine {
         })?;
         let optimizer = spec.optimizer.build(on, d)?;
         let inputs = spec.model.inputs(on, spec.batch)?;
-        let step = record_step(on, spec, &optimizer, &buffers, &inputs)?;
+        let (feed, step) = record_step(on, spec, &optimizer, &buffers, &inputs)?;
         let samples = evaluation_samples(&spec.model, &spec.dataset);
         let evaluation = EvaluationPass::new(on, &spec.model, buffers.scratch, samples)?;
         let gossip = Gossip::new(on, buffers, d)?;
-        let mut machine = Self { executor, buffers, optimizer, step, evaluation, gossip };
+        let mut machine = Self { executor, buffers, optimizer, feed, step, evaluation, gossip };
         machine.begin_powers()?;
         // Dropout draws by this counter: each peer begins elsewhere, or all of them would drop the same.
         let start = (spec.order_seed ^ spec.order_seed >> 32) as u32;
@@ -190,22 +192,15 @@ pub(super) fn record_step(
     optimizer: &Optimizer,
     buffers: &DeviceState,
     inputs: &Inputs,
-) -> Result<Step, LearnerError> {
+) -> Result<(Feed, Step), LearnerError> {
     let (network, dataset) = (&*spec.model, &*spec.dataset);
     let DeviceState { theta, state, order, scratch: gradient, .. } = *buffers;
-    let features = upload(on, bytemuck::cast_slice(&dataset.train.features))?;
-    let labels = upload(on, &dataset.train.labels)?;
+    let feed = Feed::new(on, spec)?;
     let mut draft = Draft::new(on.choices());
-    let sources = [features, labels, order, state, inputs.x, inputs.labels];
+    let sources = [feed.features, feed.labels, order, state, inputs.x, inputs.labels];
     draft.push(&Gather, &sources, &[inputs.samples as u32, dataset.features() as u32]);
     let step = step::Step { network, optimizer, clip: spec.clip };
     let optimizer = step.draft(&mut draft, inputs, &StepBuffers { theta, gradient, state });
     let recording = draft.place(on)?;
-    Ok(Step { pass: on.prepare(recording)?, optimizer })
-}
-
-fn upload(on: &mut dyn Executor, words: &[u32]) -> Result<Buffer, ExecutorError> {
-    let buffer = on.allocate(words.len())?;
-    on.write(buffer, 0, words)?;
-    Ok(buffer)
+    Ok((feed, Step { pass: on.prepare(recording)?, optimizer }))
 }

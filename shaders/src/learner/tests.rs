@@ -216,7 +216,8 @@ fn the_gpu_trains_convolutions_as_the_cpu_does() {
 pub(super) fn lm(dropout: f32) -> LearnerSpec {
     let text =
         "sing, starling, sing; the flock is one because each bird keeps adjusting to the few it can see. ".repeat(40);
-    let dataset = Arc::new(crate::data::text::windows("text".into(), text.as_bytes(), 16).unwrap());
+    let dataset =
+        Arc::new(crate::data::text::of("text", text.as_bytes().to_vec(), 16, Default::default()).unwrap().unwrap());
     let model = LmSpec {
         context: 16,
         width: 32,

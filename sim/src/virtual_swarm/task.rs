@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use protocol::learner::{Learner, LearnerError};
 use protocol::schema::{Schema, Tensor};
-use shaders::data::Dataset;
+use shaders::data::{Dataset, Split};
 use shaders::engine::cpu::CpuExecutor;
 use shaders::{LearnerSpec, TrainingLearner};
 
@@ -76,12 +76,13 @@ impl Mind {
 /// data themselves.
 #[must_use]
 pub fn validation(dataset: &Dataset) -> Dataset {
-    let features = dataset.features();
-    let mut out = Dataset { train: Default::default(), test: Default::default(), ..dataset.clone() };
-    for (i, (row, label)) in dataset.train.features.chunks(features).zip(&dataset.train.labels).enumerate() {
-        let split = if i % VALIDATION_ONE_IN == 0 { &mut out.test } else { &mut out.train };
-        split.features.extend_from_slice(row);
-        split.labels.push(*label);
-    }
-    out
+    let whole = &dataset.train;
+    let is_held = |&row: &u32| (row as usize).is_multiple_of(VALIDATION_ONE_IN);
+    let (held, trained) = (0..whole.len() as u32).partition(is_held);
+    let part = |rows: Vec<u32>| Split {
+        labels: rows.iter().map(|&row| whole.labels[row as usize]).collect(),
+        features: whole.features.choose(dataset.features(), rows),
+    };
+    let (test, train) = (part(held), part(trained));
+    Dataset { test, train, validation: Split::default(), ..dataset.clone() }
 }

@@ -82,7 +82,7 @@ pub struct DeviceJob {
     /// As in `run`: auto (the best GPU, else the CPU), cpu, or a part of its name
     #[arg(long, value_name = "auto|cpu|NAME", default_value = "auto")]
     pub device: String,
-    /// As in `run`: a folder of idx files, or for a language model a text
+    /// As in `run`: data of your own
     #[arg(long, value_name = "PATH")]
     pub data: Option<PathBuf>,
 }

@@ -70,6 +70,9 @@ pub struct EvalArgs {
     /// Evaluate on the test part of these data [default: those of the run, where they are a set by name]
     #[arg(long, value_name = "PATH")]
     pub data: Option<PathBuf>,
+    /// The column of a table with the label, by its name or number from 0 [default: one named label or class, else the last]
+    #[arg(long, value_name = "NAME|INDEX")]
+    pub label: Option<String>,
     /// Write the figures as JSON; - is standard output
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,

@@ -172,7 +172,8 @@ impl Plans {
 
     fn dataset(&self, job: &Job, for_validation: bool) -> Result<Arc<Dataset>, Error> {
         let source = match &job.data {
-            Data::Embedded(name) => name.clone(),
+            Data::Embedded(name) if job.model.kind() != "lm" => name.clone(),
+            Data::Embedded(name) => format!("{name} for {:?}", job.model),
             // Windows of a text are as long as the model reads.
             Data::Folder(path) => match &job.model {
                 ModelSpec::Lm(lm) => format!("{} in windows of {}", path.display(), lm.context),
@@ -181,6 +182,8 @@ impl Plans {
         };
         let poisoned = || Error::new(Kind::Internal, "a thread of the simulator died");
         let mut datasets = self.datasets.lock().map_err(|_| poisoned())?;
+        // How it is read, and which part is held out.
+        let source = format!("{source}, {:?}, {}", job.reading, job.seed);
         let key = (source, for_validation);
         if let Some(known) = datasets.get(&key) {
             return Ok(Arc::clone(known));

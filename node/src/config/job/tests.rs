@@ -237,7 +237,7 @@ fn values_out_of_range_are_named_with_their_limit() {
         ("[model]\nhidden = [0]", "from 1 to 8192"),
         ("[model]\nhidden = [1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1]", "at most 16"),
         ("[model]\nkind = \"rnn\"", "no such model"),
-        ("[data]\nset = \"mnist\"", "no such embedded set"),
+        ("[data]\nset = \"mnist\"", "no such set"),
         ("[data]\nset = \"digits\"\npath = \"x\"", "both"),
         ("[data]\nsplit = \"dirichlet:0\"", "data.split"),
         ("[data]\nsplit = \"dirichlet:NaN\"", "data.split"),

@@ -5,6 +5,7 @@
 use protocol::event::Report;
 use protocol::learner::Weights;
 use serde::{Deserialize, Serialize};
+use shaders::data::Encoding;
 use shaders::models::ModelSpec;
 use shaders::models::network::{Loss, Network};
 
@@ -47,6 +48,9 @@ pub struct About {
     pub data: String,
     /// What the classes are called, in order; empty: by their numbers.
     pub class_names: Vec<String>,
+    /// How numbers and columns of the data were brought to what the model reads.
+    #[serde(default)]
+    pub encoding: Encoding,
     /// d.
     pub parameters: usize,
     /// `base`: what all peers share. `local`: what this peer alone has trained, of a run without gossip.
@@ -111,6 +115,7 @@ impl About {
             classes: network.classes(),
             data,
             class_names: Vec::new(),
+            encoding: Encoding::default(),
             parameters: network.parameters(),
             weights: "base".to_owned(),
             steps: 0,

@@ -12,23 +12,29 @@ pub(super) fn shards(labels: &[u32], shards: usize, alpha: f64, rng: &mut ChaCha
     for class in 0..classes {
         let mut samples: Vec<u32> = (0..labels.len() as u32).filter(|&i| labels[i as usize] == class).collect();
         shuffle(&mut samples, rng);
-        let proportions = proportions(shards, alpha, rng);
-        let (mut share, mut start) = (0.0, 0);
-        for (part, proportion) in parts.iter_mut().zip(&proportions) {
-            share += proportion;
-            let end = ((share * samples.len() as f64).round() as usize).clamp(start, samples.len());
-            part.extend_from_slice(&samples[start..end]);
-            start = end;
-        }
-        // Rounding may leave the last sample over.
-        parts[shards - 1].extend_from_slice(&samples[start..]);
+        deal(&samples, &proportions(shards, alpha, rng), &mut parts);
     }
     parts
 }
 
+/// Deals samples out by proportions.
+pub(super) fn deal(samples: &[u32], proportions: &[f64], parts: &mut [Vec<u32>]) {
+    let (mut share, mut start) = (0.0, 0);
+    for (part, proportion) in parts.iter_mut().zip(proportions) {
+        share += proportion;
+        let end = ((share * samples.len() as f64).round() as usize).clamp(start, samples.len());
+        part.extend_from_slice(&samples[start..end]);
+        start = end;
+    }
+    // Rounding may leave the last sample over.
+    if let Some(last) = parts.last_mut() {
+        last.extend_from_slice(&samples[start..]);
+    }
+}
+
 /// A draw from Dirichlet(alpha, ..., alpha): gammas, normalised. Kept as logarithms, since gammas of a small alpha
 /// underflow.
-fn proportions(n: usize, alpha: f64, rng: &mut ChaCha8Rng) -> Vec<f64> {
+pub(super) fn proportions(n: usize, alpha: f64, rng: &mut ChaCha8Rng) -> Vec<f64> {
     let logs: Vec<f64> = (0..n).map(|_| log_gamma_draw(alpha, rng)).collect();
     let largest = logs.iter().copied().fold(f64::NEG_INFINITY, f64::max);
     let weights: Vec<f64> = logs.iter().map(|log| (log - largest).exp()).collect();

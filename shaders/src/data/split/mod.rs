@@ -8,8 +8,11 @@
 mod classes;
 mod dirichlet;
 mod iid;
+mod regions;
+mod sizes;
 
 use std::fmt;
+use std::path::PathBuf;
 use std::str::FromStr;
 
 use rand_chacha::ChaCha8Rng;
@@ -20,6 +23,8 @@ pub const ALL: &[(&str, &str)] = &[
     ("iid", "every shard is a random sample of the whole"),
     ("dirichlet:ALPHA", "every class is spread over the shards by a Dirichlet draw; the smaller ALPHA, the less alike"),
     ("classes:K", "every shard holds K classes only; the first shards the first K"),
+    ("sizes:ALPHA", "every shard is a random sample, of a size by a Dirichlet draw; the smaller ALPHA, the less equal"),
+    ("regions:FILE", "as a file says: a line for each training sample with the name of its region"),
 ];
 
 /// Smallest alpha: below it one shard takes a whole class with certainty.
@@ -31,7 +36,7 @@ pub const ALPHA_MAX: f64 = 1_000_000.0;
 pub const CLASSES_MAX: usize = 1 << 20;
 
 /// How to split.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum SplitRule {
     /// See [`iid`].
     Iid,
@@ -45,20 +50,32 @@ pub enum SplitRule {
         /// Classes of a shard.
         per_shard: usize,
     },
+    /// See [`sizes`].
+    Sizes {
+        /// Concentration.
+        alpha: f64,
+    },
+    /// See [`regions`].
+    Regions {
+        /// The file, on this machine; its lines must be the same on all.
+        path: PathBuf,
+    },
 }
 
 /// Why there is no such split.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum SplitError {
     /// Not one of the forms.
-    #[error("{text:?} is no split; there is: iid, dirichlet:ALPHA, classes:K")]
+    #[error("{text:?} is no split; there is: iid, dirichlet:ALPHA, classes:K, sizes:ALPHA, regions:FILE")]
     Unknown {
         /// As given.
         text: String,
     },
     /// Alpha is out of range.
-    #[error("dirichlet:{text}: ALPHA is a number from {ALPHA_MIN} to {ALPHA_MAX}")]
+    #[error("{rule}:{text}: ALPHA is a number from {ALPHA_MIN} to {ALPHA_MAX}")]
     Alpha {
+        /// Name of the rule.
+        rule: &'static str,
         /// As given.
         text: String,
     },
@@ -68,6 +85,17 @@ pub enum SplitError {
         /// As given.
         text: String,
     },
+    /// A file of regions that does not fit the data.
+    #[error("regions:{}: {why}; a line for each training sample, with the name of its region", path.display())]
+    Regions {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        why: String,
+    },
+    /// A file of regions that cannot be read.
+    #[error("regions: {0}")]
+    RegionsFile(String),
     /// Fewer samples than shards.
     #[error("{samples} training samples cannot fill {shards} shards")]
     TooFew {
@@ -91,13 +119,20 @@ impl FromStr for SplitRule {
                 _ => Err(SplitError::Classes { text: classes.into() }),
             };
         }
-        let Some(alpha) = text.strip_prefix("dirichlet:") else {
-            return Err(SplitError::Unknown { text: text.into() });
-        };
-        match alpha.parse::<f64>() {
-            Ok(value) if (ALPHA_MIN..=ALPHA_MAX).contains(&value) => Ok(Self::Dirichlet { alpha: value }),
-            _ => Err(SplitError::Alpha { text: alpha.into() }),
+        if let Some(path) = text.strip_prefix("regions:").filter(|path| !path.is_empty()) {
+            return Ok(Self::Regions { path: path.into() });
         }
+        let alpha = |rule, text: &str| match text.parse::<f64>() {
+            Ok(alpha) if (ALPHA_MIN..=ALPHA_MAX).contains(&alpha) => Ok(alpha),
+            _ => Err(SplitError::Alpha { rule, text: text.into() }),
+        };
+        if let Some(text) = text.strip_prefix("dirichlet:") {
+            return alpha("dirichlet", text).map(|alpha| Self::Dirichlet { alpha });
+        }
+        if let Some(text) = text.strip_prefix("sizes:") {
+            return alpha("sizes", text).map(|alpha| Self::Sizes { alpha });
+        }
+        Err(SplitError::Unknown { text: text.into() })
     }
 }
 
@@ -107,6 +142,8 @@ impl fmt::Display for SplitRule {
             Self::Iid => f.write_str("iid"),
             Self::Dirichlet { alpha } => write!(f, "dirichlet:{alpha}"),
             Self::Classes { per_shard } => write!(f, "classes:{per_shard}"),
+            Self::Sizes { alpha } => write!(f, "sizes:{alpha}"),
+            Self::Regions { path } => write!(f, "regions:{}", path.display()),
         }
     }
 }
@@ -115,7 +152,7 @@ impl SplitRule {
     /// The shards of these training labels: for each one its samples, ascending.
     ///
     /// # Errors
-    /// [`SplitError::TooFew`].
+    /// [`SplitError::TooFew`], and those of a file of regions.
     pub fn shards(&self, labels: &[u32], shards: usize, seed: u64) -> Result<Vec<Vec<u32>>, SplitError> {
         if shards == 0 || labels.len() < shards {
             return Err(SplitError::TooFew { samples: labels.len(), shards });
@@ -125,6 +162,8 @@ impl SplitRule {
             Self::Iid => iid::shards(labels.len(), shards, &mut rng),
             Self::Dirichlet { alpha } => dirichlet::shards(labels, shards, *alpha, &mut rng),
             Self::Classes { per_shard } => classes::shards(labels, shards, *per_shard, &mut rng),
+            Self::Sizes { alpha } => sizes::shards(labels.len(), shards, *alpha, &mut rng),
+            Self::Regions { path } => regions::shards(&regions::read(path, labels.len())?, shards, &mut rng),
         };
         fill_empty(&mut parts);
         parts.iter_mut().for_each(|part| part.sort_unstable());
@@ -157,7 +196,7 @@ mod tests {
 
     #[test]
     fn text_forms_lead_back_and_others_are_refused() {
-        for text in ["iid", "dirichlet:0.1", "dirichlet:100", "classes:5"] {
+        for text in ["iid", "dirichlet:0.1", "dirichlet:100", "classes:5", "sizes:0.5", "regions:a/b.txt"] {
             assert_eq!(text.parse::<SplitRule>().unwrap().to_string(), text);
         }
         assert!(matches!("random".parse::<SplitRule>(), Err(SplitError::Unknown { .. })));
@@ -185,6 +224,34 @@ mod tests {
     }
 
     #[test]
+    fn regions_stay_whole_where_there_are_enough_and_sizes_differ() {
+        let path = std::env::temp_dir().join(format!("starling-whole-regions-{}", std::process::id()));
+        let region = |i: u32| ["north", "south", "east", "west", "centre"][i as usize % 5];
+        std::fs::write(&path, (0..100).map(|i| format!("{}\n", region(i))).collect::<String>()).unwrap();
+        let rule: SplitRule = format!("regions:{}", path.display()).parse().unwrap();
+        for shards in [2, 5] {
+            let parts = rule.shards(&[0; 100], shards, 1).unwrap();
+            for name in ["north", "south", "east", "west", "centre"] {
+                let holders = parts.iter().filter(|part| part.iter().any(|&i| region(i) == name)).count();
+                assert_eq!(holders, 1, "{name} of {shards} shards");
+            }
+        }
+        let shared = rule.shards(&[0; 100], 10, 1).unwrap();
+        assert!(shared.iter().all(|part| part.len() == 10 && part.iter().all(|&i| region(i) == region(part[0]))));
+        assert!(rule.shards(&[0; 99], 2, 1).unwrap_err().to_string().contains("100 lines, there are 99"));
+        std::fs::write(&path, "a\n\nb\n").unwrap();
+        assert!(rule.shards(&[0; 3], 2, 1).unwrap_err().to_string().contains("line 2"));
+        std::fs::remove_file(&path).unwrap();
+        assert!(rule.shards(&[0; 3], 2, 1).unwrap_err().to_string().contains("starling-whole-regions"));
+        let sizes = |alpha| {
+            let parts = SplitRule::Sizes { alpha }.shards(&[0; 1000], 10, 1).unwrap();
+            parts.iter().map(Vec::len).max().unwrap() - parts.iter().map(Vec::len).min().unwrap()
+        };
+        assert!(sizes(0.3) > 200 && sizes(10_000.0) < 20);
+        assert!(matches!("sizes:0".parse::<SplitRule>(), Err(SplitError::Alpha { rule: "sizes", .. })));
+    }
+
+    #[test]
     fn a_small_alpha_makes_shards_unlike() {
         let labels: Vec<u32> = (0..2000).map(|i| i % 10).collect();
         let classes_seen = |rule: SplitRule| {
@@ -205,7 +272,10 @@ mod tests {
             samples in 1usize..600, shards in 1usize..20, classes in 1u32..12, seed in any::<u64>(), alpha in 0.001f64..100.0,
         ) {
             let labels: Vec<u32> = (0..samples as u32).map(|i| i % classes).collect();
-            for rule in [SplitRule::Iid, SplitRule::Dirichlet { alpha }, SplitRule::Classes { per_shard: 1 + seed as usize % 7 }] {
+            let path = std::env::temp_dir().join(format!("starling-regions-{}", std::process::id()));
+            let regions: String = labels.iter().map(|label| format!("region {}\n", u64::from(*label).wrapping_mul(seed) % 5)).collect();
+            std::fs::write(&path, regions).unwrap();
+            for rule in [SplitRule::Iid, SplitRule::Dirichlet { alpha }, SplitRule::Classes { per_shard: 1 + seed as usize % 7 }, SplitRule::Sizes { alpha }, SplitRule::Regions { path: path.clone() }] {
                 let parts = rule.shards(&labels, shards, seed);
                 if samples < shards {
                     prop_assert!(parts.is_err());

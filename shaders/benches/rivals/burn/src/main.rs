@@ -113,7 +113,7 @@ fn dataset(case: &Case) -> Arc<Dataset> {
         labels: (0..SAMPLES as u32).map(|i| i % 10).collect(),
     };
     let (shape, classes) = (case.shape.to_vec(), case.classes);
-    Arc::new(Dataset { name: "bench".into(), shape, classes, train: split.clone(), test: split })
+    Arc::new(Dataset { name: "bench".into(), shape, classes, train: split.clone(), test: split, ..Dataset::default() })
 }
 
 fn starling(case: &Case, data: &Arc<Dataset>) -> Outcome<TrainingLearner> {

@@ -1,14 +1,21 @@
 //! The idx format of the MNIST family (Y. LeCun): `0 0 type rank`, extents as u32 big-endian, then the values. Only type
 //! 0x08 (unsigned byte) is read. gzip is recognised by its first two bytes.
 
-use std::io::Read as _;
+use std::io::Read;
+use std::path::Path;
+use std::sync::Arc;
 
 use flate2::read::MultiGzDecoder;
 
-use super::DATA_BYTES_MAX;
+use super::array::{Array, BYTE, Values};
+use crate::data::error::DataError;
+use crate::data::features::Element;
+use crate::data::{DATA_BYTES_MAX, files};
 
 const UNSIGNED_BYTE: u8 = 0x08;
 const RANK_MAX: u8 = 4;
+/// The longest header.
+const HEADER_BYTES_MAX: u64 = 4 + 4 * RANK_MAX as u64;
 const GZIP: [u8; 2] = [0x1f, 0x8b];
 
 /// Values and extents of a file.
@@ -83,6 +90,21 @@ pub enum IdxError {
 /// [`IdxError`].
 pub fn parse(bytes: Vec<u8>, dimensions: Dimensions) -> Result<Idx, IdxError> {
     let mut bytes = unzipped(bytes, DATA_BYTES_MAX)?;
+    let (extents, values_at) = header(&bytes, dimensions)?;
+    let expected = product(&extents);
+    if expected > DATA_BYTES_MAX {
+        return Err(IdxError::TooLarge { bytes: expected, limit: DATA_BYTES_MAX });
+    }
+    let found = (bytes.len() - values_at) as u64;
+    if found != expected {
+        return Err(IdxError::Length { extents, expected, found });
+    }
+    bytes.drain(..values_at);
+    Ok(Idx { extents: extents.into_iter().map(|extent| extent as usize).collect(), values: bytes })
+}
+
+/// The extents, and where the values begin.
+fn header(bytes: &[u8], dimensions: Dimensions) -> Result<(Vec<u32>, usize), IdxError> {
     let header: [u8; 4] = match bytes.first_chunk() {
         Some(header) if header[..2] == [0, 0] => *header,
         _ => return Err(IdxError::Magic { found: bytes[..bytes.len().min(4)].to_vec() }),
@@ -96,18 +118,49 @@ pub fn parse(bytes: Vec<u8>, dimensions: Dimensions) -> Result<Idx, IdxError> {
     let Some(extents) = bytes.get(4..values_at) else {
         return Err(IdxError::Length { extents: Vec::new(), expected: values_at as u64, found: bytes.len() as u64 });
     };
-    let extents: Vec<u32> = extents.as_chunks::<4>().0.iter().map(|bytes| u32::from_be_bytes(*bytes)).collect();
-    let expected = extents.iter().try_fold(1u64, |product, &extent| product.checked_mul(u64::from(extent)));
-    let expected = expected.unwrap_or(u64::MAX);
-    if expected > DATA_BYTES_MAX {
-        return Err(IdxError::TooLarge { bytes: expected, limit: DATA_BYTES_MAX });
+    Ok((extents.as_chunks::<4>().0.iter().map(|bytes| u32::from_be_bytes(*bytes)).collect(), values_at))
+}
+
+/// Values that extents announce; the most there is where they are more than can be counted.
+fn product(extents: &[u32]) -> u64 {
+    let product = extents.iter().try_fold(1u64, |product, &extent| product.checked_mul(u64::from(extent)));
+    product.unwrap_or(u64::MAX)
+}
+
+/// An idx file; where it is plain, its values stay there until they are asked for.
+pub(crate) fn open(path: &Path, dimensions: Dimensions) -> Result<Array, DataError> {
+    let wrong = |source| DataError::Idx { path: path.into(), source };
+    if files::gzipped(path)? {
+        return array(path, files::read_within(path, DATA_BYTES_MAX)?, dimensions);
     }
-    let found = (bytes.len() - values_at) as u64;
+    let (mut file, length) = files::open(path)?;
+    let mut head = Vec::new();
+    Read::by_ref(&mut file).take(HEADER_BYTES_MAX).read_to_end(&mut head).map_err(DataError::read(path))?;
+    let (extents, begin) = header(&head, dimensions).map_err(wrong)?;
+    let (expected, found) = (product(&extents), length.saturating_sub(begin as u64));
     if found != expected {
-        return Err(IdxError::Length { extents, expected, found });
+        return Err(wrong(IdxError::Length { extents, expected, found }));
     }
-    bytes.drain(..values_at);
-    Ok(Idx { extents: extents.into_iter().map(|extent| extent as usize).collect(), values: bytes })
+    let shape = extents.into_iter().map(|extent| extent as usize).collect();
+    Ok(Array {
+        path: path.into(),
+        shape,
+        element: Element::U8,
+        divisor: BYTE,
+        values: Values::File(Arc::new(file), begin as u64),
+    })
+}
+
+/// The same of a file's bytes.
+pub(crate) fn array(path: &Path, bytes: Vec<u8>, dimensions: Dimensions) -> Result<Array, DataError> {
+    let idx = parse(bytes, dimensions).map_err(|source| DataError::Idx { path: path.into(), source })?;
+    Ok(Array {
+        path: path.into(),
+        shape: idx.extents,
+        element: Element::U8,
+        divisor: BYTE,
+        values: Values::Bytes(idx.values),
+    })
 }
 
 /// The bytes of a file, unpacked where it is gzipped, at most `limit` of them.
