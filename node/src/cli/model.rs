@@ -199,7 +199,8 @@ fn words(measures: &Measures, about: &About) -> String {
     );
     if let Some(perplexity) = measures.perplexity {
         let bits = measures.loss / std::f64::consts::LN_2;
-        let _ = write!(out, ", perplexity {perplexity:.3}, {bits:.3} bits a byte");
+        let unit = if about.classes == 256 { "byte" } else { "token" };
+        let _ = write!(out, ", perplexity {perplexity:.3}, {bits:.3} bits a {unit}");
     }
     if let Some(f1) = measures.macro_f1 {
         let _ = write!(out, ", macro F1 {f1:.4}");

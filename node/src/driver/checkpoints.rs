@@ -6,7 +6,7 @@
 //! ```
 //!
 //! A checkpoint that is taken right before an evaluation knows what it is worth, and can be the best; so one that is due waits a little for the
-//! end of an epoch. Nothing waits for the disk: what finds it busy is left out and counted.
+//! end of an epoch. Nothing waits for the disk: what finds it busy makes room for what comes after it, and only the end of a peer waits.
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ use tokio::time::Instant;
 use super::{Driver, Observation};
 use crate::error::{Error, Kind};
 use crate::store::checkpoint::chain::Chain;
-use crate::store::checkpoint::{Keeper, News, Taken, Worth};
+use crate::store::checkpoint::{Item, Keeper, News, Worth};
 
 /// What is due waits so long for the end of an epoch, and no longer than until the next one is due.
 const EVALUATION_WAIT: Duration = Duration::from_secs(10);
@@ -47,6 +47,8 @@ pub struct Checkpoints {
     /// It waits for its report.
     held: Option<Box<Checkpoint>>,
     last: Option<Last>,
+    /// It found the disk busy.
+    spare: Option<Item>,
     /// Whether the last one that was told of is on the disk.
     written: bool,
     busy: u64,
@@ -67,7 +69,18 @@ impl Checkpoints {
     /// Through that thread, so often.
     #[must_use]
     pub fn new(keeper: Keeper, every: Every, chain: Chain) -> Self {
-        Self { keeper, every, chain, due: None, late: None, held: None, last: None, written: false, busy: 0 }
+        Self {
+            keeper,
+            every,
+            chain,
+            due: None,
+            late: None,
+            held: None,
+            last: None,
+            spare: None,
+            written: false,
+            busy: 0,
+        }
     }
 
     fn hand_over(&mut self, checkpoint: Box<Checkpoint>, worth: Option<Worth>) {
@@ -75,21 +88,24 @@ impl Checkpoints {
         let (said, base, evaluated) = (checkpoint.standing.said(), checkpoint.base_hash, worth.is_some());
         // The end of a run is often that of an epoch, too.
         let same = |last: &Last| last.steps == steps && last.base == base && (last.evaluated || !evaluated);
-        if self.last.as_ref().is_some_and(same) {
-            return;
+        if steps == 0 || self.last.as_ref().is_some_and(same) {
+            return self.plan_next(); // A peer that waits for company has nothing to keep yet.
         }
         let last = Last { steps, incarnation: origin.incarnation, said, base, evaluated };
-        match self.keeper.write(checkpoint, worth) {
-            Taken::Yes => self.last = Some(last),
-            Taken::Busy => {
-                self.busy += 1;
-                tracing::warn!(
-                    steps,
-                    left_out = self.busy,
-                    "a checkpoint is left out: the disk is still busy with the one before"
-                );
-            }
+        self.last = Some(last);
+        if self.spare.replace((checkpoint, worth)).is_some() {
+            self.busy += 1;
+            tracing::warn!(left_out = self.busy, "a checkpoint is left out: the disk is busy with one before it");
         }
+        self.try_spare();
+        self.plan_next();
+    }
+
+    fn try_spare(&mut self) {
+        self.spare = self.spare.take().and_then(|item| self.keeper.write(item).err());
+    }
+
+    fn plan_next(&mut self) {
         if let Every::Time(every) = self.every {
             (self.due, self.late) = (Some(Instant::now() + every), None);
         }
@@ -103,6 +119,7 @@ impl Checkpoints {
     pub(super) async fn news(&mut self) -> Option<News> {
         let news = self.keeper.news().await;
         self.note(news.as_ref());
+        self.try_spare();
         news
     }
 
@@ -186,7 +203,7 @@ impl Checkpoints {
         if let Some(checkpoint) = held {
             tracing::debug!(steps = checkpoint.standing.steps, "a checkpoint is left out: its evaluation did not come");
         }
-        for news in self.keeper.close(CLOSE_MAX).await {
+        for news in self.keeper.close(self.spare.take(), CLOSE_MAX).await {
             written = matches!(news, News::Written { .. });
             observe(Observation::Checkpoint(news));
         }

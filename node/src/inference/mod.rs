@@ -16,6 +16,8 @@ use shaders::predict::{PredictError, Predictor, Sampler, softmax};
 use crate::error::{Error, Kind};
 use crate::store::checkpoint::{About, Model};
 
+/// Vocabulary of a model whose tokens are bytes.
+const BYTES: usize = 256;
 /// Samples that a device is given at once, at most.
 const SAMPLES_MAX: usize = 256;
 /// Words of the widest value of such a batch: 16 MiB.
@@ -115,8 +117,14 @@ impl Answers {
         sampler: &mut Sampler,
         sink: &mut dyn FnMut(u8) -> bool,
     ) -> Result<(), Error> {
+        if self.predictor.network().context().is_some() && self.about.classes != BYTES {
+            let message = format!(
+                "this model has a vocabulary of {} tokens, and only bytes are written here",
+                self.about.classes
+            );
+            return Err(Error::new(Kind::Input, message).hint("a model that was trained on a text, and not on tokens"));
+        }
         let prompt: Vec<u32> = prompt.iter().map(|&byte| u32::from(byte)).collect();
-        // 256 classes: a token is a byte.
         self.predictor.generate(&prompt, bytes, sampler, &mut |token| sink(token as u8)).map_err(|error| failed(&error))
     }
 }

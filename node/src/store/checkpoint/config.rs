@@ -149,6 +149,10 @@ impl About {
             return Err(wrong(format!("format {}, this release reads {FORMAT}", self.format))
                 .hint(format!("it was written by starling {}", self.version)));
         }
+        if !super::bounds::hold(self) {
+            return Err(wrong("a model, classes or extents out of all bounds".to_owned())
+                .hint("the bounds are those of a job: docs/engine.md"));
+        }
         let mut network = self.model.build(&self.shape, self.classes).map_err(|error| wrong(error.to_string()))?;
         if network.parameters() != self.parameters || network.classes() != self.classes {
             return Err(wrong(format!("{} parameters, its model has {}", self.parameters, network.parameters())));

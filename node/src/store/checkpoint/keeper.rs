@@ -37,16 +37,11 @@ pub enum News {
     },
 }
 
-/// What became of a wish.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Taken {
-    /// It will be written.
-    Yes,
-    /// The disk is still busy with those before it.
-    Busy,
-}
+/// A checkpoint, and what it is worth where that is known.
+pub type Item = (Box<Checkpoint>, Option<Worth>);
 
-type Item = (Box<Checkpoint>, Option<Worth>);
+/// How often the end looks whether there is room for the last one.
+const ROOM_LOOK: Duration = Duration::from_millis(5);
 
 /// See the module.
 #[derive(Debug)]
@@ -71,11 +66,14 @@ impl Keeper {
     }
 
     /// Hands a checkpoint over; never waits.
-    pub fn write(&self, checkpoint: Box<Checkpoint>, worth: Option<Worth>) -> Taken {
-        match self.queue.try_send((checkpoint, worth)) {
+    ///
+    /// # Errors
+    /// The disk is still busy with those before it: here it is again.
+    pub fn write(&self, item: Item) -> Result<(), Item> {
+        match self.queue.try_send(item) {
             // A thread that is gone has closed the news.
-            Ok(()) | Err(TrySendError::Disconnected(_)) => Taken::Yes,
-            Err(TrySendError::Full(_)) => Taken::Busy,
+            Ok(()) | Err(TrySendError::Disconnected(_)) => Ok(()),
+            Err(TrySendError::Full(item)) => Err(item),
         }
     }
 
@@ -84,11 +82,21 @@ impl Keeper {
         self.news.recv().await
     }
 
-    /// Waits until everything is written, but not for longer than `patience`. What was not told of yet.
-    pub async fn close(self, patience: Duration) -> Vec<News> {
+    /// Waits until everything is written, and `last` after it, but not for longer than `patience`. What was not told of yet.
+    pub async fn close(self, mut last: Option<Item>, patience: Duration) -> Vec<News> {
+        let until = tokio::time::Instant::now() + patience;
+        while let Some(item) = last.take() {
+            last = self.write(item).err();
+            if last.is_some() {
+                if tokio::time::Instant::now() >= until {
+                    break;
+                }
+                tokio::time::sleep(ROOM_LOOK).await;
+            }
+        }
         let Self { queue, mut news, ended } = self;
         drop(queue);
-        if tokio::time::timeout(patience, ended).await.is_err() {
+        if tokio::time::timeout_at(until, ended).await.is_err() {
             tracing::warn!("the last checkpoint is not on the disk yet");
         }
         std::iter::from_fn(|| news.try_recv().ok()).collect()

@@ -11,6 +11,7 @@
 //! killed when. Its manifest finds what the disk or a copy has done to it since, to the bit; then the checkpoint before it is used.
 //! What a peer has said to others while it was not looking is kept apart ([`chain`]).
 
+mod bounds;
 pub mod chain;
 mod config;
 mod keeper;
@@ -24,7 +25,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 pub use config::{About, Config, Worth};
-pub use keeper::{Keeper, News, Taken};
+pub use keeper::{Item, Keeper, News};
 pub use read::{Found, Model, Resume, damage, latest, model, resume, weights_of};
 pub use write::{Folder, KEEP_MAX, safetensors_file};
 

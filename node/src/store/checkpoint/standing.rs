@@ -3,7 +3,13 @@
 use protocol::Standing;
 use protocol::id::{Hash, Origin, PeerId, parse_hex};
 use protocol::log::Head;
+use protocol::wire::{ORIGINS_MAX, SEQ_MAX};
 use serde::{Deserialize, Serialize};
+
+/// Most steps, and epochs, that a peer can have taken: counters have room for as many again.
+const STEPS_MAX: u64 = u64::MAX / 4;
+/// See [`STEPS_MAX`].
+const EPOCHS_MAX: u32 = u32::MAX / 4;
 
 /// [`Standing`], with hashes in hex.
 #[derive(Debug, Serialize, Deserialize)]
@@ -73,6 +79,13 @@ pub(super) fn parse(text: &str) -> Result<(Standing, String), String> {
         let hash = parse_hex(&chain.hash).ok_or("a hash is 64 hex digits")?;
         Ok(Head { origin: origin(&chain.origin), seq: chain.seq, hash: Hash(hash), samples: chain.samples })
     };
+    let counts = [text.steps, text.samples, text.unsaid_samples, text.samples_per_step];
+    if counts.iter().any(|count| *count > STEPS_MAX) || text.epochs > EPOCHS_MAX || text.heads.len() > ORIGINS_MAX {
+        return Err("where the peer stands: a count that no peer comes to".to_owned());
+    }
+    if text.heads.iter().any(|chain| !(1..=SEQ_MAX).contains(&chain.seq)) {
+        return Err(format!("where the peer stands: deltas are numbered from 1 to {SEQ_MAX}"));
+    }
     let heads = text.heads.iter().map(head).collect::<Result<_, String>>()?;
     let standing = Standing {
         origin: origin(&text.origin),

@@ -256,3 +256,54 @@ fn names_are_told_apart() {
         assert_eq!(Name::parse(odd), None, "{odd}");
     }
 }
+
+#[test]
+fn the_last_one_is_written_however_busy_the_disk_is() {
+    let dir = tempfile::tempdir().unwrap();
+    let keeper = Keeper::start(open(dir.path(), 100, true));
+    let (mut spare, mut busy) = (None, 0);
+    for steps in 1..=50 {
+        spare = keeper.write((Box::new(checkpoint(steps)), None)).err();
+        busy += usize::from(spare.is_some());
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    let news = runtime.block_on(keeper.close(spare, std::time::Duration::from_secs(30)));
+    assert!(news.iter().all(|news| matches!(news, News::Written { .. })), "{news:?}");
+    assert_eq!(news.len(), steps_in(dir.path()).len());
+    assert_eq!(latest(dir.path()).unwrap().about().unwrap().steps, 50, "{busy} found it busy");
+}
+
+#[test]
+fn a_configuration_that_somebody_made_up_costs_nothing() {
+    let lm = |layers| {
+        format!(
+            r#"{{"kind":"lm","context":8,"width":8,"layers":{layers},"heads":1,"norm":"rms","activation":"gelu","dropout":0.0}}"#
+        )
+    };
+    let good = serde_json::to_value(about()).unwrap();
+    let cases: [(&str, String); 7] = [
+        ("model", lm(4_000_000_000u32)),
+        ("model", r#"{"kind":"mlp","hidden":[0]}"#.to_owned()),
+        ("model", r#"{"kind":"cnn","channels":[],"residual_blocks":1,"hidden":[]}"#.to_owned()),
+        ("classes", "0".to_owned()),
+        ("shape", "[]".to_owned()),
+        ("shape", "[0, 4]".to_owned()),
+        ("parameters", "7".to_owned()),
+    ];
+    for (key, value) in cases {
+        let mut odd = good.clone();
+        odd[key] = serde_json::from_str(&value).unwrap();
+        let odd: About = serde_json::from_value(odd).unwrap();
+        assert!(odd.network().is_err(), "{key} {value}");
+    }
+    let standing = standing::to_text(&checkpoint(1).standing, RUN).unwrap();
+    assert!(standing::parse(&standing).is_ok());
+    for (from, to) in [
+        ("\"seq\":5", "\"seq\":18446744073709551615"),
+        ("\"seq\":5", "\"seq\":0"),
+        ("\"epochs\":2", "\"epochs\":4294967295"),
+    ] {
+        let odd = standing.replace(from, to);
+        assert!(odd != standing && standing::parse(&odd).is_err(), "{to}");
+    }
+}

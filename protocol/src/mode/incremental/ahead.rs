@@ -32,7 +32,9 @@ impl Schedule {
 
     /// Steps of the next stretch: not past the next delta, nor the epoch's end, nor a moment of wall time.
     pub(super) fn stretch(&self, gossip: bool) -> u32 {
-        let to_epoch = u64::from(self.training.steps_per_epoch) * u64::from(self.epochs_issued + 1) - self.steps_issued;
+        let end = u64::from(self.training.steps_per_epoch) * u64::from(self.epochs_issued + 1);
+        // Beyond it is a resumed peer whose epochs have become shorter, since there is less data: it catches up, epoch by epoch.
+        let to_epoch = end.saturating_sub(self.steps_issued).max(1);
         let to_delta = if gossip { self.delta_due.saturating_sub(self.since_delta).max(1) } else { u32::MAX };
         let in_time = (f64::from(self.steps_per_second()) * STRETCH.as_secs_f64()) as u32;
         let bound = in_time.max(STRETCH_FIRST).min(to_delta);

@@ -227,6 +227,23 @@ mod tests {
     }
 
     #[test]
+    fn epochs_that_became_shorter_are_caught_up_with() {
+        let mut alone = Alone::new(TriggerRule::EveryH);
+        for _ in 0..50 {
+            alone.answer();
+        }
+        let standing = checkpoint(&mut alone, SaveAt::Now).standing;
+        let mut config = crate::Config::default();
+        (config.gossip.enabled, config.training.steps_per_epoch) = (false, 1);
+        let mut peer = Alone::peer(config, 1);
+        peer.resume_at(&Standing { epochs: 2, ..standing.clone() });
+        peer.handle(crate::time::Time(0), Input::Start);
+        let trains = std::iter::from_fn(|| peer.next_output())
+            .filter(|output| matches!(output, Output::Compute(Command::Train { steps: 1, .. })));
+        assert!(trains.count() > 0);
+    }
+
+    #[test]
     fn whoever_resumes_after_its_last_epoch_is_done() {
         let mut alone = Alone::with(|config| config.training.epochs = Some(1));
         let mut standing = checkpoint(&mut alone, SaveAt::Now).standing;
