@@ -25,6 +25,8 @@ use crate::text::{TEXT_CHARS_MAX, escape};
 const GONE_MAX: usize = 32;
 /// A peer whose link is lost and that nobody passes a delta of for so long is gone; what was under way may still arrive before.
 const GONE_AFTER: Duration = Duration::from_secs(2);
+/// Evaluations that are told of as events: a small model has hundreds of epochs a second, and the list is short.
+const EVALUATIONS_SAID_EVERY: Duration = Duration::from_secs(5);
 /// Weight of the newest second in a rate.
 const RATE_SMOOTHING: f64 = 0.3;
 
@@ -38,6 +40,8 @@ pub struct Watcher {
     company: Vec<Fellow>,
     lost: BTreeMap<PeerId, Lost>,
     traffic: Option<(Instant, Traffic)>,
+    /// When an evaluation was last told of.
+    evaluation_said: Option<Instant>,
     started: bool,
     leaving: bool,
 }
@@ -62,6 +66,7 @@ impl Watcher {
             company: Vec::new(),
             lost: BTreeMap::new(),
             traffic: None,
+            evaluation_said: None,
             started: false,
             leaving: false,
         }
@@ -127,8 +132,8 @@ impl Watcher {
             Event::TrainingDone { steps } => {
                 self.say(Kind::Training, Level::Info, None, &format!("training is over after {steps} steps"));
             }
-            Event::Epoch(report) => self.evaluated(report, "epoch"),
-            Event::Final(report) => self.evaluated(report, "the last evaluation, after epoch"),
+            Event::Epoch(report) => self.evaluated(report, "epoch", false),
+            Event::Final(report) => self.evaluated(report, "the last evaluation, after epoch", true),
             Event::NeighbourUp { peer } => self.up(*peer),
             Event::NeighbourDown { peer, reason } => self.down(*peer, reason),
             other => {
@@ -158,7 +163,7 @@ impl Watcher {
         self.say(Kind::Peers, Level::Warning, Some(peer), &format!("{} is gone: {reason}", peer.short()));
     }
 
-    fn evaluated(&mut self, report: &Report, what: &str) {
+    fn evaluated(&mut self, report: &Report, what: &str, last: bool) {
         let evaluation = &report.evaluation;
         let training = &mut self.now.training;
         (training.steps, training.epoch) = (report.steps, report.epoch);
@@ -171,6 +176,10 @@ impl Watcher {
             test_loss: finite(evaluation.loss),
             test_accuracy: finite(evaluation.accuracy),
         });
+        if !last && self.evaluation_said.is_some_and(|said| said.elapsed() < EVALUATIONS_SAID_EVERY) {
+            return;
+        }
+        self.evaluation_said = Some(Instant::now());
         let text = format!(
             "{what} {}: test loss {:.4}, accuracy {:.1} %, base {}",
             report.epoch,
@@ -422,6 +431,20 @@ mod tests {
         assert_eq!(watcher.others()[0].gone_s, None, "it says something");
         let texts: Vec<String> = board.events_after(0).iter().map(|entry| entry.text.clone()).collect();
         assert_eq!(texts, ["07070707 is there ()", "07070707 is gone: the link closed"]);
+    }
+
+    #[test]
+    fn hundreds_of_epochs_a_second_do_not_fill_the_list() {
+        let (mut watcher, board) = watcher();
+        let evaluation = protocol::learner::Evaluation { loss: 0.5, accuracy: 0.9, samples: 10 };
+        let hash = protocol::id::Hash::ZERO;
+        let report = Report { epoch: 1, steps: 1, train_loss: 0.5, evaluation, base_hash: hash, heard: hash };
+        for epoch in 0..300 {
+            watcher.observe(&Observation::Event(Event::Epoch(Report { epoch, ..report.clone() })));
+        }
+        watcher.observe(&Observation::Event(Event::Final(report)));
+        let said: Vec<String> = board.events_after(0).iter().map(|entry| entry.text.clone()).collect();
+        assert!(said.len() < 20 && said.last().is_some_and(|text| text.starts_with("the last evaluation")), "{said:?}");
     }
 
     #[test]

@@ -81,7 +81,7 @@ impl Model {
         for (index, tensor) in self.schema.tensors.iter().enumerate().take(TENSORS_MAX) {
             let Some((values, after)) = rest.split_at_checked(tensor.elements()) else { break };
             rest = after;
-            described.push(describe(index, tensor, values, self.kind(tensor)));
+            described.push(describe(index, tensor, values, self.kind(index, tensor)));
         }
         described
     }
@@ -91,7 +91,7 @@ impl Model {
         let tensor = self.schema.tensors.get(index)?;
         let begin: usize = self.schema.tensors[..index].iter().map(Tensor::elements).sum();
         let values = shown.base.get(begin..begin + tensor.elements())?;
-        let kind = self.kind(tensor);
+        let kind = self.kind(index, tensor);
         let (units, tiles, width, height, cells) = match kind {
             "filters" => self.filters(tensor, values),
             "matrix" => matrix(tensor, values),
@@ -118,10 +118,11 @@ impl Model {
         }
     }
 
-    fn kind(&self, tensor: &Tensor) -> &'static str {
+    /// A linear layer sees the image only when it is the first.
+    fn kind(&self, index: usize, tensor: &Tensor) -> &'static str {
         let features: usize = self.sample.iter().product();
         match *tensor.shape.as_slice() {
-            [_, inputs] if inputs as usize == features && self.image().is_some() => "filters",
+            [_, inputs] if index == 0 && inputs as usize == features && self.image().is_some() => "filters",
             [_, height, width, _] if height > 1 && width > 1 => "filters",
             [_, _, ..] => "matrix",
             _ => "vector",

@@ -162,7 +162,7 @@ mod tests {
         for first in (from..from + steps).step_by(stretch as usize) {
             let progress = Progress { samples: u64::from(first) * batch, ..Progress::START };
             learner.train(stretch.min(from + steps - first), progress).unwrap();
-            if (first + stretch) % 10 == 0 {
+            if (first + stretch).is_multiple_of(10) {
                 learner.take_delta(&TopK2Bit, Weight::HALF, f32::INFINITY).unwrap();
             }
         }

@@ -105,10 +105,10 @@ mod tests {
     fn draws_follow_the_probabilities_and_the_bounds() {
         let logits = [0.0, 2f32.ln(), f32::NEG_INFINITY, 1f32.ln()];
         let mut sampler = Sampler::new(1.0, 0, 1);
-        let mut counts = [0; 4];
+        let mut counts = [0i32; 4];
         (0..8000).for_each(|_| counts[sampler.draw(&logits)] += 1);
         for (count, expected) in counts.into_iter().zip([2000, 4000, 0, 2000]) {
-            assert!((count - expected as i32).abs() < 250, "{counts:?}");
+            assert!((count - expected).abs() < 250, "{counts:?}");
         }
         assert!((0..100).all(|_| Sampler::new(0.0, 0, 1).draw(&logits) == 1));
         let mut of_two = Sampler::new(5.0, 2, 3);

@@ -2,6 +2,7 @@
 import { h, put, short } from "./format.js";
 
 const HEIGHT = 210;
+const POINTS_SHOWN = 120;
 const STEPS = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 28800, 86400, 172800, 604800];
 const plain = (value) => String(+value.toPrecision(3));
 const color = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
@@ -63,7 +64,7 @@ export class Chart {
       ],
       series: [{}, ...this.series.map((one) => ({
         label: one.label, stroke: one.hidden || one.band ? "transparent" : color(one.color), width: 2, dash: one.dash, spanGaps: true,
-        points: { show: one.points || false, size: 5, fill: color(one.color) },
+        points: { show: one.points ? (plot) => plot.data[0].length < POINTS_SHOWN : false, size: 5, fill: color(one.color) },
       }))],
       bands: this.series.flatMap((one, i) => (one.band ? [{ series: [i + 1, i + 2], fill: faint(color(one.color)) }] : [])),
       hooks: { setCursor: [(plot) => this.say(plot.cursor.idx ?? this.data[0].length - 1)] },
