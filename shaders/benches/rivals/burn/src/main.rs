@@ -245,7 +245,7 @@ fn lm(device: &Device) -> Lm {
 
 /// A call of burn's: trains so many steps and returns the last loss.
 fn burn_call<N: Net + 'static>(mut net: N, case: &Case, data: &Dataset, device: &Device) -> Box<dyn FnMut() -> f32> {
-    let features = TensorData::new(data.train.features.clone(), [SAMPLES, case.shape.iter().product()]);
+    let features = TensorData::new(data.train.features.resident().unwrap_or_default().to_vec(), [SAMPLES, case.shape.iter().product()]);
     let features = Tensor::<2>::from_data(features, device);
     let labels: Vec<i32> = data.train.labels.iter().map(|&label| label as i32).collect();
     let labels = Tensor::<1, Int>::from_data(TensorData::new(labels, [SAMPLES]), device);
