@@ -178,6 +178,16 @@ pub enum Observation {
         /// For how long.
         seconds: u64,
     },
+    /// That ban is over, by itself or by a pardon.
+    Unbanned {
+        /// Whose.
+        peer: String,
+    },
+    /// Whatever peers have broken was forgiven, at the operator's wish.
+    Pardoned {
+        /// How many got no link until now.
+        peers: usize,
+    },
     /// Just before a view: how long steps were blocked on the network so far.
     Blocked(Blocked),
     /// Just before [`Self::View`]: the others.
@@ -209,6 +219,8 @@ pub enum Control {
     Abort,
     /// Lose the device, as a fault.
     LoseDevice,
+    /// End all bans and pauses of peers that have broken the rules.
+    Pardon,
 }
 
 impl fmt::Debug for PeerSetup {
@@ -318,7 +330,8 @@ async fn build(
         tokio::select! {
             started = &mut start => break started,
             Some(asked) = control.recv() => match asked {
-                Control::Rest | Control::Show | Control::Checkpoint => {}
+                // Nobody is banned yet.
+                Control::Rest | Control::Show | Control::Checkpoint | Control::Pardon => {}
                 Control::Resume => early.retain(|asked| *asked != Control::Pause),
                 Control::Finish | Control::LoseDevice | Control::Pause if early.contains(&asked) => {}
                 Control::Finish | Control::LoseDevice | Control::Pause => early.push(asked),
@@ -412,6 +425,11 @@ impl Driver<'_> {
                 Some(device) => device.lose.store(true, Ordering::Relaxed),
                 None => (self.observe)(Observation::NoDeviceToLose),
             },
+            Control::Pardon => {
+                if let Some(network) = &mut self.network {
+                    network.pardon();
+                }
+            }
         }
     }
 

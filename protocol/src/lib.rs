@@ -42,6 +42,8 @@
 //! local steps that follow the peer's speed after Async Local-SGD (arXiv 2401.09135); anti-entropy after Demers et al.,
 //! Epidemic Algorithms for Replicated Database Maintenance (1987).
 
+#![forbid(unsafe_code)]
+
 mod clock;
 pub mod codec;
 pub mod company;

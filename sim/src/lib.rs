@@ -9,6 +9,8 @@
 //! Nothing here speaks the network protocol or knows a runtime: a peer is a child process, its standard output is a stream
 //! of [`processes::event::ChildEvent`] lines, its standard input is the leash. Threads and bounded channels are enough.
 
+#![forbid(unsafe_code)]
+
 pub mod processes;
 pub mod report;
 pub mod virtual_swarm;

@@ -33,7 +33,7 @@ fn peer(home: &Path, more: &[&str]) -> (Peer, String) {
 
 fn samples(n: usize) -> (Value, Vec<u32>) {
     let set = data::embedded("digits").unwrap();
-    let inputs: Vec<&[f32]> = set.test.features.chunks(set.features()).take(n).collect();
+    let inputs: Vec<&[f32]> = set.test.features.resident().unwrap().chunks(set.features()).take(n).collect();
     (json!({ "inputs": inputs }), set.test.labels[..n].to_vec())
 }
 

@@ -5,9 +5,13 @@ use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use sim::processes::ChildEvent;
 use sim::processes::event::{Ready, Status};
 use sim::report::PeerReport;
+
+use crate::costs::Process;
 
 /// A process of `starling run --child`; killed when it is dropped.
 #[derive(Debug)]
@@ -58,19 +62,32 @@ impl Peer {
         let until = Instant::now() + deadline;
         while !done(self) {
             match self.events.recv_timeout(until.saturating_duration_since(Instant::now())) {
-                Ok((_, ChildEvent::Ready(ready))) => self.ready = Some(ready),
-                Ok((at, ChildEvent::Status(status))) => {
-                    if self.company.is_none_or(|(neighbours, _)| neighbours < status.neighbours) {
-                        self.company = Some((status.neighbours, at));
-                    }
-                    self.status = status;
-                }
-                Ok((_, ChildEvent::Note(note))) => self.notes.push(note.text),
-                Ok((_, ChildEvent::Final(report))) => self.report = Some(*report),
-                Ok(_) => {}
+                Ok((at, event)) => self.hear(at, event),
                 Err(RecvTimeoutError::Disconnected) => panic!("it ended before: {what}; {:?}", self.status),
                 Err(RecvTimeoutError::Timeout) => panic!("in time: {what}; {:?}", self.status),
             }
+        }
+    }
+
+    /// Takes in what it has said already.
+    pub fn catch_up(&mut self) {
+        while let Ok((at, event)) = self.events.try_recv() {
+            self.hear(at, event);
+        }
+    }
+
+    fn hear(&mut self, at: Instant, event: ChildEvent) {
+        match event {
+            ChildEvent::Ready(ready) => self.ready = Some(ready),
+            ChildEvent::Status(status) => {
+                if self.company.is_none_or(|(neighbours, _)| neighbours < status.neighbours) {
+                    self.company = Some((status.neighbours, at));
+                }
+                self.status = status;
+            }
+            ChildEvent::Note(note) => self.notes.push(note.text),
+            ChildEvent::Final(report) => self.report = Some(*report),
+            _ => {}
         }
     }
 
@@ -89,6 +106,20 @@ impl Peer {
     /// When it is gone.
     pub fn tell(&mut self, word: &str) {
         writeln!(self.leash, "{word}").expect("it listens");
+    }
+
+    /// Its process.
+    #[must_use]
+    pub fn process(&self) -> Process {
+        Process(Pid::from_raw(self.child.id() as i32))
+    }
+
+    /// Sends it a signal.
+    ///
+    /// # Panics
+    /// When it is gone.
+    pub fn signal(&self, signal: Signal) {
+        kill(self.process().0, signal).expect("it runs");
     }
 
     /// Its process id.

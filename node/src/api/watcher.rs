@@ -96,6 +96,13 @@ impl Watcher {
                 let text = format!("peer {peer} gets no link for {seconds} s: {reason}");
                 self.say(Kind::Trust, Level::Warning, None, &text);
             }
+            Observation::Unbanned { peer } => {
+                self.say(Kind::Trust, Level::Info, None, &format!("the ban of peer {peer} is over"));
+            }
+            Observation::Pardoned { peers } => {
+                let text = format!("{peers} peers that had broken the rules may come back");
+                self.say(Kind::Trust, Level::Info, None, &text);
+            }
             Observation::Company(company) => self.company.clone_from(company),
             Observation::View(view, traffic) => self.view(view, *traffic),
             Observation::Checkpoint(News::Written { path, bytes, .. }) => {

@@ -65,6 +65,11 @@ pub(super) fn live(args: &RunArgs, started: Instant) -> Result<(), Error> {
     }
     let peer = Peer::prepare(args, job, started)?;
     let stopped = watch_signals(control.clone())?;
+    let pardons = control.clone();
+    signals::watch_user(move || {
+        // Full of wishes: the next signal will do.
+        let _ = pardons.try_send(Control::Pardon);
+    })?;
     let mut audience: Box<dyn Audience + Send> =
         if args.child { Box::new(Lines::new()) } else { Box::new(People::new(peer.job.epochs, json.is_stdout())) };
     let report = peer.live(&control, controls, audience.as_mut());
@@ -529,6 +534,9 @@ fn watch_leash(control: mpsc::Sender<Control>) {
                 }
                 Ok("lose device") => {
                     let _ = control.blocking_send(Control::LoseDevice);
+                }
+                Ok("pardon") => {
+                    let _ = control.blocking_send(Control::Pardon);
                 }
                 Ok("finish") => {
                     let _ = control.blocking_send(Control::Finish);

@@ -1,4 +1,4 @@
-//! Ctrl-c, SIGTERM and SIGHUP, turned into calls.
+//! Ctrl-c, SIGTERM, SIGHUP and SIGUSR1, turned into calls.
 
 use std::thread;
 use std::time::Duration;
@@ -35,6 +35,24 @@ pub(super) fn watch(mut act: impl FnMut(u32) + Send + 'static) -> Result<(), Err
                     _ = hang_up.recv() => {}
                 }
                 act(count);
+            }
+        });
+    });
+    Ok(())
+}
+
+/// Calls `act` at each SIGUSR1, on a thread of its own.
+pub(super) fn watch_user(mut act: impl FnMut() + Send + 'static) -> Result<(), Error> {
+    let failed = |error: std::io::Error| Error::new(Kind::Internal, format!("cannot listen for signals: {error}"));
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build().map_err(failed)?;
+    let mut user = {
+        let _inside = runtime.enter();
+        signal(SignalKind::user_defined1()).map_err(failed)?
+    };
+    thread::spawn(move || {
+        runtime.block_on(async move {
+            while user.recv().await.is_some() {
+                act();
             }
         });
     });

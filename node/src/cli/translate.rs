@@ -2,14 +2,14 @@
 //! person as a table.
 
 use std::collections::BTreeMap;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use protocol::event::Report;
 use protocol::id::PeerId;
 use protocol::{Event, View};
 use sim::processes::ChildEvent;
 use sim::processes::event::{EpochDone, Note, Ready, Restored, Status, finite};
-use sim::report::{Blocked, PeerReport};
+use sim::report::{BannedPeer, Blocked, PeerReport};
 
 use crate::driver::{Observation, Traffic};
 use crate::store::checkpoint::News;
@@ -38,6 +38,8 @@ pub(super) struct Translator {
     begun: Instant,
     first_step_s: Option<f64>,
     bans: u64,
+    /// Who gets no link now, until when, and why.
+    banned: BTreeMap<String, (Instant, String)>,
     blocked: Blocked,
     checkpoints: u64,
     checkpoints_failed: u64,
@@ -66,6 +68,7 @@ impl Translator {
             begun,
             first_step_s: None,
             bans: 0,
+            banned: BTreeMap::new(),
             blocked: Blocked::default(),
             checkpoints: 0,
             checkpoints_failed: 0,
@@ -111,6 +114,12 @@ impl Translator {
             Observation::NoDeviceToLose => tell(note("there is no device to lose: it trains on the CPU".into())),
             Observation::Banned { peer, reason, seconds } => {
                 tell(note(format!("peer {peer} gets no link for {seconds} s: {reason}")));
+                // As many as the network remembers: it tells of each that it lets go.
+                self.banned.insert(peer, (Instant::now() + Duration::from_secs(seconds), reason));
+            }
+            Observation::Unbanned { peer } => drop(self.banned.remove(&peer)),
+            Observation::Pardoned { peers } => {
+                tell(note(format!("{peers} peers that had broken the rules may come back")));
             }
             Observation::Linked { peer, way } => {
                 self.links += 1;
@@ -237,6 +246,7 @@ impl Translator {
             resting: view.resting,
             steps_per_second: finite(view.steps_per_second).unwrap_or(0.0),
             payload_bytes_said: view.payload_bytes_said,
+            banned: count(self.banned.len()),
             blocked: self.blocked.clone(),
         }
     }
@@ -269,6 +279,7 @@ impl Translator {
             live_peers: self.status.live_peers,
             deltas_refused: self.status.deltas_refused,
             bans: self.bans,
+            banned: self.banned_now(),
             checkpoints: self.checkpoints,
             checkpoints_failed: self.checkpoints_failed,
             payload_bytes_said: self.status.payload_bytes_said,
@@ -286,6 +297,20 @@ impl Translator {
             blocked: self.blocked.clone().derive(),
             ..PeerReport::default()
         }
+    }
+}
+
+impl Translator {
+    fn banned_now(&self) -> Vec<BannedPeer> {
+        let left = |until: &Instant| until.saturating_duration_since(Instant::now()).as_secs();
+        let banned = self.banned.iter();
+        banned
+            .map(|(id, (until, reason))| BannedPeer {
+                id: id.clone(),
+                seconds_left: left(until),
+                reason: reason.clone(),
+            })
+            .collect()
     }
 }
 

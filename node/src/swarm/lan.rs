@@ -354,6 +354,30 @@ pub(crate) fn look(wait: Duration) -> Result<Vec<Listing>, mdns_sd::Error> {
     Ok(heard.into_values().collect())
 }
 
+/// For [`crate::fuzz`]: reads lines `key=value`. What was read, announced and read again is the same.
+///
+/// # Panics
+/// When it is not.
+pub(crate) fn read_lines(bytes: &[u8]) {
+    let (ips, text) = bytes.split_at(bytes.len().min(8));
+    let ips: Vec<IpAddr> = ips.as_chunks::<4>().0.iter().map(|ip| IpAddr::from(*ip)).collect();
+    let text = String::from_utf8_lossy(text);
+    let find = |lines: &[(String, String)], wanted: &str| lines.iter().position(|(key, _)| key == wanted);
+    let lines: Vec<(String, String)> =
+        text.lines().filter_map(|line| line.split_once('=')).map(|(k, v)| (k.to_owned(), v.to_owned())).collect();
+    let get = |key: &str| find(&lines, key).map(|at| lines[at].1.as_str());
+    let Some(listing) = Listing::read(get, ips.iter().copied()) else { return };
+    assert!(listing.addresses.len() <= ADDRESSES_MAX && listing.job.len() <= JOB_BYTES_MAX, "{listing:?}");
+    let announced: Vec<(String, String)> = listing
+        .properties(&Ports::of(&listing.addresses))
+        .into_iter()
+        .map(|(key, value)| (key.to_owned(), value))
+        .collect();
+    let get = |key: &str| find(&announced, key).map(|at| announced[at].1.as_str());
+    let again = Listing::read(get, ips.iter().copied());
+    assert_eq!(again.as_ref(), Some(&listing), "announced and read again");
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]

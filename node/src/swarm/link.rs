@@ -13,11 +13,12 @@ use std::time::Duration;
 use futures::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use libp2p::swarm::ConnectionId;
 use protocol::id::PeerId;
-use protocol::wire::{LENGTH_BYTES, Message, WireError, decode_body, encode_frame};
+use protocol::wire::{LENGTH_BYTES, Message, WireError, decode_body, encode_frame, frame_bytes};
 use tokio::sync::mpsc::Sender;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::bucket::{Allowance, Flood, Pace};
+use super::budget::{Budget, Room};
 use super::frame::{FrameError, Item, Meter, Metered, put_credit, read_item, window_bytes};
 use super::handshake::{Meeting, Verdict};
 use super::offenders::STRIKES_MAX;
@@ -97,6 +98,8 @@ impl From<FrameError> for End {
 pub(crate) struct Link {
     pub(crate) meeting: Meeting,
     pub(crate) meter: Arc<Meter>,
+    pub(crate) budget: Arc<Budget>,
+    pub(crate) inbox_room: Arc<Room>,
     pub(crate) events: Sender<LinkEvent>,
     /// Largest frame body of this run.
     pub(crate) body_bytes_max: usize,
@@ -112,7 +115,7 @@ impl Link {
             let _ = self.events.send(LinkEvent::NotAdmitted { peer, connection, verdict }).await;
             return;
         }
-        let queue = Queue::new(window_bytes(self.body_bytes_max));
+        let queue = Queue::new(window_bytes(self.body_bytes_max), &self.budget);
         let up = LinkEvent::Up { peer, connection, queue: Arc::clone(&queue) };
         if self.events.send(up).await.is_ok() {
             let end = self.carry(stream, &queue).await;
@@ -169,10 +172,11 @@ impl Link {
         match item {
             Item::Credit(bytes) => queue.granted(bytes).map(|()| None).map_err(End::Credit),
             Item::Data(bytes) => {
-                let receipt = queue.received(bytes)?;
+                let mut receipt = queue.received(bytes)?;
                 let message = decode_body(body).map_err(End::Malformed)?;
                 allowance.message(&message, now)?;
                 let (peer, connection) = (self.meeting.them, self.meeting.connection);
+                receipt.keep(self.inbox_room.enter(receipt.bytes()).await);
                 Ok(Some(LinkEvent::Message { peer, connection, message, receipt }))
             }
         }
@@ -235,6 +239,8 @@ impl Outgoing {
         while self.ready.len() < WRITE_PIECE_BYTES {
             if self.next.is_empty() {
                 let message = queue.pop()?;
+                // A buffer that doubles as it grows would be twice as large as what a slow reader makes us keep.
+                self.next.reserve_exact(frame_bytes(&message));
                 if let Err(error) = encode_frame(&message, &mut self.next) {
                     tracing::error!(%error, "a message of ours does not fit a frame and is not sent");
                     continue;
@@ -250,7 +256,11 @@ impl Outgoing {
                 return None;
             }
             self.paced = false;
-            self.ready.append(&mut self.next);
+            if self.ready.is_empty() {
+                std::mem::swap(&mut self.ready, &mut self.next);
+            } else {
+                self.ready.append(&mut self.next);
+            }
         }
         None
     }

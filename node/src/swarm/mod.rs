@@ -5,12 +5,14 @@
 //! behaviour   TCP + Noise + Yamux, QUIC; ping, limits                      what libp2p gives
 //! invitation  the job file of an open job, for who asks
 //! lan         mDNS: peers of this run are dialled, others are listed
+//! waiting     who opens connections and says nothing               the oldest of the most crowded address yields
 //! port        one raw stream a connection                                 what we add to it
 //! handshake   same run, same model, proof of the swarm key                a stranger gets 1 KiB and 5 s
 //! places      bounded neighbours, one link a pair                         the smaller id decides
 //! link        reader and writer of an admitted stream                     a task each
 //! frame queue length words, credit, bounded queues                        a slow reader slows itself
 //! seeds       named addresses, dialled until they answer
+//! budget      bytes that all links together hold in memory         who does not read gets no more
 //! bucket offenders   how much a neighbour may say, and who gets no link for a while
 //! dialer      TCP first, then QUIC, then relayed                           a head start, not a wait
 //! seeds names named addresses, looked up and dialled until they answer
@@ -26,10 +28,11 @@
 mod address;
 mod behaviour;
 mod bucket;
+mod budget;
 mod dht;
 mod dialer;
 mod dialling;
-mod frame;
+pub(crate) mod frame;
 mod gate;
 mod handshake;
 pub(crate) mod interfaces;
@@ -54,6 +57,7 @@ mod strangers;
 mod target;
 #[cfg(test)]
 mod tests;
+mod waiting;
 mod wide;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -82,6 +86,7 @@ use tokio::time::Interval;
 pub use self::address::Way;
 pub(crate) use self::address::parse as parse_address;
 use self::behaviour::{Behaviour, BehaviourEvent};
+use self::budget::{Budget, Room};
 use self::dialer::Dialer;
 use self::frame::Meter;
 use self::handshake::{HANDSHAKE_MAX, Meeting, Verdict};
@@ -98,12 +103,13 @@ use self::reach::Reach;
 use self::refusals::Refusals;
 use self::seeds::{Seed, Seeds};
 pub(crate) use self::target::{Target, can_listen, ip_of, target, tcp_socket};
+use self::waiting::Crowd;
 use crate::driver::{LanSetup, NetworkSetup, Observation, Traffic};
 use crate::error::{self, Error};
 use crate::store::audit::{Audit, Kind};
 use crate::text::{TEXT_CHARS_MAX, escape};
 
-/// Messages of all links that wait for the driver; their bytes are bounded by each link's window.
+/// Messages of all links that wait for the driver; their bytes are bounded by each link's window, and in all by [`Room`].
 const INBOX_MESSAGES: usize = 256;
 /// How often due dials, late handshakes and new addresses are looked at.
 const TICK: Duration = Duration::from_millis(100);
@@ -150,6 +156,8 @@ pub(crate) struct Network {
     places: Places,
     links: BTreeMap<PeerId, Up>,
     connections: BTreeMap<ConnectionId, Connection>,
+    /// Of those, the ones that came in and are no links yet.
+    strangers: Crowd<ConnectionId>,
     /// Dials that the protocol asked for.
     dialer: Dialer,
     seeds: Seeds,
@@ -161,6 +169,8 @@ pub(crate) struct Network {
     wide: Wide,
     reach: Reach,
     meter: Arc<Meter>,
+    budget: Arc<Budget>,
+    inbox_room: Arc<Room>,
     events: Sender<LinkEvent>,
     inbox: Receiver<LinkEvent>,
     tasks: JoinSet<()>,
@@ -191,6 +201,8 @@ struct Connection {
     reached_at: Option<Multiaddr>,
     /// Whether a task has its stream.
     in_task: bool,
+    /// Its number among the strangers, if it came in.
+    place: Option<u64>,
 }
 
 impl Network {
@@ -235,6 +247,7 @@ impl Network {
             admission,
             links: BTreeMap::new(),
             connections: BTreeMap::new(),
+            strangers: Crowd::new(behaviour::HANDSHAKES_MAX),
             dialer: Dialer::default(),
             seeds: Seeds::new(seeds, Instant::now()),
             lookups: JoinSet::new(),
@@ -244,6 +257,8 @@ impl Network {
             wide,
             reach: Reach::default(),
             meter: Arc::default(),
+            budget: Arc::default(),
+            inbox_room: Arc::default(),
             events,
             inbox,
             tasks: JoinSet::new(),
@@ -363,13 +378,31 @@ impl Network {
         self.seeds.reached(connection, peer, now);
         let (way, reached_at) = (address::way_of(endpoint), wide::reached_at(endpoint));
         let address = endpoint.get_remote_address().clone();
-        let record = Connection { peer, address, since: now, way, reached_at, in_task: false };
+        let (place, yields) = match endpoint {
+            ConnectedPoint::Listener { .. } => {
+                let (place, yields) = self.strangers.enter(address::ip(&address), connection);
+                (Some(place), yields)
+            }
+            ConnectedPoint::Dialer { .. } => (None, None),
+        };
+        let record = Connection { peer, address, since: now, way, reached_at, in_task: false, place };
         self.connections.insert(connection, record);
+        if let Some(yields) = yields {
+            tracing::debug!("a connection that is no link yet makes room for a newer one");
+            self.close_connection(yields);
+        }
+    }
+
+    /// Removes the record of a connection.
+    fn forget(&mut self, connection: ConnectionId) -> Option<Connection> {
+        let record = self.connections.remove(&connection)?;
+        record.place.into_iter().for_each(|place| self.strangers.leave(place));
+        Some(record)
     }
 
     /// A connection that never got its stream is gone; of the others their task tells.
     fn on_closed(&mut self, connection: ConnectionId) {
-        if let Some(Connection { peer, in_task: false, .. }) = self.connections.remove(&connection) {
+        if let Some(Connection { peer, in_task: false, .. }) = self.forget(connection) {
             self.not_linked(peer, false);
         }
     }
@@ -387,6 +420,8 @@ impl Network {
                 let link = Link {
                     meeting: Meeting { credentials, them, connection, relayed, places, policy },
                     meter: Arc::clone(&self.meter),
+                    budget: Arc::clone(&self.budget),
+                    inbox_room: Arc::clone(&self.inbox_room),
                     events: self.events.clone(),
                     body_bytes_max: self.admission.body_bytes_max,
                 };
@@ -395,7 +430,6 @@ impl Network {
             // mDNS finds whatever speaks libp2p on the LAN.
             Err(error) => {
                 tracing::debug!(peer = %them, %error, "this is no peer of ours");
-                self.connections.remove(&connection);
                 self.close_connection(connection);
                 self.not_linked(them, true);
             }
@@ -406,6 +440,8 @@ impl Network {
         match event {
             LinkEvent::Up { peer, connection, queue } => {
                 self.admitted(peer, connection);
+                let place = self.connections.get_mut(&connection).and_then(|record| record.place.take());
+                place.into_iter().for_each(|place| self.strangers.leave(place));
                 if let Some(old) = self.links.insert(peer, Up { connection, queue, heard: false }) {
                     old.queue.abort();
                     self.closed(peer, "replaced by a newer link");
@@ -510,7 +546,7 @@ impl Network {
     }
 
     fn close_connection(&mut self, connection: ConnectionId) {
-        self.connections.remove(&connection);
+        self.forget(connection);
         self.swarm.close_connection(connection);
     }
 

@@ -22,7 +22,8 @@ const BAN_MIN: Duration = Duration::from_secs(60);
 const BAN_MAX: Duration = Duration::from_secs(3600);
 /// Bans are remembered for so long after their end.
 const BAN_MEMORY: Duration = Duration::from_secs(4 * 3600);
-/// Peers remembered. Beyond it whoever has offended longest ago is forgotten: to make identities is cheap, and so is this.
+/// Peers remembered. Beyond it whoever has offended longest ago is forgotten, those who are not banned first: to
+/// make identities is cheap, and so is this.
 const OFFENDERS_MAX: usize = 1024;
 
 /// All of them.
@@ -47,15 +48,20 @@ struct Offender {
 pub(crate) struct Penalty {
     pub(crate) pause: Duration,
     pub(crate) is_ban: bool,
+    /// Who was banned until now, and had to be forgotten for it.
+    pub(crate) forgotten: Option<PeerId>,
 }
 
 impl Offenders {
     /// The peer has broken a rule, which counts as so many offences.
     pub(crate) fn offend(&mut self, peer: PeerId, strikes: u32, now: Instant) -> Penalty {
+        let mut forgotten = None;
         if self.0.len() >= OFFENDERS_MAX && !self.0.contains_key(&peer) {
-            let oldest = self.0.iter().min_by_key(|(_, offender)| offender.last).map(|(&peer, _)| peer);
-            oldest.and_then(|oldest| self.0.remove(&oldest));
+            let oldest = self.0.iter().min_by_key(|(_, offender)| (offender.banned, offender.last));
+            forgotten = oldest.map(|(&peer, offender)| (peer, offender.banned));
+            forgotten.and_then(|(oldest, _)| self.0.remove(&oldest));
         }
+        let forgotten = forgotten.and_then(|(peer, banned)| banned.then_some(peer));
         let fresh = || Offender { strikes: 0, bans: 0, last: now, until: now, banned: false, told: false };
         let offender = self.0.entry(peer).or_insert_with(fresh);
         if now.saturating_duration_since(offender.last) > OFFENCE_MEMORY {
@@ -72,7 +78,7 @@ impl Offenders {
             doubled(PAUSE_MIN, offender.strikes.saturating_sub(1))
         };
         offender.until = offender.until.max(now + pause);
-        Penalty { pause, is_ban }
+        Penalty { pause, is_ban, forgotten }
     }
 
     /// How long that peer still gets no link.
@@ -108,6 +114,15 @@ impl Offenders {
             now.saturating_duration_since(offender.until.max(offender.last)) <= memory
         });
         released
+    }
+}
+
+impl Offenders {
+    /// Forgets all offences, bans and pauses. How many peers got no link until now, and which of them for a ban.
+    pub(crate) fn pardon(&mut self, now: Instant) -> (usize, Vec<PeerId>) {
+        let all = std::mem::take(&mut self.0);
+        let out = all.values().filter(|offender| offender.until > now).count();
+        (out, all.into_iter().filter(|(_, offender)| offender.banned).map(|(peer, _)| peer).collect())
     }
 }
 
@@ -159,8 +174,26 @@ mod tests {
             offenders.offend(PeerId(id), 3, now + Duration::from_millis(i));
         }
         assert_eq!(offenders.0.len(), OFFENDERS_MAX);
+        let newcomer = offenders.offend(PEER, 1, now + Duration::from_secs(10));
+        assert!(newcomer.forgotten.is_some(), "somebody's ban is over before its time, and that is told");
         offenders.released(now + BAN_MAX + 2 * BAN_MEMORY);
         assert!(offenders.0.is_empty());
+    }
+
+    #[test]
+    fn a_pardon_ends_bans_and_pauses_and_what_they_were_for() {
+        let (mut offenders, now) = (Offenders::default(), Instant::now());
+        let paused = PeerId([2; 32]);
+        offenders.offend(PEER, 3, now);
+        offenders.offend(paused, 2, now);
+        assert_eq!(offenders.pardon(now), (2, vec![PEER]));
+        assert_eq!((offenders.remaining(PEER, now), offenders.remaining(paused, now)), (None, None));
+        assert!(offenders.released(now + BAN_MIN).is_empty(), "it was told already");
+        let again = offenders.offend(paused, 1, now);
+        assert_eq!((again.pause, again.is_ban), (PAUSE_MIN, false), "nothing is held against it");
+        assert_eq!(offenders.offend(PEER, 3, now).pause, BAN_MIN, "nor does a ban double");
+        offenders.pardon(now);
+        assert_eq!(offenders.pardon(now), (0, vec![]));
     }
 
     #[test]

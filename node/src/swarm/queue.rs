@@ -6,14 +6,20 @@
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
+use protocol::log::SignedDelta;
 use protocol::wire::{LENGTH_BYTES, Message};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, OwnedSemaphorePermit};
+
+use super::budget::{Budget, Share};
 
 /// Messages that wait for one neighbour.
 pub(crate) const LINK_QUEUE_MESSAGES: usize = 4096;
 /// Bytes of them, within a few; a single larger message is taken when nothing else waits.
 pub(crate) const LINK_QUEUE_BYTES: usize = 16 << 20;
+/// A link is being read when something has left its queue so lately.
+const MOVES_WITHIN: Duration = Duration::from_secs(1);
 /// What a message without payload takes, about.
 const MESSAGE_BYTES: usize = 128;
 /// Credit goes back when this part of the window was consumed: often enough that the sender never runs dry, seldom
@@ -46,14 +52,43 @@ pub(crate) struct Queue {
 struct Inner {
     stage: Stage,
     status: Option<Message>,
-    bulk: VecDeque<Message>,
+    bulk: VecDeque<Waiting>,
     bulk_bytes: usize,
+    /// Of those, bytes that nobody else holds.
+    copies: Share,
+    /// When something has left the queue, if it was ever so.
+    moved_at: Option<Instant>,
     /// What we may still send.
     credit: usize,
     /// Received from the other side and not yet consumed here.
     unread: usize,
     /// Consumed here and not yet told to the other side.
     owed: usize,
+}
+
+/// A message that waits: two words, where a [`Message`] takes the space of the largest there is. A queue holds thousands.
+#[derive(Debug)]
+enum Waiting {
+    Delta(Arc<SignedDelta>),
+    Other(Box<Message>),
+}
+
+impl From<Message> for Waiting {
+    fn from(message: Message) -> Self {
+        match message {
+            Message::Delta(delta) => Self::Delta(delta),
+            other => Self::Other(Box::new(other)),
+        }
+    }
+}
+
+impl From<Waiting> for Message {
+    fn from(waiting: Waiting) -> Self {
+        match waiting {
+            Waiting::Delta(delta) => Self::Delta(delta),
+            Waiting::Other(message) => *message,
+        }
+    }
 }
 
 /// The other side has sent more than it was allowed, or granted more than it could.
@@ -64,12 +99,14 @@ pub(crate) struct CreditBroken {
 }
 
 impl Queue {
-    pub(crate) fn new(window: usize) -> Arc<Self> {
+    pub(crate) fn new(window: usize, budget: &Arc<Budget>) -> Arc<Self> {
         let inner = Inner {
             stage: Stage::Open,
             status: None,
             bulk: VecDeque::new(),
             bulk_bytes: 0,
+            copies: Share::new(Arc::clone(budget)),
+            moved_at: None,
             credit: window,
             unread: 0,
             owed: 0,
@@ -102,8 +139,12 @@ impl Queue {
             if too_many || too_large {
                 return false;
             }
+            let moves = inner.moved_at.is_some_and(|at| at.elapsed() < MOVES_WITHIN);
+            if is_copy(&message) && !inner.copies.take(bytes, moves) {
+                return false;
+            }
             inner.bulk_bytes += bytes;
-            inner.bulk.push_back(message);
+            inner.bulk.push_back(message.into());
         }
         drop(inner);
         self.changed.notify_one();
@@ -116,8 +157,13 @@ impl Queue {
         if let Some(status) = inner.status.take() {
             return Some(status);
         }
-        let message = inner.bulk.pop_front()?;
-        inner.bulk_bytes -= estimate_bytes(&message);
+        let message = Message::from(inner.bulk.pop_front()?);
+        let bytes = estimate_bytes(&message);
+        inner.bulk_bytes -= bytes;
+        inner.moved_at = Some(Instant::now());
+        if is_copy(&message) {
+            inner.copies.give_back(bytes);
+        }
         Some(message)
     }
 
@@ -153,7 +199,7 @@ impl Queue {
         }
         inner.unread += bytes;
         drop(inner);
-        Ok(Receipt { queue: Arc::clone(self), bytes })
+        Ok(Receipt { queue: Arc::clone(self), bytes, room: None })
     }
 
     /// Credit that is worth a word to the other side.
@@ -192,6 +238,19 @@ impl Queue {
 pub(crate) struct Receipt {
     queue: Arc<Queue>,
     bytes: usize,
+    /// Its part of what may wait for the driver.
+    room: Option<OwnedSemaphorePermit>,
+}
+
+impl Receipt {
+    /// Keeps room until the message is consumed.
+    pub(crate) fn keep(&mut self, room: Option<OwnedSemaphorePermit>) {
+        self.room = room;
+    }
+
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
+    }
 }
 
 impl Drop for Receipt {
@@ -205,6 +264,11 @@ impl Drop for Receipt {
             self.queue.changed.notify_one();
         }
     }
+}
+
+/// Whether a message has a payload of its own. That of a delta is shared with the log and the other links' queues.
+fn is_copy(message: &Message) -> bool {
+    !matches!(message, Message::Delta(_)) && estimate_bytes(message) > 2 * MESSAGE_BYTES
 }
 
 /// Bytes of a message on the wire, near enough for a bound on memory.
@@ -248,7 +312,7 @@ mod tests {
 
     #[test]
     fn a_heartbeat_overtakes_bulk_and_only_the_last_is_kept() {
-        let queue = Queue::new(1000);
+        let queue = Queue::new(1000, &Arc::default());
         assert!(queue.push(Message::SnapshotAsk) && queue.push(status(1)) && queue.push(status(2)));
         assert_eq!(queue.pop(), Some(status(2)));
         assert_eq!(queue.pop(), Some(Message::SnapshotAsk));
@@ -257,21 +321,25 @@ mod tests {
 
     #[test]
     fn a_full_queue_drops_what_is_new_but_no_heartbeat() {
-        let queue = Queue::new(1000);
+        let queue = Queue::new(1000, &Arc::default());
         assert_eq!((0..LINK_QUEUE_MESSAGES + 9).filter(|_| !queue.push(Message::SnapshotAsk)).count(), 9);
         assert!(queue.push(status(1)));
 
-        let queue = Queue::new(1000);
-        let pieces = LINK_QUEUE_BYTES / (1 << 20);
-        assert_eq!((0..2 * pieces).filter(|_| queue.push(part(1 << 20))).count(), pieces - 1);
+        let queue = Queue::new(1000, &Arc::default());
+        let pieces = super::super::budget::LINK_COPIES_BYTES_MAX / (256 << 10);
+        assert_eq!(
+            (0..2 * pieces).filter(|_| queue.push(part(256 << 10))).count(),
+            pieces,
+            "what a taker asks for ahead"
+        );
         while queue.pop().is_some() {}
         assert!(queue.push(part(2 * LINK_QUEUE_BYTES)), "alone, a message of any size is taken");
-        assert!(!queue.push(Message::SnapshotAsk));
+        assert!(!queue.push(part(1)));
     }
 
     #[test]
     fn credit_is_spent_and_comes_back_when_messages_are_consumed() {
-        let (sender, receiver) = (Queue::new(1000), Queue::new(1000));
+        let (sender, receiver) = (Queue::new(1000, &Arc::default()), Queue::new(1000, &Arc::default()));
         assert!(sender.spend(400) && sender.spend(600) && !sender.spend(1));
         let first = receiver.received(396).unwrap();
         let second = receiver.received(596).unwrap();
@@ -288,7 +356,7 @@ mod tests {
 
     #[test]
     fn after_the_end_nothing_is_taken() {
-        let queue = Queue::new(1000);
+        let queue = Queue::new(1000, &Arc::default());
         assert!(queue.push(Message::Bye));
         queue.finish();
         assert!(!queue.push(Message::Bye));

@@ -10,7 +10,10 @@ impl Network {
     }
 
     pub(super) fn penalize(&mut self, peer: PeerId, strikes: u32, what: &str) {
-        let Penalty { pause, is_ban } = self.offenders.offend(peer, strikes, Instant::now());
+        let Penalty { pause, is_ban, forgotten } = self.offenders.offend(peer, strikes, Instant::now());
+        if let Some(forgotten) = forgotten {
+            self.unbanned(forgotten, "forgotten for others");
+        }
         let seconds = pause.as_secs();
         tracing::warn!(peer = %peer.short(), what, seconds, is_ban, "a neighbour has broken the rules");
         if is_ban {
@@ -23,6 +26,21 @@ impl Network {
                 seconds,
             }));
         }
+    }
+
+    /// Forgives everybody everything, at the operator's wish.
+    pub(crate) fn pardon(&mut self) {
+        let (peers, banned) = self.offenders.pardon(Instant::now());
+        for peer in banned {
+            self.unbanned(peer, "pardoned");
+        }
+        tracing::info!(peers, "all bans and pauses are over");
+        self.happenings.push_back(Happening::Observe(Observation::Pardoned { peers }));
+    }
+
+    fn unbanned(&mut self, peer: PeerId, why: &str) {
+        self.admission.audit.note(Kind::Unban, json!({ "peer": peer, "why": why }));
+        self.happenings.push_back(Happening::Observe(Observation::Unbanned { peer: peer.to_string() }));
     }
 
     pub(super) fn admitted(&self, peer: PeerId, connection: ConnectionId) {
@@ -47,7 +65,7 @@ impl Network {
     /// Of bans that are over, and refusals that were only counted.
     pub(super) fn settle_records(&mut self, now: Instant) {
         for peer in self.offenders.released(now) {
-            self.admission.audit.note(Kind::Unban, json!({ "peer": peer }));
+            self.unbanned(peer, "over");
         }
         for (peer, reason, times) in self.refusals.untold(now) {
             self.admission.audit.note(Kind::Refuse, json!({ "peer": peer, "reason": reason, "times": times }));

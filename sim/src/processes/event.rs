@@ -89,6 +89,9 @@ pub struct Status {
     pub steps_per_second: f32,
     /// Codec bytes of its own deltas, each counted once.
     pub payload_bytes_said: u64,
+    /// Peers that get no link now, since they have broken the rules.
+    #[serde(default)]
+    pub banned: u32,
     /// How long its steps were blocked on the network.
     #[serde(default)]
     pub blocked: Blocked,

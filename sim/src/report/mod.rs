@@ -110,6 +110,9 @@ pub struct PeerReport {
     /// Times it banned a peer for breaking the rules, in its last life.
     #[serde(default)]
     pub bans: u64,
+    /// Peers that it takes no link of at its end, since they have broken the rules.
+    #[serde(default)]
+    pub banned: Vec<BannedPeer>,
     /// Checkpoints that it wrote, in its last life.
     #[serde(default)]
     pub checkpoints: u64,
@@ -147,6 +150,17 @@ pub struct PeerReport {
     /// How long its steps were blocked on the network.
     #[serde(default)]
     pub blocked: Blocked,
+}
+
+/// A peer that gets no link for a while.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BannedPeer {
+    /// Public key, hex.
+    pub id: String,
+    /// Seconds until the ban ends by itself.
+    pub seconds_left: u64,
+    /// What it did.
+    pub reason: String,
 }
 
 impl PeerReport {

@@ -2,7 +2,8 @@
 
 use std::sync::atomic::Ordering;
 
-use protocol::id::{Hash, RunId, SchemaHash};
+use protocol::id::{Hash, Origin, RunId, SchemaHash};
+use protocol::log::{Checked, Header, SignedDelta};
 use protocol::trust::admission::Credentials;
 use protocol::wire::frame_bytes_max;
 use tokio::sync::mpsc::{Receiver, channel};
@@ -35,7 +36,8 @@ impl Side {
         let connection = ConnectionId::new_unchecked(1);
         let meeting =
             Meeting { credentials, them, connection, relayed: false, places: Places::new(us, 4), policy: None };
-        let link = Link { meeting, meter: Arc::clone(&meter), events: sender, body_bytes_max };
+        let (budget, inbox_room) = (Arc::default(), Arc::default());
+        let link = Link { meeting, meter: Arc::clone(&meter), budget, inbox_room, events: sender, body_bytes_max };
         tokio::spawn(link.run(stream));
         Self { events, meter }
     }
@@ -66,8 +68,22 @@ impl Side {
     }
 }
 
-fn part(offset: u64) -> Message {
-    Message::SnapshotPart { base_hash: Hash::ZERO, offset, bytes: vec![7; PART_BYTES] }
+/// A delta: of parts of snapshots a queue takes only a few.
+fn part(seq: u64) -> Message {
+    let header = Header {
+        origin: Origin { peer: PeerId([1; 32]), incarnation: 1 },
+        seq,
+        previous: Hash::ZERO,
+        heard: Hash::ZERO,
+        steps: 1,
+        samples: 1,
+        round: 0,
+        weight: 1,
+        codec: 1,
+        l2_norm: 1.0,
+    };
+    let payload = vec![7; PART_BYTES];
+    Message::Delta(Arc::new(SignedDelta { header, payload, signature: [0; 64], checked: Checked::default() }))
 }
 
 #[tokio::test]

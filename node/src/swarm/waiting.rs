@@ -1,0 +1,196 @@
+//! Connections that are being made towards us: bounded in number, and a newcomer is never the one who is turned away.
+//!
+//! Whoever opens a connection and then says nothing holds a place until its time is up. With a plain limit two hundred such
+//! connections keep everybody else out for as long; so where all places are taken, the oldest connection of the address with the most of
+//! them yields. An honest handshake takes milliseconds on a LAN and a second across the world, and so is never the oldest
+//! unless somebody opens hundreds a second from as many addresses.
+//!
+//! The same rule holds after the secure channel stands, until the swarm key is proved (see [`super::Network`]).
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::io;
+use std::net::IpAddr;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use futures::channel::oneshot;
+use futures::{FutureExt as _, TryFutureExt as _};
+use libp2p::Multiaddr;
+use libp2p::core::transport::{Boxed, DialOpts, ListenerId, Transport, TransportError, TransportEvent};
+
+use super::address;
+
+/// Connections towards us whose secure channel does not stand yet.
+pub(crate) const WAITING_MAX: usize = 128;
+/// And how long it may take: four round trips, across the world two seconds.
+const SECURE_MAX: Duration = Duration::from_secs(5);
+
+/// Who waits: numbered as they came, each with its address.
+#[derive(Debug)]
+pub(crate) struct Crowd<T> {
+    limit: usize,
+    count: u64,
+    waiting: BTreeMap<u64, (Option<IpAddr>, T)>,
+}
+
+impl<T> Crowd<T> {
+    pub(crate) fn new(limit: usize) -> Self {
+        Self { limit, count: 0, waiting: BTreeMap::new() }
+    }
+
+    /// One more comes. Its number, and who yields to it.
+    pub(crate) fn enter(&mut self, from: Option<IpAddr>, what: T) -> (u64, Option<T>) {
+        self.count += 1;
+        self.waiting.insert(self.count, (from, what));
+        let yields = (self.waiting.len() > self.limit).then(|| self.take_oldest()).flatten();
+        (self.count, yields)
+    }
+
+    /// It is here, or gone.
+    pub(crate) fn leave(&mut self, number: u64) {
+        self.waiting.remove(&number);
+    }
+
+    /// The oldest of the address with the most; of several such addresses, the oldest of all.
+    fn take_oldest(&mut self) -> Option<T> {
+        let mut counts: BTreeMap<Option<IpAddr>, usize> = BTreeMap::new();
+        for (from, _) in self.waiting.values() {
+            *counts.entry(*from).or_default() += 1;
+        }
+        let most = counts.values().max().copied()?;
+        let oldest = self.waiting.iter().find(|(_, (from, _))| counts.get(from) == Some(&most));
+        let number = oldest.map(|(&number, _)| number)?;
+        self.waiting.remove(&number).map(|(_, what)| what)
+    }
+}
+
+type Shared = Arc<Mutex<Crowd<oneshot::Sender<()>>>>;
+
+/// A transport whose incoming connections wait in a [`Crowd`].
+pub(crate) struct Crowded<O> {
+    inner: Boxed<O>,
+    crowd: Shared,
+}
+
+impl<O> Crowded<O> {
+    pub(crate) fn new(inner: Boxed<O>) -> Self {
+        Self { inner, crowd: Arc::new(Mutex::new(Crowd::new(WAITING_MAX))) }
+    }
+}
+
+fn lock(crowd: &Shared) -> MutexGuard<'_, Crowd<oneshot::Sender<()>>> {
+    // Plain data that no panic leaves half changed.
+    crowd.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Gives the place back, however the connection ends.
+struct Place {
+    crowd: Shared,
+    number: u64,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        lock(&self.crowd).leave(self.number);
+    }
+}
+
+type Upgrade<O> = Pin<Box<dyn Future<Output = io::Result<O>> + Send>>;
+
+impl<O: 'static> Transport for Crowded<O> {
+    type Output = O;
+    type Error = io::Error;
+    type ListenerUpgrade = Upgrade<O>;
+    type Dial = Upgrade<O>;
+
+    fn listen_on(&mut self, id: ListenerId, address: Multiaddr) -> Result<(), TransportError<io::Error>> {
+        self.inner.listen_on(id, address)
+    }
+
+    fn remove_listener(&mut self, id: ListenerId) -> bool {
+        self.inner.remove_listener(id)
+    }
+
+    fn dial(&mut self, address: Multiaddr, options: DialOpts) -> Result<Upgrade<O>, TransportError<io::Error>> {
+        self.inner.dial(address, options).map(|dial| dial.boxed())
+    }
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<TransportEvent<Upgrade<O>, io::Error>> {
+        let crowd = Arc::clone(&self.crowd);
+        Pin::new(&mut self.inner).poll(cx).map(|event| {
+            let from = match &event {
+                TransportEvent::Incoming { send_back_addr, .. } => address::ip(send_back_addr),
+                _ => None,
+            };
+            event.map_upgrade(|upgrade| wait(crowd, from, upgrade))
+        })
+    }
+}
+
+/// The upgrade, in a place of the crowd until it is over or has to yield.
+fn wait<O: 'static>(
+    crowd: Shared,
+    from: Option<IpAddr>,
+    upgrade: impl Future<Output = io::Result<O>> + Send + 'static,
+) -> Upgrade<O> {
+    let (sender, yields) = oneshot::channel();
+    let (number, yielding) = lock(&crowd).enter(from, sender);
+    if let Some(yielding) = yielding {
+        // Whoever is over already needs no word.
+        let _ = yielding.send(());
+    }
+    let place = Place { crowd, number };
+    // A place that was given up without a word is one whose connection is over: it is not waited for.
+    let yields = yields.unwrap_or_else(|_| ()).map(|()| Err(io::Error::other("it took too long, and others wait")));
+    async move {
+        let _place = place;
+        tokio::select! {
+            biased;
+            done = tokio::time::timeout(SECURE_MAX, upgrade) => done.unwrap_or_else(|late| Err(late.into())),
+            given_up = yields => given_up,
+        }
+    }
+    .boxed()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+    use super::*;
+    use futures::future;
+
+    fn ip(last: u8) -> Option<IpAddr> {
+        Some(IpAddr::from([10, 0, 0, last]))
+    }
+
+    #[test]
+    fn the_oldest_of_the_most_crowded_address_yields() {
+        let mut crowd = Crowd::new(4);
+        let honest = crowd.enter(ip(1), "honest");
+        assert_eq!(honest.1, None);
+        for name in ["a", "b", "c"] {
+            assert_eq!(crowd.enter(ip(2), name).1, None);
+        }
+        assert_eq!(crowd.enter(ip(2), "d").1, Some("a"), "of the three of one address, not of the older one alone");
+        crowd.leave(honest.0);
+        assert_eq!(crowd.enter(ip(3), "another").1, None, "a place is free again");
+        assert_eq!(crowd.enter(ip(3), "second").1, Some("b"));
+        assert_eq!(crowd.waiting.len(), 4);
+    }
+
+    #[tokio::test]
+    async fn whoever_comes_finds_a_place_among_those_who_say_nothing() {
+        let crowd: Shared = Arc::new(Mutex::new(Crowd::new(8)));
+        let mut silent: Vec<_> =
+            (0..8).map(|_| wait(Arc::clone(&crowd), ip(1), future::pending::<io::Result<u8>>())).collect();
+        let newcomer = wait(Arc::clone(&crowd), ip(1), future::ready(Ok(7)));
+        assert_eq!(newcomer.await.unwrap(), 7);
+        assert!(silent.remove(0).await.unwrap_err().to_string().contains("others wait"), "the oldest has yielded");
+        assert_eq!(lock(&crowd).waiting.len(), 7);
+        drop(silent);
+        assert!(lock(&crowd).waiting.is_empty(), "whoever is gone holds no place");
+    }
+}

@@ -1,0 +1,218 @@
+//! Peers that attack: real libp2p against real processes on loopback. What each attack may cost is in SECURITY.md.
+
+mod place;
+mod rates;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use harness::attacker::{Link, Outcome, Secured, enter, frame, runtime};
+use nix::sys::signal::Signal;
+use protocol::log::VersionVector;
+use protocol::wire::{Message, Refusal, VERSION};
+use tokio::task::JoinSet;
+
+use self::place::{Cost, Place, WAIT_MAX, seed};
+
+/// Must hold: whoever breaks the rules is gone after so long.
+const GONE_MAX: Duration = Duration::from_secs(5);
+/// Must hold: memory that an attack may cost.
+const MEMORY_MIB_MAX: f64 = 64.0;
+/// Must hold: descriptors are back to what they were after so long.
+const DESCRIPTORS_BACK_MAX: Duration = Duration::from_secs(30);
+
+/// A question that costs the asker a few bytes.
+fn question() -> Message {
+    Message::Digest { heard: VersionVector::new(), excluded: Vec::new(), spot: None, base_hash: None, answer: true }
+}
+
+/// Says `message` as fast as it is taken, until the other side hangs up.
+async fn flood(link: &mut Link, message: &Message) {
+    let batch = frame(message).repeat(1000);
+    while link.write(&batch).await.is_ok() {}
+}
+
+#[test]
+fn whoever_floods_is_banned_until_pardoned_and_the_others_train_on() {
+    let mut place = Place::new(2);
+    let cost = Cost::before(&place);
+    let (address, key) = (place.address(0), place.key());
+    let runtime = runtime();
+    runtime.block_on(async {
+        let mut link = enter(address, seed(1), key).await.admitted();
+        let start = Instant::now();
+        tokio::time::timeout(GONE_MAX, flood(&mut link, &Message::SnapshotAsk)).await.expect("the offender is gone");
+        println!("flood: gone after {:.2} s", start.elapsed().as_secs_f64());
+        let again = enter(address, seed(1), key).await;
+        assert!(matches!(again, Outcome::Refused(Refusal::Banned(_)) | Outcome::Closed(_)), "shut out: {again:?}");
+        assert!(matches!(enter(address, seed(1), key).await, Outcome::Closed(_)), "told once, not worth a handshake");
+    });
+    place.peers[0].until("it is banned", WAIT_MAX, |peer| peer.status.banned == 1);
+    place.they_go_on();
+    place.peers[0].signal(Signal::SIGUSR1);
+    place.peers[0].until("a pardon", WAIT_MAX, |peer| peer.status.banned == 0);
+    runtime.block_on(async {
+        let mut link = enter(address, seed(1), key).await.admitted();
+        flood(&mut link, &question()).await;
+    });
+    place.peers[0].until("banned again", WAIT_MAX, |peer| peer.status.banned == 1);
+    cost.assert_bounded();
+    drop(runtime);
+    let reports = place.finish();
+    let banned: Vec<_> = reports[0].banned.iter().map(|banned| banned.reason.as_str()).collect();
+    assert!(reports[0].bans == 2 && banned.len() == 1 && banned[0].contains("floods"), "{:?}", reports[0].banned);
+    assert!(reports[1].banned.is_empty());
+}
+
+#[test]
+fn connections_that_say_nothing_keep_nobody_out() {
+    let mut place = Place::new(2);
+    let cost = Cost::before(&place);
+    let (address, key) = (place.address(0), place.key());
+    let runtime = runtime();
+    let took = runtime.block_on(async {
+        let silent: Vec<_> = (0..200).map(|_| std::net::TcpStream::connect(address).unwrap()).collect();
+        // These have a secure channel, and open no stream.
+        let mut half = JoinSet::new();
+        for i in 0..200 {
+            half.spawn(Secured::dial(address, seed(1000 + i)));
+        }
+        let half: Vec<_> = half.join_all().await;
+        let mut took = Duration::ZERO;
+        for i in 0..10 {
+            let start = Instant::now();
+            drop(enter(address, seed(10 + i), key).await.admitted());
+            took = took.max(start.elapsed());
+        }
+        // They stay as long as they are let.
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        drop((silent, half));
+        took
+    });
+    println!("half open: the slowest of 10 newcomers was admitted after {:.2} s", took.as_secs_f64());
+    assert!(took < GONE_MAX, "{took:?}");
+    cost.assert_bounded();
+    cost.assert_closed();
+    place.they_go_on();
+    place.finish();
+}
+
+/// Asks for more than it will ever read.
+async fn draw(link: &mut Link) -> std::io::Result<()> {
+    link.say(&Message::SnapshotAsk).await?;
+    let base_hash = loop {
+        if let Message::SnapshotHead(head) = link.hear().await? {
+            break head.base_hash;
+        }
+    };
+    link.read_at(10);
+    let want = frame(&Message::SnapshotWant { base_hash, offset: 0 }).repeat(100);
+    let digest = frame(&question()).repeat(10);
+    loop {
+        link.write(&want).await?;
+        link.write(&digest).await?;
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
+#[test]
+fn those_who_hardly_read_cost_little() {
+    let mut place = Place::new(2);
+    let cost = Cost::before(&place);
+    let (address, key) = (place.address(0), place.key());
+    let runtime = runtime();
+    runtime.block_on(async {
+        let mut readers = JoinSet::new();
+        let admitted = Arc::new(std::sync::atomic::AtomicUsize::new(0));
+        for i in 0..50 {
+            let admitted = Arc::clone(&admitted);
+            readers.spawn(async move {
+                let mut link = enter(address, seed(100 + i), key).await.admitted();
+                admitted.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+                let _ = draw(&mut link).await;
+            });
+        }
+        // Longer than a link that makes no progress is kept.
+        for _ in 0..24 {
+            tokio::time::sleep(Duration::from_millis(500)).await;
+            cost.assert_bounded();
+        }
+        assert_eq!(admitted.load(std::sync::atomic::Ordering::Relaxed), 50);
+        place.they_go_on();
+        cost.assert_bounded();
+    });
+    drop(runtime);
+    cost.assert_closed();
+    place.finish();
+}
+
+#[test]
+fn a_frame_that_claims_a_trillion_numbers_ends_the_link() {
+    let mut place = Place::new(2);
+    let cost = Cost::before(&place);
+    let (address, key) = (place.address(0), place.key());
+    // The last byte is how many bytes follow; a number of 64 bits begins with 253.
+    let mut claim = frame(&Message::SnapshotPart { base_hash: protocol::id::Hash::ZERO, offset: 0, bytes: Vec::new() });
+    assert_eq!(claim.pop(), Some(0));
+    claim.push(253);
+    claim.extend((1_u64 << 40).to_le_bytes());
+    let length = u32::try_from(claim.len() - 4).unwrap();
+    claim[..4].copy_from_slice(&length.to_le_bytes());
+    let bad: [&[u8]; 4] = [&claim, &[0xff, 0xff, 0xff, 0x7f], &[2, 0, 0, 0, VERSION, 0xfe], &[0; 4]];
+    let runtime = runtime();
+    runtime.block_on(async {
+        for (i, bytes) in (0..).zip(bad) {
+            let mut link = enter(address, seed(i), key).await.admitted();
+            link.write(bytes).await.unwrap();
+            link.closed(GONE_MAX).await;
+            let again = enter(address, seed(i), key).await;
+            assert!(matches!(again, Outcome::Refused(Refusal::Banned(_)) | Outcome::Closed(_)), "a pause: {again:?}");
+        }
+    });
+    cost.assert_bounded();
+    cost.assert_closed();
+    place.they_go_on();
+    place.finish();
+}
+
+#[test]
+fn of_a_thousand_strangers_none_is_admitted() {
+    let mut place = Place::new(2);
+    let cost = Cost::before(&place);
+    let (address, key) = (place.address(0), place.key());
+    let runtime = runtime();
+    let (refused, closed, link) = runtime.block_on(async {
+        let (mut refused, mut closed, mut strangers) = (0, 0, JoinSet::new());
+        for i in 0..1000 {
+            // Half of them know none, which is the key of open jobs; the others a wrong one.
+            let wrong = if i % 2 == 0 { [0; 32] } else { [i as u8; 32] };
+            strangers.spawn(enter(address, seed(5000 + i), wrong));
+            while strangers.len() >= 32 || (i == 999 && !strangers.is_empty()) {
+                match strangers.join_next().await.unwrap().unwrap() {
+                    Outcome::Refused(Refusal::Key) => refused += 1,
+                    Outcome::Closed(_) => closed += 1,
+                    other => panic!("{other:?}"),
+                }
+            }
+        }
+        // Kept: whoever hangs up with its last word still unsaid was never admitted by the other side.
+        (refused, closed, enter(address, seed(1), key).await.admitted())
+    });
+    println!("strangers: {refused} refused for their key, {closed} cut off");
+    assert_eq!(refused + closed, 1000);
+    assert!(refused > 500, "most of them had their say: {refused}");
+    let expected = [place.id(1), place::name(seed(1))];
+    // The log is written behind.
+    let until = Instant::now() + WAIT_MAX;
+    let mut admitted = place.admitted(0);
+    while !admitted.contains(&expected[1]) {
+        assert!(Instant::now() < until, "whoever has the key is admitted: {admitted:?}");
+        admitted = place.admitted(0);
+    }
+    drop((link, runtime));
+    assert!(admitted.iter().all(|peer| expected.contains(peer)), "{admitted:?}");
+    cost.assert_bounded();
+    cost.assert_closed();
+    place.they_go_on();
+    place.finish();
+}

@@ -1,0 +1,37 @@
+//! What a process takes, as Linux tells it.
+
+use std::fs;
+use std::path::PathBuf;
+
+use nix::unistd::Pid;
+
+/// One process.
+#[derive(Clone, Copy, Debug)]
+pub struct Process(pub Pid);
+
+impl Process {
+    fn file(self, name: &str) -> PathBuf {
+        PathBuf::from(format!("/proc/{}/{name}", self.0))
+    }
+
+    /// Resident memory, MiB.
+    ///
+    /// # Panics
+    /// When it is gone.
+    #[must_use]
+    pub fn memory_mib(self) -> f64 {
+        let status = fs::read_to_string(self.file("status")).expect("it lives");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("it has memory");
+        let kib: f64 = line.trim().trim_end_matches(" kB").parse().expect("a number");
+        kib / 1024.0
+    }
+
+    /// Open descriptors.
+    ///
+    /// # Panics
+    /// When it is gone.
+    #[must_use]
+    pub fn descriptors(self) -> usize {
+        fs::read_dir(self.file("fd")).expect("it lives").count()
+    }
+}
