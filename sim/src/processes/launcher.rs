@@ -406,9 +406,11 @@ impl Swarm {
 
     fn have_trained_enough(&self) -> bool {
         match self.spec.duration {
-            // Who has just come back is up before it is told to rest.
+            // Who has just come back is up before it is told to rest, and what is mended at the very end is mended.
             Some(duration) => {
-                self.started.elapsed() >= duration && self.living().all(|slot| slot.facts.status.is_some())
+                self.started.elapsed() >= duration
+                    && self.faults.front().is_none_or(|fault| fault.at > duration)
+                    && self.living().all(|slot| slot.facts.status.is_some())
             }
             None => self.living().all(Slot::finished),
         }
