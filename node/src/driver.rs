@@ -666,9 +666,12 @@ fn interrupted() -> Error {
 fn learner_failed(error: &LearnerError) -> Error {
     match error {
         LearnerError::Device(_) => Error::new(Kind::Device, error).hint("`--device cpu` trains without the device"),
+        LearnerError::NonFinite { .. } | LearnerError::Diverged | LearnerError::Loss { .. } => {
+            Error::new(Kind::Input, error)
+                .hint("in the job, a lower optimizer.learning_rate, or optimizer.clip = 1.0 for the gradient's length")
+        }
         LearnerError::Data(_) => Error::new(Kind::Input, error)
             .hint("rows stay in their file while it is trained on: leave it there as it is"),
-        LearnerError::NonFinite { .. } | LearnerError::Diverged => Error::new(Kind::Input, error),
         LearnerError::Checkpoint(_) => Error::new(Kind::Input, error)
             .hint("a checkpoint is resumed with the job, the data, the identity or --shard, that it was written with"),
         LearnerError::Codec(_) | LearnerError::Shape { .. } => Error::new(Kind::Internal, error),

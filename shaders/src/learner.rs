@@ -15,11 +15,11 @@ mod saved;
 
 use std::sync::Arc;
 
-pub use footprint::{Footprint, Misfit, products};
+pub use footprint::{DeviceKind, Footprint, Life, Misfit, products};
 use gossip::Lengths;
 pub(crate) use gossip::measure_parts;
 use machine::{Begin, Machine};
-use protocol::codec::{Codec, Decoded};
+use protocol::codec::{Codec, Decoded, Packing};
 use protocol::fixed::{Weight, to_f32};
 use protocol::id::Hash;
 use protocol::learner::{
@@ -34,13 +34,13 @@ pub use recovery::{Again, Recovered, Recovery};
 use crate::data::Dataset;
 use crate::data::split::shuffle;
 use crate::engine::{DeviceInfo, Executor, ExecutorError, Timed};
-use crate::kernels::advance::{STATE_LOSS, STATE_POWER_1, STATE_WORDS};
+use crate::kernels::advance::{STATE_LOSSES, STATE_POWER_1, STATE_WORDS, STEPS_MAX};
 use crate::models::network::Network;
 use crate::optim::OptimizerSpec;
 use crate::optim::schedule::Schedule;
 
 /// Steps whose batches are uploaded at once.
-const ORDER_STEPS_MAX: usize = 256;
+const ORDER_STEPS_MAX: usize = STEPS_MAX;
 /// Samples of a batch of what is evaluated on.
 const EVALUATION_SAMPLES_MAX: usize = 1024;
 /// Words of the widest value of such a batch: 16 MiB.
@@ -182,7 +182,12 @@ impl TrainingLearner {
         }
         let Machine { executor, buffers, .. } = &mut self.machine;
         executor.read(buffers.state, STATE_WORDS, &mut self.words)?;
-        Ok(f64::from(f32::from_bits(self.words[STATE_LOSS])))
+        let losses = self.words[STATE_LOSSES..].iter().take(steps).map(|bits| f64::from(f32::from_bits(*bits)));
+        // A loss that is no number comes of weights that are none, and no step mends them.
+        if let Some(step) = losses.clone().position(f64::is_nan) {
+            return Err(LearnerError::Loss { step: self.steps + step as u64 + 1 });
+        }
+        Ok(losses.sum())
     }
 
     /// Trains so many steps, dispatch by dispatch, and says what each took on average.
@@ -277,13 +282,22 @@ impl TrainingLearner {
         Ok(TakenDelta { payload, l2_norm: self.decoded.l2_norm(), residual_norm, base_norm })
     }
 
-    /// Adds what is in `decoded` to the base; `theta` follows, less v when the delta is our own.
-    fn add_decoded(&mut self, own: bool) -> Result<(), LearnerError> {
+    /// Adds a payload to the base, which lies in `decoded`, too; `theta` follows, less v when the delta is our own.
+    fn add_said(
+        &mut self,
+        codec: &'static dyn Codec,
+        said: (Weight, &[u8]),
+        packing: Packing,
+    ) -> Result<(), LearnerError> {
+        let own = packing == Packing::Own;
         if let Some(kept) = &mut self.kept {
             kept.add(&self.decoded, own);
         }
         let Machine { executor, gossip, .. } = &mut self.machine;
-        let added = gossip.add(executor.as_mut(), &self.decoded, own, &mut self.words);
+        let added = match codec.density() {
+            Some(density) => gossip.decode(executor.as_mut(), density, said, packing, &mut self.words),
+            None => gossip.add(executor.as_mut(), &self.decoded, own, &mut self.words),
+        };
         self.settle(added)
     }
 
@@ -365,7 +379,7 @@ impl Learner for TrainingLearner {
         norm_max: f32,
     ) -> Result<TakenDelta, LearnerError> {
         let taken = self.retried(|learner| learner.encode_delta(codec, weight, norm_max))?;
-        self.add_decoded(true)?;
+        self.add_said(codec, (weight, &taken.payload), Packing::Own)?;
         Ok(taken)
     }
 
@@ -377,14 +391,14 @@ impl Learner for TrainingLearner {
 
     fn apply(&mut self, codec: &'static dyn Codec, weight: Weight, payload: &[u8]) -> Result<(), LearnerError> {
         codec.decode(payload, self.parameters(), weight, &mut self.decoded)?;
-        self.add_decoded(false)
+        self.add_said(codec, (weight, payload), Packing::Heard)
     }
 
     fn retract(&mut self, codec: &'static dyn Codec, weight: Weight, payload: &[u8]) -> Result<(), LearnerError> {
         codec.decode(payload, self.parameters(), weight, &mut self.decoded)?;
         // |add| is at most 2^29: its negative is as exact.
         self.decoded.adds.iter_mut().for_each(|add| *add = -*add);
-        self.add_decoded(false)
+        self.add_said(codec, (weight, payload), Packing::Retracted)
     }
 
     fn base(&mut self) -> Result<Vec<i32>, LearnerError> {

@@ -153,11 +153,12 @@ mod tests {
             // Seven at a time: the last batch is short.
             let mut predictor = Predictor::new(Arc::clone(&spec.model), cpu(), 7).unwrap();
             predictor.set_weights(&weights).unwrap();
-            let logits = predictor.logits(&test.features).unwrap();
+            let features = test.features.resident().unwrap();
+            let logits = predictor.logits(features).unwrap();
             let targets: Vec<usize> = match spec.model.context() {
                 None => test.labels.iter().map(|&label| label as usize).collect(),
                 Some(t) => {
-                    test.features.chunks(t + 1).flat_map(|window| &window[1..]).map(|&token| token as usize).collect()
+                    features.chunks(t + 1).flat_map(|window| &window[1..]).map(|&token| token as usize).collect()
                 }
             };
             assert_eq!(logits.len(), targets.len() * classes, "{name}");

@@ -45,8 +45,19 @@ fn flags() {
 fn a_device_that_is_not_there() {
     let home = tempfile::tempdir().unwrap();
     starling(home.path(), &["sim", "--device", "voodoo2"]).assert_fails(5, &["voodoo2"]);
+    for command in [&["run", "--no-gossip"][..], &["sim"], &["device", "plan"]] {
+        starling(home.path(), &[command, &["--device", ""]].concat())
+            .assert_fails(5, &["no device is named \"\"", "\"cpu\""]);
+    }
     starling(home.path(), &["device", "tune", "--device", "voodoo2"]).assert_fails(5, &["voodoo2"]);
     starling(home.path(), &["device", "tune", "--device", "cpu"]).assert_fails(5, &["nothing to tune", "device ls"]);
+}
+
+#[test]
+fn training_that_diverges() {
+    let home = tempfile::tempdir().unwrap();
+    let arguments = ["run", "--no-gossip", "--device", "cpu", "--optimizer", "sgd", "--lr", "1e20"];
+    starling(home.path(), &arguments).assert_fails(3, &["the loss is NaN in step", "learning_rate", "optimizer.clip"]);
 }
 
 #[test]

@@ -15,6 +15,7 @@ mod fuzz;
 mod hostile;
 mod lan;
 mod main_job;
+mod memory;
 mod model;
 mod network;
 mod orphans;

@@ -4,6 +4,7 @@ use super::args::{DeviceCommand, DeviceJob};
 use super::{bench, engine, job as job_command, profile, say, tune};
 use crate::config::Job;
 use crate::error::Error;
+use shaders::Footprint;
 use shaders::engine::adapters;
 
 pub(super) fn run(command: &DeviceCommand) -> Result<(), Error> {
@@ -36,7 +37,7 @@ pub(super) fn read(args: &DeviceJob) -> Result<Job, Error> {
 /// What a job takes of a device, line by line; an error when it does not fit.
 fn plan(args: &DeviceJob) -> Result<(), Error> {
     let job = read(args)?;
-    let (footprint, info) = engine::plan(&job, &args.device)?;
+    let ([alone, footprint], info) = engine::plan(&job, &args.device)?;
     say::line(&format!("job        {:?}: {}, {} parameters", job.name, job.model.kind(), footprint.parameters))?;
     say::line(&format!("device     {} ({})", info.name, info.backend))?;
     say::line(&format!("a step     {} samples, {} dispatches", job.batch, footprint.dispatches))?;
@@ -47,7 +48,14 @@ fn plan(args: &DeviceJob) -> Result<(), Error> {
         ("activation", footprint.activations, "batches, activations and their gradients, placed by their lifetimes"),
         ("deltas", footprint.deltas, "what is measured and chosen of a delta, and its upload"),
         ("all", footprint.device(), "on the device"),
-        ("host", footprint.host, "at most: the data set, what outlives a lost device, and what is said or restored"),
+        ("host", footprint.host, "the data set, and what outlives a device that can be lost"),
+        ("replicas", footprint.replicas, "of the edges of the mode pairwise"),
+        ("process", footprint.process, "the program, its network, a software driver, memory to read and write through"),
+        (
+            "passing",
+            footprint.passing,
+            "at most, while a snapshot comes or goes, a dense delta is said or a checkpoint is written",
+        ),
     ] {
         say::line(&format!("{name:<10} {:>12}   {what}", mebibytes(bytes)))?;
     }
@@ -58,6 +66,11 @@ fn plan(args: &DeviceJob) -> Result<(), Error> {
         limit(info.largest_buffer)
     ))?;
     say::line(&format!("free       {:>12}   of memory", limit(info.free_memory)))?;
+    let shared = info.free_memory.is_some();
+    let resident = |of: &Footprint| mebibytes(if shared { of.resident() } else { of.on_host() });
+    let what = if shared { "of memory in all" } else { "of the host's memory" };
+    say::line(&format!("alone      {:>12}   {what}, without gossip", resident(&alone)))?;
+    say::line(&format!("gossip     {:>12}   {what}, with gossip", resident(&footprint)))?;
     engine::fits(&footprint, &info)?;
     say::line(if info.free_memory.is_some() {
         "it fits"

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
+use protocol::config::Mode;
 use protocol::fixed::from_f32;
 use protocol::id::SchemaHash;
 use protocol::learner::{Learner, Progress, Saved};
@@ -15,7 +16,7 @@ use shaders::engine::tune::{Measured, Tuner, fitting, representatives};
 use shaders::engine::{self, DeviceChoice, DeviceError, DeviceInfo, Executor, ExecutorError, Reference, Timed};
 use shaders::models::network::Network;
 use shaders::models::{ModelError, ModelSpec};
-use shaders::{Again, Footprint, LearnerSpec, Misfit, Recovered, Recovery, TrainingLearner};
+use shaders::{Again, DeviceKind, Footprint, LearnerSpec, Life, Misfit, Recovered, Recovery, TrainingLearner};
 use sim::virtual_swarm::Task;
 
 use super::say;
@@ -88,7 +89,13 @@ const ONE_BATCH_STEPS: u32 = 50;
 
 /// Loads the data, takes the shard, opens the device (of the CPU so many threads). The learner itself is built later, on the thread that will
 /// own it, and becomes the one that was saved, if one was.
-pub(super) fn build(job: &Job, device: (&str, usize), part: Part, saved: Option<Saved>) -> Result<Engine, Error> {
+pub(super) fn build(
+    job: &Job,
+    device: (&str, usize),
+    part: Part,
+    saved: Option<Saved>,
+    (gossip, checkpoints): (bool, bool),
+) -> Result<Engine, Error> {
     let mut dataset = Arc::new(load(job)?);
     let mut shard = split(job, &dataset)?.into_iter().nth(part.shard as usize).unwrap_or_default();
     if part.one_batch {
@@ -100,7 +107,7 @@ pub(super) fn build(job: &Job, device: (&str, usize), part: Part, saved: Option<
     let spec = spec(job, &dataset, shard, order_seed)?;
     let (executor, ignored) = open(job.precision, device.0, device.1)?;
     let info = executor.info().clone();
-    let footprint = footprint(&spec, job, executor.choices())?;
+    let footprint = footprint(&spec, job, executor.choices(), life(job, (gossip, checkpoints), &info))?;
     fits(&footprint, &info)?;
     let (recovery, watch) = if info.backend == CPU_BACKEND {
         (None, None) // Its memory is the host's own.
@@ -185,12 +192,13 @@ fn news_of(lost: &str, recovered: Recovered) -> DeviceNews {
     DeviceNews { device: device.name, backend: device.backend, text }
 }
 
-/// What a peer of a job takes of a device, and the device.
-pub(super) fn plan(job: &Job, device: &str) -> Result<(Footprint, DeviceInfo), Error> {
+/// What a peer of a job takes of a device, alone and with gossip, and the device.
+pub(super) fn plan(job: &Job, device: &str) -> Result<([Footprint; 2], DeviceInfo), Error> {
     let dataset = Arc::new(load(job)?);
     let executor = open_aloud(job.precision, device, 1)?;
-    let footprint = footprint(&spec(job, &dataset, Vec::new(), 0)?, job, executor.choices())?;
-    Ok((footprint, executor.info().clone()))
+    let (spec, info) = (spec(job, &dataset, Vec::new(), 0)?, executor.info().clone());
+    let of = |gossip| footprint(&spec, job, executor.choices(), life(job, (gossip, true), &info));
+    Ok(([of(false)?, of(true)?], info))
 }
 
 /// What a step of a job takes.
@@ -209,7 +217,8 @@ pub(super) fn profile(job: &Job, (device, threads): (&str, usize), steps: u32) -
     let shard = split(job, &dataset)?.into_iter().next().unwrap_or_default();
     let spec = spec(job, &dataset, shard, 0)?;
     let mut executor = open_aloud(job.precision, device, threads)?;
-    fits(&footprint(&spec, job, executor.choices())?, executor.info())?;
+    let alone = life(job, (false, false), executor.info());
+    fits(&footprint(&spec, job, executor.choices(), alone)?, executor.info())?;
     let reference = Reference::measure(executor.as_mut()).map_err(|error| failed(&error))?;
     let mut learner = TrainingLearner::new(spec, executor).map_err(|error| failed(&error))?;
     // The first steps compile, and fill caches.
@@ -267,8 +276,15 @@ fn spec(job: &Job, dataset: &Arc<Dataset>, shard: Vec<u32>, order_seed: u64) -> 
     })
 }
 
-fn footprint(spec: &LearnerSpec, job: &Job, choices: &Choices) -> Result<Footprint, Error> {
-    Footprint::of(spec, job.codec, choices).map_err(|error| Error::new(Kind::Input, error))
+/// What a peer of a job lives through on a device.
+fn life(job: &Job, (gossip, checkpoints): (bool, bool), info: &DeviceInfo) -> Life {
+    // As many edges as it looks for; what others ask for beyond, it may refuse.
+    let edges = if gossip && job.mode == Mode::Pairwise { job.gossip().neighbours_target } else { 0 };
+    Life { gossip, checkpoints, edges, device: DeviceKind::of(info) }
+}
+
+fn footprint(spec: &LearnerSpec, job: &Job, choices: &Choices, life: Life) -> Result<Footprint, Error> {
+    Footprint::of(spec, job.codec, choices, life).map_err(|error| Error::new(Kind::Input, error))
 }
 
 /// An error where a job does not fit a device.
@@ -287,7 +303,8 @@ pub(super) fn fits(footprint: &Footprint, info: &DeviceInfo) -> Result<(), Error
 pub(super) fn task(job: &Job, dataset: &Arc<Dataset>, peers: u32) -> Result<Task, Error> {
     let spec = spec(job, dataset, Vec::new(), 0)?;
     let info = CpuExecutor::measured(None, 1).info().clone();
-    footprint(&spec, job, &Choices::PLAIN)?.check_many(peers, &info).map_err(|misfit| {
+    let alone = life(job, (false, false), &info);
+    footprint(&spec, job, &Choices::PLAIN, alone)?.check_many(peers, &info).map_err(|misfit| {
         Error::new(Kind::Device, format!("{peers} virtual peers: {misfit}"))
             .hint("fewer peers (--peers), or a smaller model, batch or data set")
     })?;

@@ -260,9 +260,10 @@ impl Peer {
         let mut earlier = keeping::earlier(&args.keeping, &run, &job.canonical())?;
         let device = (args.common.device.as_str(), args.common.threads(1));
         let state = earlier.as_mut().map(|earlier| std::mem::take(&mut earlier.learner));
+        let kept = args.keeping.checkpoint.is_some() || args.keeping.resume.is_some();
         let order_seed = job.order_seed(shard, salt);
         let part = engine::Part { shard, order_seed, one_batch: args.overfit_one_batch };
-        let engine = engine::build(&job, device, part, state)?;
+        let engine = engine::build(&job, device, part, state, (!args.no_gossip, kept))?;
         let mut notes: Vec<String> = engine.note.iter().cloned().collect();
         notes.extend(shown_at.into_iter().flatten());
         notes.extend(earlier.iter().flat_map(|earlier| earlier.notes.iter().cloned()));

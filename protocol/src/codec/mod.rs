@@ -9,6 +9,7 @@
 mod dense_f16;
 mod dense_f32;
 mod int8;
+mod packed;
 mod sign;
 mod top_k_2bit;
 mod top_k_2bit_density;
@@ -16,6 +17,7 @@ mod top_k_2bit_density;
 pub use dense_f16::DenseF16;
 pub use dense_f32::DenseF32;
 pub use int8::Int8;
+pub use packed::Packing;
 pub use sign::Sign;
 pub use top_k_2bit::{CHUNK, Density, TopK2Bit};
 pub use top_k_2bit_density::TopK2BitDensity;

@@ -22,7 +22,7 @@ pub const CHUNK: usize = 4096;
 const KEPT: usize = 64;
 const INDEX_BITS: usize = 12;
 const CODE_BITS: usize = 2;
-const SCALE_BYTES: usize = 2;
+pub(super) const SCALE_BYTES: usize = 2;
 /// Rounds of alternating assignment and least squares for the scale; the error stops falling after two or three.
 const SCALE_ROUNDS: usize = 3;
 
@@ -78,7 +78,7 @@ const DENSITY: Density = Density { kept: KEPT };
 
 impl Density {
     /// Elements kept of a chunk of `n`.
-    const fn kept(self, n: usize) -> usize {
+    pub(super) const fn kept(self, n: usize) -> usize {
         n.div_ceil(CHUNK / self.kept)
     }
 
@@ -117,7 +117,7 @@ impl Density {
     }
 
     /// Bytes of a chunk of `n` elements.
-    const fn chunk_bytes(self, n: usize) -> usize {
+    pub(super) const fn chunk_bytes(self, n: usize) -> usize {
         SCALE_BYTES + (self.kept(n) * INDEX_BITS).div_ceil(8) + (self.kept(n) * CODE_BITS).div_ceil(8)
     }
 

@@ -255,6 +255,12 @@ pub enum LearnerError {
         "a weight moved by more than 32.0 between two deltas: training has diverged (try a lower learning rate or gain)"
     )]
     Diverged,
+    /// The loss of a step is NaN: training has diverged.
+    #[error("the loss is NaN in step {step}: training has diverged (try a lower learning rate, or clip the gradient)")]
+    Loss {
+        /// Which step of this learner, from 1 on.
+        step: u64,
+    },
     /// Weights are NaN or infinite: training has diverged.
     #[error(
         "{count} of {parameters} weights are not finite: training has diverged (try a lower learning rate or gain)"

@@ -24,7 +24,7 @@ use crate::kernels::{Activation, threads, word};
 use crate::layers::linear::Linear;
 use crate::layers::{Forward, Layer as _};
 use crate::models::network::Network;
-use crate::{Footprint, TrainingLearner};
+use crate::{DeviceKind, Footprint, Life, TrainingLearner};
 
 /// Time of each measurement.
 pub const PIECE_BUDGET: Duration = Duration::from_secs(8);
@@ -393,7 +393,8 @@ fn train(
 ) -> Result<(Steps, Result<Gossip, String>), String> {
     let spec = model.learner(Arc::clone(network), batch);
     let on = fresh(choice, effort).map_err(|error| error.to_string())?;
-    let footprint = Footprint::of(&spec, &TopK2Bit, on.choices()).map_err(|error| error.to_string())?;
+    let life = Life { gossip: true, checkpoints: false, edges: 0, device: DeviceKind::of(on.info()) };
+    let footprint = Footprint::of(&spec, &TopK2Bit, on.choices(), life).map_err(|error| error.to_string())?;
     footprint.check(on.info()).map_err(|misfit| misfit.to_string())?;
     let mut learner = TrainingLearner::new(spec, on).map_err(|error| error.to_string())?;
     let (steps, step_s) = steps(&mut learner, model, batch, effort).map_err(|error| error.to_string())?;

@@ -2,11 +2,18 @@
 //!
 //! A row whose name ends in `*` holds for every kernel of a family that takes the same arguments and words.
 
+mod base;
+mod fill;
+
 use protocol::codec::CHUNK;
 
 use crate::kernels::advance::{STATE_POWER_1, STATE_POWER_2, STATE_WORDS};
 use crate::kernels::{Activation, Kernel, word};
 use crate::learner;
+
+use base::{base_weights, decode_top_k_2bit, of_base, scatter_add};
+pub(super) use fill::Fill;
+use fill::scattered;
 
 /// Sizes of every kernel.
 pub const SIZES: usize = 3;
@@ -14,19 +21,6 @@ pub const SIZES: usize = 3;
 const KEPT: usize = 64;
 /// z where GELU is its argument and its slope 1, so that what is multiplied again and again stays as large as it is.
 const STEEP: f32 = 6.0;
-
-/// What an argument holds before.
-#[derive(Clone, Debug)]
-pub(super) enum Fill {
-    /// Numbers in -1..1.
-    Floats(usize),
-    /// So many of the same.
-    Constant(usize, f32),
-    /// So many whole numbers below a bound.
-    Below(usize, usize),
-    /// These.
-    Given(Vec<u32>),
-}
 
 /// What a kernel is held against.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -90,6 +84,7 @@ const TABLE: &[Row] = &[
     ("clip_factor", |size| partial_sums(size, &[word(1.0)], Fill::Floats(1))),
     ("advance", advance),
     ("scatter_add", scatter_add),
+    ("decode_top_k_2bit", decode_top_k_2bit),
     ("residual", |size| of_base(size, Slices::Residual, |d| (vec![Fill::Floats(d)], vec![]))),
     ("base_weights", base_weights),
     ("residual_measure", |size| {
@@ -131,6 +126,20 @@ const TABLE: &[Row] = &[
     ("attention_forward", |size| attention(size, 2, |a| vec![a.qkv(), a.rows(), a.sums()])),
     ("attention_backward_query", |size| attention(size, 3, |a| vec![a.qkv(), a.rows(), a.rows(), a.sums(), a.qkv()])),
     ("attention_backward_key_value", |size| attention(size, 4, |a| vec![a.qkv(), a.rows(), a.sums(), a.qkv()])),
+    ("attention_forward_tiled_32", |size| heads_of(size, 32, 2, |a| vec![a.qkv(), a.rows(), a.sums()])),
+    ("attention_forward_tiled_64", |size| heads_of(size, 64, 2, |a| vec![a.qkv(), a.rows(), a.sums()])),
+    ("attention_backward_query_tiled_32", |size| {
+        heads_of(size, 32, 3, |a| vec![a.qkv(), a.rows(), a.rows(), a.sums(), a.qkv()])
+    }),
+    ("attention_backward_query_tiled_64", |size| {
+        heads_of(size, 64, 3, |a| vec![a.qkv(), a.rows(), a.rows(), a.sums(), a.qkv()])
+    }),
+    ("attention_backward_key_value_tiled_32", |size| {
+        heads_of(size, 32, 4, |a| vec![a.qkv(), a.rows(), a.sums(), a.qkv()])
+    }),
+    ("attention_backward_key_value_tiled_64", |size| {
+        heads_of(size, 64, 4, |a| vec![a.qkv(), a.rows(), a.sums(), a.qkv()])
+    }),
 ];
 
 /// Numbers of what is done number by number.
@@ -417,7 +426,13 @@ impl AttentionOf {
 
 /// So many products of T x T x E a head, counted whole: half of them lies in the future and need not be done.
 fn attention(size: usize, products: usize, arguments: fn(&AttentionOf) -> Vec<Fill>) -> Shape {
-    let extents = ATTENTIONS[size];
+    heads_of(size, ATTENTIONS[size][3], products, arguments)
+}
+
+/// The same with heads of such a width.
+fn heads_of(size: usize, width: u32, products: usize, arguments: fn(&AttentionOf) -> Vec<Fill>) -> Shape {
+    let mut extents = ATTENTIONS[size];
+    extents[3] = width;
     let [samples, t, heads, e] = numbers(extents);
     let of = AttentionOf { rows: samples * t, width: heads * e, heads };
     let beside = Beside::Products(products * samples * heads, [t, t, e]);
@@ -433,59 +448,6 @@ fn rotary(size: usize) -> Shape {
     });
     let arguments = vec![Fill::Floats((m * width) as usize), Fill::Given(angles.collect())];
     copied(&[m, width], arguments, vec![m, width, 2 * heads, each, places, 0])
-}
-
-/// theta, base, and what comes behind them; words d and those.
-fn of_base(size: usize, slices: Slices, rest: fn(usize) -> (Vec<Fill>, Vec<u32>)) -> Shape {
-    let d = STREAMED[size];
-    let (results, words) = rest(d);
-    let arguments = [vec![Fill::Floats(d), Fill::Below(d, 1 << 24)], results].concat();
-    let beside = Beside::Slices(slices, d);
-    Shape { arguments, beside, words: [vec![d as u32], words].concat(), ..stream(size, 0, &[]) }
-}
-
-fn base_weights(size: usize) -> Shape {
-    let d = STREAMED[size];
-    let arguments = vec![Fill::Below(d, 1 << 24), Fill::Floats(d)];
-    Shape { arguments, beside: Beside::Slices(Slices::Weights, d), ..stream(size, 0, &[]) }
-}
-
-/// A delta of a sparse codec that is heard.
-fn scatter_add(size: usize) -> Shape {
-    let d = STREAMED[size];
-    let kept = d / (CHUNK / KEPT);
-    let entry = |i: usize| [(i * (CHUNK / KEPT)) as u32, 1, 0];
-    let entries = Fill::Given((0..kept).flat_map(entry).collect());
-    Shape {
-        arguments: vec![Fill::Below(d, 1 << 24), Fill::Floats(d), entries],
-        words: vec![kept as u32, 0],
-        beside: Beside::Slices(Slices::Add, d),
-        ..stream(size, 0, &[])
-    }
-}
-
-/// The first so many of a sequence without a pattern.
-fn scattered(n: usize) -> impl Iterator<Item = usize> {
-    (0..n as u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 8) as usize)
-}
-
-impl Fill {
-    /// How many words.
-    pub(super) fn len(&self) -> usize {
-        match self {
-            Self::Floats(n) | Self::Constant(n, _) | Self::Below(n, _) => *n,
-            Self::Given(words) => words.len(),
-        }
-    }
-
-    pub(super) fn words(&self) -> Vec<u32> {
-        match self {
-            Self::Floats(n) => scattered(*n).map(|i| word(i as f32 / (1 << 23) as f32 - 1.0)).collect(),
-            Self::Constant(n, value) => vec![word(*value); *n],
-            Self::Below(n, bound) => scattered(*n).map(|i| (i % bound) as u32).collect(),
-            Self::Given(words) => words.clone(),
-        }
-    }
 }
 
 #[cfg(test)]

@@ -30,7 +30,7 @@ impl CpuExecutor {
     #[must_use]
     pub fn measured(note: Option<String>, threads: usize) -> Self {
         let mut executor = Self { pool: threads::pool(threads), ..Self::new(note) };
-        executor.info.free_memory = super::device::free_memory();
+        executor.info.free_memory = super::memory::free();
         executor.info.free_host_memory = executor.info.free_memory;
         executor
     }

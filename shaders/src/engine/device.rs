@@ -54,13 +54,6 @@ pub struct DeviceInfo {
     pub free_host_memory: Option<u64>,
 }
 
-/// What Linux says is available without swapping; `None` elsewhere.
-pub(super) fn free_memory() -> Option<u64> {
-    let text = std::fs::read_to_string("/proc/meminfo").ok()?;
-    let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
-    line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok().map(|kib| kib << 10)
-}
-
 /// Why there is no executor.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DeviceError {
@@ -133,8 +126,11 @@ fn open_best(threads: usize) -> Box<dyn Executor> {
 }
 
 fn open_named(name: &str) -> Result<Box<dyn Executor>, DeviceError> {
+    // Every name holds an empty one, and nobody means the first device by it.
     #[cfg(feature = "gpu")]
-    if let Some(executor) = super::gpu::GpuExecutor::open(Some(name))? {
+    if !name.trim().is_empty()
+        && let Some(executor) = super::gpu::GpuExecutor::open(Some(name))?
+    {
         return Ok(Box::new(executor));
     }
     let mut found: Vec<String> =
@@ -151,6 +147,14 @@ mod tests {
     fn a_name_that_nobody_has_is_an_error_that_lists_what_there_is() {
         let error = open(&DeviceChoice::Named("voodoo2".into()), 1).err().map(|error| error.to_string());
         assert!(error.is_some_and(|text| text.contains("voodoo2") && text.contains("\"cpu\"")));
+    }
+
+    #[test]
+    fn no_name_is_no_device() {
+        for name in ["", "  "] {
+            let error = open(&DeviceChoice::Named(name.into()), 1).err().map(|error| error.to_string());
+            assert!(error.is_some_and(|text| text.contains("there is") && text.contains("\"cpu\"")), "{name:?}");
+        }
     }
 
     #[test]

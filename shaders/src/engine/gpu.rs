@@ -34,6 +34,8 @@ const REPLAYS_A_SUBMISSION_MAX: u32 = 32;
 const SUBMISSIONS_MAX: usize = 8;
 /// Words that are read or written at once: memory to read or write through is no larger, however large the model (16 MiB).
 const PIECE_WORDS_MAX: usize = 4 << 20;
+/// The same where a driver computes on the CPU: no bus is crossed, and a copy of 2 MiB takes far longer than asking for it.
+const SOFTWARE_PIECE_WORDS_MAX: usize = 1 << 19;
 
 /// See the module.
 #[derive(Debug)]
@@ -50,6 +52,8 @@ pub struct GpuExecutor {
     /// When the last one before them was seen done.
     done: Instant,
     wait_max: Duration,
+    /// Words that are read or written at once.
+    piece: usize,
     /// Memory to read through; grows, and is used again.
     staging: Option<wgpu::Buffer>,
     /// Written since the last submission: until the next one is done, the driver holds a copy.
@@ -85,6 +89,11 @@ fn paced(at_once: u32, replays: u32, took: Duration) -> u32 {
     } else {
         at_once
     }
+}
+
+/// Words that are read or written at once, and at most lie in memory to read through and to write through.
+pub(crate) fn piece_words(software: bool) -> usize {
+    if software { SOFTWARE_PIECE_WORDS_MAX } else { PIECE_WORDS_MAX }
 }
 
 impl GpuExecutor {
@@ -149,6 +158,7 @@ impl GpuExecutor {
             recordings: Vec::new(),
             sent: VecDeque::new(),
             done: Instant::now(),
+            piece: piece_words(software(&adapter.get_info())),
             wait_max: if software(&adapter.get_info()) { SOFTWARE_WAIT_MAX } else { WAIT_MAX },
             staging: None,
             unsent_words: 0,
@@ -287,14 +297,15 @@ impl Executor for GpuExecutor {
     }
 
     fn write(&mut self, buffer: Buffer, offset: usize, words: &[u32]) -> Result<(), ExecutorError> {
-        for (i, piece) in words.chunks(PIECE_WORDS_MAX).enumerate() {
-            if self.unsent_words + piece.len() > PIECE_WORDS_MAX {
+        let most = self.piece;
+        for (i, piece) in words.chunks(most).enumerate() {
+            if self.unsent_words + piece.len() > most {
                 let label = Some("write");
                 let encoder = self.device.create_command_encoder(&wgpu::CommandEncoderDescriptor { label });
                 self.submit(encoder, None);
                 self.settle(0)?;
             }
-            let offset = 4 * (offset + i * PIECE_WORDS_MAX) as u64;
+            let offset = 4 * (offset + i * most) as u64;
             self.queue.write_buffer(&self.buffers[buffer.0], offset, bytemuck::cast_slice(piece));
             self.unsent_words += piece.len();
         }
@@ -302,8 +313,9 @@ impl Executor for GpuExecutor {
     }
 
     fn read_at(&mut self, buffer: Buffer, offset: usize, out: &mut [u32]) -> Result<(), ExecutorError> {
-        for (i, piece) in out.chunks_mut(PIECE_WORDS_MAX).enumerate() {
-            self.read_piece(buffer, offset + i * PIECE_WORDS_MAX, piece)?;
+        let most = self.piece;
+        for (i, piece) in out.chunks_mut(most).enumerate() {
+            self.read_piece(buffer, offset + i * most, piece)?;
         }
         Ok(())
     }

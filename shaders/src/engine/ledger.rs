@@ -13,6 +13,8 @@ pub struct Account {
     pub words: u64,
     /// Words of the largest one.
     pub largest: u64,
+    /// Words that were written to buffers: what goes up to a device.
+    pub written: u64,
     /// Buffers.
     pub buffers: usize,
     /// Dispatches of the longest recording.
@@ -78,7 +80,8 @@ impl Executor for Ledger {
         Ok(Buffer(account.buffers - 1))
     }
 
-    fn write(&mut self, _: Buffer, _: usize, _: &[u32]) -> Result<(), ExecutorError> {
+    fn write(&mut self, _: Buffer, _: usize, words: &[u32]) -> Result<(), ExecutorError> {
+        self.account.lock().unwrap_or_else(PoisonError::into_inner).written += words.len() as u64;
         Ok(())
     }
 

@@ -8,6 +8,7 @@ mod device;
 #[cfg(feature = "gpu")]
 pub mod gpu;
 pub mod ledger;
+mod memory;
 pub mod plan;
 pub mod products;
 mod reference;

@@ -365,6 +365,12 @@ impl Choices {
         self
     }
 
+    /// Whether workgroups that share memory pay on it: not on a software driver.
+    #[must_use]
+    pub fn shares_memory(&self) -> bool {
+        self.rule != Rule::Always(Preset::Plain)
+    }
+
     /// What was measured.
     #[must_use]
     pub fn tuned(&self) -> &BTreeMap<Class, Preset> {

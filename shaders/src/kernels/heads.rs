@@ -3,7 +3,7 @@
 
 use super::cost::all;
 use super::matmul::{Layout, matmul};
-use super::{Cost, WORDS, lanes, loops, threads};
+use super::{Cost, Grid, WORDS, lanes, loops, threads};
 
 /// The words of an attention kernel.
 #[derive(Clone, Copy, Debug)]
@@ -50,6 +50,48 @@ pub(super) fn turns(words: &[u32; WORDS]) -> u64 {
     let vector = loops::plain(u64::from(words[3]) / 4);
     2 * vector + loops::plain(u64::from(words[1]) * (1 + 2 * vector))
 }
+
+/// Places of a workgroup of a tiled kernel.
+const TILED_PLACES: u32 = 64;
+/// Most heads of all samples that a tiled kernel takes: WebGPU grants as many workgroups along an axis.
+const TILED_HEADS_MAX: u64 = 65_535;
+
+/// A workgroup for 64 places of a head.
+pub(super) fn tiled_grid(words: &[u32; WORDS]) -> Grid {
+    let [samples, t, heads, ..] = *words;
+    Grid { invocations: [t, samples.saturating_mul(heads)], workgroup: [TILED_PLACES, 1] }
+}
+
+/// Turns of its loops: over places in sixteens, and in each over what it loads and what it sees.
+pub(super) fn tiled_turns(words: &[u32; WORDS]) -> u64 {
+    u64::from(words[1]).div_ceil(16) * (u64::from(words[3]) / 16 + 20) + 1
+}
+
+/// Which of a tiled kernel's variants takes such heads, where one does and tiles pay: 32 and 64 numbers, and a workgroup's places at least.
+#[must_use]
+pub fn tiled(samples: usize, places: usize, heads: usize, width: usize) -> Option<usize> {
+    let fits = samples as u64 * heads as u64 <= TILED_HEADS_MAX && places >= TILED_PLACES as usize;
+    [32, 64].iter().position(|known| fits && *known == width)
+}
+
+/// A kernel of heads of 32 and of 64 numbers.
+macro_rules! variants {
+    ($kernel:ident, $name:literal) => {
+        /// See the module.
+        #[derive(Clone, Copy, Debug)]
+        pub struct $kernel {
+            name: &'static str,
+            /// Fours of a head.
+            fours: u32,
+        }
+
+        /// Heads of 32 numbers.
+        pub static TILED_32: $kernel = $kernel { name: concat!($name, "_tiled_32"), fours: 8 };
+        /// Heads of 64 numbers.
+        pub static TILED_64: $kernel = $kernel { name: concat!($name, "_tiled_64"), fours: 16 };
+    };
+}
+pub(super) use variants;
 
 impl Heads {
     pub(super) fn new(words: &[u32; WORDS]) -> Self {

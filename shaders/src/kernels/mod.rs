@@ -15,8 +15,11 @@ pub mod adam_common;
 pub mod add;
 pub mod advance;
 pub mod attention_backward_key_value;
+pub mod attention_backward_key_value_tiled;
 pub mod attention_backward_query;
+pub mod attention_backward_query_tiled;
 pub mod attention_forward;
+pub mod attention_forward_tiled;
 pub mod average_pool_backward;
 pub mod average_pool_forward;
 pub mod base_weights;
@@ -31,12 +34,13 @@ pub mod conv2d_forward;
 pub mod conv2d_forward_tiled;
 pub mod conv2d_forward_wide;
 mod cost;
+pub mod decode_top_k_2bit;
 pub mod dropout;
 pub mod embedding_backward;
 pub mod embedding_forward;
 pub mod gather;
 mod groups;
-mod heads;
+pub mod heads;
 mod lanes;
 pub mod linear_backward_input;
 pub mod linear_backward_input_tiled;
@@ -91,6 +95,7 @@ pub static ALL: &[&dyn Kernel] = &[
     &sgd::Sgd,
     &advance::Advance,
     &scatter_add::ScatterAdd,
+    &decode_top_k_2bit::DecodeTopK2Bit,
     &residual::Residual,
     &residual_measure::ResidualMeasure,
     &select_largest::SelectLargest,
@@ -123,8 +128,14 @@ pub static ALL: &[&dyn Kernel] = &[
     &embedding_backward::EmbeddingBackward,
     &rotary::Rotary,
     &attention_forward::AttentionForward,
+    &attention_forward_tiled::TILED_32,
+    &attention_forward_tiled::TILED_64,
     &attention_backward_query::AttentionBackwardQuery,
+    &attention_backward_query_tiled::TILED_32,
+    &attention_backward_query_tiled::TILED_64,
     &attention_backward_key_value::AttentionBackwardKeyValue,
+    &attention_backward_key_value_tiled::TILED_32,
+    &attention_backward_key_value_tiled::TILED_64,
     &linear_forward_wide::LinearForwardWide,
     &linear_backward_input_wide::LinearBackwardInputWide,
     &linear_backward_weight_wide::LinearBackwardWeightWide,

@@ -15,6 +15,10 @@ use crate::kernels::attention_backward_query::AttentionBackwardQuery;
 use crate::kernels::attention_forward::AttentionForward;
 use crate::kernels::rotary::Rotary;
 use crate::kernels::word;
+use crate::kernels::{
+    Kernel, attention_backward_key_value_tiled as key_value, attention_backward_query_tiled as query,
+    attention_forward_tiled as forward, heads,
+};
 
 /// Widest head: a query and its sum lie in registers.
 pub const HEAD_WIDTH_MAX: usize = 64;
@@ -45,6 +49,16 @@ pub fn angles(places: usize, head_width: usize) -> Vec<u32> {
 }
 
 impl Attention {
+    /// Forward, queries, keys and values: tiles where workgroups share memory and a head's width has some.
+    fn kernels(&self, draft: &Draft, samples: usize) -> [&'static dyn Kernel; 3] {
+        let plain: [&'static dyn Kernel; 3] = [&AttentionForward, &AttentionBackwardQuery, &AttentionBackwardKeyValue];
+        match heads::tiled(samples, self.places, self.heads, self.head_width) {
+            Some(0) if draft.choices().shares_memory() => [&forward::TILED_32, &query::TILED_32, &key_value::TILED_32],
+            Some(_) if draft.choices().shares_memory() => [&forward::TILED_64, &query::TILED_64, &key_value::TILED_64],
+            _ => plain,
+        }
+    }
+
     fn words(&self, samples: usize) -> [u32; 4] {
         [samples, self.places, self.heads, self.head_width].map(|word| word as u32)
     }
@@ -70,15 +84,17 @@ impl Layer for Attention {
         let x = *input(io.x);
         let sums = io.saved.unwrap_or_else(|| draft.buffer(self.saved(io.samples)));
         draft.push(&Rotary, &[x, io.tables[self.angles]], &self.turn(io.samples, false));
-        draft.push(&AttentionForward, &[x, io.y, sums], &self.words(io.samples));
+        let [kernel, ..] = self.kernels(draft, io.samples);
+        draft.push(kernel, &[x, io.y, sums], &self.words(io.samples));
     }
 
     fn backward(&self, draft: &mut Draft, io: &Backward<'_>) {
         let forward = &io.forward;
         let (Some(dx), Some(sums)) = (input(io.dx), forward.saved) else { return };
         let (x, dx, words) = (*input(forward.x), dx.buffer, self.words(forward.samples));
-        draft.push(&AttentionBackwardQuery, &[x, forward.y, io.dy, sums, dx], &words);
-        draft.push(&AttentionBackwardKeyValue, &[x, io.dy, sums, dx], &words);
+        let [_, query, key_value] = self.kernels(draft, forward.samples);
+        draft.push(query, &[x, forward.y, io.dy, sums, dx], &words);
+        draft.push(key_value, &[x, io.dy, sums, dx], &words);
         draft.push(&Rotary, &[dx, forward.tables[self.angles]], &self.turn(forward.samples, true));
     }
 }

@@ -3,7 +3,7 @@
 //! The same code that lays out a learner lays it out on a ledger (`engine::ledger`), so that the estimate cannot drift from the
 //! truth; a test holds the two together. Uploads of deltas come later in a learner's life and are estimated from one chunk.
 
-use protocol::codec::{Codec, Decoded};
+use protocol::codec::{Codec, Decoded, Packing};
 use protocol::fixed::Weight;
 
 use super::feed;
@@ -17,13 +17,60 @@ use crate::models::network::Network;
 
 /// Length of the residual that is encoded to see what a delta takes: a chunk of the sparse codecs.
 const PROBE: usize = 4096;
-/// Vectors of parameters on the host: two that outlive a device (`recovery.rs`), and two while a snapshot comes or goes.
-const HOST_VECTORS: u64 = 4;
+/// Vectors of parameters that outlive a device (`recovery.rs`).
+const KEPT_VECTORS: u64 = 2;
+/// Vectors of parameters while a snapshot comes or goes.
+const SNAPSHOT_VECTORS: u64 = 2;
 /// As many more while a dense delta is said: its payload, what it decodes to (values, adds).
-const HOST_VECTORS_DENSE: u64 = 3;
+const DENSE_VECTORS: u64 = 3;
+/// Vectors of parameters of an edge of the mode `pairwise`: what is known of both ends.
+const EDGE_VECTORS: u64 = 2;
+/// The process itself, its program included. measured: 19 MiB with a model of 9,000 parameters, of which 3 are the model's and its data's.
+const PROCESS_BYTES: u64 = 16 << 20;
+/// Its network. measured: 7 MiB more.
+const NETWORK_BYTES: u64 = 7 << 20;
+/// A driver that computes on the CPU, and its compiler. measured: lavapipe 22.3, 79 MiB more.
+const SOFTWARE_DRIVER_BYTES: u64 = 79 << 20;
 const WORD_BYTES: u64 = 4;
 /// Largest buffer of any device, bytes.
 const BUFFER_BYTES_MAX: u64 = WORD_BYTES * (BUFFER_WORDS_MAX as u64);
+
+/// What a learner lives through, and so takes beside its device.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Life {
+    /// It says and hears deltas, serves and takes snapshots, and its process has a network.
+    pub gossip: bool,
+    /// It writes checkpoints.
+    pub checkpoints: bool,
+    /// Edges of the mode `pairwise`; 0 in the others.
+    pub edges: usize,
+    /// What it runs on.
+    pub device: DeviceKind,
+}
+
+/// Kinds of devices.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum DeviceKind {
+    /// The CPU executor.
+    #[default]
+    Cpu,
+    /// A driver that computes on the CPU, and may be lost all the same.
+    Software,
+    /// A GPU, that may be lost.
+    Gpu,
+}
+
+impl DeviceKind {
+    /// Of a device.
+    #[must_use]
+    pub fn of(info: &DeviceInfo) -> Self {
+        match info.backend.as_str() {
+            "cpu" => Self::Cpu,
+            _ if info.software => Self::Software,
+            _ => Self::Gpu,
+        }
+    }
+}
 
 /// Bytes, and a few counts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -40,8 +87,14 @@ pub struct Footprint {
     pub activations: u64,
     /// What is measured and chosen of deltas, and their uploads.
     pub deltas: u64,
-    /// The data set and vectors of parameters, beside the device.
+    /// The data set, and what outlives a lost device: on the host as long as the learner lives.
     pub host: u64,
+    /// What both ends of every edge of the mode `pairwise` have said.
+    pub replicas: u64,
+    /// While a snapshot comes or goes, a dense delta is said, or a checkpoint is written: at most.
+    pub passing: u64,
+    /// The process itself, its network, a driver that computes on the CPU, memory to read and write a device through.
+    pub process: u64,
     /// The largest buffer.
     pub largest: u64,
     /// Dispatches of a step.
@@ -92,7 +145,7 @@ impl Footprint {
     ///
     /// # Errors
     /// Never on the ledger that it is counted on.
-    pub fn of(spec: &LearnerSpec, codec: &dyn Codec, choices: &Choices) -> Result<Self, LearnerError> {
+    pub fn of(spec: &LearnerSpec, codec: &dyn Codec, choices: &Choices, life: Life) -> Result<Self, LearnerError> {
         let (dataset, network) = (&spec.dataset, &spec.model);
         let d = network.parameters() as u64;
         let mut ledger = Ledger::new(choices.clone());
@@ -106,7 +159,16 @@ impl Footprint {
         let measure = gossip::measure_words(network.parameters()) as u64;
         let (of_delta, dense) = delta_words(network.parameters(), codec);
         let deltas = measure + of_delta;
-        let vectors = HOST_VECTORS + if dense { HOST_VECTORS_DENSE } else { 0 };
+        let kept = if life.device == DeviceKind::Cpu { 0 } else { KEPT_VECTORS };
+        let of_gossip = match (life.gossip, dense) {
+            (false, _) => 0,
+            (true, false) => SNAPSHOT_VECTORS,
+            (true, true) => SNAPSHOT_VECTORS + DENSE_VECTORS,
+        };
+        // Base, weights and moments lie on the host until they are written (`saved.rs`).
+        let saved = if life.checkpoints { 2 * d + moments } else { 0 };
+        let of_network = if life.gossip { NETWORK_BYTES } else { 0 };
+        let driver = if life.device == DeviceKind::Software { SOFTWARE_DRIVER_BYTES } else { 0 };
         Ok(Self {
             parameters: network.parameters(),
             weights: bytes(weights),
@@ -114,7 +176,10 @@ impl Footprint {
             data: bytes(train_words),
             activations: bytes(account.words - weights - moments - train_words - measure),
             deltas: bytes(deltas),
-            host: bytes(held + vectors * d),
+            host: bytes(held + kept * d),
+            replicas: bytes(life.edges as u64 * EDGE_VECTORS * d),
+            passing: bytes(saved.max(of_gossip * d)),
+            process: PROCESS_BYTES + of_network + driver + through(life.device),
             largest: bytes(account.largest.max(deltas)),
             dispatches: account.dispatches,
             turns: account.turns,
@@ -127,6 +192,18 @@ impl Footprint {
         [self.weights, self.moments, self.data, self.activations, self.deltas]
             .iter()
             .fold(0, |sum, &bytes| sum.saturating_add(bytes))
+    }
+
+    /// On the host, beside the device, all along.
+    #[must_use]
+    pub fn on_host(&self) -> u64 {
+        self.host.saturating_add(self.replicas).saturating_add(self.process)
+    }
+
+    /// Resident memory of a process whose device has the host's memory, but for what passes.
+    #[must_use]
+    pub fn resident(&self) -> u64 {
+        self.device().saturating_add(self.on_host())
     }
 
     /// Whether it fits.
@@ -144,14 +221,15 @@ impl Footprint {
             return Err(Misfit::Loops { device, kernel, turns, limit });
         }
         // Only a device that shares the host's memory says how much of it is free.
-        let bytes = self.device().saturating_add(self.host);
+        let bytes = self.resident().saturating_add(self.passing);
         if let Some(limit) = info.free_memory.filter(|limit| bytes > *limit) {
             return Err(Misfit::Memory { device, bytes, limit });
         }
-        if let Some(limit) = info.free_host_memory.filter(|limit| self.host > *limit) {
-            return Err(Misfit::Memory { device: "this machine".into(), bytes: self.host, limit });
+        let bytes = self.on_host().saturating_add(self.passing);
+        match info.free_host_memory {
+            Some(limit) if bytes > limit => Err(Misfit::Memory { device: "this machine".into(), bytes, limit }),
+            _ => Ok(()),
         }
-        Ok(())
     }
 }
 
@@ -162,7 +240,7 @@ impl Footprint {
     /// As [`Footprint::check`].
     pub fn check_many(&self, learners: u32, info: &DeviceInfo) -> Result<(), Misfit> {
         self.check(info)?;
-        let bytes = self.device().saturating_mul(u64::from(learners)).saturating_add(self.host);
+        let bytes = self.device().saturating_mul(u64::from(learners)).saturating_add(self.on_host());
         match info.free_memory {
             Some(limit) if bytes > limit => Err(Misfit::Memory { device: info.name.clone(), bytes, limit }),
             _ => Ok(()),
@@ -178,6 +256,16 @@ pub fn products(spec: &LearnerSpec) -> Result<Vec<Shape>, LearnerError> {
     let mut ledger = Ledger::default();
     lay_out(spec, &spec.model, &mut ledger)?;
     Ok(ledger.products())
+}
+
+/// Bytes to read and to write a device through.
+fn through(device: DeviceKind) -> u64 {
+    #[cfg(feature = "gpu")]
+    if device != DeviceKind::Cpu {
+        return 2 * WORD_BYTES * crate::engine::gpu::piece_words(device == DeviceKind::Software) as u64;
+    }
+    let _ = device;
+    0
 }
 
 /// Everything that `TrainingLearner::new` allocates; the words of the moments.
@@ -202,8 +290,15 @@ fn delta_words(parameters: usize, codec: &dyn Codec) -> (u64, bool) {
     if codec.decode(&payload, PROBE, Weight::HALF, &mut decoded).is_err() || decoded.is_dense() {
         return (2 * parameters as u64, true);
     }
-    let chosen = codec.density().map_or(0, |density| 2 * density.kept_of(parameters));
-    ((chosen + 3 * decoded.values.len() * parameters.div_ceil(PROBE)) as u64, false)
+    let words = match codec.density() {
+        // What is chosen, and the places for heard and own ones.
+        Some(density) => {
+            let packed = [Packing::Heard, Packing::Own].map(|packing| density.packed_words(parameters, packing));
+            2 * density.kept_of(parameters) + packed.iter().sum::<usize>()
+        }
+        None => 3 * decoded.values.len() * parameters.div_ceil(PROBE),
+    };
+    (words as u64, false)
 }
 
 #[cfg(test)]
@@ -219,16 +314,18 @@ mod tests {
     use crate::engine::products::Preset;
     use crate::optim::OptimizerSpec;
 
+    const GOSSIP: Life = Life { gossip: true, checkpoints: false, edges: 0, device: DeviceKind::Cpu };
+
     #[test]
     fn the_estimate_is_what_a_learner_takes() {
         let sgd = OptimizerSpec::Sgd { learning_rate: 0.1, momentum: 0.9, nesterov: false };
         let long = LearnerSpec { batch: 320, ..lm(0.1) };
         let split = Choices::always(Preset::Split32);
-        let dispatches = |choices| Footprint::of(&long, &TopK2Bit, choices).unwrap().dispatches;
+        let dispatches = |choices| Footprint::of(&long, &TopK2Bit, choices, GOSSIP).unwrap().dispatches;
         assert!(dispatches(&split) > dispatches(&Choices::PLAIN), "long sums come in parts");
         let plain = [spec(sgd), cnn(0), cnn(1), lm(0.1)].map(|spec| (spec, Choices::PLAIN));
         for (spec, choices) in plain.into_iter().chain([(long, split)]) {
-            let footprint = Footprint::of(&spec, &TopK2Bit, &choices).unwrap();
+            let footprint = Footprint::of(&spec, &TopK2Bit, &choices, GOSSIP).unwrap();
             let ledger = Ledger::new(choices);
             let moments = if spec.optimizer == sgd { 1 } else { 2 };
             let mut learner = TrainingLearner::new(spec, Box::new(ledger.clone())).unwrap();
@@ -245,35 +342,59 @@ mod tests {
 
     #[test]
     fn activations_grow_with_the_batch_and_are_less_when_they_are_computed_again() {
-        let small = Footprint::of(&lm(0.1), &TopK2Bit, &Choices::PLAIN).unwrap();
-        let large = Footprint::of(&LearnerSpec { batch: 320, ..lm(0.1) }, &TopK2Bit, &Choices::PLAIN).unwrap();
+        let small = Footprint::of(&lm(0.1), &TopK2Bit, &Choices::PLAIN, GOSSIP).unwrap();
+        let large = Footprint::of(&LearnerSpec { batch: 320, ..lm(0.1) }, &TopK2Bit, &Choices::PLAIN, GOSSIP).unwrap();
         assert_eq!(small.weights, large.weights);
         assert!(large.activations > 5 * small.activations, "{small:?} {large:?}");
         let mut again = LearnerSpec { batch: 320, ..lm(0.1) };
         std::sync::Arc::get_mut(&mut again.model).unwrap().recompute = true;
-        let again = Footprint::of(&again, &TopK2Bit, &Choices::PLAIN).unwrap();
+        let again = Footprint::of(&again, &TopK2Bit, &Choices::PLAIN, GOSSIP).unwrap();
         assert!(again.activations < large.activations * 3 / 4, "{} of {}", again.activations, large.activations);
         assert!(again.dispatches > large.dispatches);
     }
 
     #[test]
     fn what_does_not_fit_is_refused_with_the_limit() {
-        let footprint = Footprint::of(&cnn(1), &TopK2Bit, &Choices::PLAIN).unwrap();
+        let footprint = Footprint::of(&cnn(1), &TopK2Bit, &Choices::PLAIN, GOSSIP).unwrap();
         let device = DeviceInfo { name: "toy".into(), ..DeviceInfo::default() };
         assert_eq!(footprint.check(&device), Ok(()));
         let narrow = DeviceInfo { largest_buffer: Some(footprint.largest - 1), ..device.clone() };
         assert!(matches!(footprint.check(&narrow), Err(Misfit::Buffer { .. })));
-        let total = footprint.device() + footprint.host;
+        let total = footprint.resident() + footprint.passing;
         assert_eq!(footprint.check(&DeviceInfo { free_memory: Some(total), ..device.clone() }), Ok(()));
         let error = footprint.check(&DeviceInfo { free_memory: Some(total - 1), ..device.clone() }).unwrap_err();
         assert!(error.to_string().contains("toy has"), "{error}");
         // Of a GPU nobody knows what is free; the host is asked all the same.
-        let host = DeviceInfo { free_host_memory: Some(footprint.host), ..device.clone() };
+        let on_host = footprint.on_host() + footprint.passing;
+        let host = DeviceInfo { free_host_memory: Some(on_host), ..device.clone() };
         assert_eq!(footprint.check(&host), Ok(()));
-        let host = DeviceInfo { free_host_memory: Some(footprint.host - 1), ..device.clone() };
+        let host = DeviceInfo { free_host_memory: Some(on_host - 1), ..device.clone() };
         assert!(footprint.check(&host).unwrap_err().to_string().contains("this machine has"));
-        let shared = DeviceInfo { free_memory: Some(total + 2 * footprint.device()), ..device };
+        let shared = DeviceInfo { free_memory: Some(total + 2 * footprint.device()), ..device.clone() };
         assert_eq!(footprint.check_many(3, &shared), Ok(()));
-        assert!(matches!(footprint.check_many(4, &shared), Err(Misfit::Memory { .. })));
+        let five = DeviceInfo { free_memory: Some(total + 3 * footprint.device()), ..device.clone() };
+        assert!(matches!(footprint.check_many(5, &five), Err(Misfit::Memory { .. })));
+        // A driver that would end a loop too early.
+        let short = DeviceInfo { loop_turns_max: Some(footprint.turns.0 - 1), ..device };
+        let error = footprint.check(&short).unwrap_err().to_string();
+        assert!(error.contains(footprint.turns.1) && error.contains("toy ends loops"), "{error}");
+    }
+
+    #[test]
+    fn what_a_life_takes_is_told_apart() {
+        let of = |life| Footprint::of(&cnn(1), &TopK2Bit, &Choices::PLAIN, life).unwrap();
+        let (alone, gossip) = (of(Life::default()), of(GOSSIP));
+        let vector = 4 * alone.parameters as u64;
+        assert_eq!((alone.device(), alone.host, alone.passing), (gossip.device(), gossip.host, 0));
+        assert_eq!(gossip.passing, 2 * vector);
+        assert!(gossip.process > alone.process);
+        let lost = of(Life { device: DeviceKind::Gpu, ..GOSSIP });
+        assert_eq!(lost.host - gossip.host, 2 * vector, "what outlives a device");
+        let edges = of(Life { edges: 3, ..GOSSIP });
+        assert_eq!((edges.replicas, edges.resident() - gossip.resident()), (6 * vector, 6 * vector));
+        let dense = Footprint::of(&cnn(1), &DenseF32, &Choices::PLAIN, GOSSIP).unwrap();
+        assert_eq!(dense.passing, 5 * vector);
+        // Base, weights, two moments.
+        assert_eq!(of(Life { checkpoints: true, ..GOSSIP }).passing, 4 * vector);
     }
 }

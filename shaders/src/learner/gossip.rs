@@ -4,20 +4,23 @@
 //! measure    theta, b -> sums of squares, and whether all are numbers         some kB come back, whatever d
 //! choose     theta, b -> the largest of every chunk                           K / 2048 of d floats come back
 //! residual   theta, b -> theta - b                                            all of it: for codecs that read all of it
-//! add        what a delta adds and where -> b, theta                          its numbers go up
+//! decode     a sparse delta, compressed -> b, theta                           its bits go up, and two integers a chunk
+//! add        what a dense delta adds -> b, theta                              its numbers go up
 //! ```
 
-use protocol::codec::{Decoded, Density};
+use protocol::codec::{Decoded, Density, Packing};
+use protocol::fixed::Weight;
 use protocol::learner::LearnerError;
 
 use super::machine::DeviceState;
 use crate::engine::{Buffer, Executor, ExecutorError, Prepared, Recording};
 use crate::kernels::base_weights::BaseWeights;
+use crate::kernels::decode_top_k_2bit::DecodeTopK2Bit;
 use crate::kernels::residual::Residual;
 use crate::kernels::residual_measure::ResidualMeasure;
 use crate::kernels::scatter_add::ScatterAdd;
 use crate::kernels::select_largest::SelectLargest;
-use crate::kernels::word;
+use crate::kernels::{Kernel, word};
 
 /// Numbers that one invocation measures at least.
 const MEASURE_EACH: usize = 64;
@@ -33,7 +36,8 @@ pub(super) struct Gossip {
     base_weights: Prepared,
     measure: Measure,
     choice: Option<Choice>,
-    scatter: Option<Scatter>,
+    scatter: Option<Upload>,
+    decode: Option<Upload>,
 }
 
 /// Sums of squares in parts.
@@ -53,9 +57,9 @@ struct Choice {
     pass: Prepared,
 }
 
-/// The upload of a delta.
+/// The upload of a delta, and what adds it.
 #[derive(Debug)]
-struct Scatter {
+struct Upload {
     entries: Buffer,
     capacity: usize,
     pass: Prepared,
@@ -97,7 +101,7 @@ impl Gossip {
         let mut recording = Recording::default();
         recording.push(&ResidualMeasure, &[theta, base, parts, broken], &[d, count as u32]);
         let measure = Measure { parts, broken, count, pass: on.prepare(recording)? };
-        Ok(Self { parameters, state, residual, base_weights, measure, choice: None, scatter: None })
+        Ok(Self { parameters, state, residual, base_weights, measure, choice: None, scatter: None, decode: None })
     }
 
     /// Lengths of `theta - b` and of `b`.
@@ -167,20 +171,50 @@ impl Gossip {
         if words.is_empty() {
             return Ok(());
         }
-        // All deltas of a run are of one size, so one place is made once.
-        let scatter = match self.scatter.take().filter(|scatter| scatter.capacity >= words.len()) {
-            Some(scatter) => scatter,
+        let count = decoded.values.len() as u32;
+        self.upload(on, false, words, &[count, u32::from(dense)])?;
+        Ok(())
+    }
+
+    /// Adds a payload of a sparse codec, that was decoded on the host before; as it is packed.
+    pub(super) fn decode(
+        &mut self,
+        on: &mut dyn Executor,
+        density: Density,
+        (weight, payload): (Weight, &[u8]),
+        packing: Packing,
+        words: &mut Vec<u32>,
+    ) -> Result<(), LearnerError> {
+        density.pack(payload, self.parameters, weight, packing, words)?;
+        let extents = [self.parameters, density.kept, packing.table_words()].map(|extent| extent as u32);
+        self.upload(on, true, words, &extents)?;
+        Ok(())
+    }
+
+    /// Writes what is to be added and adds it.
+    fn upload(
+        &mut self,
+        on: &mut dyn Executor,
+        packed: bool,
+        entries: &[u32],
+        words: &[u32],
+    ) -> Result<(), ExecutorError> {
+        let place = if packed { &mut self.decode } else { &mut self.scatter };
+        // All deltas of a run are of one size, an own one larger by a word a chunk: places are made once or twice.
+        let upload = match place.take().filter(|upload| upload.capacity >= entries.len()) {
+            Some(upload) => upload,
             None => {
-                let entries = on.allocate(words.len())?;
+                let buffer = on.allocate(entries.len())?;
+                let DeviceState { base, theta, .. } = self.state;
                 let mut recording = Recording::default();
-                recording.push(&ScatterAdd, &[self.state.base, self.state.theta, entries], &[]);
-                Scatter { entries, capacity: words.len(), pass: on.prepare(recording)? }
+                let kernel: &'static dyn Kernel = if packed { &DecodeTopK2Bit } else { &ScatterAdd };
+                recording.push(kernel, &[base, theta, buffer], words);
+                Upload { entries: buffer, capacity: entries.len(), pass: on.prepare(recording)? }
             }
         };
-        let Scatter { entries, pass, .. } = *self.scatter.insert(scatter);
-        on.write(entries, 0, words)?;
-        on.set_words(pass, 0, &[decoded.values.len() as u32, u32::from(dense)])?;
-        on.run(pass, 1)?;
-        Ok(())
+        let Upload { entries: buffer, pass, .. } = *place.insert(upload);
+        on.write(buffer, 0, entries)?;
+        on.set_words(pass, 0, words)?;
+        on.run(pass, 1)
     }
 }

@@ -20,7 +20,7 @@ use rand_chacha::rand_core::SeedableRng as _;
 
 use super::{Batches, TrainingLearner};
 use crate::engine::{Buffer, Executor};
-use crate::kernels::advance::{STATE_POWER_1, STATE_WORDS};
+use crate::kernels::advance::{STATE_LOSSES, STATE_POWER_1};
 
 fn wrong(what: impl Into<String>) -> LearnerError {
     LearnerError::Checkpoint(what.into())
@@ -101,7 +101,7 @@ impl TrainingLearner {
             own.insert(format!("moments.{i}"), read(on, moment, d)?);
         }
         // What is before it is zero whenever the host looks.
-        own.insert("state".into(), read(on, buffers.state, STATE_WORDS)?.split_off(STATE_POWER_1));
+        own.insert("state".into(), read(on, buffers.state, STATE_LOSSES)?.split_off(STATE_POWER_1));
         self.batches.save(&mut own);
         own.insert("steps".into(), halves(self.steps));
         Ok(Saved { base, theta, own })
@@ -115,7 +115,7 @@ impl TrainingLearner {
         let moments = self.machine.optimizer.moments().to_vec();
         let values =
             (0..moments.len()).map(|i| named(saved, &format!("moments.{i}"), d)).collect::<Result<Vec<_>, _>>()?;
-        let state = named(saved, "state", STATE_WORDS - STATE_POWER_1)?;
+        let state = named(saved, "state", STATE_LOSSES - STATE_POWER_1)?;
         let steps = whole(named(saved, "steps", 2)?);
         self.batches = self.batches.load(saved)?;
         self.steps = steps;

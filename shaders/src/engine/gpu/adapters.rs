@@ -60,7 +60,7 @@ pub(super) fn software(info: &wgpu::AdapterInfo) -> bool {
 pub(super) fn measure(adapter: &wgpu::Adapter) -> DeviceInfo {
     let (info, limits) = (adapter.get_info(), adapter.limits());
     let largest = limits.max_storage_buffer_binding_size.min(limits.max_buffer_size);
-    let free_host_memory = crate::engine::device::free_memory();
+    let free_host_memory = crate::engine::memory::free();
     let free_memory = if software(&info) { free_host_memory } else { None };
     DeviceInfo { largest_buffer: Some(largest), free_memory, free_host_memory, ..describe(adapter) }
 }

@@ -1,7 +1,7 @@
 //! The bookkeeping between two steps, in one invocation so that sums have one order.
 //!
 //! ```text
-//! loss_sum += sum_m rows[m].loss      correct += sum_m rows[m].correct      batch += 1      total += 1      b1^t *= b1      b2^t *= b2
+//! losses[steps] = sum_m rows[m].loss   steps += 1   correct += sum_m rows[m].correct      batch += 1   total += 1      b1^t *= b1      b2^t *= b2
 //! ```
 //!
 //! Arguments: state, rows [M, 2]. Words: M, then as floats b1, b2. The words of `state` are the constants below.
@@ -14,8 +14,6 @@ use super::{Access, Argument, Cost, Grid, Kernel, WORDS, loops};
 pub const STATE_STEPS: usize = 0;
 /// Word of `state`: number of the batch within the uploaded order.
 pub const STATE_BATCH: usize = 1;
-/// Word of `state`: sum of the losses since the host last looked, f32.
-pub const STATE_LOSS: usize = 2;
 /// Word of `state`: correct predictions since then.
 pub const STATE_CORRECT: usize = 3;
 /// Word of `state`: b1^t, f32.
@@ -26,8 +24,12 @@ pub const STATE_POWER_2: usize = 5;
 pub const STATE_SECOND: usize = 6;
 /// Word of `state`: steps since the beginning, modulo 2^32; never reset.
 pub const STATE_TOTAL: usize = 7;
+/// Word of `state` from which on the losses of the steps since the host last looked lie, f32: the host sums them in f64.
+pub const STATE_LOSSES: usize = 8;
+/// Most steps between two looks.
+pub const STEPS_MAX: usize = 256;
 /// Words of `state`.
-pub const STATE_WORDS: usize = 8;
+pub const STATE_WORDS: usize = STATE_LOSSES + STEPS_MAX;
 
 /// See the module.
 #[derive(Clone, Copy, Debug)]

@@ -1,7 +1,7 @@
 use super::super::heads::Heads;
 use super::{Argument, WORDS};
 
-pub(super) fn run(arguments: &mut [Argument<'_>], words: &[u32; WORDS]) {
+pub(in crate::kernels) fn run(arguments: &mut [Argument<'_>], words: &[u32; WORDS]) {
     let [qkv, dy, sums, dqkv] = arguments else { return };
     let heads = Heads::new(words);
     let (width, widths) = (heads.width(), [3 * heads.width()]);

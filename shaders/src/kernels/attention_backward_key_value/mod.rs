@@ -9,7 +9,7 @@
 //! An invocation holds one key, its value, and their gradients in registers; E is bounded so that it fits. Tables of T x T are never written down (Dao et al.
 //! 2022, arXiv 2205.14135): what is needed again is computed again from the logarithm of the sums.
 
-mod cpu;
+pub(super) mod cpu;
 
 use super::{Access, Argument, Cost, Grid, Kernel, WORDS, heads};
 

@@ -1,12 +1,13 @@
 //! What a delta is made of: lengths of the residual, and its largest numbers.
 
-use protocol::codec::CHUNK;
+use protocol::codec::{self, CHUNK, Decoded, Packing};
+use protocol::fixed::{Weight, to_f32};
 
 use super::Expected::{Anything, Floats, Words};
 use super::*;
 
 pub(super) fn cases(random: &mut Random) -> Vec<Case> {
-    vec![measure_case(random), base_weights_case(random), select_case(random)]
+    vec![measure_case(random), base_weights_case(random), select_case(random), decode_case(random)]
 }
 
 fn measure_case(random: &mut Random) -> Case {
@@ -78,6 +79,39 @@ fn select_case(random: &mut Random) -> Case {
         ],
         words: vec![d as u32, kept as u32, word(factor)],
         expected: vec![(2, Words(pairs))],
+        tolerance: 0.0,
+    }
+}
+
+/// What `protocol` decodes of a payload, added as it says: to the bit.
+fn decode_case(random: &mut Random) -> Case {
+    let sparse: Vec<_> = codec::ALL.iter().filter_map(|codec| Some((codec, codec.density()?))).collect();
+    let (codec, density) = sparse[random.below(sparse.len())];
+    let d = random.extent(3 * CHUNK);
+    let residual: Vec<f32> = (0..d).map(|_| random.float().powi(3)).collect();
+    let mut payload = Vec::new();
+    codec.encode(&residual, &mut payload);
+    let weight = [Weight::HALF, Weight::ONE][random.below(2)];
+    let packing = [Packing::Heard, Packing::Own, Packing::Retracted][random.below(3)];
+    let (mut decoded, mut packed) = (Decoded::default(), Vec::new());
+    codec.decode(&payload, d, weight, &mut decoded).unwrap();
+    density.pack(&payload, d, weight, packing, &mut packed).unwrap();
+    // A base near the end of its range: adds wrap on both sides alike.
+    let base: Vec<i32> = (0..d).map(|_| i32::MAX - random.below(1 << 20) as i32).collect();
+    let theta: Vec<f32> = (0..d).map(|_| random.float()).collect();
+    let (mut base_after, mut theta_after) = (base.clone(), theta.clone());
+    for (i, value, add) in decoded.iter() {
+        let add = if packing == Packing::Retracted { -add } else { add };
+        base_after[i] = base_after[i].wrapping_add(add);
+        theta_after[i] += to_f32(add) - if packing == Packing::Own { value } else { 0.0 };
+    }
+    let integers = |of: Vec<i32>| of.into_iter().map(|b| b as u32).collect::<Vec<_>>();
+    let floats = |of: Vec<f32>| of.into_iter().map(word).collect::<Vec<_>>();
+    Case {
+        kernel: &decode_top_k_2bit::DecodeTopK2Bit,
+        arguments: vec![integers(base), floats(theta), packed],
+        words: extents([d, density.kept, packing.table_words()]),
+        expected: vec![(0, Words(integers(base_after))), (1, Words(floats(theta_after)))],
         tolerance: 0.0,
     }
 }

@@ -6,6 +6,7 @@ use super::*;
 pub(super) fn cases(random: &mut Random) -> Vec<Case> {
     let mut cases = tokens(random);
     cases.extend(attention(random));
+    cases.extend(tiled_attention(random));
     cases.push(rotary_case(random));
     cases
 }
@@ -126,6 +127,23 @@ fn attention(random: &mut Random) -> Vec<Case> {
     let (qkvs, dys) = (values(&qkv), values(&dy));
     let (y, sums) = attention.forward(&qkvs);
     let gradient = derivative(&qkvs, |qkv| dot(&attention.forward(qkv).0, &dys));
+    let kernels: [&'static dyn Kernel; 3] = [
+        &attention_forward::AttentionForward,
+        &attention_backward_query::AttentionBackwardQuery,
+        &attention_backward_key_value::AttentionBackwardKeyValue,
+    ];
+    cases_of(kernels, attention, (qkv, dy), (y, sums, gradient), rows)
+}
+
+/// The three kernels on one set of numbers.
+fn cases_of(
+    kernels: [&'static dyn Kernel; 3],
+    Attention { samples, t, heads, e }: Attention,
+    (qkv, dy): (Vec<u32>, Vec<u32>),
+    (y, sums, gradient): (Vec<f64>, Vec<f64>, Vec<f64>),
+    rows: usize,
+) -> Vec<Case> {
+    let (n, dys) = (rows * e, values(&dy));
     let deltas: Vec<f64> = (0..rows).map(|row| dot(&y[row * e..][..e], &dys[row * e..][..e])).collect();
     let pairs = |second: &dyn Fn(usize) -> f64| (0..rows).flat_map(|row| [sums[row], second(row)]).collect::<Vec<_>>();
     let floats = |values: &[f64]| values.iter().map(|value| word(*value as f32)).collect::<Vec<_>>();
@@ -141,25 +159,99 @@ fn attention(random: &mut Random) -> Vec<Case> {
     let (unsaid, said) = (floats(&pairs(&|_| 0.0)), floats(&pairs(&|row| deltas[row])));
     vec![
         Case {
-            kernel: &attention_forward::AttentionForward,
+            kernel: kernels[0],
             arguments: vec![qkv.clone(), poison(n), poison(2 * rows)],
             words: words.clone(),
             expected: vec![(1, Floats(y.clone())), (2, Floats(pairs(&|_| 0.0)))],
             tolerance: PRODUCT,
         },
         Case {
-            kernel: &attention_backward_query::AttentionBackwardQuery,
+            kernel: kernels[1],
             arguments: vec![qkv.clone(), floats(&y), dy.clone(), unsaid, poisoned(true)],
             words: words.clone(),
             expected: vec![(3, Floats(pairs(&|row| deltas[row]))), (4, Floats(only(true)))],
             tolerance: PRODUCT,
         },
         Case {
-            kernel: &attention_backward_key_value::AttentionBackwardKeyValue,
+            kernel: kernels[2],
             arguments: vec![qkv, dy, said, poisoned(false)],
             words,
             expected: vec![(3, Floats(only(false)))],
             tolerance: PRODUCT,
         },
     ]
+}
+
+impl Attention {
+    /// y, the logarithms of the sums, and the gradient of qkv, by the chain rule: for shapes that differences would take too long for.
+    fn passes(&self, qkv: &[f64], dy: &[f64]) -> (Vec<f64>, Vec<f64>, Vec<f64>) {
+        let Self { samples, t, heads, e } = *self;
+        let at = |b: usize, place: usize, part: usize, h: usize| (((b * t + place) * 3 + part) * heads + h) * e;
+        let scale = 1.0 / (e as f64).sqrt();
+        let (mut y, mut sums, mut gradient) = (vec![0.0; samples * t * heads * e], Vec::new(), vec![0.0; qkv.len()]);
+        for row in 0..samples * t * heads {
+            let (b, place, h) = (row / heads / t, row / heads % t, row % heads);
+            let q = at(b, place, 0, h);
+            let p: Vec<f64> =
+                (0..=place).map(|u| (scale * dot(&qkv[q..q + e], &qkv[at(b, u, 1, h)..][..e])).exp()).collect();
+            let total: f64 = p.iter().sum();
+            sums.push(total.ln());
+            let dp: Vec<f64> = (0..=place).map(|u| dot(&dy[row * e..][..e], &qkv[at(b, u, 2, h)..][..e])).collect();
+            let delta: f64 = p.iter().zip(&dp).map(|(p, dp)| p / total * dp).sum();
+            for u in 0..=place {
+                let (k, v, share) = (at(b, u, 1, h), at(b, u, 2, h), p[u] / total);
+                let ds = share * (dp[u] - delta) * scale;
+                for i in 0..e {
+                    y[row * e + i] += share * qkv[v + i];
+                    gradient[q + i] += ds * qkv[k + i];
+                    gradient[k + i] += ds * qkv[q + i];
+                    gradient[v + i] += share * dy[row * e + i];
+                }
+            }
+        }
+        (y, sums, gradient)
+    }
+}
+
+/// Several tiles along each axis, and parts of them, for both widths.
+fn tiled_attention(random: &mut Random) -> Vec<Case> {
+    let [samples, t, heads] = [2, 100, 2].map(|most| random.extent(most));
+    let kernels: [(usize, [&'static dyn Kernel; 3]); 2] = [
+        (
+            32,
+            [
+                &attention_forward_tiled::TILED_32,
+                &attention_backward_query_tiled::TILED_32,
+                &attention_backward_key_value_tiled::TILED_32,
+            ],
+        ),
+        (
+            64,
+            [
+                &attention_forward_tiled::TILED_64,
+                &attention_backward_query_tiled::TILED_64,
+                &attention_backward_key_value_tiled::TILED_64,
+            ],
+        ),
+    ];
+    let mut cases = Vec::new();
+    for (e, kernels) in kernels {
+        let (n, rows) = (samples * t * heads * e, samples * t * heads);
+        let (qkv, dy) = (random.floats(3 * n), random.floats(n));
+        let attention = Attention { samples, t, heads, e };
+        let expected = attention.passes(&values(&qkv), &values(&dy));
+        cases.extend(cases_of(kernels, attention, (qkv, dy), expected, rows));
+    }
+    cases
+}
+
+#[test]
+fn the_chain_rule_is_the_slope() {
+    let random = &mut Random(ChaCha8Rng::seed_from_u64(9));
+    let attention = Attention { samples: 2, t: 5, heads: 2, e: 4 };
+    let (qkv, dy) = (values(&random.floats(3 * 80)), values(&random.floats(80)));
+    let (y, sums, gradient) = attention.passes(&qkv, &dy);
+    let expected = (attention.forward(&qkv), derivative(&qkv, |qkv| dot(&attention.forward(qkv).0, &dy)));
+    let near = |a: &[f64], b: &[f64]| a.iter().zip(b).all(|(a, b)| (a - b).abs() < 1e-6);
+    assert!(near(&y, &expected.0.0) && near(&sums, &expected.0.1) && near(&gradient, &expected.1));
 }

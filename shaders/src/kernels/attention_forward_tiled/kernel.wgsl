@@ -1,0 +1,67 @@
+#import words
+
+@group(0) @binding(0) var<storage, read> qkv: array<vec4<f32>>;
+@group(0) @binding(1) var<storage, read_write> y: array<vec4<f32>>;
+@group(0) @binding(2) var<storage, read_write> sums: array<f32>;
+@group(0) @binding(3) var<uniform> words: Words;
+
+var<workgroup> tile_k: array<array<vec4<f32>, E4>, 16>;
+var<workgroup> tile_v: array<array<vec4<f32>, E4>, 16>;
+
+const TILE: u32 = 16u;
+
+@compute @workgroup_size(64)
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) l: u32) {
+    let T = words.a.y;
+    let H = words.a.z;
+    let h = group.y % H;
+    let before = group.y / H * T;
+    let row = 3u * H * E4;
+    let part = H * E4;
+    let first = before * row + h * E4;
+    let scale = inverseSqrt(f32(4u * E4));
+    let t = group.x * 64u + l;
+    // Who lies behind the last place loads, and stores nothing.
+    let place = min(t, T - 1u);
+    let own = first + place * row;
+    #for e E4
+    let q$e = qkv[own + $eu] * scale;
+    var total$e = vec4<f32>();
+    #end
+    var largest = -3.0e38;
+    var sum = 0.0;
+    let end = min(group.x * 64u + 64u, T);
+    for (var u0 = 0u; u0 < end; u0 += TILE) {
+        workgroupBarrier();
+        for (var i = l; i < TILE * E4; i += 64u) {
+            let key = first + min(u0 + i / E4, T - 1u) * row + part + i % E4;
+            tile_k[i / E4][i % E4] = qkv[key];
+            tile_v[i / E4][i % E4] = qkv[key + part];
+        }
+        workgroupBarrier();
+        // As many of these keys as the query sees.
+        let seen = min(TILE, max(t + 1u, u0) - u0);
+        for (var u = 0u; u < seen; u++) {
+            var s = 0.0;
+            #for e E4
+            s += dot(q$e, tile_k[u][$eu]);
+            #end
+            let above = max(largest, s);
+            let keep = exp(largest - above);
+            let p = exp(s - above);
+            largest = above;
+            sum = sum * keep + p;
+            #for e E4
+            total$e = total$e * keep + tile_v[u][$eu] * p;
+            #end
+        }
+    }
+    if t < T {
+        let i = (before + t) * H + h;
+        #for e E4
+        y[i * E4 + $eu] = total$e / sum;
+        #end
+        sums[2u * i] = largest + log(sum);
+        sums[2u * i + 1u] = 0.0;
+    }
+}
