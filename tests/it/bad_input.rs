@@ -56,7 +56,10 @@ fn a_device_that_is_not_there() {
 #[test]
 fn training_that_diverges() {
     let home = tempfile::tempdir().unwrap();
-    let arguments = ["run", "--no-gossip", "--device", "cpu", "--optimizer", "sgd", "--lr", "1e20"];
+    let job = home.path().join("job.toml");
+    let diverges = "[model]\nloss = \"mean_squared_error\"\n[optimizer]\nkind = \"sgd\"\nlearning_rate = 100.0\n";
+    fs::write(&job, diverges).unwrap();
+    let arguments = ["run", "--open", "--no-gossip", "--device", "cpu", "--job", job.to_str().unwrap()];
     starling(home.path(), &arguments).assert_fails(3, &["the loss is NaN in step", "learning_rate", "optimizer.clip"]);
 }
 

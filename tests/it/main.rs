@@ -9,6 +9,7 @@ mod bench;
 mod checkpoint;
 mod churn;
 mod dashboard;
+mod data;
 mod dependencies;
 mod faults;
 mod fuzz;

@@ -54,7 +54,8 @@ fn where_the_time_of_a_step_goes_is_told() {
         assert!(out.stdout.contains(named), "{named} in {}", out.stdout);
     }
     let trace: serde_json::Value = serde_json::from_slice(&std::fs::read(file).unwrap()).unwrap();
-    assert!(trace.as_array().is_some_and(|events| events.len() > 8 && events.iter().all(|event| event["ph"] == "X")));
+    let spans = trace["traceEvents"].as_array().unwrap().iter().filter(|event| event["ph"] == "X");
+    assert!(spans.count() > 8, "{trace}");
 }
 
 #[test]

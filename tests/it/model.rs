@@ -209,3 +209,36 @@ fn tensorboard_reads_what_is_written_for_it() {
     let [theirs, ours] = [&read["test_loss"]["last"], &rows[4]["test_loss"]].map(|value| value.as_f64().unwrap());
     assert!((theirs - ours).abs() < 1e-6, "{read}");
 }
+
+#[test]
+fn a_table_is_asked_about_as_it_was_trained_on() {
+    let home = tempfile::tempdir().unwrap();
+    // The label hangs on a number far from 0 and on a word.
+    let row = |i: u32| (1000 + i * 37 % 100, if i.is_multiple_of(2) { "red" } else { "green" });
+    let label = |(size, colour): (u32, &str)| if size > 1050 && colour == "red" { "large" } else { "other" };
+    let (mut train, mut ask, mut expected) = ("size,colour,label\n".to_owned(), "colour,size\n".to_owned(), Vec::new());
+    for i in 0..400 {
+        let (size, colour) = row(i);
+        train += &format!("{size},{colour},{}\n", label((size, colour)));
+        if i < 40 {
+            ask += &format!("{colour},{size}\n");
+            expected.push(label((size, colour)));
+        }
+    }
+    let [table, asked, job, kept] = ["train.csv", "ask.csv", "job.toml", "kept"].map(|name| home.path().join(name));
+    fs::write(&table, train).unwrap();
+    fs::write(&asked, ask).unwrap();
+    fs::write(&job, "[model]\nkind = \"mlp\"\nhidden = [16]\n[optimizer]\nkind = \"adam\"\nlearning_rate = 0.01\n")
+        .unwrap();
+    let alone = ["run", "--open", "--no-gossip", "--device", "cpu", "--audit", "none", "--epochs", "200"];
+    let rest = ["--job", text(&job), "--data", text(&table), "--checkpoint", text(&kept)];
+    run(home.path(), &[&alone[..], &rest].concat(), DEADLINE).assert_succeeds();
+    let ask = ["predict", "--checkpoint", text(&kept), "--device", "cpu", text(&asked), "--json", "-"];
+    let said = run(home.path(), &ask, DEADLINE);
+    said.assert_succeeds();
+    let answer: Value = serde_json::from_str(&said.stdout).unwrap();
+    let names: Vec<&str> =
+        answer["predictions"].as_array().unwrap().iter().map(|answer| answer["name"].as_str().unwrap()).collect();
+    let right = names.iter().zip(&expected).filter(|(said, is)| said == is).count();
+    assert!(names.len() == 40 && right >= 36, "{right} of {}: {names:?}", names.len());
+}

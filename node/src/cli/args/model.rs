@@ -51,7 +51,7 @@ pub struct GenerateArgs {
     #[arg(long, value_name = "N", default_value_t = 400, value_parser = clap::value_parser!(u32).range(1..=i64::from(TOKENS_MAX)))]
     pub tokens: u32,
     /// Above 1 more daring, below 1 more careful, 0 always the likeliest
-    #[arg(long, value_name = "T", default_value_t = 0.8, value_parser = temperature)]
+    #[arg(long, value_name = "T", default_value_t = 0.8, allow_negative_numbers = true, value_parser = temperature)]
     pub temperature: f32,
     /// Draw from the K likeliest bytes only; 0: from all
     #[arg(long, value_name = "K", default_value_t = 40, value_parser = clap::value_parser!(u32).range(0..=256))]

@@ -9,9 +9,9 @@ const TRAIN_QUEUED_MIN: usize = 2;
 /// Short ones are queued until they last for [`AHEAD`], as many as this at most: each may be followed by a delta that does not know
 /// of the ones before it, and a few in a row are taken for deafness (`trust/suspicion/stale.rs`).
 const TRAIN_QUEUED_MAX: usize = 4;
-/// Time for which the learner has work while the driver is busy with messages. Longer ones made what is heard wait longer: at 50 ms
+/// Time for which the learner has work while the driver is busy with messages. Longer ones made what is heard wait longer: from 6 ms on
 /// peers that train by drift said more, and clipped merges met staler deltas.
-const AHEAD: Span = Span::from_millis(10);
+const AHEAD: Span = Span::from_millis(3);
 /// Wall time of a stretch of steps: deltas wait this long at most to be applied.
 const STRETCH: Span = Span::from_millis(25);
 /// Steps of a stretch before the speed is known.
@@ -62,7 +62,7 @@ mod tests {
     #[test]
     fn short_steps_are_queued_for_a_while_and_long_ones_behind_nothing() {
         assert_eq!(queued(Span(100)), TRAIN_QUEUED_MAX);
-        assert_eq!(queued(Span::from_millis(3)), TRAIN_QUEUED_MAX);
+        assert_eq!(queued(Span(500)), TRAIN_QUEUED_MAX);
         assert_eq!(queued(Span::from_millis(20)), TRAIN_QUEUED_MIN);
     }
 }
