@@ -12,35 +12,34 @@
 //! consumer: queues towards the network and the learner are bounded and refuse.
 
 mod checkpoints;
+mod observation;
+mod setup;
+mod timers;
 
-use std::collections::BTreeMap;
-use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use protocol::company::Fellow;
-use protocol::event::Shown;
 use protocol::exchange_bytes_max;
-use protocol::id::PeerId;
-use protocol::learner::{Computed, Learner, LearnerError};
-use protocol::time::{Span, Time};
+use protocol::learner::{Computed, LearnerError};
+use protocol::time::Span;
 use protocol::trust::Identity;
-use protocol::trust::admission::{Credentials, Guests, SwarmKey};
+use protocol::trust::admission::Credentials;
 use protocol::trust::audit::Record;
 use protocol::wire::frame_bytes_max;
-use protocol::{Config, Event, Input, Output, Peer, SaveAt, Standing, Timer, View};
+use protocol::{Event, Input, Output, Peer, SaveAt};
 use serde_json::{Value, json};
-use sim::report::Blocked;
 use tokio::sync::mpsc::Receiver;
 use tokio::time::{Instant, Interval, MissedTickBehavior, sleep_until, timeout};
-use zeroize::Zeroizing;
 
 pub use self::checkpoints::{Checkpoints, Every};
+pub use self::observation::{Control, Observation, Traffic};
+pub use self::setup::{DeviceNews, DeviceWatch, LanSetup, MakeLearner, NetworkSetup, PeerSetup};
+use self::timers::{Clock, Timers};
 use crate::error::{Error, Kind};
 use crate::store::audit::{self, Audit};
 use crate::store::checkpoint::News;
-use crate::swarm::{Admission, Happening, Network, NetworkMetrics, Way};
+use crate::swarm::{Admission, Happening, Network};
 use crate::worker::Worker;
 
 /// Time between two [`Observation::View`]s.
@@ -49,189 +48,6 @@ const VIEW_INTERVAL: Duration = Duration::from_millis(500);
 const FINISH_SLACK: Duration = Duration::from_secs(5);
 /// How long the learner may take to be built: shaders are compiled and data is loaded.
 const BUILD_MAX: Duration = Duration::from_secs(300);
-
-/// Builds the learner on the worker's own thread, where its device lives.
-pub type MakeLearner = Box<dyn FnOnce() -> Result<Box<dyn Learner>, LearnerError> + Send>;
-
-/// Everything a peer needs to run.
-pub struct PeerSetup {
-    /// How to gossip and how far to train.
-    pub config: Config,
-    /// What the run agrees on.
-    pub context: protocol::log::Context,
-    /// ed25519 seed of the peer's identity.
-    pub identity_seed: Zeroizing<[u8; 32]>,
-    /// Which life of the identity this is.
-    pub incarnation: u64,
-    /// For random choices.
-    pub seed: u64,
-    /// All zero for an open job.
-    pub swarm_key: SwarmKey,
-    /// Whom the peer links with, of those who know the key.
-    pub guests: Guests,
-    /// Where to listen and whom to dial; `None` trains alone without a socket.
-    pub network: Option<NetworkSetup>,
-    /// See [`MakeLearner`].
-    pub learner: MakeLearner,
-    /// The learner's device, where it is one that can be lost.
-    pub device: Option<DeviceWatch>,
-    /// Where it is recorded whom the peer let in and what it took.
-    pub audit: Audit,
-    /// Where it stood when it was written down; its learner holds what belongs to it.
-    pub resume: Option<Standing>,
-    /// Where and how often it is written down.
-    pub checkpoints: Option<Checkpoints>,
-}
-
-/// What is heard of a device, and how to lose it on purpose.
-#[derive(Debug)]
-pub struct DeviceWatch {
-    /// It failed, and the learner went on.
-    pub news: Receiver<DeviceNews>,
-    /// Set: the learner loses it.
-    pub lose: Arc<AtomicBool>,
-}
-
-/// A learner goes on after its device has failed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct DeviceNews {
-    /// Name of the device on which it goes on.
-    pub device: String,
-    /// Its back end.
-    pub backend: String,
-    /// What happened, and what is lost: a sentence.
-    pub text: String,
-}
-
-/// Where to listen and whom to dial.
-#[derive(Clone, Debug, Default)]
-pub struct NetworkSetup {
-    /// Multiaddresses to listen on; none: every interface, a free port.
-    pub listen: Vec<String>,
-    /// Multiaddresses to dial, with or without `/p2p/ID`; retried with back-off until the link is up.
-    pub peers: Vec<String>,
-    /// Whether to announce and discover on the LAN.
-    pub lan: Option<LanSetup>,
-    /// The job file of an open job, for whoever asks; `None`: nobody gets it.
-    pub invitation: Option<String>,
-    /// Whether links may be relayed, our own and those of others.
-    pub relay: bool,
-    /// Whether to ask the router to open a port.
-    pub upnp: bool,
-    /// Who counts what libp2p does.
-    pub metrics: Option<NetworkMetrics>,
-}
-
-/// What is announced on the LAN beside what the run's credentials say.
-#[derive(Clone, Debug, Default)]
-pub struct LanSetup {
-    /// Name of the job.
-    pub job: String,
-}
-
-/// Bytes over links, frames with their length prefix.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Traffic {
-    /// Out.
-    pub bytes_sent: u64,
-    /// In.
-    pub bytes_received: u64,
-    /// Messages that were dropped because a link's queue was full.
-    pub messages_dropped: u64,
-    /// Times a peer was banned for breaking the rules.
-    pub bans: u64,
-}
-
-/// What the driver tells whoever watches.
-#[derive(Clone, Debug)]
-pub enum Observation {
-    /// The peer listens on these addresses (with `/p2p/ID`).
-    Listening(Vec<String>),
-    /// A link is up; [`Event::NeighbourUp`] comes after it.
-    Linked {
-        /// With whom.
-        peer: PeerId,
-        /// How it is reached.
-        way: Way,
-    },
-    /// The peer reports.
-    Event(Event),
-    /// A link was refused by us or by them; both operators can act on the text.
-    LinkRefused {
-        /// Who, as far as known.
-        peer: String,
-        /// Why, in one line.
-        reason: String,
-    },
-    /// The first steps are taken.
-    FirstSteps,
-    /// The device failed, and the learner goes on.
-    Device(DeviceNews),
-    /// Somebody wanted to lose a device that is none.
-    NoDeviceToLose,
-    /// A peer has broken the rules and gets no link for a while.
-    Banned {
-        /// Who.
-        peer: String,
-        /// What it did.
-        reason: String,
-        /// For how long.
-        seconds: u64,
-    },
-    /// That ban is over, by itself or by a pardon.
-    Unbanned {
-        /// Whose.
-        peer: String,
-    },
-    /// Whatever peers have broken was forgiven, at the operator's wish.
-    Pardoned {
-        /// How many got no link until now.
-        peers: usize,
-    },
-    /// Just before a view: how long steps were blocked on the network so far.
-    Blocked(Blocked),
-    /// Just before [`Self::View`]: the others.
-    Company(Vec<Fellow>),
-    /// The copy of the base that was asked for.
-    Shown(Arc<Shown>),
-    /// A checkpoint is written, or is not.
-    Checkpoint(News),
-    /// Twice a second: how it stands.
-    View(Box<View>, Traffic),
-}
-
-/// What may be asked of a running peer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Control {
-    /// Copy the base for whoever looks.
-    Show,
-    /// Take no step for now.
-    Pause,
-    /// Take steps again.
-    Resume,
-    /// Write a checkpoint, where they are kept.
-    Checkpoint,
-    /// Stop training, gossip on.
-    Rest,
-    /// Stop training, agree with the neighbours, evaluate, stop.
-    Finish,
-    /// Stop now.
-    Abort,
-    /// Lose the device, as a fault.
-    LoseDevice,
-    /// End all bans and pauses of peers that have broken the rules.
-    Pardon,
-}
-
-impl fmt::Debug for PeerSetup {
-    /// Without secrets.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("PeerSetup")
-            .field("config", &self.config)
-            .field("network", &self.network)
-            .finish_non_exhaustive()
-    }
-}
 
 /// Runs a peer until it has stopped. After [`Control::Finish`] that is [`Gossip::settle_max`] and a few seconds at
 /// most, after [`Control::Abort`] two seconds.
@@ -585,45 +401,6 @@ impl Driver<'_> {
         }
         let traffic = network.as_ref().map(Network::traffic).unwrap_or_default();
         observe(Observation::View(Box::new(peer.view()), traffic));
-    }
-}
-
-/// Timers by time; those of one time in the order in which they were set.
-#[derive(Debug, Default)]
-struct Timers {
-    queue: BTreeMap<(Time, u64), Timer>,
-    set: u64,
-}
-
-impl Timers {
-    fn set(&mut self, at: Time, timer: Timer) {
-        self.set += 1;
-        self.queue.insert((at, self.set), timer);
-    }
-
-    fn next_due(&self) -> Option<Time> {
-        self.queue.first_key_value().map(|(&(at, _), _)| at)
-    }
-
-    fn pop_due(&mut self, now: Time) -> Option<Timer> {
-        let entry = self.queue.first_entry()?;
-        (entry.key().0 <= now).then(|| entry.remove())
-    }
-}
-
-/// The peer's time: microseconds since it was started, by a clock that nobody sets back.
-#[derive(Clone, Copy, Debug)]
-struct Clock(Instant);
-
-impl Clock {
-    fn now(self) -> Time {
-        Time(u64::try_from(self.0.elapsed().as_micros()).unwrap_or(u64::MAX))
-    }
-
-    fn instant(self, time: Time) -> Instant {
-        // A timer beyond the range of the clock is one that never fires: a year will do.
-        const FAR: Duration = Duration::from_secs(365 * 24 * 3600);
-        self.0 + Duration::from_micros(time.0).min(self.0.elapsed() + FAR)
     }
 }
 

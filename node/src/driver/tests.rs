@@ -1,5 +1,6 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 
 use protocol::codec::TopK2Bit;
@@ -7,9 +8,13 @@ use protocol::config::{Gossip, Training};
 use protocol::event::Report;
 use protocol::id::{Hash, RunId, SchemaHash};
 use protocol::log::Context;
+use protocol::time::Time;
 use protocol::trust::Limits;
+use protocol::trust::admission::Guests;
+use protocol::{Config, Timer, View};
 use tokio::sync::mpsc::{Sender, channel};
 use tokio::task::JoinHandle;
+use zeroize::Zeroizing;
 
 use super::*;
 use crate::worker::fake::Fake;

@@ -187,9 +187,9 @@ fn hostile_messages_change_nothing() {
     assert!(network.events(last).iter().any(|event| matches!(event, Event::NeighbourDown { .. })));
 }
 
-/// The worst loss of an honest peer over three seeds: with one alone, liars may come too late to do harm.
-fn under_attack(merge: MergeRule, lie: Lie) -> f32 {
-    let worst = |seed| {
+/// The loss of the honest peer that stands worst, for three seeds.
+fn under_attack(merge: MergeRule, lie: Lie) -> [f32; 3] {
+    [11, 12, 13].map(|seed| {
         let mut config = config(5, 1000);
         (config.gossip.merge, config.gossip.neighbours_target) = (merge, 32);
         let mut network = Network::new(config, context(PARAMETERS, &DenseF32), Faults::NONE, seed);
@@ -199,24 +199,21 @@ fn under_attack(merge: MergeRule, lie: Lie) -> f32 {
         }
         network.run(Time(0) + Span::from_secs(6), |_| false);
         worst_loss(&network, &honest)
-    };
-    let losses = [11, 12, 13].map(worst);
-    eprintln!("{merge:?}, {lie:?}: {losses:?}");
-    if losses.iter().any(|loss| loss.is_nan()) { f32::NAN } else { losses.into_iter().fold(0.0, f32::max) }
+    })
 }
 
 #[test]
 fn a_clipped_merge_bounds_what_liars_do() {
-    // Of lies that are scaled most are refused before they are merged; these come through in one of the three seeds.
-    for lie in [Lie::Noise(10.0), Lie::Scale(-10.0)] {
+    // Of lies that are scaled by 10 most are refused before they are merged, those by 10,000 all: the harm that a merge prevents shows
+    // in the worst of the seeds.
+    for (lie, comes_through) in [(Lie::Noise(10.0), true), (Lie::Scale(-10.0), true), (Lie::Scale(-1e4), false)] {
         let open = under_attack(MergeRule::Average, lie);
         for robust in [MergeRule::Clipped, MergeRule::CoordinateMedian, MergeRule::TrimmedMean] {
             let bounded = under_attack(robust, lie);
-            assert!(bounded < 0.1, "{lie:?}, {robust:?}: {bounded}");
-            assert!(
-                open.is_nan() || open > 10.0 * bounded,
-                "{lie:?}, {robust:?}: {open} without it, {bounded} with it"
-            );
+            let found = format!("{lie:?}, {robust:?}: {open:?} without it, {bounded:?} with it");
+            assert!(bounded[0] < 0.05 && bounded.iter().all(|&loss| loss < 0.1), "{found}");
+            let worst = bounded.iter().copied().fold(0.0, f32::max);
+            assert!(!comes_through || open.iter().any(|&loss| loss.is_nan() || loss > 10.0 * worst), "{found}");
         }
     }
 }
