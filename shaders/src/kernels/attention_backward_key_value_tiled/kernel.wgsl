@@ -1,4 +1,5 @@
 #import words
+#import heads
 
 @group(0) @binding(0) var<storage, read> qkv: array<vec4<f32>>;
 @group(0) @binding(1) var<storage, read> dy: array<vec4<f32>>;
@@ -16,20 +17,15 @@ const TILE: u32 = 16u;
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) l: u32) {
     let T = words.a.y;
     let H = words.a.z;
-    let h = group.y % H;
-    let before = group.y / H * T;
-    let row = 3u * H * E4;
-    let part = H * E4;
-    let first = before * row + h * E4;
-    let scale = inverseSqrt(f32(4u * E4));
     let t = group.x * 64u + l;
     // Who lies behind the last place loads, and stores nothing.
     let place = min(t, T - 1u);
-    let own = first + place * row;
-    let key = own + part;
+    let head = head_of((group.y / H * T + place) * H + group.y % H, words);
+    let own = head.first + place * head.row;
+    let key = own + head.part;
     #for e E4
-    let k$e = qkv[key + $eu] * scale;
-    let v$e = qkv[key + part + $eu];
+    let k$e = qkv[key + $eu] * head.scale;
+    let v$e = qkv[key + head.part + $eu];
     var dk$e = vec4<f32>();
     var dv$e = vec4<f32>();
     #end
@@ -37,11 +33,11 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         workgroupBarrier();
         for (var i = l; i < TILE * E4; i += 64u) {
             let query = min(t0 + i / E4, T - 1u);
-            tile_q[i / E4][i % E4] = qkv[first + query * row + i % E4];
-            tile_d[i / E4][i % E4] = dy[((before + query) * H + h) * E4 + i % E4];
+            tile_q[i / E4][i % E4] = qkv[head.first + query * head.row + i % E4];
+            tile_d[i / E4][i % E4] = dy[((head.before + query) * H + head.h) * E4 + i % E4];
         }
         if l < TILE {
-            let at = 2u * ((before + min(t0 + l, T - 1u)) * H + h);
+            let at = 2u * ((head.before + min(t0 + l, T - 1u)) * H + head.h);
             tile_s[l] = vec2<f32>(sums[at], sums[at + 1u]);
         }
         workgroupBarrier();
@@ -55,7 +51,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
             dp += dot(v$e, tile_d[u][$eu]);
             #end
             let p = exp(s - tile_s[u].x);
-            let ds = p * (dp - tile_s[u].y) * scale;
+            let ds = p * (dp - tile_s[u].y) * head.scale;
             #for e E4
             dk$e += tile_q[u][$eu] * ds;
             dv$e += tile_d[u][$eu] * p;
@@ -65,7 +61,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     if t < T {
         #for e E4
         dqkv[key + $eu] = dk$e;
-        dqkv[key + part + $eu] = dv$e;
+        dqkv[key + head.part + $eu] = dv$e;
         #end
     }
 }

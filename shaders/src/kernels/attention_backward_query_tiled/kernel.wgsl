@@ -1,4 +1,5 @@
 #import words
+#import heads
 
 @group(0) @binding(0) var<storage, read> qkv: array<vec4<f32>>;
 @group(0) @binding(1) var<storage, read> y: array<vec4<f32>>;
@@ -16,20 +17,15 @@ const TILE: u32 = 16u;
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) l: u32) {
     let T = words.a.y;
     let H = words.a.z;
-    let h = group.y % H;
-    let before = group.y / H * T;
-    let row = 3u * H * E4;
-    let part = H * E4;
-    let first = before * row + h * E4;
-    let scale = inverseSqrt(f32(4u * E4));
     let t = group.x * 64u + l;
     // Who lies behind the last place loads, and stores nothing.
     let place = min(t, T - 1u);
-    let own = first + place * row;
-    let i = (before + place) * H + h;
+    let i = (group.y / H * T + place) * H + group.y % H;
+    let head = head_of(i, words);
+    let own = head.first + place * head.row;
     var delta = 0.0;
     #for e E4
-    let q$e = qkv[own + $eu] * scale;
+    let q$e = qkv[own + $eu] * head.scale;
     let d$e = dy[i * E4 + $eu];
     delta += dot(d$e, y[i * E4 + $eu]);
     var total$e = vec4<f32>();
@@ -39,9 +35,9 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     for (var u0 = 0u; u0 < end; u0 += TILE) {
         workgroupBarrier();
         for (var j = l; j < TILE * E4; j += 64u) {
-            let key = first + min(u0 + j / E4, T - 1u) * row + part + j % E4;
+            let key = head.first + min(u0 + j / E4, T - 1u) * head.row + head.part + j % E4;
             tile_k[j / E4][j % E4] = qkv[key];
-            tile_v[j / E4][j % E4] = qkv[key + part];
+            tile_v[j / E4][j % E4] = qkv[key + head.part];
         }
         workgroupBarrier();
         // As many of these keys as the query sees.
@@ -53,7 +49,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
             s += dot(q$e, tile_k[u][$eu]);
             dp += dot(d$e, tile_v[u][$eu]);
             #end
-            let ds = exp(s - log_sum) * (dp - delta) * scale;
+            let ds = exp(s - log_sum) * (dp - delta) * head.scale;
             #for e E4
             total$e += tile_k[u][$eu] * ds;
             #end

@@ -1,4 +1,5 @@
 #import words
+#import heads
 
 @group(0) @binding(0) var<storage, read> qkv: array<vec4<f32>>;
 @group(0) @binding(1) var<storage, read_write> y: array<vec4<f32>>;
@@ -14,18 +15,14 @@ const TILE: u32 = 16u;
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) l: u32) {
     let T = words.a.y;
     let H = words.a.z;
-    let h = group.y % H;
-    let before = group.y / H * T;
-    let row = 3u * H * E4;
-    let part = H * E4;
-    let first = before * row + h * E4;
-    let scale = inverseSqrt(f32(4u * E4));
     let t = group.x * 64u + l;
     // Who lies behind the last place loads, and stores nothing.
     let place = min(t, T - 1u);
-    let own = first + place * row;
+    let i = (group.y / H * T + place) * H + group.y % H;
+    let head = head_of(i, words);
+    let own = head.first + place * head.row;
     #for e E4
-    let q$e = qkv[own + $eu] * scale;
+    let q$e = qkv[own + $eu] * head.scale;
     var total$e = vec4<f32>();
     #end
     var largest = -3.0e38;
@@ -33,10 +30,10 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let end = min(group.x * 64u + 64u, T);
     for (var u0 = 0u; u0 < end; u0 += TILE) {
         workgroupBarrier();
-        for (var i = l; i < TILE * E4; i += 64u) {
-            let key = first + min(u0 + i / E4, T - 1u) * row + part + i % E4;
-            tile_k[i / E4][i % E4] = qkv[key];
-            tile_v[i / E4][i % E4] = qkv[key + part];
+        for (var j = l; j < TILE * E4; j += 64u) {
+            let key = head.first + min(u0 + j / E4, T - 1u) * head.row + head.part + j % E4;
+            tile_k[j / E4][j % E4] = qkv[key];
+            tile_v[j / E4][j % E4] = qkv[key + head.part];
         }
         workgroupBarrier();
         // As many of these keys as the query sees.
@@ -57,7 +54,6 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         }
     }
     if t < T {
-        let i = (before + t) * H + h;
         #for e E4
         y[i * E4 + $eu] = total$e / sum;
         #end
