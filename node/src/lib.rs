@@ -11,6 +11,8 @@ pub mod error;
 #[doc(hidden)]
 pub mod fuzz;
 pub mod inference;
+#[cfg(test)]
+mod reference;
 pub mod store;
 pub mod swarm;
 mod text;

@@ -1,11 +1,13 @@
 //! The dashboard of a real swarm, in a real browser where there is one.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use harness::browser::{self, Browser};
 use harness::cli;
 use harness::http;
+use harness::open_metrics::{self, Family};
 use harness::peer::Peer;
 use serde_json::Value;
 
@@ -96,6 +98,33 @@ fn a_running_peer_says_how_it_stands_and_pauses() {
     shown.assert_succeeds();
     for action in ["pause", "resume", "leave"] {
         assert!(shown.stdout.contains(action), "{action} is in the audit log: {}", shown.stdout);
+    }
+}
+
+#[test]
+fn metrics_of_a_busy_peer_are_open_metrics_whoever_asks_how_often() {
+    let home = tempfile::tempdir().unwrap();
+    let (_peers, dashboard) = swarm(home.path(), &[]);
+    let scrape = || {
+        let answer = http::get(&dashboard, "/metrics");
+        let (head, page) = answer.split_once("\r\n\r\n").unwrap();
+        assert!(head.starts_with("HTTP/1.1 200"), "{head}");
+        open_metrics::read(page).unwrap_or_else(|wrong| panic!("{wrong:#?}\n{page}"))
+    };
+    let steps = |page: &BTreeMap<String, Family>| *page["starling_steps"].series.values().next().unwrap();
+    let first = scrape();
+    assert!(first.keys().any(|name| name.starts_with("libp2p_swarm")), "libp2p's own are there, too");
+    assert_eq!(first["starling_neighbour_silence_seconds"].series.len(), 3, "one series a neighbour");
+    // Many at a time, none of which asks the peer anything: they read what it wrote down last.
+    let pages: Vec<_> = std::thread::scope(|scope| {
+        let askers: Vec<_> = (0..4).map(|_| scope.spawn(|| (0..10).map(|_| scrape()).collect::<Vec<_>>())).collect();
+        askers.into_iter().flat_map(|asker| asker.join().unwrap()).collect()
+    });
+    assert!(pages.iter().all(|page| steps(page) >= steps(&first)), "a counter never falls");
+    let begun = Instant::now();
+    while steps(&scrape()) <= steps(&first) {
+        assert!(begun.elapsed() < WAIT_MAX, "training goes on");
+        std::thread::sleep(Duration::from_millis(200));
     }
 }
 

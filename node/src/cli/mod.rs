@@ -26,6 +26,7 @@ mod join;
 mod keeping;
 mod logging;
 mod ls;
+mod manager;
 mod model;
 mod outlet;
 mod overfit;

@@ -23,11 +23,12 @@ use super::args::RunArgs;
 use super::engine::{self, Engine};
 use super::files::JsonTarget;
 use super::keeping::Earlier;
+use super::manager::Manager;
 use super::outlet::Outlet;
 use super::patience::Patience;
 use super::table::Screen;
 use super::translate::Translator;
-use super::{dashboard, id, job as job_command, keeping, logging, overfit, peers, signals, summary};
+use super::{dashboard, id, job as job_command, keeping, logging, manager, overfit, peers, signals, summary};
 use crate::api::{self, Access, Content, Own, Watcher};
 use crate::config::{Init, Job};
 use crate::driver::{self, Checkpoints, Control, LanSetup, NetworkSetup, Observation, PeerSetup};
@@ -336,6 +337,7 @@ impl Peer {
         let mut show = self.show(control)?;
         let metrics = std::mem::take(&mut self.metrics);
         let mut status = Status::default();
+        let mut manager = Manager::of_environment();
         let mut translator = Translator::new(self.ready.clone(), gossip, !child, started);
         translator.goes_on_from(self.resume.as_ref().map_or(0, |standing| standing.steps));
         for text in &self.notes {
@@ -369,7 +371,10 @@ impl Peer {
             }
             translator.observe(observation, &mut |event| {
                 match &event {
-                    ChildEvent::Status(now) => status.clone_from(now),
+                    ChildEvent::Status(now) => {
+                        status.clone_from(now);
+                        manager.runs(|| manager::standing(now));
+                    }
                     ChildEvent::Epoch(done) if metrics.is_on() => metrics.note(row(&status, done)),
                     _ => {}
                 }
@@ -377,6 +382,7 @@ impl Peer {
             });
         };
         let result = runtime.block_on(driver::run(self.into_setup(), &mut observe, controls));
+        manager.stopping();
         runtime.shutdown_background();
         if let Some((watcher, _)) = &mut show {
             watcher.close();

@@ -21,14 +21,29 @@ const DEMO: &str = include_str!("demo.toml");
 /// An unknown key is likened to a known one up to this many edits.
 const TYPO_EDITS_MAX: usize = 3;
 
+/// A key of a job file, as `docs/reference/job.md` tells of it.
+#[derive(Clone, Copy, Debug)]
+pub struct Key {
+    /// As it is typed.
+    pub name: &'static str,
+    /// Type in Rust.
+    pub kind: &'static str,
+    /// What it means.
+    pub about: &'static str,
+}
+
 macro_rules! layers {
-    ($($(#[$doc:meta])* $name:ident { $($(#[$field_doc:meta])* $field:ident: $type:ty,)* })*) => {$(
+    ($($(#[$doc:meta])* $name:ident { $($(#[doc = $field_doc:literal])* $field:ident: $type:ty,)* })*) => {$(
         $(#[$doc])*
         #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
         #[serde(deny_unknown_fields)]
-        pub struct $name { $($(#[$field_doc])* pub $field: Option<$type>,)* }
+        pub struct $name { $($(#[doc = $field_doc])* pub $field: Option<$type>,)* }
 
         impl $name {
+            /// Its keys, in order. The comments of the fields are what the reference prints.
+            pub const KEYS: &[Key] =
+                &[$(Key { name: stringify!($field), kind: stringify!($type), about: concat!($($field_doc),*) }),*];
+
             /// This layer where it says something, `below` elsewhere.
             #[must_use]
             pub fn over(self, below: Self) -> Self {
@@ -41,88 +56,88 @@ macro_rules! layers {
 layers! {
     /// `[swarm]`
     RawSwarm {
-        /// 64 hex digits; without it the job is open.
+        /// The key of the swarm: who knows it may join. Without it the job is open.
         key: String,
-        /// For people.
+        /// Name of the swarm, for people; part of the run.
         name: String,
-        /// Ids of the peers that this machine links with; without it everybody who knows the key.
+        /// Ids of the peers that this machine links with; without it everybody who knows the key (`starling swarm allow`).
         allow: Vec<PeerId>,
     }
     /// `[model]`
     RawModel {
-        /// `mlp`, `cnn` or `lm`
+        /// What is trained.
         kind: String,
-        /// Widths of the hidden layers.
+        /// Widths of the hidden layers; of cnn, those behind the stages.
         hidden: Vec<u32>,
-        /// Name of a loss.
+        /// What is made small.
         loss: Loss,
         /// Of cnn: channels of each stage.
         channels: Vec<u32>,
-        /// Of cnn: residual blocks of each stage.
+        /// Of cnn: residual blocks of each stage; 0 for convolutions and pools only.
         residual_blocks: u32,
-        /// Of lm: places of a window.
+        /// Of lm: tokens that it sees.
         context: u32,
-        /// Of lm: numbers of a place.
+        /// Of lm: numbers a token becomes.
         width: u32,
-        /// Of lm.
+        /// Of lm: blocks of attention and feed-forward.
         layers: u32,
-        /// Of lm: of attention.
+        /// Of lm: heads of attention; they divide the width.
         heads: u32,
-        /// Of lm: `rms` or `layer`
+        /// Of lm: how activations are normalised.
         norm: NormKind,
-        /// Of lm: `relu`, `gelu` or `silu`
+        /// Of lm: nonlinearity of the feed-forward layers.
         activation: ActivationKind,
-        /// Of lm: share that is dropped.
+        /// Of lm: share of activations that training drops.
         dropout: f32,
     }
     /// `[data]`
     RawData {
-        /// Name of a set that is known.
+        /// A data set by its name.
         set: String,
-        /// A file or folder of one's own instead.
+        /// A file or folder of your own in place of `set`, from the folder of the job file.
         path: PathBuf,
-        /// Column of the label, by name or number.
+        /// Of a table: column of the label, by its name or its number from 0.
         label: String,
-        /// How many classes, or their names.
+        /// How many classes there are, or their names in order; needed where a peer's own data do not show all of them.
         classes: RawClasses,
-        /// Share of the training samples that is evaluated on in place of the test part.
+        /// Share of the training samples that is evaluated on in place of the test part while training goes on.
         validation: f32,
-        /// Share that is tested on, where the data have no part for it.
+        /// Share that is tested on where the data have no part for it.
         test: f32,
-        /// `auto`, `none` or `standard`
+        /// Whether numbers are brought to mean 0 and deviation 1.
         normalize: String,
-        /// Height and width that pictures are brought to.
+        /// Height and width that pictures are brought to, pixels.
         size: [u32; 2],
-        /// Pixels that pictures are moved by at most.
+        /// Pixels that pictures are moved by at most in training.
         shift: u32,
-        /// Whether pictures are mirrored.
+        /// Whether every other picture is mirrored in training.
         flip: bool,
-        /// `iid`, `dirichlet:ALPHA` or `classes:K`
+        /// How the training samples are dealt to the shards.
         split: String,
-        /// Into how many parts the training samples are split.
+        /// Into how many shards the training samples are split. A peer takes the one that its identity draws, or `--shard I/N`.
         shards: u32,
         /// Samples a step.
         batch: u32,
     }
     /// `[optimizer]`
     RawOptimizer {
-        /// Name of an optimizer.
+        /// How a peer steps.
         kind: String,
-        /// Step size.
+        /// Step size; the default is that of the optimizer.
         learning_rate: f32,
-        /// Of sgd.
+        /// Of sgd: share of the last step that the next one keeps.
         momentum: f32,
-        /// Of sgd.
+        /// Of sgd: whether the momentum is Nesterov's.
         nesterov: bool,
-        /// Of adamw.
+        /// Of adamw: decoupled weight decay.
         weight_decay: f32,
-        /// Longest gradient.
+        /// A gradient longer than this, over all parameters together, is shortened to it.
         clip: f32,
-        /// `constant` or `cosine`
+        /// How the rate changes with the samples of the whole swarm.
         schedule: String,
-        /// Samples of the swarm over which the rate rises.
+        /// Samples of the swarm over which the rate rises from 0 first.
         warm_up_samples: u64,
-        /// `constant`, `sqrt` or `linear`.
+        /// How the rate grows with the number of living peers.
         rate_by_peers: String,
         /// Of cosine: samples of the swarm until the floor.
         total_samples: u64,
@@ -131,57 +146,57 @@ layers! {
     }
     /// `[gossip]`
     RawGossip {
-        /// Name of a mode.
+        /// How progress is shared.
         mode: Mode,
-        /// Of the mode `incremental`: groups that the peers are divided into.
+        /// Of the mode `incremental`: groups that the peers are divided into; virtual peers only so far.
         groups: u32,
-        /// Of the mode `full_sync`, seconds.
+        /// Of the mode `full_sync`: a peer whose delta is missing for so many seconds is left out of the round.
         round_deadline_s: f32,
-        /// Of the mode `pairwise`: name of a merge rule.
+        /// Of the mode `pairwise`: how models are merged.
         merge: MergeRule,
-        /// Name of a codec.
+        /// How a peer says what it has learnt; the default is that of the mode.
         codec: String,
-        /// gain = w * live peers
+        /// Share of a delta that goes into the shared model, times the number of living peers; the default is that of mode and codec.
         gain: f32,
         /// Optimizer steps between two deltas.
         steps: u32,
-        /// Name of a partner rule.
+        /// With whom a peer compares notes.
         partner: PartnerRule,
-        /// Of the rule `exponential`.
+        /// Of the rule `exponential`: how much nearness counts.
         partner_alpha: f32,
-        /// Of the rule `exponential`.
+        /// Of the rule `exponential`: what near means.
         partner_distance: Distance,
-        /// Of the rule `fixed`: who exchanges with whom, as pairs of ids.
+        /// Of the rule `fixed`: who meets whom, as pairs of ids.
         partner_graph: Vec<(PeerId, PeerId)>,
-        /// Name of a trigger.
+        /// What decides that a delta is due.
         trigger: TriggerRule,
-        /// Of the trigger `drift`.
+        /// Of the trigger `drift`: part of the model that what is unsaid must pass.
         trigger_drift: f32,
-        /// Of the trigger `plateau`.
+        /// Of the trigger `plateau`: fall of the loss over H steps, relative, below which a delta is due.
         trigger_plateau: f32,
-        /// Of the trigger `adaptive`, for this machine.
+        /// Of the trigger `adaptive`: what the link of this machine carries, bytes a second.
         link_bytes_per_second: f32,
     }
     /// `[trust]`
     RawTrust {
-        /// Whether to suspect, vote and exclude.
+        /// Whether peers suspect, vote and take back what a liar said.
         enabled: bool,
-        /// First deltas of a peer that weigh little.
+        /// The first so many deltas of a peer weigh at most a tenth; the default is that of the mode.
         probation: u32,
-        /// Ids of the peers whose deltas count.
+        /// Ids of the peers whose deltas count; without it everybody's who knows the key.
         allow: Vec<PeerId>,
     }
     /// `[training]`
     RawTraining {
-        /// Whether activations are computed again in place of being kept.
+        /// Whether activations are computed again in place of being kept: less memory, a third more work.
         recompute: bool,
-        /// In what products keep their operands.
+        /// In what a GPU keeps the operands of products.
         precision: Precision,
-        /// Epochs to take; without it until stopped.
+        /// Epochs that a peer takes; without it, it trains until it is stopped.
         epochs: u32,
-        /// Epochs without a lower loss after which it stops.
+        /// Epochs in a row without a lower loss after which a peer stops.
         patience: u32,
-        /// Of everything random.
+        /// Seed of the split and of the order of samples.
         seed: u64,
     }
 }

@@ -1,0 +1,187 @@
+//! The documentation tells the truth: its links lead somewhere, its book is whole, its commands do what they say.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+use clap::Parser as _;
+use harness::cli;
+use harness::documented::script::Shell;
+use harness::documented::table::{COMMANDS, Change, How, SCRIPTS, filled_in, shortened};
+use harness::documented::{Block, blocks, links, pages, root, words};
+use node::cli::args::Cli;
+
+/// Generous: the machine may be busy with other tests.
+const DEADLINE: Duration = Duration::from_secs(120);
+
+/// Every block of commands of the documentation.
+fn all_blocks() -> Vec<Block> {
+    pages().iter().flat_map(blocks).collect()
+}
+
+#[test]
+fn every_link_of_the_documentation_leads_somewhere() {
+    let broken = links::broken(&pages());
+    assert!(broken.is_empty(), "{broken:#?}");
+}
+
+#[test]
+fn every_page_is_in_the_book() {
+    let summary = fs::read_to_string(root().join("docs/SUMMARY.md")).unwrap();
+    let listed: BTreeSet<&str> = summary.split("](").skip(1).filter_map(|rest| rest.split(')').next()).collect();
+    let pages = pages();
+    let there: BTreeSet<&str> = pages
+        .iter()
+        .filter_map(|page| page.path.strip_prefix("docs").ok()?.to_str())
+        .filter(|path| *path != "SUMMARY.md")
+        .collect();
+    assert_eq!(listed, there, "docs/SUMMARY.md lists the pages below docs/");
+}
+
+/// The words of a command of ours, as they follow `starling`.
+fn ours(command: &str) -> Option<Vec<String>> {
+    let words = words(command);
+    let starts = [&["starling"][..], &["cargo", "run", "--release", "--"], &["sudo", "target/release/starling"]];
+    let start = starts.iter().find(|start| words.len() >= start.len() && words[..start.len()] == ***start)?;
+    Some(words[start.len()..].to_vec())
+}
+
+#[test]
+fn every_documented_command_has_an_entry_and_is_read_by_our_parser() {
+    let shown: BTreeSet<(String, String)> = all_blocks()
+        .iter()
+        .filter(|block| !SCRIPTS.contains(&block.page.to_str().unwrap()))
+        .flat_map(|block| {
+            let place = format!("{}:{}", block.page.display(), block.line);
+            block.commands.iter().map(move |command| (command.clone(), place.clone()))
+        })
+        .collect();
+    let listed: BTreeSet<&str> = COMMANDS.iter().map(|entry| entry.0).collect();
+    assert_eq!(listed.len(), COMMANDS.len(), "an entry twice");
+    let missing: Vec<_> = shown.iter().filter(|(command, _)| !listed.contains(command.as_str())).collect();
+    assert!(missing.is_empty(), "no entry in tests/src/documented/table.rs: {missing:#?}");
+    let commands: BTreeSet<&str> = shown.iter().map(|(command, _)| command.as_str()).collect();
+    let stale: Vec<_> = listed.difference(&commands).collect();
+    assert!(stale.is_empty(), "entries of tests/src/documented/table.rs that no page shows: {stale:#?}");
+    for (command, place) in &shown {
+        let Some(words) = ours(command) else { continue };
+        let words = match COMMANDS.iter().find(|entry| entry.0 == command) {
+            Some((_, How::Runs(changes))) => filled_in(&words, changes),
+            _ => words,
+        };
+        // What a shell does with the output is the shell's.
+        let words = words.into_iter().take_while(|word| !["|", ">", "&"].contains(&word.as_str()));
+        let read = Cli::try_parse_from(std::iter::once("starling".to_owned()).chain(words));
+        if let Err(error) = read {
+            let asked =
+                matches!(error.kind(), clap::error::ErrorKind::DisplayHelp | clap::error::ErrorKind::DisplayVersion);
+            assert!(asked, "{place}: $ {command}\n{error}");
+        }
+    }
+}
+
+/// What the commands of the documentation find in their folder.
+fn prepare(home: &Path) {
+    let starling = |line: &str| {
+        let arguments: Vec<String> =
+            words(line).into_iter().map(|word| word.replace("HERE", home.to_str().unwrap())).collect();
+        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+        cli::run(home, &arguments, DEADLINE).assert_succeeds();
+    };
+    starling("job init HERE/job.toml");
+    fs::copy(root().join("docs/tutorial/flowers.csv"), home.join("table.csv")).unwrap();
+    fs::write(home.join("cnn.toml"), "[model]\nkind = \"cnn\"\nchannels = [4]\n[data]\nbatch = 16\n").unwrap();
+    let lm = "[model]\nkind = \"lm\"\ncontext = 16\nwidth = 16\nlayers = 1\nheads = 2\n[data]\npath = \"some.txt\"\nshards = 1\n";
+    fs::write(home.join("lm.toml"), lm).unwrap();
+    fs::write(home.join("some.txt"), "To be, or not to be, that is the question.\n".repeat(200)).unwrap();
+    let mut pictures = vec![0, 0, 8, 3, 0, 0, 0, 2, 0, 0, 0, 8, 0, 0, 0, 8];
+    pictures.resize(16 + 2 * 64, 7);
+    fs::write(home.join("pictures.idx"), pictures).unwrap();
+    let alone = "--no-gossip --device cpu --threads 1 --audit none --dashboard none --epochs 1";
+    starling(&format!("run --job HERE/job.toml {alone} --checkpoint HERE/kept"));
+    starling(&format!("run --job HERE/lm.toml {alone} --checkpoint HERE/kept-lm"));
+    starling(
+        "run --job HERE/job.toml --no-gossip --device cpu --threads 1 --dashboard none --epochs 1 --audit HERE/audit",
+    );
+    for name in ["before", "after"] {
+        starling(&format!("sim --virtual --peers 2 --epochs 1 --seed 1 --json HERE/{name}.json"));
+    }
+}
+
+#[test]
+fn documented_commands_do_what_they_say() {
+    let home = tempfile::tempdir().unwrap();
+    prepare(home.path());
+    let mut shell = Shell::new(home.path());
+    let mut ran = 0;
+    for (command, how) in COMMANDS {
+        let How::Runs(changes) = how else { continue };
+        let line = ours(command).map_or_else(
+            || (*command).to_owned(),
+            |words| format!("starling {}", shortened(&words, changes).join(" ")),
+        );
+        let done = shell.run(&line, DEADLINE);
+        let expected = changes.iter().find_map(|change| match change {
+            Change::Fails(code) => Some(*code),
+            _ => None,
+        });
+        assert_eq!(done.code, expected.unwrap_or(0), "$ {command}\nas {line}\n{}", done.printed);
+        assert!(!done.printed.contains("panicked"), "{}", done.printed);
+        ran += 1;
+    }
+    assert!(ran >= 20, "only {ran} commands are run");
+}
+
+#[test]
+fn the_tutorial_is_true_from_its_first_line_to_its_last() {
+    let home = tempfile::tempdir().unwrap();
+    let mut shell = Shell::new(home.path());
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let page = pages().into_iter().find(|page| page.path.ends_with("docs/tutorial.md")).unwrap();
+    let blocks = blocks(&page);
+    assert!(blocks.len() > 8, "{}", blocks.len());
+    let mut promised = 0;
+    for block in &blocks {
+        // All that is changed: a port that is free here, and no GPU, whose driver may be a slow one.
+        let here = |script: String| {
+            let script = script.replace("/tcp/4101", &format!("/tcp/{port}"));
+            format!("export VK_DRIVER_FILES=/nonexistent VK_ICD_FILENAMES=/nonexistent\n{script}")
+        };
+        let done = shell.check(block, here, DEADLINE);
+        promised += block.output.len();
+        let fails = block.heading == "What can go wrong";
+        assert_eq!(done.code != 0, fails, "{}:{}\n{}", block.page.display(), block.line, done.printed);
+        assert!(!done.printed.contains("panicked"), "{}", done.printed);
+    }
+    assert!(promised > 30, "the tutorial shows what is printed");
+}
+
+#[test]
+fn every_bug_that_was_found_is_seen_by_something_that_exists() {
+    let root = root();
+    let page = fs::read_to_string(root.join("docs/bugs.md")).unwrap();
+    let mut folders: Vec<_> = ["protocol", "shaders", "sim", "node", "tests"].map(|member| root.join(member)).into();
+    let mut all = String::new();
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|end| end == "rs") {
+                all.push_str(&fs::read_to_string(path).unwrap());
+            }
+        }
+    }
+    let mut looked_at = 0;
+    for row in page.lines().filter(|line| line.starts_with("| ") && line.matches(" | ").count() == 2).skip(1) {
+        let seen_by = row.trim_end_matches('|').rsplit(" | ").next().unwrap();
+        for name in seen_by.split('`').skip(1).step_by(2) {
+            looked_at += 1;
+            let there =
+                if name.contains('/') { root.join(name).exists() } else { all.contains(&format!("fn {name}(")) };
+            assert!(there, "{name} is neither a test nor a file: {row}");
+        }
+    }
+    assert!(looked_at > 20, "{looked_at}");
+}
