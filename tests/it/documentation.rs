@@ -6,6 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use clap::Parser as _;
+use clap::error::ErrorKind;
 use harness::cli;
 use harness::documented::script::Shell;
 use harness::documented::table::{COMMANDS, Change, How, SCRIPTS, filled_in, shortened};
@@ -74,8 +75,7 @@ fn every_documented_command_has_an_entry_and_is_read_by_our_parser() {
         let words = words.into_iter().take_while(|word| !["|", ">", "&"].contains(&word.as_str()));
         let read = Cli::try_parse_from(std::iter::once("starling".to_owned()).chain(words));
         if let Err(error) = read {
-            let asked =
-                matches!(error.kind(), clap::error::ErrorKind::DisplayHelp | clap::error::ErrorKind::DisplayVersion);
+            let asked = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
             assert!(asked, "{place}: $ {command}\n{error}");
         }
     }
@@ -184,4 +184,52 @@ fn every_bug_that_was_found_is_seen_by_something_that_exists() {
         }
     }
     assert!(looked_at > 20, "{looked_at}");
+}
+
+#[test]
+fn commands_within_sentences_have_words_and_flags_that_exist() {
+    let mut read = 0;
+    let mut wrong = Vec::new();
+    for page in pages() {
+        // What a changelog says was true when it was said.
+        if page.path.ends_with("CHANGELOG.md") {
+            continue;
+        }
+        // A command may go on in the next line.
+        let text = page.text.replace('\n', " ");
+        for span in text.split('`').filter(|span| span.starts_with("starling ")) {
+            let words = words(&span.replace(['[', ']'], ""));
+            let words = words.into_iter().take_while(|word| !["|", ">", "&"].contains(&word.as_str()));
+            // Alternatives and what is left out are for people: `completions bash|zsh|...`.
+            let plain = words.filter(|word| !word.contains("...") && !word.contains('|'));
+            let Err(error) = Cli::try_parse_from(plain) else {
+                read += 1;
+                continue;
+            };
+            // A value may be a word that stands for one.
+            if matches!(error.kind(), ErrorKind::UnknownArgument | ErrorKind::InvalidSubcommand) {
+                wrong.push(format!("{}: {span}: {}", page.path.display(), error.to_string().lines().next().unwrap()));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+    assert!(read > 20, "{read}");
+}
+
+#[test]
+fn examples_of_the_help_are_read_by_our_parser() {
+    let page = fs::read_to_string(root().join("docs/reference/cli.md")).unwrap();
+    // An example is indented, and what it does stands behind two blanks.
+    let lines = page.lines().filter_map(|line| line.strip_prefix("  "));
+    let examples = lines.filter(|line| line.starts_with("starling ") || line.starts_with("sudo starling "));
+    let mut read = 0;
+    for example in examples {
+        let command = example.trim_start_matches("sudo ").split("  ").next().unwrap();
+        let words = words(command).into_iter().take_while(|word| !["|", ">"].contains(&word.as_str()));
+        if let Err(error) = Cli::try_parse_from(words) {
+            panic!("{example}\n{error}");
+        }
+        read += 1;
+    }
+    assert!(read > 20, "{read}");
 }

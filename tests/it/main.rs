@@ -24,6 +24,7 @@ mod orphans;
 mod predictions;
 mod reach;
 mod service;
+mod shell;
 mod stalled;
 mod twin;
 mod virtual_sim;
