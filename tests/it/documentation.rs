@@ -176,7 +176,9 @@ fn every_bug_that_was_found_is_seen_by_something_that_exists() {
     let mut looked_at = 0;
     for row in page.lines().filter(|line| line.starts_with("| ") && line.matches(" | ").count() == 2).skip(1) {
         let seen_by = row.trim_end_matches('|').rsplit(" | ").next().unwrap();
-        for name in seen_by.split('`').skip(1).step_by(2) {
+        // A command is read by the test of commands within sentences.
+        let names = seen_by.split('`').skip(1).step_by(2).filter(|name| !name.starts_with("starling "));
+        for name in names {
             looked_at += 1;
             let there =
                 if name.contains('/') { root.join(name).exists() } else { all.contains(&format!("fn {name}(")) };
