@@ -442,7 +442,9 @@ fn interrupted() -> Error {
 
 fn learner_failed(error: &LearnerError) -> Error {
     match error {
-        LearnerError::Device(_) => Error::new(Kind::Device, error).hint("`--device cpu` trains without the device"),
+        LearnerError::Device(_) => Error::new(Kind::Device, error).hint(
+            "a smaller model or batch where memory is short, or another --device: `--device cpu` trains without a GPU",
+        ),
         LearnerError::NonFinite { .. } | LearnerError::Diverged | LearnerError::Loss { .. } => {
             Error::new(Kind::Input, error)
                 .hint("in the job, a lower optimizer.learning_rate, or optimizer.clip = 1.0 for the gradient's length")

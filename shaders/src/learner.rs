@@ -159,7 +159,7 @@ impl TrainingLearner {
         recovery: Recovery,
     ) -> Result<Self, LearnerError> {
         let mut learner = Self::new(spec, executor)?;
-        learner.kept = Some(Kept::new(learner.initial_base(), recovery));
+        learner.kept = Some(Kept::new(learner.initial_base(), !learner.info().software, recovery));
         Ok(learner)
     }
 
@@ -262,22 +262,30 @@ impl TrainingLearner {
             return Err(LearnerError::NonFinite { count: broken, parameters: d });
         }
         // measured (benches/delta.rs): software Vulkan takes three times as long to choose as the host to read and choose.
-        let density = codec.density().filter(|_| !self.machine.executor.info().software);
+        let here = self.machine.executor.info().software;
         let Self { machine: Machine { executor, gossip, .. }, decoded, words, .. } = self;
-        let payload = if let Some(density) = density {
+        let payload = if let Some(density) = codec.density() {
             let bounds = Bounds { weight, norm_max, residual_norm };
             learner::encode_bounded(codec, d, bounds, decoded, |factor, payload| {
-                let kept = gossip.choose(executor.as_mut(), density, factor, words)?;
-                density.encode_kept(d, &kept, payload);
+                let on = executor.as_mut();
+                let kept = if here {
+                    gossip.choose_here(on, density, factor, words)
+                } else {
+                    gossip.choose(on, density, factor, words)
+                };
+                density.encode_kept(d, &kept?, payload);
                 Ok(())
             })?
-        } else if self.kept.is_some() {
-            self.keep_residual()?;
-            let Some(kept) = &self.kept else { return Err(LearnerError::Shape { found: 0, expected: d }) };
-            learner::encode_within(codec, kept.residual(), weight, norm_max, &mut self.decoded)?
         } else {
-            let residual = self.read_residual()?;
-            learner::encode_within(codec, &residual, weight, norm_max, &mut self.decoded)?
+            // Where it is copied anyway, the copy is what is said of.
+            self.keep_residual()?;
+            match self.kept.as_ref().and_then(Kept::residual) {
+                Some(residual) => learner::encode_within(codec, residual, weight, norm_max, &mut self.decoded)?,
+                None => {
+                    let residual = self.read_residual()?;
+                    learner::encode_within(codec, &residual, weight, norm_max, &mut self.decoded)?
+                }
+            }
         };
         Ok(TakenDelta { payload, l2_norm: self.decoded.l2_norm(), residual_norm, base_norm })
     }

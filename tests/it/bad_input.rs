@@ -53,6 +53,22 @@ fn a_device_that_is_not_there() {
     starling(home.path(), &["device", "tune", "--device", "cpu"]).assert_fails(5, &["nothing to tune", "device ls"]);
 }
 
+/// The address space of a process that is too small for its model: an error with the remedy, on whatever device.
+#[cfg(target_os = "linux")]
+#[test]
+fn too_little_memory() {
+    let home = tempfile::tempdir().unwrap();
+    let job = home.path().join("job.toml");
+    fs::write(&job, "[model]\nkind = \"mlp\"\nhidden = [3100, 3100]\n[data]\nbatch = 16\n").unwrap();
+    let arguments = ["run", "--no-gossip", "--dashboard", "none", "--epochs", "1", "--threads", "2", "--job"];
+    for device in ["cpu", "auto"] {
+        let mut limited = Command::new("sh");
+        limited.args(["-c", "ulimit -v 600000 && exec \"$0\" \"$@\""]).arg(cli::binary());
+        limited.args(arguments).arg(&job).args(["--device", device]).env("HOME", home.path());
+        cli::start(limited).finish(DEADLINE).assert_fails(5, &["emory", "--device cpu"]);
+    }
+}
+
 #[test]
 fn training_that_diverges() {
     let home = tempfile::tempdir().unwrap();

@@ -133,7 +133,12 @@ impl Model {
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+    use protocol::codec::TopK2Bit;
+
     use super::*;
+    use crate::engine::DeviceInfo;
+    use crate::engine::products::Choices;
+    use crate::{DeviceKind, Footprint, Life, Misfit};
 
     #[test]
     fn they_are_as_large_as_they_are_called() {
@@ -143,5 +148,30 @@ mod tests {
         let work = |i: usize| ALL[i].flops(parameters[i], 1) / parameters[i] as f64;
         assert_eq!(work(0), 6.0);
         assert!((1.0..1.3).contains(&(work(3) / (6.0 * 1024.0))), "attention is a small part");
+    }
+
+    /// The plan alone: a step of it takes minutes here.
+    #[test]
+    fn gpt_2s_shape_fits_a_gpu_of_24_gib() {
+        let model = ALL.last().unwrap();
+        let device =
+            DeviceInfo { free_memory: Some(24 << 30), largest_buffer: Some(u32::MAX.into()), ..Default::default() };
+        let life = Life { gossip: true, checkpoints: true, edges: 0, device: DeviceKind::Gpu };
+        let plan = |recompute| {
+            let mut network = model.build().unwrap();
+            network.recompute = recompute;
+            let spec = model.learner(Arc::new(network), model.batches[0]);
+            let plan = Footprint::of(&spec, &TopK2Bit, &Choices::PLAIN, life).unwrap();
+            assert_eq!(plan.check(&device), Ok(()));
+            plan
+        };
+        let [kept, again] = [false, true].map(plan);
+        let vectors = 5 * 4 * kept.parameters as u64;
+        assert_eq!(kept.weights + kept.moments, vectors);
+        assert!(kept.device() < 7 << 30 && again.device() < 5 << 30, "{kept:?} {again:?}");
+        // A much larger batch does not, and is told so.
+        let spec = model.learner(Arc::new(model.build().unwrap()), 32);
+        let many = Footprint::of(&spec, &TopK2Bit, &Choices::PLAIN, life).unwrap();
+        assert!(matches!(many.check(&device), Err(Misfit::Buffer { .. } | Misfit::Memory { .. })), "{many:?}");
     }
 }

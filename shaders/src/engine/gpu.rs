@@ -131,7 +131,8 @@ impl GpuExecutor {
             ..Default::default()
         };
         let request = adapter.request_device(&descriptor);
-        let (device, queue) = pollster::block_on(request).map_err(|error| ExecutorError(error.to_string()))?;
+        let refused = |error| ExecutorError(format!("{} gives no device: {error}", adapter.get_info().name));
+        let (device, queue) = pollster::block_on(request).map_err(refused)?;
         let failure = Arc::new(Mutex::new(None));
         let note = |failure: &Arc<Mutex<Option<String>>>| {
             let failure = Arc::clone(failure);

@@ -92,6 +92,22 @@ fn naga_accepts_every_kernel_and_it_fits_webgpu() {
         });
         let declared = kernel.access().iter().map(|access| *access == Access::Write);
         assert!(storage.eq(declared), "{}: access in mod.rs and kernel.wgsl disagree", kernel.name());
+        // The same with its words in storage: one storage buffer more, which all of WebGPU grants, and no uniform.
+        let text = crate::wgsl::source_with_words_in_storage(*kernel);
+        let module = naga::front::wgsl::parse_str(&text).unwrap_or_else(|error| panic!("{}: {error}", kernel.name()));
+        naga::valid::Validator::new(naga::valid::ValidationFlags::all(), half)
+            .validate(&module)
+            .unwrap_or_else(|error| panic!("{}: {error:?}", kernel.name()));
+        let count = |wanted: fn(naga::AddressSpace) -> bool| {
+            module.global_variables.iter().filter(|(_, variable)| wanted(variable.space)).count()
+        };
+        let bound = count(|space| matches!(space, naga::AddressSpace::Storage { .. }));
+        assert_eq!(bound, kernel.access().len() + 1, "{}", kernel.name());
+        assert!(
+            bound <= ARGUMENTS_MAX && count(|space| space == naga::AddressSpace::Uniform) == 0,
+            "{}",
+            kernel.name()
+        );
     }
 }
 

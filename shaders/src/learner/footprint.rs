@@ -17,8 +17,10 @@ use crate::models::network::Network;
 
 /// Length of the residual that is encoded to see what a delta takes: a chunk of the sparse codecs.
 const PROBE: usize = 4096;
-/// Vectors of parameters that outlive a device (`recovery.rs`).
+/// Vectors of parameters that outlive a device (`recovery.rs`): the base, and theta - b.
 const KEPT_VECTORS: u64 = 2;
+/// The same where a driver computes on the CPU: the base.
+const SOFTWARE_KEPT_VECTORS: u64 = 1;
 /// Vectors of parameters while a snapshot comes or goes.
 const SNAPSHOT_VECTORS: u64 = 2;
 /// As many more while a dense delta is said: its payload, what it decodes to (values, adds).
@@ -159,7 +161,11 @@ impl Footprint {
         let measure = gossip::measure_words(network.parameters()) as u64;
         let (of_delta, dense) = delta_words(network.parameters(), codec);
         let deltas = measure + of_delta;
-        let kept = if life.device == DeviceKind::Cpu { 0 } else { KEPT_VECTORS };
+        let kept = match life.device {
+            DeviceKind::Cpu => 0,
+            DeviceKind::Software => SOFTWARE_KEPT_VECTORS,
+            DeviceKind::Gpu => KEPT_VECTORS,
+        };
         let of_gossip = match (life.gossip, dense) {
             (false, _) => 0,
             (true, false) => SNAPSHOT_VECTORS,
@@ -390,6 +396,8 @@ mod tests {
         assert!(gossip.process > alone.process);
         let lost = of(Life { device: DeviceKind::Gpu, ..GOSSIP });
         assert_eq!(lost.host - gossip.host, 2 * vector, "what outlives a device");
+        let software = of(Life { device: DeviceKind::Software, ..GOSSIP });
+        assert_eq!(software.host - gossip.host, vector, "its memory is the host's own: the base alone");
         let edges = of(Life { edges: 3, ..GOSSIP });
         assert_eq!((edges.replicas, edges.resident() - gossip.resident()), (6 * vector, 6 * vector));
         let dense = Footprint::of(&cnn(1), &DenseF32, &Choices::PLAIN, GOSSIP).unwrap();

@@ -3,15 +3,17 @@
 //! ```text
 //! measure    theta, b -> sums of squares, and whether all are numbers         some kB come back, whatever d
 //! choose     theta, b -> the largest of every chunk                           K / 2048 of d floats come back
-//! residual   theta, b -> theta - b                                            all of it: for codecs that read all of it
+//! residual   theta, b -> theta - b                                            all of it: for codecs that read all of it, and in pieces
+//!                                                                             where the host chooses the largest
 //! decode     a sparse delta, compressed -> b, theta                           its bits go up, and two integers a chunk
 //! add        what a dense delta adds -> b, theta                              its numbers go up
 //! ```
 
-use protocol::codec::{Decoded, Density, Packing};
+use protocol::codec::{CHUNK, Decoded, Density, Packing};
 use protocol::fixed::Weight;
 use protocol::learner::LearnerError;
 
+use super::PIECE_WORDS;
 use super::machine::DeviceState;
 use crate::engine::{Buffer, Executor, ExecutorError, Prepared, Recording};
 use crate::kernels::base_weights::BaseWeights;
@@ -26,6 +28,8 @@ use crate::kernels::{Kernel, word};
 const MEASURE_EACH: usize = 64;
 /// Most parts of a measurement: enough invocations for a large GPU.
 const MEASURE_PARTS_MAX: usize = 1 << 16;
+/// What the host chooses from are whole chunks.
+const _: () = assert!(PIECE_WORDS.is_multiple_of(CHUNK));
 
 /// See the module.
 #[derive(Debug)]
@@ -150,6 +154,30 @@ impl Gossip {
         on.run(pass, 1)?;
         on.read(kept, 2 * count, words)?;
         Ok(words.as_chunks::<2>().0.iter().map(|&[place, bits]| (place, f32::from_bits(bits))).collect())
+    }
+
+    /// The same, chosen by the host as it reads piece by piece.
+    pub(super) fn choose_here(
+        &self,
+        on: &mut dyn Executor,
+        density: Density,
+        factor: f32,
+        words: &mut Vec<u32>,
+    ) -> Result<Vec<(u32, f32)>, ExecutorError> {
+        on.run(self.residual, 1)?;
+        let (mut kept, mut order) = (Vec::with_capacity(density.kept_of(self.parameters)), Vec::new());
+        for first in (0..self.parameters).step_by(PIECE_WORDS) {
+            words.resize((self.parameters - first).min(PIECE_WORDS), 0);
+            on.read_at(self.state.scratch, first, words)?;
+            let piece: &mut [f32] = bytemuck::cast_slice_mut(words);
+            piece.iter_mut().for_each(|unsaid| *unsaid *= factor);
+            for (i, chunk) in piece.chunks(CHUNK).enumerate() {
+                density.largest(chunk, &mut order);
+                let start = (first + i * CHUNK) as u32;
+                kept.extend(order.iter().map(|&place| (start + place, chunk[place as usize])));
+            }
+        }
+        Ok(kept)
     }
 
     /// Adds what is in `decoded` to the base; `theta` follows, less v when the delta is our own.

@@ -58,8 +58,8 @@ pub(super) struct EvaluationPass {
 pub(super) enum Begin<'a> {
     /// At b0.
     Initial,
-    /// After so many steps, at a base, with what was not said of it.
-    From(&'a [i32], &'a [f32], u64),
+    /// After so many steps, at a base, with what was not said of it, where that is known.
+    From(&'a [i32], Option<&'a [f32]>, u64),
 }
 
 impl DeviceState {
@@ -93,7 +93,7 @@ impl Machine {
         let on = executor.as_mut();
         let buffers = DeviceState::new(on, d, spec.batch, |on, theta, base| match begin {
             Begin::Initial => put(on, (theta, base), &spec.model.initial_base(spec.init_seed), None),
-            Begin::From(values, unsaid, _) => put(on, (theta, base), values, Some(unsaid)),
+            Begin::From(values, unsaid, _) => put(on, (theta, base), values, unsaid),
         })?;
         let optimizer = spec.optimizer.build(on, d)?;
         let inputs = spec.model.inputs(on, spec.batch)?;

@@ -14,6 +14,9 @@
 //! copied: at most every ten seconds, and no more than a fiftieth of the time goes into it. What was said of a coordinate meanwhile is
 //! taken off the copy ([`Kept::add`]).
 //!
+//! A driver that computes on the CPU has the host's own memory, and loses it when somebody asks for that or an allocation fails, and not by
+//! itself: there `theta - b` is not copied, which would be a fifth of all that training takes, and what was not said is lost with the device.
+//!
 //! The same adapter is tried first, a few times; then the CPU takes over.
 
 use std::collections::VecDeque;
@@ -88,8 +91,8 @@ pub struct Recovered {
 pub(super) struct Kept {
     recovery: Recovery,
     base: Vec<i32>,
-    /// theta - b, as it was `steps` steps ago.
-    residual: Vec<f32>,
+    /// theta - b, as it was `steps` steps ago; `None` where it is not copied.
+    residual: Option<Vec<f32>>,
     steps: u64,
     copied: Instant,
     /// How long the last copy took.
@@ -100,10 +103,10 @@ pub(super) struct Kept {
 }
 
 impl Kept {
-    /// Of a learner that begins at that base.
-    pub(super) fn new(base: Vec<i32>, recovery: Recovery) -> Self {
+    /// Of a learner that begins at that base; `copies` says whether theta - b is copied.
+    pub(super) fn new(base: Vec<i32>, copies: bool, recovery: Recovery) -> Self {
         Self {
-            residual: vec![0.0; base.len()],
+            residual: copies.then(|| vec![0.0; base.len()]),
             base,
             recovery,
             steps: 0,
@@ -114,9 +117,9 @@ impl Kept {
         }
     }
 
-    /// The copy of theta - b.
-    pub(super) fn residual(&self) -> &[f32] {
-        &self.residual
+    /// The copy of theta - b, where there is one.
+    pub(super) fn residual(&self) -> Option<&[f32]> {
+        self.residual.as_deref()
     }
 
     pub(super) fn take_wish_to_lose(&self) -> bool {
@@ -136,8 +139,8 @@ impl Kept {
     pub(super) fn add(&mut self, decoded: &Decoded, own: bool) {
         for (i, value, add) in decoded.iter() {
             self.base[i] = self.base[i].wrapping_add(add);
-            if own {
-                let unsaid = &mut self.residual[i];
+            if own && let Some(residual) = &mut self.residual {
+                let unsaid = &mut residual[i];
                 let left = *unsaid - value;
                 let shrinks = left.abs() <= unsaid.abs() && (left < 0.0) == (*unsaid < 0.0);
                 *unsaid = if self.steps == 0 || shrinks { left } else { 0.0 };
@@ -191,24 +194,28 @@ impl TrainingLearner {
     pub(super) fn keep(&mut self, base: &[i32], residual: &[f32]) {
         if let Some(kept) = &mut self.kept {
             kept.base.copy_from_slice(base);
-            kept.residual.copy_from_slice(residual);
-            kept.steps = 0;
+            if let Some(copy) = &mut kept.residual {
+                copy.copy_from_slice(residual);
+                kept.steps = 0;
+            }
         }
     }
 
     /// Copies theta - b.
     pub(super) fn keep_residual(&mut self) -> Result<(), LearnerError> {
         let Some(kept) = &mut self.kept else { return Ok(()) };
+        let Some(residual) = &mut kept.residual else { return Ok(()) };
         let begun = Instant::now();
         // Where it fails half-way each number is still a residual of its place, if not of one moment.
-        self.machine.residual(&mut kept.residual)?;
+        self.machine.residual(residual)?;
         (kept.steps, kept.copied, kept.cost) = (0, Instant::now(), begun.elapsed());
         Ok(())
     }
 
     /// The same when it is time.
     pub(super) fn keep_in_time(&mut self) -> Result<(), LearnerError> {
-        let due = |kept: &Kept| kept.copied.elapsed() >= kept.every.max(KEEP_COST * kept.cost);
+        let due =
+            |kept: &Kept| kept.residual.is_some() && kept.copied.elapsed() >= kept.every.max(KEEP_COST * kept.cost);
         if self.kept.as_ref().is_some_and(due) { self.retried(Self::keep_residual) } else { Ok(()) }
     }
 
@@ -250,10 +257,10 @@ impl TrainingLearner {
 fn rebuild(spec: &LearnerSpec, kept: &mut Kept, again: Again, steps: u64) -> Result<Machine, LearnerError> {
     let Kept { recovery, base, residual, .. } = kept;
     // What a device that fails gave last may be nonsense.
-    residual.iter_mut().filter(|unsaid| !unsaid.is_finite()).for_each(|unsaid| *unsaid = 0.0);
+    residual.iter_mut().flatten().filter(|unsaid| !unsaid.is_finite()).for_each(|unsaid| *unsaid = 0.0);
     let built = catch_unwind(AssertUnwindSafe(|| {
         let executor = (recovery.reopen)(again)?;
-        let mut machine = Machine::new(spec, executor, Begin::From(base, residual, steps))?;
+        let mut machine = Machine::new(spec, executor, Begin::From(base, residual.as_deref(), steps))?;
         machine.executor.read_at(machine.buffers.state, 0, &mut [0])?;
         Ok(machine)
     }));

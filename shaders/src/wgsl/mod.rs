@@ -33,6 +33,16 @@ pub fn source(kernel: &dyn Kernel) -> String {
     enable.to_owned() + &expand(kernel.wgsl(), &kernel.constants())
 }
 
+/// How a kernel declares its words, and how it does where they lie in storage.
+const WORDS_IN: [&str; 2] = ["var<uniform> words: Words;", "var<storage, read> words: Words;"];
+
+/// The same with the words of a dispatch in storage: for drivers that compile a kernel anew for the words that they find in a uniform
+/// (`engine::gpu::bind`).
+#[must_use]
+pub fn source_with_words_in_storage(kernel: &dyn Kernel) -> String {
+    source(kernel).replacen(WORDS_IN[0], WORDS_IN[1], 1)
+}
+
 /// `source` with its imports, conditions and repetitions in place.
 ///
 /// # Panics

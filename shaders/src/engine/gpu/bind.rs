@@ -21,7 +21,9 @@ impl GpuExecutor {
         if let Some(pipeline) = self.pipelines.get(kernel.name()) {
             return pipeline.clone();
         }
-        let source = wgpu::ShaderSource::Wgsl(wgsl::source(kernel).into());
+        let text =
+            if self.words_in_storage() { wgsl::source_with_words_in_storage(kernel) } else { wgsl::source(kernel) };
+        let source = wgpu::ShaderSource::Wgsl(text.into());
         let label = Some(kernel.name());
         let module = self.device.create_shader_module(wgpu::ShaderModuleDescriptor { label, source });
         let layout = self.layout(kernel);
@@ -45,7 +47,14 @@ impl GpuExecutor {
         pipeline
     }
 
-    /// The arguments as storage buffers, then the words as a uniform.
+    /// Whether the words of a dispatch are no uniform. Mesa's llvmpipe writes the numbers that it finds in a uniform into a kernel where a
+    /// loop over them then disappears, and compiles that at every dispatch: 4 ms with its cache on disk, hundreds without (measured with
+    /// 22.3, a perceptron with batches of 2 to 9). What lies in storage it does not look at.
+    fn words_in_storage(&self) -> bool {
+        self.info.software
+    }
+
+    /// The arguments as storage buffers, then the words as a uniform, or in storage, too.
     fn layout(&self, kernel: &dyn Kernel) -> wgpu::BindGroupLayout {
         let entry = |binding: usize, ty: wgpu::BufferBindingType| wgpu::BindGroupLayoutEntry {
             binding: binding as u32,
@@ -58,7 +67,12 @@ impl GpuExecutor {
             .iter()
             .enumerate()
             .map(|(i, access)| entry(i, wgpu::BufferBindingType::Storage { read_only: *access == Access::Read }));
-        let entries: Vec<_> = storage.chain([entry(access.len(), wgpu::BufferBindingType::Uniform)]).collect();
+        let words = if self.words_in_storage() {
+            wgpu::BufferBindingType::Storage { read_only: true }
+        } else {
+            wgpu::BufferBindingType::Uniform
+        };
+        let entries: Vec<_> = storage.chain([entry(access.len(), words)]).collect();
         self.device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor { label: None, entries: &entries })
     }
 
@@ -91,7 +105,8 @@ impl GpuExecutor {
         self.admit(dispatch.kernel, &dispatch.words)?;
         let groups = dispatch.kernel.grid(&dispatch.words).groups();
         let pipeline = self.pipeline(dispatch.kernel);
-        let words = self.buffer(4 * WORDS as u64, wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST);
+        let usage = if self.words_in_storage() { wgpu::BufferUsages::STORAGE } else { wgpu::BufferUsages::UNIFORM };
+        let words = self.buffer(4 * WORDS as u64, usage | wgpu::BufferUsages::COPY_DST);
         self.queue.write_buffer(&words, 0, bytemuck::cast_slice(&dispatch.words));
         let buffers = dispatch.arguments.iter().map(|buffer| &self.buffers[buffer.0]).chain([&words]);
         let entries: Vec<_> = buffers

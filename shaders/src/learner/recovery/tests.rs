@@ -17,6 +17,7 @@ use crate::optim::OptimizerSpec;
 /// A device that is lost at a certain call.
 struct Failing {
     inner: CpuExecutor,
+    info: DeviceInfo,
     /// Calls that it answers still.
     left: Arc<AtomicI64>,
     /// Whether what is asked for comes to nothing without a word, and only who reads learns of it: a GPU is like that.
@@ -28,7 +29,13 @@ const FOR_EVER: i64 = 1 << 40;
 
 impl Failing {
     fn after(calls: i64, late: bool) -> Self {
-        Self { inner: CpuExecutor::new(None), left: Arc::new(AtomicI64::new(calls)), late }
+        let inner = CpuExecutor::new(None);
+        Self { info: inner.info().clone(), inner, left: Arc::new(AtomicI64::new(calls)), late }
+    }
+
+    /// The same as a driver that computes on the CPU.
+    fn software(self) -> Self {
+        Self { info: DeviceInfo { software: true, ..self.info }, ..self }
     }
 
     fn is_lost(&self) -> bool {
@@ -42,7 +49,7 @@ impl Failing {
 
 impl Executor for Failing {
     fn info(&self) -> &DeviceInfo {
-        self.inner.info()
+        &self.info
     }
 
     fn allocate(&mut self, words: usize) -> Result<Buffer, ExecutorError> {
@@ -191,6 +198,34 @@ fn a_device_may_be_lost_at_any_call_and_the_base_is_exact() {
 }
 
 #[test]
+fn where_the_residual_is_not_copied_the_base_is_exact_and_what_was_not_said_is_lost() {
+    let device = Failing::after(FOR_EVER, false).software();
+    let left = Arc::clone(&device.left);
+    let (mut undisturbed, ..) = learner(Box::new(device), Box::new(gone));
+    assert!(undisturbed.kept.as_ref().unwrap().residual().is_none());
+    let built = FOR_EVER - left.load(Ordering::Relaxed);
+    everything(&mut undisturbed);
+    let calls = FOR_EVER - left.load(Ordering::Relaxed);
+    let software = |_: Again| Ok(Box::new(Failing::after(FOR_EVER, false).software()) as Box<dyn Executor>);
+    for lost_at in built..calls {
+        let (mut learner, told, _) = learner(Box::new(Failing::after(lost_at, false).software()), Box::new(software));
+        let expected = everything(&mut learner);
+        assert_eq!(learner.base().unwrap(), expected, "lost at call {lost_at}");
+        assert_eq!(told.lock().unwrap().len(), 1, "lost at call {lost_at}");
+    }
+    let (mut learner, told, lose) = learner(Box::new(Failing::after(FOR_EVER, false).software()), Box::new(software));
+    learner.train(5, Progress::START).unwrap();
+    learner.take_delta(&TopK2Bit, Weight::HALF, f32::INFINITY).unwrap();
+    learner.train(3, Progress::START).unwrap();
+    lose.store(true, Ordering::Relaxed);
+    let base = learner.base().unwrap();
+    // The steps that are begun with the device fail with it, and are taken again on the next one.
+    learner.train(1, Progress::START).unwrap();
+    assert_eq!(told.lock().unwrap()[0].steps, 8);
+    assert_eq!(learner.base().unwrap(), base);
+}
+
+#[test]
 fn what_was_learnt_is_kept_but_for_the_last_moments() {
     let (mut learner, told, lose) = learner(Box::new(Failing::after(FOR_EVER, false)), Box::new(works));
     learner.kept.as_mut().unwrap().every = Duration::ZERO;
@@ -215,23 +250,23 @@ fn what_was_learnt_is_kept_but_for_the_last_moments() {
 #[test]
 fn what_was_said_since_the_copy_is_not_said_again() {
     let recovery = Recovery { reopen: Box::new(gone), tell: Box::new(drop), lose: Arc::default() };
-    let mut kept = Kept::new(vec![0; 4], recovery);
-    kept.residual = vec![0.5, 0.5, -0.5, 0.0];
+    let mut kept = Kept::new(vec![0; 4], true, recovery);
+    kept.residual = Some(vec![0.5, 0.5, -0.5, 0.0]);
     let mut said = Vec::new();
     DenseF32.encode(&[0.25, 0.75, 0.25, 0.25], &mut said);
     let mut decoded = Decoded::default();
     DenseF32.decode(&said, 4, Weight::HALF, &mut decoded).unwrap();
-    let mut exact = kept.residual.clone();
+    let mut exact = kept.residual.clone().unwrap();
     decoded.iter().for_each(|(i, value, _)| exact[i] -= value);
     kept.steps = 1;
     kept.add(&decoded, true);
-    assert_eq!(kept.residual, [0.25, 0.0, 0.0, 0.0], "an old copy says no more than there is to say");
-    kept.residual = vec![0.5, 0.5, -0.5, 0.0];
+    assert_eq!(kept.residual().unwrap(), [0.25, 0.0, 0.0, 0.0], "an old copy says no more than there is to say");
+    kept.residual = Some(vec![0.5, 0.5, -0.5, 0.0]);
     kept.steps = 0;
     kept.add(&decoded, true);
-    assert_eq!(kept.residual, exact, "a copy of this moment is exact");
+    assert_eq!(kept.residual().unwrap(), exact, "a copy of this moment is exact");
     kept.add(&decoded, false);
-    assert_eq!(kept.residual, exact, "what others say is none of it");
+    assert_eq!(kept.residual().unwrap(), exact, "what others say is none of it");
 }
 
 #[test]
@@ -264,7 +299,7 @@ fn without_a_device_that_could_take_over_the_error_names_both() {
 #[test]
 fn an_adapter_that_fails_again_and_again_is_left() {
     let recovery = Recovery { reopen: Box::new(gone), tell: Box::new(drop), lose: Arc::default() };
-    let mut kept = Kept::new(vec![0; 4], recovery);
+    let mut kept = Kept::new(vec![0; 4], true, recovery);
     let start = Instant::now();
     let mut next = |seconds| kept.next_try(start + Duration::from_secs(seconds), false);
     assert_eq!([next(0), next(100), next(200)], [Some(Again::Same); 3]);

@@ -44,6 +44,8 @@ fn assert_says_what_the_codec_would(mut learner: TrainingLearner) {
                 let mut payload = Vec::new();
                 density.encode_kept(residual.len(), &kept, &mut payload);
                 assert!(payload == encode(f32::INFINITY).0, "{} chosen by the device", codec.name());
+                let here = gossip.choose_here(executor.as_mut(), density, 1.0, words).unwrap();
+                assert!(here == kept, "{} chosen by the host", codec.name());
             }
             let taken = learner.take_delta(*codec, Weight::HALF, norm_max).unwrap();
             assert!(taken.payload == expected, "{} of {share}", codec.name());
@@ -63,6 +65,23 @@ fn what_is_chosen_is_what_the_codec_would_say() {
 fn what_a_gpu_chooses_is_what_the_codec_would_say() {
     let Some(executor) = crate::kernels::tests::gpu() else { return };
     assert_says_what_the_codec_would(TrainingLearner::new(spec(ADAM), Box::new(executor)).unwrap());
+}
+
+/// Where the host chooses it reads piece by piece: of more than one of them, too.
+#[test]
+fn the_host_chooses_from_pieces_what_a_device_chooses_from_all() {
+    let spec = spec(ADAM);
+    let model = ModelSpec::Mlp { hidden: vec![4096] }.build(&spec.dataset.shape, spec.dataset.classes).unwrap();
+    assert!(model.parameters() > PIECE_WORDS && !model.parameters().is_multiple_of(PIECE_WORDS));
+    let spec = LearnerSpec { model: Arc::new(model), ..spec };
+    let mut learner = TrainingLearner::new(spec, Box::new(CpuExecutor::new(None))).unwrap();
+    learner.train(1, Progress::START).unwrap();
+    let TrainingLearner { machine: Machine { gossip, executor, .. }, words, .. } = &mut learner;
+    let density = TopK2Bit.density().unwrap();
+    for factor in [1.0, 0.3] {
+        let there = gossip.choose(executor.as_mut(), density, factor, words).unwrap();
+        assert!(there == gossip.choose_here(executor.as_mut(), density, factor, words).unwrap(), "{factor}");
+    }
 }
 
 #[test]
