@@ -7,6 +7,7 @@ use protocol::wire::{FRAME_BYTES_MAX, Message, decode_body};
 
 use crate::config::Job;
 use crate::config::raw::RawJob;
+use crate::store::checkpoint;
 use crate::swarm;
 
 /// The bytes of an admitted link.
@@ -29,6 +30,14 @@ pub fn link(bytes: &[u8]) {
 /// When what was read is not what is announced of it.
 pub fn announcement(bytes: &[u8]) {
     swarm::lan::read_lines(bytes);
+}
+
+/// A file of a checkpoint; the first byte says which.
+///
+/// # Panics
+/// When what was read is not what it says it is.
+pub fn checkpoint(bytes: &[u8]) {
+    checkpoint::fuzz::part(bytes);
 }
 
 /// The text of a job file.

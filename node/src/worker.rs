@@ -7,7 +7,10 @@
 //! A device lives on the thread that made it, and a training step may take a second: neither belongs on the async
 //! executor. The thread waits in one place only, its own empty queue, so a step that waits for the network is
 //! impossible by construction; the time spent there is counted ([`Worker::idle`]), because a learner that idles while
-//! there are steps to take is a fault of scheduling. How long each step was kept waiting so is [`Worker::blocked`].
+//! there are steps to take is a fault of scheduling. How long each step was kept waiting so is [`Worker::blocked`], less the time
+//! in which the operating system ran neither the thread nor its driver ([`scheduled`]).
+
+mod scheduled;
 
 use std::any::Any;
 use std::convert::Infallible;
@@ -25,6 +28,7 @@ use tokio::sync::mpsc::error::TrySendError as Unsent;
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 use tokio::sync::oneshot;
 
+use self::scheduled::{Account, Accounts, Wait};
 use crate::driver::MakeLearner;
 
 /// Commands that may be under way at once. The peer bounds its own outstanding commands far below this; reaching it is
@@ -55,12 +59,13 @@ struct Waits {
 
 impl Waits {
     /// Steps are taken; the first of them had to wait so long, all of them nothing else.
-    fn steps(&self, steps: u32, waited: Duration) {
+    fn steps(&self, steps: u32, waited: Wait) {
         if self.excused.swap(false, Ordering::Relaxed) {
             return;
         }
         let mut blocked = self.blocked.lock().unwrap_or_else(PoisonError::into_inner);
-        blocked.record(1, micros(waited));
+        blocked.record(1, micros(waited.blocked));
+        blocked.unscheduled_s += waited.unscheduled.as_secs_f64();
         blocked.record(u64::from(steps).saturating_sub(1), 0);
     }
 }
@@ -71,7 +76,8 @@ impl Waits {
 pub struct QueueFull;
 
 impl Worker {
-    /// Starts the thread and builds the learner on it; returns its number of parameters.
+    /// Starts the thread and builds the learner on it; returns its number of parameters. Called by the thread that will send the
+    /// commands.
     ///
     /// # Errors
     /// What `make` says, or that the thread could not be started.
@@ -82,6 +88,7 @@ impl Worker {
         let (alive, ended) = oneshot::channel();
         let waits = Arc::new(Waits::default());
         let noted = Arc::clone(&waits);
+        let driver = Account::of_this_thread();
         let life = move || {
             let _alive = alive;
             yield_to_the_network();
@@ -89,7 +96,8 @@ impl Worker {
                 Ok(learner) => {
                     let parameters = learner.parameters();
                     if built.send(Ok(parameters)).is_ok() {
-                        work(learner, &queue, &reports, &noted);
+                        let accounts = Accounts { learner: Account::of_this_thread(), driver };
+                        work(learner, &queue, &reports, &noted, &accounts);
                     }
                 }
                 Err(error) => drop(built.send(Err(error))),
@@ -126,7 +134,7 @@ impl Worker {
     }
 
     /// How long steps had to wait because there was no command, or nobody took the results. The first command to train is
-    /// not counted: before it there is nothing to wait for.
+    /// not counted: before it there is nothing to wait for. What was missing was no core: see [`scheduled`].
     #[must_use]
     pub fn blocked(&self) -> Blocked {
         self.waits.blocked.lock().unwrap_or_else(PoisonError::into_inner).clone()
@@ -171,13 +179,19 @@ fn yield_to_the_network() {
 fn yield_to_the_network() {}
 
 /// The thread's loop: ends when either channel is closed, or after a panic.
-fn work(mut learner: Box<dyn Learner>, queue: &Commands<Command>, reports: &Sender<(Computed, Span)>, waits: &Waits) {
+fn work(
+    mut learner: Box<dyn Learner>,
+    queue: &Commands<Command>,
+    reports: &Sender<(Computed, Span)>,
+    waits: &Waits,
+    accounts: &Accounts,
+) {
     // Since the last step; nothing before the first.
-    let mut waited = None;
+    let mut waited: Option<Wait> = None;
     loop {
-        let Some((command, idle)) = next_command(queue) else { return };
-        waits.idle_micros.fetch_add(micros(idle), Ordering::Relaxed);
-        waited = waited.map(|waited: Duration| waited + idle);
+        let Some((command, idle)) = next_command(queue, accounts) else { return };
+        waits.idle_micros.fetch_add(micros(idle.blocked + idle.unscheduled), Ordering::Relaxed);
+        waited = waited.map(|waited| waited + idle);
         // A command that was queued behind a stop is not begun.
         if reports.is_closed() {
             return;
@@ -186,12 +200,12 @@ fn work(mut learner: Box<dyn Learner>, queue: &Commands<Command>, reports: &Send
             if let Some(waited) = waited {
                 waits.steps(*steps, waited);
             }
-            waited = Some(Duration::ZERO);
+            waited = Some(Wait::default());
         }
         let begun = Instant::now();
         let result = guard(|| Ok(learner::run(command, &mut *learner))).unwrap_or_else(Computed::Failed);
         let failed = matches!(result, Computed::Failed(_));
-        let Some(held_up) = report(reports, (result, Span(micros(begun.elapsed())))) else { return };
+        let Some(held_up) = report(reports, (result, Span(micros(begun.elapsed()))), accounts) else { return };
         waited = waited.map(|waited| waited + held_up);
         // After a failure the learner may be in pieces: nothing more is asked of it.
         if failed {
@@ -201,27 +215,25 @@ fn work(mut learner: Box<dyn Learner>, queue: &Commands<Command>, reports: &Send
 }
 
 /// The next command and how long it was waited for; zero when it was there.
-fn next_command(queue: &Commands<Command>) -> Option<(Command, Duration)> {
+fn next_command(queue: &Commands<Command>, accounts: &Accounts) -> Option<(Command, Wait)> {
     match queue.try_recv() {
-        Ok(command) => Some((command, Duration::ZERO)),
+        Ok(command) => Some((command, Wait::default())),
         Err(TryRecvError::Disconnected) => None,
         Err(TryRecvError::Empty) => {
-            let waiting = Instant::now();
-            let command = queue.recv().ok()?;
-            Some((command, waiting.elapsed()))
+            let (command, wait) = accounts.during(|| queue.recv());
+            Some((command.ok()?, wait))
         }
     }
 }
 
 /// Reports a result. Returns how long nobody took it; `None` when nobody ever will.
-fn report(reports: &Sender<(Computed, Span)>, result: (Computed, Span)) -> Option<Duration> {
+fn report(reports: &Sender<(Computed, Span)>, result: (Computed, Span), accounts: &Accounts) -> Option<Wait> {
     match reports.try_send(result) {
-        Ok(()) => Some(Duration::ZERO),
+        Ok(()) => Some(Wait::default()),
         Err(Unsent::Closed(_)) => None,
         Err(Unsent::Full(result)) => {
-            let waiting = Instant::now();
-            reports.blocking_send(result).ok()?;
-            Some(waiting.elapsed())
+            let (sent, wait) = accounts.during(|| reports.blocking_send(result));
+            sent.ok().map(|()| wait)
         }
     }
 }

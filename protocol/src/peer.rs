@@ -365,8 +365,13 @@ impl Peer {
         if self.members.connected(peer, self.now) {
             self.event(Event::NeighbourUp { peer });
         }
-        let status = self.status();
-        self.send(peer, Message::Status(status));
+        if self.in_pairs() {
+            let status = self.status();
+            self.send(peer, Message::Status(status));
+        } else {
+            // All are told at once whom they need not tell any more what it says itself.
+            self.announce();
+        }
         self.send(peer, Message::Peers(self.members.records()));
         self.send_digest(peer, true);
     }
@@ -408,6 +413,7 @@ impl Peer {
                 self.hear_digest(from, Digest { heard, excluded, spot, base_hash }, answer);
             }
             Message::Delta(signed) => self.hear_delta(from, signed),
+            Message::Deltas(chain) => self.hear_deltas(from, chain),
             Message::Offer(ranges) => self.hear_offer(from, &ranges),
             Message::Want(ranges) => self.hear_want(from, &ranges),
             Message::Peers(records) => self.learn_peers(Some(from), records),

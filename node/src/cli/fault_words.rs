@@ -60,7 +60,13 @@ pub(super) fn faults(report: &FaultReport) -> String {
 /// A line about how long steps waited for the network.
 pub(super) fn blocked(blocked: &Blocked) -> String {
     format!(
-        "p50 {:.3} ms, p99 {:.3} ms, p99.9 {:.3} ms, at most {:.1} ms; {} of {} steps for 1 ms and more",
-        blocked.p50_ms, blocked.p99_ms, blocked.p999_ms, blocked.max_ms, blocked.over_1ms, blocked.steps
+        "p50 {:.3} ms, p99 {:.3} ms, p99.9 {:.3} ms, at most {:.1} ms; {} of {} steps for 1 ms and more; {:.1} s in all for a core",
+        blocked.p50_ms,
+        blocked.p99_ms,
+        blocked.p999_ms,
+        blocked.max_ms,
+        blocked.over_1ms,
+        blocked.steps,
+        blocked.unscheduled_s
     )
 }

@@ -15,6 +15,8 @@ use protocol::wire::Message;
 
 /// Frames a second of one neighbour. Measured: peers that train a tiny model say 830 deltas a second.
 pub(crate) const FRAMES_PER_SECOND_MAX: u32 = 20_000;
+/// Deltas that come together count for less than as many frames: one signature is checked for all of them.
+const DELTAS_A_FRAME: usize = 8;
 /// Frames at once, beyond that.
 pub(crate) const FRAMES_BURST: u32 = 40_000;
 /// Frames a second that are neither deltas, nor parts of a snapshot or exchange, nor questions for these: heartbeats,
@@ -26,6 +28,14 @@ pub(crate) const CONTROL_FRAMES_BURST: u32 = 8192;
 pub(crate) const BYTES_PER_SECOND_MAX: u64 = 2 << 30;
 /// Windows of bytes at once, beyond that.
 pub(crate) const BYTES_BURST_WINDOWS: usize = 4;
+
+/// What a message counts for, frames.
+pub(crate) fn frames_of(message: &Message) -> usize {
+    match message {
+        Message::Deltas(chain) => 1 + chain.len() / DELTAS_A_FRAME,
+        _ => 1,
+    }
+}
 
 /// Fills evenly, up to its burst.
 #[derive(Clone, Debug)]
@@ -72,11 +82,11 @@ impl Pace {
         }
     }
 
-    /// A frame of so many bytes may be said now; otherwise how long it is to wait.
-    pub(crate) fn take(&mut self, bytes: usize, now: Instant) -> Result<(), Duration> {
+    /// A message of so many bytes, which counts for so many frames, may be said now; otherwise how long it is to wait.
+    pub(crate) fn take(&mut self, bytes: usize, frames: usize, now: Instant) -> Result<(), Duration> {
         self.bytes.take(bytes as f64, now)?;
         // Bytes that were taken for a frame that waits are taken again: a little slower, never faster.
-        self.frames.take(1.0, now)
+        self.frames.take(frames as f64, now)
     }
 }
 
@@ -116,10 +126,13 @@ impl Allowance {
 
     /// And this was in it.
     pub(crate) fn message(&mut self, message: &Message, now: Instant) -> Result<(), Flood> {
+        let more = frames_of(message) - 1;
+        self.frames.take(more as f64, now).map_err(|_| Flood::Frames)?;
         let is_bulk = message.is_of_pairs()
             || matches!(
                 message,
                 Message::Delta(_)
+                    | Message::Deltas(_)
                     | Message::Offer(_)
                     | Message::Want(_)
                     | Message::SnapshotWant { .. }
@@ -160,7 +173,7 @@ mod tests {
             let (mut now, mut held) = (start, 0);
             for _ in 0..200_000 {
                 // The clock of the sender goes by its pace alone; what is said arrives in gulps of a window.
-                while let Err(wait) = pace.take(bytes, now) {
+                while let Err(wait) = pace.take(bytes, 1, now) {
                     now += wait.max(Duration::from_micros(1));
                 }
                 held += 1;

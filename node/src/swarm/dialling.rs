@@ -104,8 +104,10 @@ impl Network {
     ) -> Result<ConnectionId, DialError> {
         match id {
             Some(id) if !addresses.is_empty() => {
-                // A better way may be under way still.
-                dial(&mut self.swarm, Some(id), addresses, PeerCondition::Disconnected)
+                // Whether we have a connection is for our own records to say: where a cable was cut, libp2p has one until the last
+                // words on it have arrived, which may be half a minute after the cable is whole again. And a better way may be
+                // under way still.
+                dial(&mut self.swarm, Some(id), addresses, PeerCondition::Always)
             }
             _ => Err(DialError::NoAddresses),
         }
@@ -113,7 +115,8 @@ impl Network {
 }
 
 pub(super) fn dial_seed(swarm: &mut Swarm<Behaviour>, seed: &mut Seed, address: Multiaddr, now: Instant) {
-    match dial(swarm, seed.named, vec![address], PeerCondition::DisconnectedAndNotDialing) {
+    // Not "and disconnected": see `try_dial`.
+    match dial(swarm, seed.named, vec![address], PeerCondition::NotDialing) {
         Ok(connection) => seed.dialled(connection),
         Err(error) => {
             tracing::debug!(address = %seed.address, %error, "not dialled now");

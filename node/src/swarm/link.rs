@@ -17,7 +17,7 @@ use protocol::wire::{LENGTH_BYTES, Message, WireError, decode_body, encode_frame
 use tokio::sync::mpsc::Sender;
 use tokio::time::{Instant, timeout, timeout_at};
 
-use super::bucket::{Allowance, Flood, Pace};
+use super::bucket::{Allowance, Flood, Pace, frames_of};
 use super::budget::{Budget, Room};
 use super::frame::{FrameError, Item, Meter, Metered, put_credit, read_item, window_bytes};
 use super::handshake::{Meeting, Verdict};
@@ -225,6 +225,8 @@ struct Outgoing {
     ready: Vec<u8>,
     /// The next data item, when it waits for credit or its turn.
     next: Vec<u8>,
+    /// What it counts for.
+    frames: usize,
     /// Whether its turn has come.
     paced: bool,
 }
@@ -239,6 +241,7 @@ impl Outgoing {
         while self.ready.len() < WRITE_PIECE_BYTES {
             if self.next.is_empty() {
                 let message = queue.pop()?;
+                self.frames = frames_of(&message);
                 // A buffer that doubles as it grows would be twice as large as what a slow reader makes us keep.
                 self.next.reserve_exact(frame_bytes(&message));
                 if let Err(error) = encode_frame(&message, &mut self.next) {
@@ -247,7 +250,7 @@ impl Outgoing {
                 }
             }
             if !self.paced {
-                if let Err(wait) = pace.take(self.next.len(), Instant::now().into_std()) {
+                if let Err(wait) = pace.take(self.next.len(), self.frames, Instant::now().into_std()) {
                     return Some(wait);
                 }
                 self.paced = true;

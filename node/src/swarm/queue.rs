@@ -268,7 +268,7 @@ impl Drop for Receipt {
 
 /// Whether a message has a payload of its own. That of a delta is shared with the log and the other links' queues.
 fn is_copy(message: &Message) -> bool {
-    !matches!(message, Message::Delta(_)) && estimate_bytes(message) > 2 * MESSAGE_BYTES
+    !matches!(message, Message::Delta(_) | Message::Deltas(_)) && estimate_bytes(message) > 2 * MESSAGE_BYTES
 }
 
 /// Bytes of a message on the wire, near enough for a bound on memory.
@@ -276,6 +276,7 @@ fn estimate_bytes(message: &Message) -> usize {
     MESSAGE_BYTES
         + match message {
             Message::Delta(signed) => signed.payload.len() + MESSAGE_BYTES,
+            Message::Deltas(chain) => chain.iter().map(|signed| signed.payload.len() + MESSAGE_BYTES).sum(),
             Message::SnapshotPart { bytes, .. } => bytes.len(),
             Message::SnapshotHead(head) => (head.heads.len() + 8 * head.exclusions.len()) * MESSAGE_BYTES,
             Message::Digest { heard, .. } => heard.len() * MESSAGE_BYTES,

@@ -14,6 +14,8 @@ use crate::fixed::Weight;
 use crate::id::{Hash, Origin, RunId, SchemaHash};
 use crate::trust::{Identity, Limits};
 
+use super::chain::Proven;
+
 /// What a delta says of itself. Signed together with run, schema and payload hash, which do not travel: the receiver
 /// knows the first two and computes the third.
 #[derive(Clone, Debug, PartialEq, Encode, Decode)]
@@ -193,19 +195,7 @@ impl Delta {
     /// # Errors
     /// The first [`Invalid`] found, cheapest checks first.
     pub fn check(context: &Context, signed: Arc<SignedDelta>, scratch: &mut Decoded) -> Result<Self, Invalid> {
-        let header = &signed.header;
-        if header.seq == 0 {
-            return Err(Invalid::Sequence);
-        }
-        let weight = Weight::from_raw(header.weight).ok_or(Invalid::Weight { raw: header.weight })?;
-        let cap = context.limits.weight_cap(header.seq);
-        if weight > cap {
-            return Err(Invalid::WeightCap { raw: header.weight, cap: cap.raw() });
-        }
-        let expected = context.codec.wire_id();
-        if header.codec != expected {
-            return Err(Invalid::Codec { found: header.codec, expected });
-        }
+        let weight = check_header(context, &signed.header)?;
         if let Some(&(run, schema, hash)) = signed.checked.0.get()
             && (run, schema) == (context.run, context.schema)
         {
@@ -213,20 +203,44 @@ impl Delta {
             context.codec.decode(&signed.payload, context.parameters, weight, scratch)?;
             return Ok(Self { hash, codec: context.codec, weight, signed });
         }
-        let key = VerifyingKey::from_bytes(&header.origin.peer.0).map_err(|_| Invalid::Key)?;
-        let hash = hash(context, header, &signed.payload);
-        key.verify_strict(&hash.0, &Signature::from_bytes(&signed.signature)).map_err(|_| Invalid::Signature)?;
-        context.codec.decode(&signed.payload, context.parameters, weight, scratch)?;
-        let found = scratch.l2_norm();
-        // The same sum over the same bytes: equal up to the last bit on every IEEE machine.
-        if header.l2_norm.to_bits() != found.to_bits() {
-            return Err(Invalid::Norm { claimed: header.l2_norm, found });
-        }
-        if found > context.limits.norm_max {
-            return Err(Invalid::NormCap { found, cap: context.limits.norm_max });
-        }
+        let hash = hash(context, &signed.header, &signed.payload);
+        check_signature(&signed, hash)?;
+        check_payload(context, &signed, weight, scratch)?;
         let _ = signed.checked.0.set((context.run, context.schema, hash));
         Ok(Self { hash, codec: context.codec, weight, signed })
+    }
+
+    /// As [`Delta::check`] for a delta whose origin speaks for it by a later signature: see [`super::chain`].
+    ///
+    /// # Errors
+    /// As [`Delta::check`], but for key and signature.
+    pub(crate) fn check_proven(
+        context: &Context,
+        signed: Arc<SignedDelta>,
+        proven: Proven,
+        scratch: &mut Decoded,
+    ) -> Result<Self, Invalid> {
+        let weight = check_header(context, &signed.header)?;
+        check_payload(context, &signed, weight, scratch)?;
+        let Proven { hash, signed: by_itself } = proven;
+        if by_itself {
+            let _ = signed.checked.0.set((context.run, context.schema, hash));
+        }
+        Ok(Self { hash, codec: context.codec, weight, signed })
+    }
+
+    /// Whether its own signature is good, too: whoever gets it without its successors asks for that. Looked at once.
+    #[must_use]
+    pub fn is_signed(&self, context: &Context) -> bool {
+        let checked = (context.run, context.schema, self.hash);
+        if self.signed.checked.0.get() == Some(&checked) {
+            return true;
+        }
+        let good = check_signature(&self.signed, self.hash).is_ok();
+        if good {
+            let _ = self.signed.checked.0.set(checked);
+        }
+        good
     }
 
     /// What it says of itself.
@@ -290,7 +304,47 @@ pub fn codec_name(wire_id: u8) -> &'static str {
     codec::by_wire_id(wire_id).map_or("unknown", Codec::name)
 }
 
-fn hash(context: &Context, header: &Header, payload: &[u8]) -> Hash {
+/// What needs neither payload nor signature.
+fn check_header(context: &Context, header: &Header) -> Result<Weight, Invalid> {
+    if header.seq == 0 {
+        return Err(Invalid::Sequence);
+    }
+    let weight = Weight::from_raw(header.weight).ok_or(Invalid::Weight { raw: header.weight })?;
+    let cap = context.limits.weight_cap(header.seq);
+    if weight > cap {
+        return Err(Invalid::WeightCap { raw: header.weight, cap: cap.raw() });
+    }
+    let expected = context.codec.wire_id();
+    if header.codec != expected {
+        return Err(Invalid::Codec { found: header.codec, expected });
+    }
+    Ok(weight)
+}
+
+pub(super) fn check_signature(signed: &SignedDelta, hash: Hash) -> Result<(), Invalid> {
+    let key = VerifyingKey::from_bytes(&signed.header.origin.peer.0).map_err(|_| Invalid::Key)?;
+    key.verify_strict(&hash.0, &Signature::from_bytes(&signed.signature)).map_err(|_| Invalid::Signature)
+}
+
+fn check_payload(
+    context: &Context,
+    signed: &SignedDelta,
+    weight: Weight,
+    scratch: &mut Decoded,
+) -> Result<(), Invalid> {
+    context.codec.decode(&signed.payload, context.parameters, weight, scratch)?;
+    let (claimed, found) = (signed.header.l2_norm, scratch.l2_norm());
+    // The same sum over the same bytes: equal up to the last bit on every IEEE machine.
+    if claimed.to_bits() != found.to_bits() {
+        return Err(Invalid::Norm { claimed, found });
+    }
+    if found > context.limits.norm_max {
+        return Err(Invalid::NormCap { found, cap: context.limits.norm_max });
+    }
+    Ok(())
+}
+
+pub(super) fn hash(context: &Context, header: &Header, payload: &[u8]) -> Hash {
     header.hash(context, &Hash(*blake3::hash(payload).as_bytes()))
 }
 

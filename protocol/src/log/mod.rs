@@ -15,11 +15,13 @@
 //! Invariants: `heads` has exactly the origins of `heard`; per origin the retained deltas are a contiguous run that ends
 //! at `heard`; every held delta is beyond `heard + 1`; `bytes` is the sum over the retained ones.
 
+mod chain;
 mod delta;
 mod exclusions;
 mod run;
 mod version_vector;
 
+pub(crate) use chain::{Proven, pieces, proven};
 pub use delta::{Checked, Context, Delta, Header, Invalid, SignedDelta, codec_name};
 pub use exclusions::Exclusions;
 pub use version_vector::VersionVector;

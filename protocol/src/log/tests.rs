@@ -7,6 +7,7 @@ use crate::codec::{Codec as _, Decoded, DenseF32};
 use crate::fixed::Weight;
 use crate::id::{PeerId, RunId, SchemaHash};
 use crate::trust::{Identity, Limits};
+use crate::wire::DELTAS_MAX;
 use std::sync::Arc;
 
 fn context() -> Context {
@@ -389,4 +390,63 @@ fn what_is_in_the_set_goes_back_into_the_log_from_its_head_down() {
     assert!(!log.backfill(chain[0].clone()), "it is there");
     assert!(log.missing(&VersionVector::new()).complete);
     assert_eq!((log.heard(), log.bytes()), (whole.heard(), whole.bytes()));
+}
+
+/// The delta as it travels, with a signature that is not its own.
+fn spoiled(delta: &Delta) -> Arc<SignedDelta> {
+    let mut signed = SignedDelta::clone(delta.signed());
+    signed.signature[10] ^= 1;
+    Arc::new(signed)
+}
+
+fn signed(chain: &[Delta]) -> Vec<Arc<SignedDelta>> {
+    chain.iter().map(|delta| delta.signed().clone()).collect()
+}
+
+#[test]
+fn the_last_signature_speaks_for_a_chain_and_no_other_one_does() {
+    let deltas = chain(1, 6);
+    let proofs = proven(&context(), &signed(&deltas)).unwrap();
+    assert!(proofs.iter().zip(&deltas).all(|(proof, delta)| proof.hash == delta.hash()));
+    assert_eq!(proofs.iter().filter(|proof| proof.signed).count(), 1);
+    // Spoiled on the way: nothing hangs on it.
+    let mut middle = signed(&deltas);
+    middle[2] = spoiled(&deltas[2]);
+    assert!(proven(&context(), &middle).is_some());
+    let mut last = signed(&deltas);
+    last[5] = spoiled(&deltas[5]);
+    assert_eq!(proven(&context(), &last), None);
+    // A delta of somebody else's making has another hash than the next one names.
+    let mut altered = signed(&deltas);
+    let mut other = SignedDelta::clone(&altered[3]);
+    other.payload[0] ^= 1;
+    altered[3] = Arc::new(other);
+    assert_eq!(proven(&context(), &altered), None);
+    assert_eq!(proven(&context(), &[signed(&deltas)[0].clone(), signed(&deltas)[2].clone()]), None, "a gap");
+    assert_eq!(proven(&context(), &[]), None);
+}
+
+#[test]
+fn what_goes_out_ends_with_a_good_signature() {
+    let lengths = |deltas: Vec<Delta>| -> Vec<usize> { pieces(&context(), &deltas).iter().map(Vec::len).collect() };
+    let long = chain(1, DELTAS_MAX as u64 + 6);
+    assert_eq!(lengths(long.clone()), [DELTAS_MAX, 6]);
+    assert_eq!(lengths([&long[..3], &chain(2, 2)].concat()), [3, 2], "a chain each");
+    assert_eq!(lengths([&long[..3], &long[4..5]].concat()), [3, 1], "without gaps");
+    // As they are after they came with others.
+    let proofs = proven(&context(), &signed(&long)).unwrap();
+    let take = |i: usize, signed: Arc<SignedDelta>| {
+        let proof = Proven { signed: false, ..proofs[i] };
+        Delta::check_proven(&context(), signed, proof, &mut Decoded::default()).unwrap()
+    };
+    let mut came = long.clone();
+    for i in [4, 5, DELTAS_MAX - 1, DELTAS_MAX] {
+        came[i] = take(i, spoiled(&long[i]));
+        assert!(!came[i].is_signed(&context()));
+    }
+    came[6] = take(6, long[6].signed().clone());
+    assert!(came[6].is_signed(&context()), "its own was good, and is looked at when it is asked for");
+    assert_eq!(lengths(came[..6].to_vec()), [4], "cut back to the last one");
+    assert_eq!(lengths(came.clone()), [DELTAS_MAX - 1, 7]);
+    assert_eq!(lengths(came[4..6].to_vec()), [0; 0]);
 }

@@ -18,7 +18,7 @@
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::Rng as _;
 
-use super::{Membership, backoff};
+use super::Membership;
 use crate::id::PeerId;
 use crate::time::{Span, Time};
 use crate::wire::PeerRecord;
@@ -64,7 +64,7 @@ impl Membership {
         let chosen = drawn(&due, &mut self.rng)?;
         let leave = if self.neighbours.len() > target { drawn(&self.younger_half(), &mut self.rng) } else { None };
         let member = self.members.get_mut(&chosen)?;
-        member.dial_after = now + backoff(member.failures);
+        member.dial_after = now + member.pause(now);
         Some(Refresh { dial: PeerRecord { peer: chosen, addresses: member.places.to_dial() }, leave })
     }
 }

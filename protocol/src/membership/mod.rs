@@ -35,6 +35,10 @@ const DIAL_PAUSE: Span = Span::from_millis(500);
 const DIAL_MOVED: Span = Span::from_secs(2);
 /// Longest pause between dials.
 const DIAL_PAUSE_MAX: Span = Span::from_secs(30);
+/// A neighbour that was lost without a goodbye is dialled anew this often: a cable that is plugged in again tells nobody.
+const LOST_PAUSE: Span = Span::from_secs(1);
+/// For so long. guess: a router that restarts takes minutes.
+const LOST_WINDOW: Span = Span::from_secs(600);
 /// Pause after a refusal that will not pass by itself.
 const REFUSED_PAUSE: Span = Span::from_secs(300);
 /// Dials that fail in a row before a member is forgotten.
@@ -48,6 +52,11 @@ pub const LIVE_WINDOW: Span = Span::from_secs(10);
 const LEAD_WINDOW: Span = Span::from_secs(2);
 /// How long a delta that was sent counts as arrived although the neighbour's version vector does not show it.
 const IN_FLIGHT_MAX: Span = Span::from_secs(1);
+/// And how long all that was sent does, when it was much: whoever takes it in says so as soon as it has. guess: a busy machine
+/// takes 1 MiB of deltas in within this.
+const REPLY_MAX: Span = Span::from_secs(3);
+/// How long others are left to send a neighbour what they have said themselves. guess: three intervals of anti-entropy.
+const LEFT_MAX: Span = Span::from_secs(3);
 
 /// Weight of the newest round trip in the smoothed one. paper: RFC 6298.
 const ROUND_TRIP_SMOOTHING: f32 = 1.0 / 8.0;
@@ -71,6 +80,10 @@ pub struct Neighbour {
     pub known: VersionVector,
     /// What we sent lately, so that a digest composed before it arrived does not make us send it again.
     sent: BTreeMap<Origin, (u64, Time)>,
+    /// When it was sent a part of what it lacks, until it says that this has arrived.
+    replied: Option<Time>,
+    /// Since when others are left to send it what it lacks.
+    left_to_others: Option<Time>,
     /// When it may be offered a snapshot again.
     pub snapshot_offer_after: Time,
     /// Time from a digest of ours to its answer, smoothed, seconds; NaN before the first answer. What it sends us ahead
@@ -91,6 +104,8 @@ impl Neighbour {
             excluded: Exclusions::default(),
             known: VersionVector::new(),
             sent: BTreeMap::new(),
+            replied: None,
+            left_to_others: None,
             snapshot_offer_after: Time(0),
             round_trip: f32::NAN,
             asked: (0, now),
@@ -104,6 +119,7 @@ impl Neighbour {
 
     /// It answered a digest. An answer that could belong to either of two digests measures nothing (Karn's rule).
     pub fn note_answered(&mut self, now: Time) {
+        self.replied = None;
         let (waiting, at) = std::mem::replace(&mut self.asked, (0, now));
         if waiting == 1 {
             let seconds = (now - at).as_secs_f64() as f32;
@@ -112,15 +128,41 @@ impl Neighbour {
         }
     }
 
-    /// Notes that a delta goes out to it.
-    pub fn note_sent(&mut self, origin: Origin, seq: u64, now: Time) {
-        self.known.raise(origin, seq);
-        self.sent.insert(origin, (seq, now));
+    /// Notes that deltas go out to it, up to that number without gaps. What does not follow what it has is of no use to it yet:
+    /// a newcomer that is told of every new delta lacks all before them.
+    pub fn note_sent(&mut self, origin: Origin, (first, last): (u64, u64), now: Time) {
+        if first <= self.known.get(&origin) + 1 {
+            self.known.raise(origin, last);
+            self.sent.insert(origin, (last, now));
+        }
+    }
+
+    /// A part of what it lacks went out, with a digest behind it whose answer draws the next part.
+    pub fn note_replied(&mut self, now: Time) {
+        self.replied = Some(now);
+    }
+
+    /// Whether such a part is still on its way: more of them would only wait in line, or come twice.
+    #[must_use]
+    pub fn takes_reply(&self, now: Time) -> bool {
+        self.replied.is_some_and(|at| now - at < REPLY_MAX)
+    }
+
+    /// Whether it is right to leave what it lacks to those who have said it: for so long at most as nothing else is to be sent
+    /// to it, since they may be slow, or gone.
+    pub fn leaves_to_others(&mut self, nothing_else: bool, now: Time) -> bool {
+        if !nothing_else {
+            self.left_to_others = None;
+            return true;
+        }
+        now - *self.left_to_others.get_or_insert(now) < LEFT_MAX
     }
 
     /// Takes its own word for what it has, plus what is still on its way.
     pub fn confirm(&mut self, heard: VersionVector, now: Time) {
-        self.sent.retain(|_, (_, at)| now - *at < IN_FLIGHT_MAX);
+        if !self.takes_reply(now) {
+            self.sent.retain(|_, (_, at)| now - *at < IN_FLIGHT_MAX);
+        }
         self.known = heard.clone();
         for (&origin, &(seq, _)) in &self.sent {
             self.known.raise(origin, seq);
@@ -156,6 +198,27 @@ struct Member {
     failures: u32,
     /// It refused us for a reason that will not pass by itself.
     refused: bool,
+    /// When its link was lost, if it did not say goodbye.
+    lost: Option<Time>,
+    /// Whether it said goodbye.
+    left: bool,
+}
+
+impl Member {
+    fn new(places: Whereabouts, dial_after: Time) -> Self {
+        Self { places, dial_after, failures: 0, refused: false, lost: None, left: false }
+    }
+
+    /// Whether its link was lost a while ago: most likely it lives, and one of us is cut off.
+    fn is_lost(&self, now: Time) -> bool {
+        self.lost.is_some_and(|at| now - at < LOST_WINDOW)
+    }
+
+    /// Pause until the next dial.
+    fn pause(&self, now: Time) -> Span {
+        let pause = Span(DIAL_PAUSE.0 << self.failures.min(6)).min(DIAL_PAUSE_MAX);
+        if self.is_lost(now) { pause.min(LOST_PAUSE) } else { pause }
+    }
 }
 
 /// How many live, and how long that stays true unless somebody comes or goes.
@@ -241,7 +304,7 @@ impl Membership {
     /// A link is up. Returns whether it is new.
     pub fn connected(&mut self, peer: PeerId, now: Time) -> bool {
         if let Some(member) = self.members.get_mut(&peer) {
-            member.failures = 0;
+            (member.failures, member.lost, member.left) = (0, None, false);
         }
         self.counted.set(None);
         self.neighbours.insert(peer, Neighbour::new(now)).is_none()
@@ -251,6 +314,9 @@ impl Membership {
     pub fn left(&mut self, peer: PeerId) {
         self.counted.set(None);
         self.spoke.remove(&peer);
+        if let Some(member) = self.members.get_mut(&peer) {
+            member.left = true;
+        }
     }
 
     /// A link is down. Returns whether it was up. Without a goodbye the peer counts as living for [`LIVE_WINDOW`] after its last
@@ -259,6 +325,7 @@ impl Membership {
     pub fn disconnected(&mut self, peer: PeerId, now: Time) -> bool {
         if let Some(member) = self.members.get_mut(&peer) {
             member.dial_after = now + DIAL_PAUSE;
+            member.lost = (!member.left).then_some(now);
         }
         self.counted.set(None);
         self.neighbours.remove(&peer).is_some()
@@ -355,8 +422,7 @@ impl Membership {
                     let dial_after = now + self.turn(record.peer);
                     let mut places = Whereabouts::default();
                     places.learn(source, &addresses);
-                    let member = Member { places, dial_after, failures: 0, refused: false };
-                    self.members.insert(record.peer, member);
+                    self.members.insert(record.peer, Member::new(places, dial_after));
                 }
             }
             news.push(PeerRecord { peer: record.peer, addresses });
@@ -391,7 +457,7 @@ impl Membership {
         let mut records = Vec::new();
         for peer in diversity::draw(due, room, &mut self.rng) {
             if let Some(member) = self.members.get_mut(&peer) {
-                member.dial_after = now + backoff(member.failures);
+                member.dial_after = now + member.pause(now);
                 records.push(PeerRecord { peer, addresses: member.places.to_dial() });
             }
         }
@@ -416,8 +482,8 @@ impl Membership {
         };
         member.failures += 1;
         member.refused = refused;
-        member.dial_after = now + if refused { REFUSED_PAUSE } else { backoff(member.failures) };
-        if member.failures > DIAL_FAILURES_MAX && self.members.len() > MEMBERS_KEPT {
+        member.dial_after = now + if refused { REFUSED_PAUSE } else { member.pause(now) };
+        if member.failures > DIAL_FAILURES_MAX && !member.is_lost(now) && self.members.len() > MEMBERS_KEPT {
             self.members.remove(&peer);
         }
     }
@@ -431,10 +497,6 @@ impl Membership {
         let others = linked.map(|(&peer, member)| PeerRecord { peer, addresses: member.places.to_tell() });
         ours.into_iter().chain(others).take(PEER_RECORDS_MAX).collect()
     }
-}
-
-fn backoff(failures: u32) -> Span {
-    Span(DIAL_PAUSE.0 << failures.min(6)).min(DIAL_PAUSE_MAX)
 }
 
 #[cfg(test)]

@@ -105,9 +105,11 @@ fn who_says_goodbye_is_gone_and_who_is_cut_off_counts_for_a_while() {
 fn what_was_just_sent_counts_as_known_for_a_moment() {
     let origin = Origin { peer: peer(1), incarnation: 1 };
     let mut neighbour = Neighbour::new(Time(0));
-    neighbour.note_sent(origin, 3, Time(0));
+    neighbour.note_sent(origin, (1, 3), Time(0));
     neighbour.confirm(VersionVector::new(), Time(1));
     assert_eq!(neighbour.known.get(&origin), 3);
+    neighbour.note_sent(origin, (7, 7), Time(1));
+    assert_eq!(neighbour.known.get(&origin), 3, "it lacks those between");
     neighbour.confirm(VersionVector::new(), Time(1) + IN_FLIGHT_MAX);
     assert_eq!(neighbour.known.get(&origin), 0);
 }
@@ -123,6 +125,61 @@ fn a_peer_that_is_found_again_is_dialled_again_unless_it_refused() {
     table.found(peer(3), Time(1));
     let dialled: Vec<_> = table.to_dial(Time(1), 16).into_iter().map(|r| r.peer).collect();
     assert_eq!(dialled, [peer(2)]);
+}
+
+/// A bridge that is one again tells nobody: neither side may have put off the next dial by half a minute.
+#[test]
+fn a_neighbour_that_was_lost_is_dialled_every_second_and_one_that_left_ever_more_seldom() {
+    let mut table = Membership::new(peer(1), MEMBERS_MAX, 0);
+    table.learn(None, vec![record(2), record(3)], Time(0));
+    for other in [peer(2), peer(3)] {
+        table.connected(other, Time(0));
+    }
+    table.left(peer(3));
+    for other in [peer(2), peer(3)] {
+        table.disconnected(other, Time(0));
+    }
+    let mut dials = [0; 2];
+    for second in 1..=60 {
+        let now = Time(0) + Span::from_secs(second);
+        for record in table.to_dial(now, 16) {
+            dials[usize::from(record.peer == peer(3))] += 1;
+            table.dial_failed(record.peer, false, now);
+        }
+    }
+    assert!(dials[0] >= 59 && dials[1] <= 8, "{dials:?}");
+    let later = Time(0) + LOST_WINDOW + Span::from_secs(60);
+    table.dial_failed(peer(2), false, later);
+    assert!(table.to_dial(later + LOST_PAUSE, 16).iter().all(|record| record.peer != peer(2)), "and not for ever");
+}
+
+#[test]
+fn a_part_that_is_on_its_way_is_known_until_it_is_answered() {
+    let origin = Origin { peer: peer(1), incarnation: 1 };
+    let mut neighbour = Neighbour::new(Time(0));
+    neighbour.note_sent(origin, (1, 300), Time(0));
+    neighbour.note_asked(Time(0));
+    neighbour.note_replied(Time(0));
+    let later = Time(0) + IN_FLIGHT_MAX + IN_FLIGHT_MAX;
+    neighbour.confirm(VersionVector::new(), later);
+    assert!(neighbour.takes_reply(later) && neighbour.known.get(&origin) == 300, "a busy machine takes its time");
+    neighbour.note_answered(later);
+    neighbour.confirm(VersionVector::new(), later);
+    assert!(!neighbour.takes_reply(later) && neighbour.known.get(&origin) == 0, "it has answered, and lacks it");
+    neighbour.note_replied(later);
+    assert!(!neighbour.takes_reply(later + REPLY_MAX), "an answer that never comes is not waited for");
+}
+
+#[test]
+fn what_others_have_said_is_left_to_them_for_a_while() {
+    let mut neighbour = Neighbour::new(Time(0));
+    let later = Time(0) + LEFT_MAX;
+    assert!(
+        neighbour.leaves_to_others(true, Time(0)) && !neighbour.leaves_to_others(true, later),
+        "they do not send it"
+    );
+    assert!(neighbour.leaves_to_others(false, later), "there is enough to do");
+    assert!(neighbour.leaves_to_others(true, later + LEFT_MAX), "and then they have as long again");
 }
 
 #[test]

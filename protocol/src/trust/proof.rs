@@ -50,12 +50,12 @@ pub struct Equivocation {
 }
 
 impl Equivocation {
-    /// Of two checked deltas; `None` when they do not contradict each other.
+    /// Of two checked deltas; `None` when they do not contradict each other, or one has come with others and a spoiled signature.
     #[must_use]
     pub fn of(context: &Context, a: &Delta, b: &Delta) -> Option<Self> {
         let (a, b) = if a.seq() <= b.seq() { (a, b) } else { (b, a) };
         let proof = Self { a: Statement::of(a), b: Statement::of(b) };
-        proof.contradicts(context).then_some(proof)
+        (proof.contradicts(context) && a.is_signed(context) && b.is_signed(context)).then_some(proof)
     }
 
     /// Whose.

@@ -1,8 +1,10 @@
 //! Numbers that no honest peer ever says. They decode well, and would overflow a sum or fill a table.
 
+use std::sync::Arc;
+
 use super::Message;
 use super::message::{Exchange, RANGES_MAX, Range};
-use crate::log::{Head, SAMPLES_MAX};
+use crate::log::{Head, SAMPLES_MAX, SignedDelta};
 use crate::trust::{Exclusion, RECORDS_MAX, Vote};
 
 /// Largest sequence number: a peer that says a million deltas a second gets there in nine years. With at most
@@ -10,6 +12,10 @@ use crate::trust::{Exclusion, RECORDS_MAX, Vote};
 pub const SEQ_MAX: u64 = (1 << 48) - 1;
 /// Most origins in a version vector or a snapshot: lives of peers that the swarm has ever heard.
 pub const ORIGINS_MAX: usize = 1 << 16;
+/// Most deltas in one message.
+pub const DELTAS_MAX: usize = 64;
+/// Most bytes of their payloads together: as a part of a snapshot, small enough for others to pass between two of them.
+pub const DELTAS_BYTES_MAX: usize = 256 << 10;
 
 impl Message {
     /// What in it is beyond every bound, if anything: whoever says that is broken or lies.
@@ -24,6 +30,7 @@ impl Message {
                     && spot.as_ref().is_none_or(|&(_, seq, _)| is_seq(seq))
             }
             Self::Delta(signed) => is_seq(signed.header.seq) && is_seq(signed.header.round),
+            Self::Deltas(deltas) => are_of_one_chain(deltas),
             Self::Status(status) => is_seq(status.round),
             Self::Offer(ranges) | Self::Want(ranges) => {
                 ranges.len() <= RANGES_MAX
@@ -55,6 +62,17 @@ impl Message {
 /// Sequence numbers begin at 1; a range or a digest may say 0 for nothing.
 fn is_seq(seq: u64) -> bool {
     seq <= SEQ_MAX
+}
+
+/// One form for one content: whoever sends a single delta says [`Message::Delta`].
+fn are_of_one_chain(deltas: &[Arc<SignedDelta>]) -> bool {
+    let follows = |a: &Arc<SignedDelta>, b: &Arc<SignedDelta>| {
+        (a.header.origin, a.header.seq.saturating_add(1)) == (b.header.origin, b.header.seq)
+    };
+    (2..=DELTAS_MAX).contains(&deltas.len())
+        && deltas.iter().map(|delta| delta.payload.len()).sum::<usize>() <= DELTAS_BYTES_MAX
+        && deltas.iter().all(|delta| is_seq(delta.header.seq) && is_seq(delta.header.round))
+        && deltas.is_sorted_by(follows)
 }
 
 fn is_exchange(exchange: &Exchange) -> bool {

@@ -179,6 +179,9 @@ pub enum Message {
         /// Which.
         exchange: Exchange,
     },
+    /// Deltas of one origin, their numbers without gaps, for who lacks many: at least two, at most [`super::DELTAS_MAX`]. Each
+    /// names the one before it by its hash, so the signature of the last one speaks for all of them.
+    Deltas(Vec<Arc<SignedDelta>>),
 }
 
 impl Message {
@@ -202,6 +205,7 @@ impl Message {
             self,
             Self::Digest { .. }
                 | Self::Delta(_)
+                | Self::Deltas(_)
                 | Self::Offer(_)
                 | Self::Want(_)
                 | Self::Vote(_)

@@ -12,7 +12,7 @@
 mod bounds;
 mod message;
 
-pub use bounds::{ORIGINS_MAX, SEQ_MAX};
+pub use bounds::{DELTAS_BYTES_MAX, DELTAS_MAX, ORIGINS_MAX, SEQ_MAX};
 pub(crate) use message::{ADDRESS_BYTES_MAX, ADDRESSES_MAX, PEER_RECORDS_MAX, RANGES_MAX};
 pub use message::{Exchange, Greeting, Message, Part, PeerRecord, Range, Refusal, SnapshotHead, Status};
 
@@ -22,7 +22,7 @@ use bincode::enc::write::SizeWriter;
 use bincode::{Decode, Encode};
 
 /// Version of everything in this module. Another version is refused in the handshake.
-pub const VERSION: u8 = 4;
+pub const VERSION: u8 = 5;
 /// Protocol name of the link's stream.
 pub const STREAM_PROTOCOL: &str = "/starling/delta/1";
 /// Largest frame body: a dense f32 delta of 16 million parameters fits.

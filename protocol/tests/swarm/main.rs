@@ -197,6 +197,26 @@ fn a_partition_heals_and_both_sides_unite() {
     assert!(final_loss(&network, ids[0]) < 0.02, "{}", final_loss(&network, ids[0]));
 }
 
+/// Whoever was cut off has as many neighbours that know what it lacks: they share the work, and one signature is checked for many.
+#[test]
+fn what_was_missed_behind_a_cut_comes_about_once_and_together() {
+    let (mut network, ids) = swarm(6, config(5, 60, &TopK2Bit), &TopK2Bit, Faults::NONE, 7);
+    network.run(Time(0) + Span::from_millis(300), |_| false);
+    network.cut(&ids[..3], &ids[3..]);
+    network.run(network.now + Span::from_secs(20), Network::all_done);
+    let heard = |network: &Network| ids.iter().map(|&id| network.peer(id).view().deltas_heard).sum::<u64>();
+    let (before, sent, messages) = (heard(&network), network.deltas.len(), network.messages.clone());
+    network.heal();
+    assert!(network.run(network.now + Span::from_secs(30), agree), "they agree");
+    let missed = heard(&network) - before;
+    let sent = (network.deltas.len() - sent) as u64;
+    let frames = |kind: &str| network.messages.get(kind).unwrap_or(&0) - messages.get(kind).unwrap_or(&0);
+    assert!(missed > 20_000, "{missed}");
+    assert!(sent < missed + missed / 3, "{sent} sent for {missed} that were missed");
+    let frames = frames("delta") + frames("deltas");
+    assert!(frames < missed / 20, "{frames} messages for {missed} deltas");
+}
+
 #[test]
 fn a_silent_neighbour_is_let_go() {
     let (mut network, ids) = swarm(2, config(1, 200, &TopK2Bit), &TopK2Bit, Faults::NONE, 8);

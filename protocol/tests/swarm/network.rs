@@ -426,8 +426,10 @@ impl Network {
         }
         *self.messages.entry(kind(message)).or_default() += 1;
         let message = &self.forked(to, message);
-        if let Message::Delta(signed) = message {
-            self.deltas.push(Arc::clone(signed));
+        match message {
+            Message::Delta(signed) => self.deltas.push(Arc::clone(signed)),
+            Message::Deltas(chain) => self.deltas.extend(chain.iter().cloned()),
+            _ => {}
         }
         if self.nodes.get(&to).is_some_and(|node| node.attacks) && is_verdict(message) {
             return;
@@ -451,12 +453,18 @@ impl Network {
 
     /// The other version of a delta, for those who are to hear that one.
     fn forked(&mut self, to: PeerId, message: &Message) -> Message {
-        let (Some(fork), Message::Delta(signed)) = (&mut self.fork, message) else {
-            return message.clone();
-        };
+        match message {
+            Message::Delta(signed) => Message::Delta(self.fork_of(to, signed)),
+            Message::Deltas(chain) => Message::Deltas(chain.iter().map(|signed| self.fork_of(to, signed)).collect()),
+            other => other.clone(),
+        }
+    }
+
+    fn fork_of(&mut self, to: PeerId, signed: &Arc<SignedDelta>) -> Arc<SignedDelta> {
+        let Some(fork) = &mut self.fork else { return signed.clone() };
         let mut header = signed.header.clone();
         if header.origin.peer != fork.identity.peer_id() || !fork.victims.contains(&to) {
-            return message.clone();
+            return signed.clone();
         }
         if let Some(before) = fork.chain.get(&(header.seq - 1)) {
             header.previous = before.hash();
@@ -465,7 +473,7 @@ impl Network {
         let payload = signed.payload.clone();
         let (context, identity) = (self.context, &fork.identity);
         let other = fork.chain.entry(header.seq).or_insert_with(|| Delta::sign(&context, header, payload, identity));
-        Message::Delta(other.signed().clone())
+        other.signed().clone()
     }
 
     fn chance(&mut self, percent: u64) -> bool {
@@ -489,6 +497,7 @@ fn kind(message: &Message) -> &'static str {
         Message::Status(_) => "status",
         Message::Digest { .. } => "digest",
         Message::Delta(_) => "delta",
+        Message::Deltas(_) => "deltas",
         Message::Offer(_) => "offer",
         Message::Want(_) => "want",
         Message::Peers(_) => "peers",

@@ -2,7 +2,8 @@
 //!
 //! A step is blocked while the learner has nothing to do and steps are to come: its queue of commands ran dry because
 //! whoever fills it was busy with messages, or its results were not taken. What the learner does itself (folding in a delta,
-//! evaluating) is no waiting, and what comes before its first step is the start.
+//! evaluating) is no waiting, and what comes before its first step is the start. Time in which the operating system had no core for
+//! one of the two is counted apart ([`Blocked::unscheduled_s`]): it is what a machine with too much to do costs.
 //!
 //! Buckets have the width of an eighth of a doubling; a percentile is the upper end of its bucket, so it is too high by an
 //! eighth at most and never too low.
@@ -29,6 +30,10 @@ pub struct Blocked {
     pub max_ms: f64,
     /// Seconds over all steps.
     pub total_s: f64,
+    /// Seconds in which steps waited for a core, and not for the network: the operating system did not run the learner, or whoever
+    /// fills its queue. No part of the figures above.
+    #[serde(default)]
+    pub unscheduled_s: f64,
     /// Upper end of a bucket, microseconds, and the steps in it, ascending.
     pub buckets: Vec<(u64, u64)>,
 }
@@ -55,6 +60,7 @@ impl Blocked {
         self.over_1ms += other.over_1ms;
         self.max_ms = self.max_ms.max(other.max_ms);
         self.total_s += other.total_s;
+        self.unscheduled_s += other.unscheduled_s;
     }
 
     /// With its percentiles.

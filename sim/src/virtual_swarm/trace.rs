@@ -35,6 +35,11 @@ impl Trace {
                 out.extend_from_slice(&from.0);
                 out.extend_from_slice(&signed.signature);
             }
+            Input::Message { from, message: Message::Deltas(chain) } => {
+                out.push(21);
+                out.extend_from_slice(&from.0);
+                chain.iter().for_each(|signed| out.extend_from_slice(&signed.signature));
+            }
             Input::Message { from, message } => {
                 out.push(2);
                 out.extend_from_slice(&from.0);

@@ -6,7 +6,7 @@ mod rates;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use harness::attacker::{Link, Outcome, Secured, enter, frame, runtime};
+use harness::attacker::{Link, Outcome, Secured, enter, frame, quic, runtime};
 use nix::sys::signal::Signal;
 use protocol::log::VersionVector;
 use protocol::wire::{Message, Refusal, VERSION};
@@ -94,6 +94,31 @@ fn connections_that_say_nothing_keep_nobody_out() {
     cost.assert_bounded();
     cost.assert_closed();
     place.they_go_on();
+    place.finish();
+}
+
+#[test]
+fn quic_handshakes_that_are_never_finished_keep_nobody_out() {
+    let mut place = Place::new(2);
+    let cost = Cost::before(&place);
+    let (udp, tcp, key) = (place.socket(0, "udp"), place.address(0), place.key());
+    let runtime = runtime();
+    let half = runtime.block_on(quic::half_open(udp, 200)).unwrap();
+    // By the same way, and by the other one.
+    place.join("udp");
+    runtime.block_on(async {
+        for i in 0..10 {
+            let newcomer = tokio::time::timeout(GONE_MAX, enter(tcp, seed(10 + i), key)).await;
+            drop(newcomer.expect("it is let in at once").admitted());
+        }
+    });
+    let answered = quic::answered(&half);
+    println!("{answered} of 200 handshakes were taken up");
+    assert!(answered > 100, "most of them are real: {answered}");
+    cost.assert_bounded();
+    cost.assert_closed();
+    place.they_go_on();
+    drop((half, runtime));
     place.finish();
 }
 

@@ -30,6 +30,14 @@ pub(super) fn name(seed: [u8; 32]) -> String {
     Identity::from_seed(&seed).peer_id().to_string()
 }
 
+/// The address of that kind that a peer listens on.
+fn listens(peer: &mut Peer, kind: &str) -> String {
+    peer.until("it listens", WAIT_MAX, |peer| peer.ready.is_some());
+    let addresses = &peer.ready.as_ref().unwrap().addresses;
+    let of_kind = addresses.iter().find(|address| address.contains(&format!("/{kind}/")));
+    of_kind.unwrap_or_else(|| panic!("{kind}: {addresses:?}")).clone()
+}
+
 /// Peers of one private job on loopback, all linked; each has an audit log.
 pub(super) struct Place {
     home: TempDir,
@@ -46,7 +54,7 @@ impl Place {
         let mut known: Option<String> = None;
         for _ in 0..peers {
             let mut peer = place.start(known.as_deref());
-            known.get_or_insert(peer.address(WAIT_MAX));
+            known.get_or_insert(listens(&mut peer, "tcp"));
             place.peers.push(peer);
         }
         for peer in &mut place.peers {
@@ -55,13 +63,32 @@ impl Place {
         place
     }
 
+    /// One more, who is told of the first one's address of that kind, and is linked with it.
+    pub(super) fn join(&mut self, kind: &str) {
+        let known = listens(&mut self.peers[0], kind);
+        let mut peer = self.start(Some(&known));
+        peer.until("company", WAIT_MAX, |peer| peer.status.neighbours > 0 && peer.status.deltas_heard > 0);
+        self.peers.push(peer);
+    }
+
     fn start(&self, known: Option<&str>) -> Peer {
         let index = self.peers.len();
         let at = |name: String| self.home.path().join(name).to_str().unwrap().to_owned();
         let (job, key, audit) = (at("job.toml".into()), at(format!("{index}.key")), at(format!("audit{index}")));
         let shard = format!("{index}/4");
         let mut arguments = vec!["run", "--child", "--job", &job, "--no-mdns", "--listen", "/ip4/127.0.0.1/tcp/0"];
-        arguments.extend(["--device", "cpu", "--threads", "1", "--epochs", "1000000", "--shard", &shard]);
+        arguments.extend([
+            "--listen",
+            "/ip4/127.0.0.1/udp/0/quic-v1",
+            "--device",
+            "cpu",
+            "--threads",
+            "1",
+            "--epochs",
+            "1000000",
+            "--shard",
+            &shard,
+        ]);
         arguments.extend(["--identity", &key, "--audit", &audit]);
         arguments.extend(known.iter().flat_map(|address| ["--peer", address]));
         Peer::start(cli::command(self.home.path(), &arguments))
@@ -75,9 +102,14 @@ impl Place {
         std::array::from_fn(byte)
     }
 
-    /// Where a peer listens.
+    /// Where a peer listens for TCP.
     pub(super) fn address(&mut self, peer: usize) -> SocketAddr {
-        let address = self.peers[peer].address(WAIT_MAX);
+        self.socket(peer, "tcp")
+    }
+
+    /// Where it listens, `tcp` or `udp`.
+    pub(super) fn socket(&mut self, peer: usize, kind: &str) -> SocketAddr {
+        let address = listens(&mut self.peers[peer], kind);
         let mut parts = address.split('/').skip(2).step_by(2);
         let (ip, port) = (parts.next().unwrap(), parts.next().unwrap());
         SocketAddr::new(ip.parse().unwrap(), port.parse().unwrap())

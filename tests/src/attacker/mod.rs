@@ -11,6 +11,7 @@
 //! The run and the model need not be known: the other side names them in its first word.
 
 mod line;
+pub mod quic;
 
 use std::io;
 use std::net::SocketAddr;

@@ -39,6 +39,8 @@ pub const ALL: &[Target] = &[
     Target { name: "snapshot", run: peers::snapshot },
     Target { name: "job", run: targets::job },
     Target { name: "idx", run: targets::idx },
+    Target { name: "data", run: targets::data },
+    Target { name: "checkpoint", run: targets::checkpoint },
     Target { name: "peer", run: peers::input },
 ];
 

@@ -27,6 +27,8 @@ pub(super) const PARAMETERS: usize = 300;
 const COMMANDS_MAX: usize = 24;
 /// What a peer may want at once.
 const OUTPUTS_MAX: usize = 20_000;
+/// A log so short that a newcomer needs a snapshot.
+pub(super) const SHORT_LOG_BYTES: usize = 4 << 10;
 /// Steps of one input.
 const STEPS_MAX: usize = 256;
 
@@ -52,7 +54,9 @@ pub(super) struct Living {
 impl Living {
     /// The identity is made of `index`. `log_bytes_max`: a short log makes snapshots necessary.
     pub(super) fn new(index: u8, log_bytes_max: usize) -> Self {
-        let gossip = Gossip { steps: 2, log_bytes_max, join_grace: Span::from_millis(10), ..Gossip::default() };
+        // Who begins to train before a snapshot is offered takes none for seconds.
+        let join_grace = Span::from_millis(if log_bytes_max <= SHORT_LOG_BYTES { 2000 } else { 10 });
+        let gossip = Gossip { steps: 2, log_bytes_max, join_grace, ..Gossip::default() };
         let training = Training { steps_per_epoch: 50, epochs: None, overtime: false };
         let config = Config { gossip, training, ..Config::default() };
         let peer = Peer::new(config, context(), identity(index), 1, u64::from(index));
@@ -196,7 +200,7 @@ pub(super) fn input(bytes: &[u8]) {
 
 /// A newcomer takes a snapshot: what is put together has the hash that was announced, or nothing is taken.
 pub(super) fn snapshot(bytes: &[u8]) {
-    let mut living = Living::new(4, 4 << 10);
+    let mut living = Living::new(4, SHORT_LOG_BYTES);
     let before = living.base();
     play(&mut living, bytes);
     let view = living.peer.view();

@@ -1,11 +1,17 @@
 //! First inputs, made of what honest peers and files say.
 
+use node::store::checkpoint::{About, CONFIG, Folder, MANIFEST, MODEL, STATE, Worth};
 use protocol::codec;
-use protocol::id::{Hash, SchemaHash};
+use protocol::fixed::from_f32;
+use protocol::id::{Hash, Origin, SchemaHash};
+use protocol::learner::Saved;
+use protocol::log::Head;
 use protocol::time::Span;
-use protocol::wire::{Greeting, LENGTH_BYTES, Message, Refusal, encode_frame};
+use protocol::wire::{Greeting, LENGTH_BYTES, Message, Refusal, VERSION, encode_frame};
+use protocol::{Checkpoint, Standing};
+use shaders::models::ModelSpec;
 
-use super::peers::{Living, PARAMETERS, context, id, put, put_pause};
+use super::peers::{Living, PARAMETERS, SHORT_LOG_BYTES, context, id, put, put_pause};
 
 /// The body of a frame.
 fn body(message: &Message) -> Vec<u8> {
@@ -14,19 +20,30 @@ fn body(message: &Message) -> Vec<u8> {
     frame.split_off(LENGTH_BYTES)
 }
 
+/// Deltas of a peer that has trained for a while: a short log does not hold as many.
+const SAID_MIN: u64 = 60;
+/// Messages of a conversation, and a few more.
+const MESSAGES_MAX: usize = 60;
+/// Tenths of a second in which it says them.
+const WAITS_MAX: usize = 10_000;
+
 /// What a newcomer hears of a peer that has trained for a while, as messages in their order. With a short log it is a snapshot.
 fn conversation(log_bytes_max: usize) -> Vec<Message> {
     let (mut old, mut new) = (Living::new(2, log_bytes_max), Living::new(4, log_bytes_max));
-    for _ in 0..40 {
+    for _ in 0..WAITS_MAX {
+        if old.peer.view().deltas_said >= SAID_MIN {
+            break;
+        }
         old.wait(Span::from_millis(100));
     }
-    new.now = old.now;
+    assert!(old.peer.view().deltas_said >= SAID_MIN, "it trains: {:?}", old.peer.view());
     old.take_said();
     let ends = [id(2), id(4)];
     old.hear(protocol::Input::Connected { peer: ends[1] });
     new.hear(protocol::Input::Connected { peer: ends[0] });
     let mut heard = Vec::new();
-    for _ in 0..60 {
+    // Whoever hears something trains a little, and says something: two who train never come to an end.
+    while heard.len() < MESSAGES_MAX {
         for (_, message) in old.take_said() {
             heard.push(message.clone());
             new.hear(protocol::Input::Message { from: ends[0], message });
@@ -73,16 +90,18 @@ pub fn of(name: &str) -> Vec<Vec<u8>> {
         "frame" => frames(),
         "announcement" => announcements(),
         "delta" => deltas(),
-        "snapshot" => vec![as_input(&short(conversation(4 << 10)))],
+        "snapshot" => vec![as_input(&short(conversation(SHORT_LOG_BYTES)))],
         "peer" => vec![as_input(&short(conversation(1 << 20)))],
         "job" => jobs(),
         "idx" => files(),
+        "data" => tables(),
+        "checkpoint" => checkpoint(),
         other => panic!("{other} has no seeds"),
     }
 }
 
 fn short(mut messages: Vec<Message>) -> Vec<Message> {
-    messages.truncate(60);
+    messages.truncate(MESSAGES_MAX);
     messages
 }
 
@@ -106,7 +125,7 @@ fn frames() -> Vec<Vec<u8>> {
         Message::Bye,
         Message::ExchangeAsk,
     ];
-    let (long, short) = (conversation(1 << 20), conversation(4 << 10));
+    let (long, short) = (conversation(1 << 20), conversation(SHORT_LOG_BYTES));
     let spoken = kinds(&long).into_iter().chain(kinds(&short)).chain(&more).map(body);
     greetings.iter().map(greeting).chain(spoken).collect()
 }
@@ -125,7 +144,8 @@ fn deltas() -> Vec<Vec<u8>> {
 
 fn announcements() -> Vec<Vec<u8>> {
     let hash = "0f".repeat(32);
-    let text = format!("peer={hash}\nrun={hash}\nschema={hash}\nwire=4\njob=flock\nopen=1\ntcp4=4001\nquic6=4002");
+    let text =
+        format!("peer={hash}\nrun={hash}\nschema={hash}\nwire={VERSION}\njob=flock\nopen=1\ntcp4=4001\nquic6=4002");
     vec![text.clone().into_bytes(), text.replace("4001", "0").into_bytes(), b"peer=\xff\xfe\nrun=".to_vec()]
 }
 
@@ -156,4 +176,56 @@ fn files() -> Vec<Vec<u8>> {
         0, 0, 0,
     ];
     vec![images, labels, gzipped]
+}
+
+/// Tables and an array; an archive of arrays lies in the corpus as a file.
+fn tables() -> Vec<Vec<u8>> {
+    let of = |text: &str| text.as_bytes().to_vec();
+    // The header is filled up so that the numbers begin at a multiple of 64.
+    let mut npy = b"\x93NUMPY\x01\x00\x76\x00{'descr': '<f4', 'fortran_order': False, 'shape': (4, 3), }".to_vec();
+    npy.resize(127, b' ');
+    npy.push(b'\n');
+    npy.extend((0..12_u8).flat_map(|i| f32::from(if i % 3 == 2 { i / 6 } else { i }).to_le_bytes()));
+    vec![
+        of("a,b,label\n1,2.5,0\n3,4,1\n5,6,0\n7,8,1\n"),
+        of("size\tcolour\tkind\n1.5\tred\tcat\n2\t\"blue\tgreen\"\tdog\n-3e2\tred\tcat\n4\tred\tdog\n"),
+        of("\u{feff}1;2;0\r\n3;4;1\r\n5;6;1\r\n7;8;0\r\n"),
+        npy,
+    ]
+}
+
+/// The files of a small checkpoint, each behind the byte that names it.
+fn checkpoint() -> Vec<Vec<u8>> {
+    let model = ModelSpec::Mlp { hidden: vec![3] };
+    let network = model.build(&[2, 2], 3).expect("a model");
+    let d = network.parameters();
+    let about =
+        About::new("ab".repeat(32), vec!["model.kind=mlp".to_owned()], model, &network, vec![2, 2], "seed".to_owned());
+    let theta: Vec<f32> = (0..d).map(|i| (i as f32 - 10.0) / 7.0).collect();
+    let base = theta.iter().map(|&value| from_f32(value / 2.0)).collect();
+    let own = [("moments.0".to_owned(), vec![3; d]), ("order.next".to_owned(), vec![1, 0])].into();
+    let origin = Origin { peer: id(2), incarnation: 1_700_000_000_000 };
+    let head = Head { origin, seq: 5, hash: Hash([5; 32]), samples: 640 };
+    let standing = Standing {
+        origin,
+        heads: vec![head],
+        steps: 100,
+        epochs: 2,
+        samples: 640,
+        since_delta: 3,
+        unsaid_steps: 4,
+        unsaid_samples: 128,
+        samples_per_step: 32,
+    };
+    let learner = Saved { base, theta, own };
+    let whole = Checkpoint { learner, standing, base_hash: Hash([3; 32]), evaluated: true };
+    let dir = tempfile::tempdir().expect("a folder");
+    let mut folder = Folder::open(dir.path(), about, 1, true).expect("a folder of checkpoints");
+    let worth = Worth { loss: Some(0.5), accuracy: 0.75, samples: 10 };
+    let (path, _) = folder.write(&whole, Some(worth)).expect("it is written");
+    let file = |(which, name): (u8, &str)| {
+        let bytes = std::fs::read(path.join(name)).expect("it was written");
+        [&[which][..], &bytes].concat()
+    };
+    (0..).zip([MANIFEST, CONFIG, MODEL, STATE]).map(file).collect()
 }

@@ -10,6 +10,7 @@ use protocol::wire::{
     frame_bytes,
 };
 use shaders::data::idx::{self, Dimensions};
+use shaders::data::{Options, open};
 
 use super::peers::{PARAMETERS, context};
 
@@ -60,8 +61,12 @@ pub(super) fn delta(bytes: &[u8]) {
             assert_eq!(format!("{decoded:?}"), format!("{again:?}"), "one payload, one meaning");
         }
     }
-    if let Ok(Message::Delta(signed)) = decode_body::<Message>(bytes) {
-        let signed: Arc<SignedDelta> = signed;
+    let signed: Vec<Arc<SignedDelta>> = match decode_body::<Message>(bytes) {
+        Ok(Message::Delta(signed)) => vec![signed],
+        Ok(Message::Deltas(chain)) => chain,
+        _ => Vec::new(),
+    };
+    for signed in signed {
         let _ = Delta::check(&context(), signed, &mut decoded);
     }
 }
@@ -69,6 +74,28 @@ pub(super) fn delta(bytes: &[u8]) {
 /// A job file.
 pub(super) fn job(bytes: &[u8]) {
     node::fuzz::job(bytes);
+}
+
+thread_local! {
+    /// Where the files of this thread are written.
+    static FOLDER: tempfile::TempDir = tempfile::tempdir().expect("a folder");
+}
+
+/// A file of data whose content tells what it is: CSV, TSV, NPY, NPZ. What is read is a set: as many labels as samples, each of a class.
+pub(super) fn data(bytes: &[u8]) {
+    let path = FOLDER.with(|folder| folder.path().join("file"));
+    std::fs::write(&path, bytes).expect("the file is written");
+    if let Ok(set) = open(&path, &Options::default()) {
+        for part in [&set.train, &set.test] {
+            assert_eq!(part.features.len(), (part.len() * set.features()) as u64, "a label a sample");
+            assert!(part.labels.iter().all(|&label| (label as usize) < set.classes), "a label of a class");
+        }
+    }
+}
+
+/// A file of a checkpoint.
+pub(super) fn checkpoint(bytes: &[u8]) {
+    node::fuzz::checkpoint(bytes);
 }
 
 /// A file of data, gzipped or not.

@@ -64,7 +64,7 @@ impl Manifest {
         serde_json::to_string_pretty(self).unwrap_or_default() + "\n"
     }
 
-    fn parse(text: &str) -> Option<Self> {
+    pub(super) fn parse(text: &str) -> Option<Self> {
         let manifest: Self = serde_json::from_str(text).ok()?;
         let sound = manifest.format == FORMAT && manifest.blake3 == manifest.hash() && manifest.to_text() == text;
         let complete =

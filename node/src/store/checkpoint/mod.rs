@@ -14,6 +14,7 @@
 mod bounds;
 pub mod chain;
 mod config;
+pub(crate) mod fuzz;
 mod keeper;
 mod manifest;
 mod read;

@@ -154,7 +154,7 @@ pub fn weights_of(path: &Path, about: &About, network: &Network) -> Result<(Vec<
 }
 
 /// Whether training can begin at these.
-fn begun_at(bytes: &[u8]) -> Result<(), String> {
+pub(super) fn begun_at(bytes: &[u8]) -> Result<(), String> {
     let tensors = SafeTensors::deserialize(bytes).map_err(|error| format!("is no safetensors file ({error})"))?;
     for (name, tensor) in tensors.iter().filter(|(_, tensor)| tensor.dtype() == Dtype::F32) {
         let values = floats(tensor.data());
@@ -188,7 +188,7 @@ pub fn resume(found: &Found) -> Result<Resume, Error> {
     Ok(Resume { learner, standing, run, job, path: found.path.clone() })
 }
 
-fn state(bytes: &[u8]) -> Result<(Saved, Standing, String), String> {
+pub(super) fn state(bytes: &[u8]) -> Result<(Saved, Standing, String), String> {
     let (_, header) = SafeTensors::read_metadata(bytes).map_err(|error| error.to_string())?;
     let text = header.metadata().as_ref().and_then(|metadata| metadata.get("standing"));
     let text = text.filter(|text| text.len() as u64 <= TEXT_BYTES_MAX).ok_or("it does not say where the peer stood")?;

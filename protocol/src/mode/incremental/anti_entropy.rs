@@ -103,11 +103,11 @@ impl Peer {
         let far_ahead = far_ahead(&digest.heard, self.log.heard());
         if let Some(neighbour) = self.members.neighbour_mut(from) {
             neighbour.far_ahead = far_ahead;
-            neighbour.confirm(digest.heard, now);
-            neighbour.excluded = digest.excluded;
             if !answer {
                 neighbour.note_answered(now);
             }
+            neighbour.confirm(digest.heard, now);
+            neighbour.excluded = digest.excluded;
         }
         self.send_missing(from);
         if answer {
@@ -128,6 +128,25 @@ impl Peer {
         }
     }
 
+    /// What we have beyond `known`, from our own deltas on round the ring of origins: several who send to one that lacks much
+    /// begin at different places, and what one of them has sent the next answer tells the others.
+    fn ring(&self, known: &VersionVector) -> Vec<(Origin, u64, u64)> {
+        let mut ahead: Vec<_> = self.log.heard().ahead_of(known).collect();
+        let ours = ahead.partition_point(|&(origin, ..)| origin < self.origin);
+        ahead.rotate_left(ours);
+        ahead
+    }
+
+    /// Of that, when it is more than a reply holds, what nobody else will send: the deltas of an origin that has a link to `to`
+    /// are left to that one for a while.
+    fn share_of_much(&mut self, to: PeerId, known: &VersionVector) -> Vec<(Origin, u64, u64)> {
+        let (us, now, ring) = (self.origin.peer, self.now, self.ring(known));
+        let Some(neighbour) = self.members.neighbour_mut(to) else { return ring };
+        let ours = |origin: &Origin| origin.peer == us || !neighbour.is_neighbour_of(origin.peer);
+        let share: Vec<_> = ring.iter().filter(|(origin, ..)| ours(origin)).copied().collect();
+        if neighbour.leaves_to_others(share.is_empty(), now) { share } else { ring }
+    }
+
     /// The invariant of the whole design, watched in the open: equal sets, equal bits.
     fn compare_bases(&mut self, from: PeerId, digest: &Digest) {
         if digest.heard != *self.log.heard() || digest.excluded != *self.log.excluded() {
@@ -143,7 +162,8 @@ impl Peer {
     /// Sends `to` what it lacks, as far as one reply goes; offers a snapshot for what the log no longer holds, or when it has
     /// nothing at all and a snapshot is shorter.
     fn send_missing(&mut self, to: PeerId) {
-        let Some(neighbour) = self.members.neighbour_mut(to) else {
+        let now = self.now;
+        let Some(neighbour) = self.members.neighbour_mut(to).filter(|neighbour| !neighbour.takes_reply(now)) else {
             return;
         };
         let mut known = neighbour.known.clone();
@@ -166,7 +186,8 @@ impl Peer {
         let mut reply = Vec::new();
         let mut room = REPLY_BYTES_MAX;
         let mut truncated = false;
-        'origins: for (origin, first, last) in self.log.heard().ahead_of(&known) {
+        let ahead = if missing.bytes > REPLY_BYTES_MAX { self.share_of_much(to, &known) } else { self.ring(&known) };
+        'origins: for (origin, first, last) in ahead {
             if self.log.first_retained(origin) > first {
                 continue; // Beyond a gap that we cannot close.
             }
@@ -179,10 +200,13 @@ impl Peer {
                 reply.push(delta.clone());
             }
         }
-        self.send_deltas(to, reply);
+        self.send_deltas(to, &reply);
         if truncated && missing.complete {
             // Its answer shows that these have arrived, and draws the next ones.
             self.send_digest(to, true);
+            if let Some(neighbour) = self.members.neighbour_mut(to) {
+                neighbour.note_replied(now);
+            }
         }
     }
 }

@@ -9,10 +9,10 @@ use std::sync::Arc;
 use super::REPLY_BYTES_MAX;
 use crate::event::{Event, Refused, Timer};
 use crate::id::{Origin, PeerId};
-use crate::log::{Arrival, Delta, SignedDelta};
+use crate::log::{Arrival, Delta, Proven, SignedDelta, pieces, proven};
 use crate::peer::Peer;
 use crate::time::{Span, Time};
-use crate::wire::{Message, ORIGINS_MAX, RANGES_MAX, Range};
+use crate::wire::{DELTAS_MAX, Message, ORIGINS_MAX, RANGES_MAX, Range};
 
 /// Offers are gathered for so long.
 const OFFER_DELAY: Span = Span::from_millis(50);
@@ -31,6 +31,35 @@ pub(crate) struct Offers {
 
 impl Peer {
     pub(crate) fn hear_delta(&mut self, from: PeerId, signed: Arc<SignedDelta>) {
+        self.hear_one(from, signed, None);
+    }
+
+    /// Deltas that a neighbour sends together because we lack many: see [`proven`].
+    pub(crate) fn hear_deltas(&mut self, from: PeerId, chain: Vec<Arc<SignedDelta>>) {
+        let news: Vec<_> = chain.into_iter().filter(|signed| !self.is_copy(from, signed)).collect();
+        let proofs = proven(&self.context, &news);
+        let refused = self.counters.deltas_refused;
+        for (i, signed) in news.into_iter().enumerate() {
+            self.hear_one(from, signed, proofs.as_ref().and_then(|proofs| proofs.get(i).copied()));
+            if self.counters.deltas_refused > refused {
+                return; // What follows cannot be next in its chain, and one offence is enough.
+            }
+        }
+    }
+
+    /// Whether we have that delta: its signature may be another, and neither is worth a look.
+    fn is_copy(&mut self, from: PeerId, signed: &SignedDelta) -> bool {
+        let (origin, seq) = (signed.header.origin, signed.header.seq);
+        let ours = self.log.get(origin, seq).map(Delta::signed);
+        let copy = ours.is_some_and(|ours| ours.header == signed.header && ours.payload == signed.payload);
+        if copy {
+            self.note_known(from, origin, seq);
+        }
+        copy
+    }
+
+    /// A delta that stands for itself, or one whose origin has spoken for it.
+    fn hear_one(&mut self, from: PeerId, signed: Arc<SignedDelta>, proof: Option<Proven>) {
         let (origin, seq) = (signed.header.origin, signed.header.seq);
         if origin == self.origin && seq > self.log.heard().get(&origin) {
             self.refuse(from, origin, seq, Refused::Ours);
@@ -55,7 +84,11 @@ impl Peer {
             self.refuse(from, origin, seq, Refused::NotAllowed);
             return;
         }
-        match Delta::check(&self.context, signed, &mut self.scratch) {
+        let checked = match proof {
+            Some(proof) => Delta::check_proven(&self.context, signed, proof, &mut self.scratch),
+            None => Delta::check(&self.context, signed, &mut self.scratch),
+        };
+        match checked {
             Ok(delta) => self.take(from, delta),
             Err(invalid) => self.refuse(from, origin, seq, invalid.into()),
         }
@@ -209,7 +242,7 @@ impl Peer {
         for range in ranges.iter().take(RANGES_MAX).filter(|range| range.first <= range.last) {
             gone |= range.first < self.log.first_retained(range.origin)
                 && range.first <= self.log.heard().get(&range.origin);
-            for delta in self.log.range(*range) {
+            for delta in self.log.range(self.up_to_a_signed_one(*range)) {
                 if room < delta.bytes() && !reply.is_empty() {
                     break;
                 }
@@ -217,22 +250,32 @@ impl Peer {
                 reply.push(delta.clone());
             }
         }
-        self.send_deltas(from, reply);
+        self.send_deltas(from, &reply);
         if gone {
             self.offer_snapshot(from);
         }
     }
 
-    pub(super) fn send_deltas(&mut self, to: PeerId, deltas: Vec<Delta>) {
+    /// The range, prolonged to the next delta that may end a message.
+    fn up_to_a_signed_one(&self, range: Range) -> Range {
+        let beyond = self.log.range(Range { first: range.last, last: u64::MAX, ..range });
+        let signed = beyond.take(DELTAS_MAX).find(|delta| delta.is_signed(&self.context));
+        Range { last: signed.map_or(range.last, Delta::seq), ..range }
+    }
+
+    pub(super) fn send_deltas(&mut self, to: PeerId, deltas: &[Delta]) {
         let now = self.now;
-        for delta in deltas {
-            self.send(to, Message::Delta(delta.signed().clone()));
+        for piece in pieces(&self.context, deltas) {
             if let Some(account) = self.guard.account(to) {
-                account.bytes_taken += delta.payload().len() as u64;
+                account.bytes_taken += piece.iter().map(|delta| delta.payload().len() as u64).sum::<u64>();
             }
-            if let Some(neighbour) = self.members.neighbour_mut(to) {
-                neighbour.note_sent(delta.origin(), delta.seq(), now);
+            if let (Some(neighbour), [first, ..]) = (self.members.neighbour_mut(to), piece.as_slice()) {
+                let last = first.seq() + piece.len() as u64 - 1;
+                neighbour.note_sent(first.origin(), (first.seq(), last), now);
             }
+            let mut signed: Vec<_> = piece.iter().map(|delta| delta.signed().clone()).collect();
+            let alone = if signed.len() == 1 { signed.pop() } else { None };
+            self.send(to, alone.map_or_else(|| Message::Deltas(signed), Message::Delta));
         }
     }
 }

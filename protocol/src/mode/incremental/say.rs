@@ -55,7 +55,7 @@ impl Peer {
                 account.bytes_taken += delta.payload().len() as u64;
             }
             if let Some(neighbour) = self.members.neighbour_mut(to) {
-                neighbour.note_sent(delta.origin(), delta.seq(), now);
+                neighbour.note_sent(delta.origin(), (delta.seq(), delta.seq()), now);
             }
         }
     }

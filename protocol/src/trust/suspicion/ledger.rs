@@ -114,6 +114,9 @@ pub(crate) struct Ledger {
     /// Units in it that are not zero.
     moving: usize,
     medians: Option<(Time, Medians)>,
+    /// What was usual when most of the swarm was heard last, and when that was: (||v||, ||w v||). Whoever is cut off hears less than
+    /// half of it for a while, and must not forget what the others may have said at that time.
+    usual: Option<(Time, (f32, f32))>,
     /// Deltas since then.
     since_medians: usize,
     /// Highest median rate so far, deltas a second.
@@ -132,6 +135,7 @@ impl Ledger {
             total: vec![0.0; SKETCH],
             moving: 0,
             medians: None,
+            usual: None,
             since_medians: 0,
             rate: 0.0,
             ticked: Time(0),
@@ -287,9 +291,9 @@ impl Ledger {
         }
         // What was said in the past and arrives today is compared with what was usual then: norms shrink as training goes on.
         // Only what most of the swarm has said was usual: a few loud ones that spoke first were not.
-        let before = self.medians.filter(|(_, old)| old.usual).map_or((0.0, 0.0), |(at, old)| {
+        let before = self.usual.map_or((0.0, 0.0), |(at, (norm, weighted))| {
             let kept = (-(now - at).as_secs_f64() / USUAL_MEMORY.as_secs_f64()).exp() as f32;
-            (kept * old.norm, kept * old.weighted)
+            (kept * norm, kept * weighted)
         });
         let usual = 2 * settled > norms.len().max(self.live);
         let (origins, today) = (norms.len(), (median(norms), median(weighted)));
@@ -303,6 +307,9 @@ impl Ledger {
             steps: median(steps),
         };
         self.medians = Some((now, medians));
+        if usual {
+            self.usual = Some((now, (medians.norm, medians.weighted)));
+        }
         self.since_medians = 0;
         medians
     }

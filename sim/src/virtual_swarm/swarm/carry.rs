@@ -141,17 +141,26 @@ impl Swarm<'_> {
         }
     }
 
-    /// The attacker's delta under the same number, with another content.
+    /// The attacker's deltas under the same numbers, with another content.
     fn forked(&self, from: u32, message: Message) -> Message {
-        let Message::Delta(signed) = &message else { return message };
+        match message {
+            Message::Delta(signed) => Message::Delta(self.fork(from, signed)),
+            Message::Deltas(chain) => {
+                Message::Deltas(chain.into_iter().map(|signed| self.fork(from, signed)).collect())
+            }
+            other => other,
+        }
+    }
+
+    fn fork(&self, from: u32, signed: Arc<SignedDelta>) -> Arc<SignedDelta> {
         if signed.header.origin.peer != self.ids[from as usize] {
-            return message;
+            return signed;
         }
         let mut header = signed.header.clone();
         header.steps = header.steps.wrapping_add(1);
         let identity = Identity::from_seed(&identity_seed(from));
         let fork = Delta::sign(&self.context_of(from), header, signed.payload.clone(), &identity);
-        Message::Delta(Arc::clone(fork.signed()))
+        Arc::clone(fork.signed())
     }
 
     fn replay(&mut self, level: Level, from: u32, to: u32, message: &Message) {

@@ -97,3 +97,25 @@ fn hearsay_pushes_nobody_out_and_excuses_nobody_for_good() {
     let backlog = ledger.origins[&origin].backlog;
     assert!((40..=60).contains(&backlog), "{backlog}");
 }
+
+/// Norms shrink as training goes on, and what the other half of a swarm has said at the beginning of a cut arrives at its end.
+#[test]
+fn whoever_was_cut_off_remembers_what_was_usual_before() {
+    let (mut ledger, mut now) = usual();
+    let config = Trust::default();
+    for seq in 31..=150 {
+        now = now + Span::from_millis(100);
+        // Two of five go on, and say less and less; the others count as living for a while, and then no more.
+        ledger.set_live(if seq < 140 { 5 } else { 2 });
+        (0..2).for_each(|peer| ledger.own(now, &header(peer, seq, 0.1, tenth())));
+        ledger.medians(now);
+        if seq % 10 == 0 {
+            ledger.tick(now);
+        }
+    }
+    assert!(!ledger.is_long(now, &header(4, 31, 1.0, tenth()), &config), "as it was usual twelve seconds ago");
+    assert!(ledger.is_long(now, &header(4, 31, 4.0, tenth()), &config), "and not longer");
+    let later = now + Span::from_secs(240);
+    (0..2).for_each(|peer| ledger.own(later, &header(peer, 151, 0.1, tenth())));
+    assert!(ledger.is_long(later, &header(4, 31, 1.0, tenth()), &config), "nor for ever");
+}
