@@ -115,6 +115,7 @@ pub const COMMANDS: &[(&str, How)] = &[
         "starling run --job job.toml --overfit-one-batch",
         Runs(&[CPU, Set("--threads", "1"), Set("--dashboard", "none"), Set("--audit", "none")]),
     ),
+    ("FUZZ_SECONDS=20 cargo nextest run -p tests --run-ignored only fuzz_for_long --no-capture", Foreign(MINUTES)),
     ("cargo bench -p protocol", Foreign(MINUTES)),
     ("cargo bench -p shaders", Foreign(MINUTES)),
     ("starling device bench", Reads(MINUTES)),
