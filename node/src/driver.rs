@@ -325,7 +325,7 @@ impl Driver<'_> {
     /// What became of a snapshot is worth a record.
     fn record_snapshot(&self, event: &Event) {
         let fields = match event {
-            Event::SnapshotRestored { from, bytes, deltas, witness } => {
+            Event::SnapshotRestored { from, bytes, deltas, witness, .. } => {
                 json!({ "what": "taken", "peer": from, "bytes": bytes, "deltas": deltas, "witness": witness })
             }
             Event::SnapshotServed { to, bytes } => json!({ "what": "served", "peer": to, "bytes": bytes }),

@@ -270,6 +270,8 @@ pub enum Event {
         bytes: u64,
         /// Deltas in it.
         deltas: u64,
+        /// From its head to the last part.
+        fetched_in: Span,
         /// Who found the same base for the same deltas; `None` where nobody could say.
         witness: Option<PeerId>,
     },

@@ -20,8 +20,30 @@ impl Process {
     /// When it is gone.
     #[must_use]
     pub fn memory_mib(self) -> f64 {
+        self.field_mib("VmRSS:")
+    }
+
+    /// The most that it was since the start or [`Self::forget_peak`], MiB.
+    ///
+    /// # Panics
+    /// When it is gone.
+    #[must_use]
+    pub fn peak_mib(self) -> f64 {
+        self.field_mib("VmHWM:")
+    }
+
+    /// Measures the peak anew from here on; returns what it takes now, MiB.
+    ///
+    /// # Panics
+    /// When it is gone or another user's.
+    pub fn forget_peak(self) -> f64 {
+        fs::write(self.file("clear_refs"), "5").expect("it is ours");
+        self.memory_mib()
+    }
+
+    fn field_mib(self, name: &str) -> f64 {
         let status = fs::read_to_string(self.file("status")).expect("it lives");
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("it has memory");
+        let line = status.lines().find_map(|line| line.strip_prefix(name)).expect("it has memory");
         let kib: f64 = line.trim().trim_end_matches(" kB").parse().expect("a number");
         kib / 1024.0
     }

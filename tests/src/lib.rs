@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 pub mod attacker;
+pub mod bare;
 pub mod browser;
 pub mod cli;
 pub mod costs;
@@ -18,4 +19,6 @@ pub mod netns;
 pub mod open_metrics;
 pub mod peer;
 pub mod process;
+pub mod still;
 pub mod swarm;
+pub mod timed;

@@ -384,11 +384,14 @@ fn sentence(event: &Event) -> Option<(Kind, Level, Option<PeerId>, String)> {
         Event::SnapshotServed { to, bytes } => {
             (Kind::Snapshot, Info, Some(*to), format!("a snapshot of {bytes} bytes went to {}", to.short()))
         }
-        Event::SnapshotRestored { from, bytes, deltas, witness } => {
+        Event::SnapshotRestored { from, bytes, deltas, fetched_in, witness } => {
             let witness = witness
                 .map_or("nobody could confirm it".to_owned(), |peer| format!("{} found the same base", peer.short()));
             let from_name = from.short();
-            let text = format!("caught up by a snapshot of {from_name}: {bytes} bytes, {deltas} deltas; {witness}");
+            let seconds = fetched_in.as_secs_f64();
+            let text = format!(
+                "caught up by a snapshot of {from_name}: {bytes} bytes in {seconds:.1} s, {deltas} deltas; {witness}"
+            );
             (Kind::Snapshot, Info, Some(*from), text)
         }
         Event::SnapshotFailed { from, reason } => {

@@ -30,7 +30,7 @@ pub use faults::{FaultArgs, PeerFor, SpanOf};
 pub use id::{IdCommand, IdFile};
 pub use model::{EvalArgs, ExportArgs, GenerateArgs, ModelAt, PredictArgs};
 pub use network::{DoctorArgs, JoinArgs, LsArgs};
-pub use swarm::{SwarmAllow, SwarmCommand, SwarmDeny, SwarmFile};
+pub use swarm::{SwarmAllow, SwarmCommand, SwarmDeny, SwarmFile, SwarmPair};
 pub use values::{PeerAt, SeedRange, Shard, Widths};
 
 use crate::config::RawJob;
@@ -140,7 +140,8 @@ Examples:
   starling ls                                  what is there
   starling join demo                           shows the job file, asks, and trains
   starling join 221de61f --yes --device cpu    by the beginning of the run id; the flags of `run` apply
-  starling join /ip4/192.0.2.7/tcp/4001        beyond the LAN";
+  starling join /ip4/192.0.2.7/tcp/4001        beyond the LAN
+  starling join flock --code 7KQM-4TXD         a private job, whose member has run `starling swarm pair`";
 
 const DOCTOR_EXAMPLES: &str = "\
 Examples:

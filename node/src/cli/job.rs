@@ -106,9 +106,11 @@ pub(super) fn exposed(file: Option<&Path>, job: &Job) -> Option<String> {
 
 /// The file of an open job as whoever asks for it gets it: what the run shares, and nothing of this machine.
 pub(super) fn invitation(job: &Job) -> Option<String> {
-    if job.key.is_some() {
-        return None;
-    }
+    job.key.is_none().then(|| shared(job))
+}
+
+/// The same for a newcomer who has typed a code: with the key, if there is one.
+pub(super) fn shared(job: &Job) -> String {
     let mut shared = Job {
         epochs: None,
         patience: None,
@@ -122,7 +124,7 @@ pub(super) fn invitation(job: &Job) -> Option<String> {
     if let Data::Folder(path) = &mut shared.data {
         *path = DATA_OF_YOUR_OWN.into();
     }
-    Some(to_toml(&shared, None))
+    to_toml(&shared, job.key)
 }
 
 /// A job with every value spelled out. The key is written only when it is given.

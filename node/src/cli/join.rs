@@ -1,22 +1,27 @@
-//! `starling join`: a job by its name, its run id or the address of a peer; its file is fetched, shown, kept, and run.
+//! `starling join`: a job by its name, its run id or the address of a peer; its file is fetched, shown, kept, and run. That of a private
+//! job comes from a member who shows a code.
 
 use std::fs::{self, OpenOptions};
-use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
+use std::io::{self, BufRead as _, IsTerminal as _, Read as _, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use protocol::id::RunId;
+use zeroize::Zeroizing;
 
 use super::args::JoinArgs;
-use super::{logging, ls, run, say};
+use super::{job as job_command, logging, ls, run, say};
 use crate::config::{Data, Job, RawJob};
 use crate::error::{Error, Kind};
 use crate::swarm::invitation::{self, Answer};
 use crate::swarm::lan::Listing;
+use crate::swarm::pairing::{self, Code};
 use crate::swarm::{Target, target};
 use crate::text::escape;
 
+/// Bytes of a typed line that are looked at.
+const CODE_BYTES_MAX: u64 = 64;
 /// Shortest beginning of a run id that names it.
 const RUN_DIGITS_MIN: usize = 4;
 
@@ -26,11 +31,12 @@ pub(super) fn run(mut args: JoinArgs) -> Result<(), Error> {
         return Err(Error::new(Kind::Usage, "join gets the job file from the swarm, --job names another one")
             .hint("`starling run --job FILE` takes part in the job of a file"));
     }
-    let (text, job) = find(&args)?;
+    let code = args.code.as_deref().map(Code::parse).transpose().map_err(bad_code)?;
+    let (text, job) = find(&args, code)?;
     let file = args.save.clone().unwrap_or_else(|| PathBuf::from(format!("{}.toml", job.name)));
     // Never more than what was asked for may be agreed to: the question comes before anything is kept.
     if !args.yes && !args.fetch_only {
-        agree(&text, &job)?;
+        agree(&job)?;
     }
     keep(&file, &text)?;
     say::line(&format!("kept {}: swarm {:?}, run {}", file.display(), job.name, job.run_id().0.short()))?;
@@ -50,29 +56,47 @@ pub(super) fn run(mut args: JoinArgs) -> Result<(), Error> {
 }
 
 /// The job file, from a peer, and the job that it describes.
-fn find(args: &JoinArgs) -> Result<(String, Job), Error> {
-    let (target, run) = if args.what.starts_with('/') {
-        (target(&args.what)?, None)
+fn find(args: &JoinArgs, code: Option<Code>) -> Result<(Zeroizing<String>, Job), Error> {
+    let (target, run, open) = if args.what.starts_with('/') {
+        (target(&args.what)?, None, code.is_none())
     } else {
         let listing = choose(&args.what, args.wait)?;
-        (Target::of(&listing), Some(listing.run))
+        (Target::of(&listing), Some(listing.run), listing.open)
     };
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(|error| Error::new(Kind::Internal, format!("cannot start the runtime: {error}")))?;
-    match runtime.block_on(invitation::fetch(target.peer, target.addresses))? {
-        Answer::Private => Err(private(&args.what)),
-        Answer::Open(text) => {
-            let job = read(&text, run)?;
-            Ok((text, job))
-        }
+    let there = target.clone();
+    if open && let Answer::Open(text) = runtime.block_on(invitation::fetch(there.peer, there.addresses))? {
+        let job = read(&text, run, false)?;
+        return Ok((text.into(), job));
     }
+    let code = code.map_or_else(|| ask_for_code(&args.what), Ok)?;
+    let text = runtime.block_on(pairing::fetch(target, &code))?;
+    let job = read(&text, run, true)?;
+    Ok((text, job))
+}
+
+fn bad_code(why: String) -> Error {
+    Error::new(Kind::Usage, why)
+}
+
+/// Of whoever sits at the terminal.
+fn ask_for_code(what: &str) -> Result<Code, Error> {
+    if !io::stdin().is_terminal() {
+        return Err(private(what));
+    }
+    print!("{} is private. Pairing code, as `starling swarm pair` shows it to a member: ", escape(what, 80));
+    say::written(io::stdout().flush())?;
+    let mut typed = Zeroizing::new(String::new());
+    let _ = io::stdin().lock().take(CODE_BYTES_MAX).read_line(&mut typed);
+    Code::parse(typed.trim()).map_err(bad_code)
 }
 
 fn private(what: &str) -> Error {
     Error::new(Kind::Input, format!("the job of {what} is private: its file holds the key of the swarm"))
-        .hint("ask one of its members for the job file, then `starling run --job FILE`")
+        .hint("a member who runs `starling swarm pair JOB` gets a code: --code CODE; or ask for the file, then `starling run --job FILE`")
 }
 
 /// The one peer of the one job that is meant.
@@ -93,21 +117,26 @@ fn choose(what: &str, wait: f32) -> Result<Listing, Error> {
         return Err(Error::new(Kind::Usage, format!("several jobs are called {what:?}: runs {}", runs.join(", ")))
             .hint("name one by its run id"));
     }
-    if !first.open {
-        return Err(private(what));
+    if first.open {
+        return Ok(first);
     }
-    Ok(first)
+    // A private job's file comes from a member who waits for it.
+    let waits = |listing: &Listing| listing.pairs && !listing.addresses.is_empty();
+    meant.into_iter().find(waits).ok_or_else(|| private(what))
 }
 
 /// The job of a file from a stranger. `run` is what was announced: nothing else will do.
-fn read(text: &str, run: Option<RunId>) -> Result<Job, Error> {
+fn read(text: &str, run: Option<RunId>, paired: bool) -> Result<Job, Error> {
     let bad = |why: &dyn std::fmt::Display| {
         Error::new(Kind::Network, format!("the peer's job file is not used: {why}"))
             .hint("another peer may have a good one; a newer or older starling may be running there")
     };
     let job = RawJob::parse(text, "the peer's job file").and_then(Job::new).map_err(|error| bad(&error.message))?;
-    if job.key.is_some() {
+    if !paired && job.key.is_some() {
         return Err(bad(&"it holds a key, which nobody gives away"));
+    }
+    if paired && job.key.is_none() {
+        return Err(bad(&"it holds no key"));
     }
     if run.is_some_and(|run| run != job.run_id()) {
         return Err(bad(&format_args!("it describes run {}, another one was announced", job.run_id().0.short())));
@@ -116,18 +145,16 @@ fn read(text: &str, run: Option<RunId>) -> Result<Job, Error> {
 }
 
 /// Shows the file, and asks.
-fn agree(text: &str, job: &Job) -> Result<(), Error> {
-    for line in text.lines() {
+fn agree(job: &Job) -> Result<(), Error> {
+    // Spelled out as it was understood, and without its key.
+    for line in job_command::to_toml(job, None).lines() {
         say::line(&escape(line, 400))?;
     }
     if !io::stdin().is_terminal() {
         return Err(Error::new(Kind::Usage, "nobody is there to agree to this job").hint("--yes agrees beforehand"));
     }
-    print!(
-        "train this with everyone on this network who does ({:?}, run {})? [y/N] ",
-        job.name,
-        job.run_id().0.short()
-    );
+    let whom = if job.key.is_some() { "the members of this swarm" } else { "everyone on this network who does" };
+    print!("train this with {whom} ({:?}, run {})? [y/N] ", job.name, job.run_id().0.short());
     say::written(io::stdout().flush())?;
     let mut answer = String::new();
     let _ = io::stdin().lock().read_line(&mut answer);
@@ -160,7 +187,6 @@ fn keep(file: &Path, text: &str) -> Result<(), Error> {
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
     use super::*;
-    use crate::cli::job as job_command;
 
     #[test]
     fn an_invitation_is_the_same_run_and_says_nothing_of_this_machine() {
@@ -169,10 +195,10 @@ mod tests {
         let job = Job::new(RawJob::parse(text, "a").unwrap()).unwrap();
         let shared = job_command::invitation(&job).unwrap();
         assert!(!shared.contains("secret") && !shared.contains("1000000"), "{shared}");
-        let again = read(&shared, Some(job.run_id())).unwrap();
+        let again = read(&shared, Some(job.run_id()), false).unwrap();
         assert_eq!((again.epochs, again.recompute, again.precision.name()), (None, false, "f32"));
         let other = Job::new(RawJob::parse("[training]\nseed = 77", "b").unwrap()).unwrap();
-        assert!(read(&shared, Some(other.run_id())).unwrap_err().message.contains("another one was announced"));
+        assert!(read(&shared, Some(other.run_id()), false).unwrap_err().message.contains("another one was announced"));
     }
 
     #[test]
@@ -181,7 +207,7 @@ mod tests {
         job.key = Some([9; 32]);
         assert_eq!(job_command::invitation(&job), None);
         let stolen = job_command::to_toml(&job, job.key);
-        assert!(read(&stolen, None).unwrap_err().message.contains("key"));
+        assert!(read(&stolen, None, false).unwrap_err().message.contains("key"));
     }
 
     #[test]

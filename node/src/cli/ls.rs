@@ -61,7 +61,8 @@ pub(super) fn look(wait: f32) -> Result<Vec<Listing>, Error> {
 
 fn by_job(heard: &[Listing]) -> Vec<Shown> {
     let mut jobs: BTreeMap<(&str, RunId, bool), Vec<&Listing>> = BTreeMap::new();
-    for listing in heard {
+    // A member who waits for a newcomer with a code is no peer.
+    for listing in heard.iter().filter(|listing| !listing.pairs) {
         jobs.entry((&listing.job, listing.run, listing.open)).or_default().push(listing);
     }
     let peer = |listing: &Listing| ShownPeer {

@@ -30,6 +30,7 @@ mod manager;
 mod model;
 mod outlet;
 mod overfit;
+mod pair;
 mod patience;
 mod peers;
 mod profile;

@@ -1,4 +1,4 @@
-//! `starling swarm new|show|allow|deny`: who may take part in a job.
+//! `starling swarm new|show|allow|deny`: who may take part in a job. (`pair` is in `pair.rs`.)
 //!
 //! The file is edited in place: comments and the order of its keys stay, and it is replaced at once or not at all.
 
@@ -30,6 +30,7 @@ pub(super) fn run(command: &SwarmCommand) -> Result<(), Error> {
         SwarmCommand::Show(SwarmFile { job }) => show(job),
         SwarmCommand::Allow(args) => allow(args),
         SwarmCommand::Deny(args) => deny(args),
+        SwarmCommand::Pair(args) => super::pair::run(args),
     }
 }
 

@@ -1,7 +1,7 @@
 //! Bytes in memory for all links together.
 //!
 //! Each link has bounds of its own ([`super::queue`], [`super::frame`]); with sixty-four neighbours that do not read, or all talk at once,
-//! those add up. What is said is mostly shared with the delta log and costs nothing a second time; parts of snapshots and the like are
+//! those add up. What is said is mostly shared with the delta log or the base that is served, and costs nothing a second time; the rest is
 //! copies ([`Budget`]). What is heard is in memory until the driver has taken it ([`Room`]).
 
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// Copies that wait in the queues of all links; beyond it a link gets only what [`Share`] leaves it.
 pub(crate) const COPIES_BYTES_MAX: usize = 8 << 20;
-/// Copies that wait in the queue of one link: four parts of a snapshot, which is what a taker asks for ahead.
+/// Copies that wait in the queue of one link.
 pub(crate) const LINK_COPIES_BYTES_MAX: usize = (1 << 20) + (1 << 14);
 /// The same of a link that is being read, while the others hold [`COPIES_BYTES_MAX`].
 const LINK_COPIES_BYTES_SCARCE: usize = (512 << 10) + (1 << 14);

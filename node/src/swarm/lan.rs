@@ -48,6 +48,8 @@ pub(crate) struct Listing {
     pub(crate) job: String,
     /// Whether the job has no key.
     pub(crate) open: bool,
+    /// Whether it is no peer, but a member who waits for a newcomer with a code; see [`super::pairing`].
+    pub(crate) pairs: bool,
     /// Where it listens, without the peer id.
     pub(crate) addresses: Vec<Multiaddr>,
 }
@@ -125,6 +127,7 @@ impl Listing {
             ("job", self.job.clone()),
             ("open", u8::from(self.open).to_string()),
         ];
+        properties.extend(self.pairs.then(|| ("pair", "1".to_owned())));
         properties.extend(ports.named().into_iter().filter_map(|(name, port)| Some((name, port?.to_string()))));
         properties
     }
@@ -153,6 +156,7 @@ impl Listing {
             wire: get("wire")?.parse().ok()?,
             job: get("job").unwrap_or_default().chars().filter(char::is_ascii).take(JOB_BYTES_MAX).collect(),
             open: get("open") == Some("1"),
+            pairs: get("pair") == Some("1"),
             addresses,
         })
     }
@@ -254,6 +258,9 @@ impl Lan {
     }
 
     fn judge(&self, listing: Listing, known: Option<&Listing>) -> Option<Heard> {
+        if listing.pairs {
+            return None;
+        }
         if listing.peer == self.us.peer {
             // Our own life before this one had another port, not another host.
             let ours = |ip| self.us.addresses.iter().any(|address| address::ip(address) == Some(ip));
@@ -268,7 +275,7 @@ impl Lan {
     }
 
     fn is_ours(&self, listing: &Listing) -> bool {
-        (listing.run, listing.schema, listing.wire) == (self.us.run, self.us.schema, VERSION)
+        !listing.pairs && (listing.run, listing.schema, listing.wire) == (self.us.run, self.us.schema, VERSION)
     }
 
     /// Called now and then: who of our run was heard of and has no link, when it is time to say so again.
@@ -393,6 +400,7 @@ mod tests {
             wire: VERSION,
             job: "flock".into(),
             open: true,
+            pairs: false,
             addresses: addresses.iter().map(|text| text.parse().unwrap()).collect(),
         }
     }
@@ -411,6 +419,8 @@ mod tests {
             "/ip4/192.0.2.7/udp/4001/quic-v1",
             "/ip6/2001:db8::7/udp/4003/quic-v1",
         ]);
+        let pairs = Listing { pairs: true, ..all.clone() };
+        assert_eq!(again(&pairs), Some(pairs));
         assert_eq!(again(&all), Some(all));
         assert!(all_fit(&listing(&["/ip4/192.0.2.7/tcp/4001"])));
     }
@@ -430,8 +440,8 @@ mod tests {
 
     proptest! {
         #[test]
-        fn hostile_text_is_no_panic_and_bounded(values in prop::collection::vec(".{0,300}", 10), ips in prop::collection::vec(any::<u32>(), 0..40)) {
-            let keys = ["peer", "run", "schema", "wire", "job", "open", "tcp4", "tcp6", "quic4", "quic6"];
+        fn hostile_text_is_no_panic_and_bounded(values in prop::collection::vec(".{0,300}", 11), ips in prop::collection::vec(any::<u32>(), 0..40)) {
+            let keys = ["peer", "run", "schema", "wire", "job", "open", "tcp4", "tcp6", "quic4", "quic6", "pair"];
             let good = "07".repeat(32);
             for trust in [false, true] {
                 let get = |key: &str| {

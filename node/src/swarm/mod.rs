@@ -4,6 +4,7 @@
 //! ```text
 //! behaviour   TCP + Noise + Yamux, QUIC; ping, limits                      what libp2p gives
 //! invitation  the job file of an open job, for who asks
+//! pairing     the job file of a private job, for who types a member's code
 //! lan         mDNS: peers of this run are dialled, others are listed
 //! waiting     who opens connections and says nothing               the oldest of the most crowded address yields
 //! port        one raw stream a connection                                 what we add to it
@@ -43,6 +44,7 @@ mod members;
 mod metrics;
 mod names;
 mod offenders;
+pub(crate) mod pairing;
 #[cfg(test)]
 mod pipe;
 mod places;

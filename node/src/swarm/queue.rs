@@ -2,7 +2,8 @@
 //!
 //! The driver puts messages in and never waits; the link's writer takes them out as credit and the network allow. When
 //! the queue is full the new message is dropped and counted, which costs delay and no correctness: anti-entropy mends
-//! it. A heartbeat overtakes bulk, and of several only the last is kept, since it says all that the earlier ones said.
+//! it. A heartbeat overtakes all else, and of several only the last is kept, since it says all that the earlier ones said. Parts
+//! of snapshots let everything else pass: a delta waits for one of them at most.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -53,6 +54,8 @@ struct Inner {
     stage: Stage,
     status: Option<Message>,
     bulk: VecDeque<Waiting>,
+    /// Parts of snapshots, in order.
+    parts: VecDeque<Waiting>,
     bulk_bytes: usize,
     /// Of those, bytes that nobody else holds.
     copies: Share,
@@ -104,6 +107,7 @@ impl Queue {
             stage: Stage::Open,
             status: None,
             bulk: VecDeque::new(),
+            parts: VecDeque::new(),
             bulk_bytes: 0,
             copies: Share::new(Arc::clone(budget)),
             moved_at: None,
@@ -134,7 +138,7 @@ impl Queue {
             inner.status = Some(message);
         } else {
             let bytes = estimate_bytes(&message);
-            let too_many = inner.bulk.len() >= LINK_QUEUE_MESSAGES;
+            let too_many = inner.bulk.len() + inner.parts.len() >= LINK_QUEUE_MESSAGES;
             let too_large = inner.bulk_bytes > 0 && inner.bulk_bytes + bytes > LINK_QUEUE_BYTES;
             if too_many || too_large {
                 return false;
@@ -144,20 +148,23 @@ impl Queue {
                 return false;
             }
             inner.bulk_bytes += bytes;
-            inner.bulk.push_back(message.into());
+            let is_part = matches!(message, Message::SnapshotPart { .. });
+            let lane = if is_part { &mut inner.parts } else { &mut inner.bulk };
+            lane.push_back(message.into());
         }
         drop(inner);
         self.changed.notify_one();
         true
     }
 
-    /// The next message to say: a heartbeat first.
+    /// The next message to say: a heartbeat first, a part of a snapshot last.
     pub(crate) fn pop(&self) -> Option<Message> {
         let mut inner = self.lock();
         if let Some(status) = inner.status.take() {
             return Some(status);
         }
-        let message = Message::from(inner.bulk.pop_front()?);
+        let next = inner.bulk.pop_front().or_else(|| inner.parts.pop_front());
+        let message = Message::from(next?);
         let bytes = estimate_bytes(&message);
         inner.bulk_bytes -= bytes;
         inner.moved_at = Some(Instant::now());
@@ -266,9 +273,15 @@ impl Drop for Receipt {
     }
 }
 
-/// Whether a message has a payload of its own. That of a delta is shared with the log and the other links' queues.
+/// Whether a message has a payload of its own. That of a delta is shared with the log and the other links' queues, a part of a snapshot
+/// with the base that is served.
 fn is_copy(message: &Message) -> bool {
-    !matches!(message, Message::Delta(_) | Message::Deltas(_)) && estimate_bytes(message) > 2 * MESSAGE_BYTES
+    let is_shared = match message {
+        Message::Delta(_) | Message::Deltas(_) => true,
+        Message::SnapshotPart { bytes, .. } => bytes.is_view(),
+        _ => false,
+    };
+    !is_shared && estimate_bytes(message) > 2 * MESSAGE_BYTES
 }
 
 /// Bytes of a message on the wire, near enough for a bound on memory.
@@ -292,7 +305,7 @@ mod tests {
     #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
     use super::*;
     use protocol::id::Hash;
-    use protocol::wire::Status;
+    use protocol::wire::{BasePart, Status};
 
     fn status(steps: u64) -> Message {
         Message::Status(Status {
@@ -308,7 +321,7 @@ mod tests {
     }
 
     fn part(bytes: usize) -> Message {
-        Message::SnapshotPart { base_hash: Hash::ZERO, offset: 0, bytes: vec![0; bytes] }
+        Message::SnapshotPart { base_hash: Hash::ZERO, offset: 0, bytes: vec![0; bytes].into() }
     }
 
     #[test]
@@ -336,6 +349,23 @@ mod tests {
         while queue.pop().is_some() {}
         assert!(queue.push(part(2 * LINK_QUEUE_BYTES)), "alone, a message of any size is taken");
         assert!(!queue.push(part(1)));
+    }
+
+    #[test]
+    fn parts_of_a_snapshot_let_everything_else_pass_and_wait_for_free() {
+        let queue = Queue::new(1000, &Arc::default());
+        let base = Arc::new(vec![7; 1 << 20]);
+        let part = |i: usize| Message::SnapshotPart {
+            base_hash: Hash::ZERO,
+            offset: i as u64,
+            bytes: BasePart::of(&base, i..i + (64 << 10)),
+        };
+        let more_than_copies = 2 * super::super::budget::LINK_COPIES_BYTES_MAX / (256 << 10);
+        assert!((0..more_than_copies).all(|i| queue.push(part(i))), "views of one base");
+        assert!(queue.push(Message::SnapshotAsk));
+        assert_eq!(queue.pop(), Some(Message::SnapshotAsk));
+        assert!((0..more_than_copies).all(|i| queue.pop() == Some(part(i))), "in order");
+        assert_eq!(queue.pop(), None);
     }
 
     #[test]

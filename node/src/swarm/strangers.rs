@@ -61,6 +61,7 @@ pub(super) fn look_around(lan: &LanSetup, credentials: &Credentials) -> Option<L
         wire: VERSION,
         job: lan.job.clone(),
         open: credentials.swarm_key == SwarmKey::default(),
+        pairs: false,
         addresses: Vec::new(),
     };
     Lan::open(us)

@@ -342,7 +342,7 @@ async fn ways_side_by_side() {
                 b.order(move |network| {
                     for _ in 0..200 {
                         let (base_hash, bytes) = (Hash::ZERO, vec![1; PART]);
-                        network.send(to, Message::SnapshotPart { base_hash, offset: 0, bytes });
+                        network.send(to, Message::SnapshotPart { base_hash, offset: 0, bytes: bytes.into() });
                     }
                 });
                 for _ in 0..200 {

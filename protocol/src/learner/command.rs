@@ -54,6 +54,13 @@ pub enum Command {
     },
     /// [`Learner::base`].
     Base,
+    /// [`Learner::base`] and its hash, made here: of a large model that takes longer than the peer may be held up.
+    Snapshot,
+    /// [`base_hash`] of what is no longer the learner's: for the same reason.
+    Hash {
+        /// What to hash.
+        base: Vec<i32>,
+    },
     /// [`Learner::restore`], then [`Learner::apply`] for each of `replay`.
     Restore {
         /// The new base, length d.
@@ -107,6 +114,15 @@ pub enum Computed {
     Retracted,
     /// Of [`Command::Base`].
     Base(Vec<i32>),
+    /// Of [`Command::Snapshot`].
+    Snapshot {
+        /// `b`, length d.
+        base: Vec<i32>,
+        /// Its [`base_hash`].
+        base_hash: crate::id::Hash,
+    },
+    /// Of [`Command::Hash`].
+    Hashed(crate::id::Hash),
     /// Of [`Command::Restore`].
     Restored,
     /// Of [`Command::Fold`].
@@ -159,6 +175,12 @@ fn try_run(command: Command, learner: &mut dyn Learner) -> Result<Computed, Lear
             Computed::Retracted
         }
         Command::Base => Computed::Base(learner.base()?),
+        Command::Snapshot => {
+            let base = learner.base()?;
+            let base_hash = base_hash(&base);
+            Computed::Snapshot { base, base_hash }
+        }
+        Command::Hash { base } => Computed::Hashed(base_hash(&base)),
         Command::Restore { base, replay, carry } => {
             learner.restore(&base, carry)?;
             apply_all(&replay, learner)?;

@@ -8,6 +8,8 @@ use crate::id::{Hash, Origin, PeerId, RunId, SchemaHash};
 use crate::log::{Head, SignedDelta, VersionVector};
 use crate::trust::{Exclusion, Vote};
 
+use super::BasePart;
+
 /// Most addresses that are kept or passed on for one peer.
 pub(crate) const ADDRESSES_MAX: usize = 8;
 /// Longest address, bytes.
@@ -129,7 +131,7 @@ pub enum Message {
         /// Byte offset.
         offset: u64,
         /// At most [`super::SNAPSHOT_PART_BYTES`].
-        bytes: Vec<u8>,
+        bytes: BasePart,
     },
     /// "I leave": no need to wait for my heartbeat.
     Bye,

@@ -9,9 +9,11 @@
 //! ([`Greeting`]): a peer that was not admitted cannot even name another message.
 //! Tensors are byte strings inside a message, never sequences of numbers: bincode copies them whole.
 
+mod base_part;
 mod bounds;
 mod message;
 
+pub use base_part::BasePart;
 pub use bounds::{DELTAS_BYTES_MAX, DELTAS_MAX, ORIGINS_MAX, SEQ_MAX};
 pub(crate) use message::{ADDRESS_BYTES_MAX, ADDRESSES_MAX, PEER_RECORDS_MAX, RANGES_MAX};
 pub use message::{Exchange, Greeting, Message, Part, PeerRecord, Range, Refusal, SnapshotHead, Status};

@@ -107,7 +107,7 @@ fn samples() -> Vec<(&'static str, Message)> {
         ("snapshot_ask", Message::SnapshotAsk),
         ("snapshot_head", Message::SnapshotHead(head)),
         ("snapshot_want", Message::SnapshotWant { base_hash: Hash([6; 32]), offset: 262_144 }),
-        ("snapshot_part", Message::SnapshotPart { base_hash: Hash([6; 32]), offset: 0, bytes: vec![1; 4] }),
+        ("snapshot_part", Message::SnapshotPart { base_hash: Hash([6; 32]), offset: 0, bytes: vec![1; 4].into() }),
         ("bye", Message::Bye),
         ("vote", Message::Vote(vote())),
         ("exclusion", Message::Exclusion(exclusion())),

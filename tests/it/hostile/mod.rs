@@ -177,7 +177,8 @@ fn a_frame_that_claims_a_trillion_numbers_ends_the_link() {
     let cost = Cost::before(&place);
     let (address, key) = (place.address(0), place.key());
     // The last byte is how many bytes follow; a number of 64 bits begins with 253.
-    let mut claim = frame(&Message::SnapshotPart { base_hash: protocol::id::Hash::ZERO, offset: 0, bytes: Vec::new() });
+    let mut claim =
+        frame(&Message::SnapshotPart { base_hash: protocol::id::Hash::ZERO, offset: 0, bytes: Vec::new().into() });
     assert_eq!(claim.pop(), Some(0));
     claim.push(253);
     claim.extend((1_u64 << 40).to_le_bytes());

@@ -119,7 +119,7 @@ fn frames() -> Vec<Vec<u8>> {
         Greeting::Refuse(Refusal::Full(64)),
     ];
     let more = [
-        Message::SnapshotPart { base_hash: Hash::ZERO, offset: 0, bytes: vec![1; 64] },
+        Message::SnapshotPart { base_hash: Hash::ZERO, offset: 0, bytes: vec![1; 64].into() },
         Message::SnapshotWant { base_hash: Hash::ZERO, offset: 1 << 18 },
         Message::SnapshotChecked { base_hash: Hash::ZERO, same: Some(true) },
         Message::Bye,

@@ -36,6 +36,9 @@ pub struct JoinArgs {
     /// Where to keep the job file [default: the job's name with .toml, here]
     #[arg(long, value_name = "FILE")]
     pub save: Option<PathBuf>,
+    /// The code of `starling swarm pair`, for a private job [default: asked for at the terminal]
+    #[arg(long, value_name = "CODE")]
+    pub code: Option<String>,
     /// Take part without being asked first
     #[arg(long)]
     pub yes: bool,

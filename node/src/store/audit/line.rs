@@ -52,6 +52,7 @@ kinds! {
     Snapshot "snapshot" "a snapshot was taken, served, or given up"
     Ban "ban" "a peer that broke the rules gets no link for a while"
     Unban "unban" "that while is over"
+    Pair "pair" "a pairing code was shown, typed wrongly, or good for the job file"
     Control "control" "somebody asked the running peer for something through its dashboard"
     Gap "gap" "records are missing here: the queue or the disk was full"
     Mended "mended" "half a line at the end was cut off: the peer was killed while it wrote"

@@ -114,13 +114,13 @@ async fn the_largest_frames_of_a_run_pass() {
     for offset in 0..4 {
         let bytes = vec![offset as u8; PAYLOAD_BYTES];
         // The next one only fits the queue when the last has left it.
-        while !to_b.push(Message::SnapshotPart { base_hash: Hash::ZERO, offset, bytes: bytes.clone() }) {
+        while !to_b.push(Message::SnapshotPart { base_hash: Hash::ZERO, offset, bytes: bytes.clone().into() }) {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
         let (Message::SnapshotPart { offset: found, bytes: payload, .. }, _) = b.message().await else {
             panic!("a part")
         };
-        assert!(found == offset && payload == bytes);
+        assert!(found == offset && *payload == *bytes);
     }
 }
 

@@ -51,13 +51,14 @@ pub(crate) enum Pending {
         deltas: u64,
     },
     /// Of a snapshot for others: the set of deltas in the base, our own still unsigned ones among them.
-    Base {
+    Snapshot {
         heard: VersionVector,
         heads: Vec<Head>,
         exclusions: Vec<Exclusion>,
     },
     /// For somebody who checks a snapshot.
     Witness(Box<super::witness::Question>),
+    Hash(super::witness::Answer),
     Restore,
     /// For somebody who looks.
     Show(Box<super::show::Showing>),
@@ -397,11 +398,11 @@ impl Peer {
         self.issue(Command::Evaluate { weights }, Pending::Final { heard });
     }
 
-    pub(super) fn issue_base(&mut self) {
+    pub(super) fn issue_snapshot(&mut self) {
         self.flush_ready();
         let exclusions = self.guard.records.values().cloned().collect();
-        let pending = Pending::Base { heard: self.heard_when_issued(), heads: self.log.heads(), exclusions };
-        self.issue(Command::Base, pending);
+        let pending = Pending::Snapshot { heard: self.heard_when_issued(), heads: self.log.heads(), exclusions };
+        self.issue(Command::Snapshot, pending);
     }
 
     pub(super) fn issue_witness(&mut self, question: super::witness::Question) {
@@ -474,10 +475,11 @@ impl Peer {
                 self.edge_met(edge, exchange, payload_bytes, &met);
             }
             (Pending::Apply, Computed::Applied) | (Pending::Retract, Computed::Retracted) => {}
-            (Pending::Base { heard, heads, exclusions }, Computed::Base(base)) => {
-                self.serve_snapshot(&heard, heads, exclusions, &base);
+            (Pending::Snapshot { heard, heads, exclusions }, Computed::Snapshot { base, base_hash }) => {
+                self.serve_snapshot(&heard, heads, exclusions, base, base_hash);
             }
             (Pending::Witness(question), Computed::Base(base)) => self.witness(*question, base),
+            (Pending::Hash(answer), Computed::Hashed(found)) => self.bear_witness(answer, found),
             (Pending::Restore, Computed::Restored) => self.restored(),
             (Pending::Show(showing), Computed::Base(base)) => self.shown(&showing, base),
             (Pending::Show(showing), Computed::Saved { learner, .. }) => self.shown_alone(&showing, &learner),

@@ -12,11 +12,13 @@
 
 use crate::codec::Decoded;
 use crate::id::{Hash, PeerId};
-use crate::learner::base_hash;
+use crate::learner::Command;
 use crate::log::{Delta, Exclusions, Head, VersionVector};
 use crate::peer::Peer;
 use crate::time::{Span, Time};
 use crate::wire::{Message, Range};
+
+use super::schedule::Pending;
 
 /// Most deltas that are taken out of a copy of the base for one answer.
 const BEYOND_MAX: usize = 4096;
@@ -32,6 +34,13 @@ pub(crate) struct Question {
     beyond: Vec<Delta>,
     /// Of our own chain: (last one in `beyond`, last one in the base that is copied).
     own: (u64, u64),
+}
+
+/// What is to be said when the hash is made.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    to: PeerId,
+    base_hash: Hash,
 }
 
 /// When a neighbour may ask again.
@@ -94,8 +103,16 @@ impl Peer {
                 base[i] = base[i].wrapping_sub(add);
             }
         }
-        let same = complete.then(|| base_hash(&base) == theirs);
-        self.send(to, Message::SnapshotChecked { base_hash: theirs, same });
+        if complete {
+            self.issue(Command::Hash { base }, Pending::Hash(Answer { to, base_hash: theirs }));
+        } else {
+            self.send(to, Message::SnapshotChecked { base_hash: theirs, same: None });
+        }
+    }
+
+    /// The base without what is beyond the snapshot is hashed.
+    pub(super) fn bear_witness(&mut self, Answer { to, base_hash }: Answer, found: Hash) {
+        self.send(to, Message::SnapshotChecked { base_hash, same: Some(found == base_hash) });
     }
 }
 
@@ -151,8 +168,8 @@ mod tests {
             let heads = heads.into_iter().map(|(origin, seq, hash)| Head { origin, seq, hash, samples: 1 }).collect();
             let head = SnapshotHead { base_hash: name, parameters: base.len() as u64, heads, exclusions: Vec::new() };
             outputs.extend(self.hear(GIVER, Message::SnapshotHead(head)));
-            let bytes = base.iter().flat_map(|value| value.to_le_bytes()).collect();
-            outputs.extend(self.hear(GIVER, Message::SnapshotPart { base_hash: name, offset: 0, bytes }));
+            let bytes: Vec<u8> = base.iter().flat_map(|value| value.to_le_bytes()).collect();
+            outputs.extend(self.hear(GIVER, Message::SnapshotPart { base_hash: name, offset: 0, bytes: bytes.into() }));
             outputs
         }
     }

@@ -131,12 +131,13 @@ impl Before {
         match command {
             Command::Apply { deltas } => Self::Apply(names(deltas)),
             Command::TakeDelta { .. } | Command::Move { .. } => Self::TakeDelta,
-            Command::Base => Self::Base,
+            Command::Base | Command::Snapshot => Self::Base,
             Command::Restore { base, replay, .. } => Self::Restore { base: base_hash(base), replay: names(replay) },
             Command::Evaluate { .. } => Self::Evaluate,
             Command::Retract { deltas } => Self::Retract(names(deltas)),
             Command::Train { .. }
             | Command::Measure
+            | Command::Hash { .. }
             | Command::Fold
             | Command::Save
             | Command::EdgeSay { .. }
@@ -168,6 +169,7 @@ impl Before {
                 wrong.extend(body.applied.add(origin, seq).err());
             }
             (Self::Base, Computed::Base(base)) => account.read_out(base_hash(base), &body.applied),
+            (Self::Base, Computed::Snapshot { base_hash, .. }) => account.read_out(*base_hash, &body.applied),
             (Self::Restore { base, replay }, Computed::Restored) => match account.restored(*base) {
                 None => wrong.push("it restored a base that nobody has given".into()),
                 Some(applied) => {
