@@ -20,7 +20,8 @@ if [ ${#missing[@]} -gt 0 ]; then
 fi
 
 cargo fmt --all --check
-cargo build --locked -p node
+# With the features that the tests ask for, so that nothing is compiled twice.
+cargo build --locked --workspace --bin starling --test it
 if cargo nextest --version >/dev/null 2>&1; then
     cargo nextest run --locked --workspace --no-fail-fast "$@"
 else

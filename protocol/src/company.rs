@@ -36,6 +36,8 @@ pub struct Linked {
     pub behind: u64,
     /// Whether it last announced the same set of deltas.
     pub agrees: bool,
+    /// Number of the last delta of this peer that it has, as far as it has said.
+    pub holds: u64,
     /// Its last announcement: optimizer steps so far.
     pub steps: u64,
     /// Steps a second.
@@ -81,6 +83,7 @@ impl Peer {
             round_trip: neighbour.round_trip,
             behind: ours.iter().map(|(origin, seq)| seq.saturating_sub(neighbour.known.get(&origin))).sum(),
             agrees: status.is_some_and(|status| status.heard == self.log.set_hash()),
+            holds: neighbour.known.get(&self.origin),
             steps: status.map_or(0, |status| status.steps),
             steps_per_second: status.map_or(0.0, |status| status.steps_per_second),
             train_loss: status.map_or(f32::NAN, |status| status.train_loss),

@@ -30,6 +30,8 @@ pub struct Gossip {
     /// Of the mode `full_sync`: whoever has not said its delta of a round so long after we have said ours is evicted from the
     /// round. guess: ten heartbeats, so that a pause of a few seconds costs a wait and not a place.
     pub round_deadline: Span,
+    /// Whether data are dealt anew when peers come, go or change their pace, see [`Learner::deal`](crate::learner::Learner::deal).
+    pub deal: bool,
     /// Whether to gossip at all; a peer that does not trains alone and evaluates `theta`.
     pub enabled: bool,
     /// Of the mode `pairwise`: how models are merged.
@@ -99,6 +101,7 @@ impl Default for Gossip {
             mode: Mode::Incremental,
             groups: 1,
             round_deadline: Span::from_secs(10),
+            deal: false,
             enabled: true,
             merge: MergeRule::Average,
             gain: 4.0,

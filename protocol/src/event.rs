@@ -250,6 +250,13 @@ pub enum Event {
     },
     /// An epoch is over and the model was evaluated.
     Epoch(Report),
+    /// The data were dealt anew.
+    Dealt {
+        /// Among so many, we among them.
+        peers: usize,
+        /// Our samples.
+        samples: u64,
+    },
     /// All epochs are over; gossip goes on, and so does training where it is to go on until told to rest.
     TrainingDone {
         /// Steps taken.

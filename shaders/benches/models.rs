@@ -67,6 +67,7 @@ fn main() {
                 init_seed: [1; 32],
                 order_seed: 1,
                 shard: (0..SAMPLES as u32).collect(),
+                dealt: None,
                 dataset: Arc::clone(data),
             };
             let mut learner = TrainingLearner::new(spec, open(&choice, 1).unwrap()).unwrap();

@@ -62,6 +62,7 @@ fn learner(shape: &Shape, device: &DeviceChoice, threads: usize) -> TrainingLear
         init_seed: [1; 32],
         order_seed: 1,
         shard: (0..dataset.train.len() as u32).collect(),
+        dealt: None,
         dataset,
     };
     TrainingLearner::new(spec, open(device, threads).unwrap()).unwrap()

@@ -21,9 +21,9 @@ pub(crate) use gossip::measure_parts;
 use machine::{Begin, Machine};
 use protocol::codec::{Codec, Decoded, Packing};
 use protocol::fixed::{Weight, to_f32};
-use protocol::id::Hash;
+use protocol::id::{Hash, PeerId};
 use protocol::learner::{
-    self, BaseHasher, Bounds, Evaluation, Folded, Learner, LearnerError, Measured, Progress, Replicas, Saved,
+    self, BaseHasher, Bounds, Evaluation, Folded, Learner, LearnerError, Measured, Progress, Replicas, Saved, Share,
     TakenDelta, Trained, Weights, norm,
 };
 use rand_chacha::ChaCha8Rng;
@@ -32,7 +32,7 @@ use recovery::Kept;
 pub use recovery::{Again, Recovered, Recovery};
 
 use crate::data::Dataset;
-use crate::data::split::shuffle;
+use crate::data::split::{rendezvous, shuffle};
 use crate::engine::{DeviceInfo, Executor, ExecutorError, Timed};
 use crate::kernels::advance::{STATE_LOSSES, STATE_POWER_1, STATE_WORDS, STEPS_MAX};
 use crate::models::network::Network;
@@ -70,8 +70,19 @@ pub struct LearnerSpec {
     pub order_seed: u64,
     /// The peer's samples: indices into the training split.
     pub shard: Vec<u32>,
+    /// Where they are dealt anew as peers come and go; else they stay.
+    pub dealt: Option<Dealt>,
     /// The data set.
     pub dataset: Arc<Dataset>,
+}
+
+/// Of samples that are dealt anew, see `data::split::rendezvous`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Dealt {
+    /// Whose learner it is.
+    pub us: PeerId,
+    /// The same for every peer of a run.
+    pub seed: u64,
 }
 
 /// See the module.
@@ -107,6 +118,16 @@ struct Batches {
 impl Batches {
     fn new(shard: Vec<u32>, seed: u64) -> Self {
         Self { next: shard.len(), shard, rng: ChaCha8Rng::seed_from_u64(seed) }
+    }
+
+    /// Goes on with these samples, ascending, in an order that is drawn anew; as it is where they are the same.
+    fn deal(&mut self, shard: Vec<u32>) {
+        let mut before = self.shard.clone();
+        before.sort_unstable();
+        if shard != before && !shard.is_empty() {
+            self.next = shard.len();
+            self.shard = shard;
+        }
     }
 
     /// Appends the next `n` samples; a batch may reach into the next round.
@@ -462,6 +483,12 @@ impl Learner for TrainingLearner {
         self.keep(&base, &residual);
         let put = self.machine.put(&base, &residual);
         self.settle(put.map_err(LearnerError::from))
+    }
+
+    fn deal(&mut self, shares: &[Share]) -> Result<Option<u64>, LearnerError> {
+        let Some(Dealt { us, seed }) = self.spec.dealt else { return Ok(None) };
+        self.batches.deal(rendezvous::share(us, shares, self.spec.dataset.train.len(), seed));
+        Ok(Some(self.batches.shard.len() as u64))
     }
 
     fn save(&mut self) -> Result<Saved, LearnerError> {

@@ -17,4 +17,6 @@ pub mod predict;
 pub mod step;
 pub mod wgsl;
 
-pub use learner::{Again, DeviceKind, Footprint, LearnerSpec, Life, Misfit, Recovered, Recovery, TrainingLearner};
+pub use learner::{
+    Again, Dealt, DeviceKind, Footprint, LearnerSpec, Life, Misfit, Recovered, Recovery, TrainingLearner,
+};

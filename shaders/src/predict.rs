@@ -11,6 +11,7 @@ pub use generate::Sampler;
 use crate::engine::plan::Draft;
 use crate::engine::{Buffer, DeviceInfo, Executor, ExecutorError, Prepared};
 use crate::models::network::{Inputs, Network};
+use crate::models::steps::Continuation;
 
 /// See the module.
 pub struct Predictor {
@@ -20,6 +21,8 @@ pub struct Predictor {
     logits: Buffer,
     inputs: Inputs,
     pass: Prepared,
+    /// Of a language model that was asked for text.
+    continuation: Option<Continuation>,
     words: Vec<u32>,
 }
 
@@ -64,7 +67,7 @@ impl Predictor {
         network.logits(&mut draft, weights, &inputs, logits);
         let recording = draft.place(on)?;
         let pass = on.prepare(recording)?;
-        Ok(Self { executor, network, weights, logits, inputs, pass, words: Vec::new() })
+        Ok(Self { executor, network, weights, logits, inputs, pass, continuation: None, words: Vec::new() })
     }
 
     /// The device.
@@ -87,6 +90,9 @@ impl Predictor {
         let expected = self.network.parameters();
         if weights.len() != expected {
             return Err(PredictError::Length { what: "weights", found: weights.len(), expected });
+        }
+        if let Some(continuation) = &mut self.continuation {
+            continuation.forget();
         }
         Ok(self.executor.write(self.weights, 0, bytemuck::cast_slice(weights))?)
     }

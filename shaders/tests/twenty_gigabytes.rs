@@ -65,6 +65,7 @@ fn twenty_gigabytes() {
         init_seed: [1; 32],
         order_seed: 1,
         shard,
+        dealt: None,
         dataset,
     };
     let mut learner = TrainingLearner::new(spec, Box::new(CpuExecutor::new(None))).unwrap();

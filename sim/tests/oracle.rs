@@ -41,6 +41,7 @@ fn spec(dataset: &Arc<Dataset>, optimizer: OptimizerSpec, batch: usize, shard: V
         init_seed: [7; 32],
         order_seed: 1,
         shard,
+        dealt: None,
         dataset: Arc::clone(dataset),
     }
 }
@@ -73,6 +74,7 @@ fn swarm(dataset: &Arc<Dataset>, optimizer: OptimizerSpec, peers: u32, mode: Mod
         spec: spec(dataset, optimizer, SHARD as usize, Vec::new()),
         shards: Arc::new(shards(peers)),
         order_seeds: Arc::new((0..u64::from(peers)).collect()),
+        deal: None,
     };
     let plan = Plan {
         variant: String::new(),

@@ -40,7 +40,7 @@ fn peer(home: &Path, index: usize, more: &[&str]) -> Peer {
 }
 
 /// Four peers; the first serves a dashboard, whose address is returned.
-fn swarm(home: &Path, more: &[&str]) -> (Vec<Peer>, String) {
+pub(crate) fn swarm(home: &Path, more: &[&str]) -> (Vec<Peer>, String) {
     let arguments = [&["--dashboard", "127.0.0.1:0"], more].concat();
     let mut first = peer(home, 0, &arguments);
     let address = first.address(WAIT_MAX);
@@ -62,7 +62,10 @@ fn status(dashboard: &str) -> Value {
 #[test]
 fn a_running_peer_says_how_it_stands_and_pauses() {
     let home = tempfile::tempdir().unwrap();
-    let (mut peers, dashboard) = swarm(home.path(), &["--audit", home.path().join("audit").to_str().unwrap()]);
+    let [audit, kept] = ["audit", "kept"].map(|name| home.path().join(name));
+    let flags =
+        ["--audit", audit.to_str().unwrap(), "--checkpoint", kept.to_str().unwrap(), "--checkpoint-every", "1h"];
+    let (mut peers, dashboard) = swarm(home.path(), &flags);
     let now = status(&dashboard);
     assert_eq!((now["phase"].as_str(), now["peers"].as_array().map(Vec::len)), (Some("training"), Some(3)), "{now}");
     let model = http::json(&http::get(&dashboard, "/v1/model"));
@@ -91,12 +94,19 @@ fn a_running_peer_says_how_it_stands_and_pauses() {
         assert!(begun.elapsed() < 2 * WAIT_MAX, "it goes on");
         std::thread::sleep(Duration::from_millis(200));
     }
+    post("{\"action\":\"checkpoint\"}");
+    while !std::fs::read_dir(&kept)
+        .is_ok_and(|mut found| found.any(|one| one.unwrap().file_name().to_string_lossy().starts_with("step-")))
+    {
+        assert!(begun.elapsed() < 3 * WAIT_MAX, "a checkpoint is written when it is asked for, and not in an hour");
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    assert!(http::post(&dashboard, "/v1/log", "{\"level\":\"info\"}").starts_with("HTTP/1.1 200"));
     post("{\"action\":\"leave\"}");
     peers[0].until("its last word", WAIT_MAX, |peer| peer.report.is_some());
-    let audit = home.path().join("audit");
     let shown = cli::run(home.path(), &["audit", "show", audit.to_str().unwrap(), "--kind", "control"], WAIT_MAX);
     shown.assert_succeeds();
-    for action in ["pause", "resume", "leave"] {
+    for action in ["pause", "resume", "checkpoint", "leave"] {
         assert!(shown.stdout.contains(action), "{action} is in the audit log: {}", shown.stdout);
     }
 }
@@ -170,12 +180,41 @@ fn the_page_of_a_swarm_lives_in_a_browser() {
          c.height).data; return Array.from({ length: d.length / 4 }, (_, i) => d[4 * i] << 16 | d[4 * i + 1] << 8 | d[4 * i + 2]); })).size",
     );
     assert!(colours.as_u64().unwrap() > 50, "{colours} colours");
+    // What it takes for what, when somebody asks; and how the weights came about.
+    page.eval("document.querySelector('.judge button').click()");
+    page.until("document.querySelectorAll('.confusion tbody td').length === 10 * 11", WAIT_MAX);
+    let counted = page.eval("[...document.querySelectorAll('.confusion tbody tr')].flatMap((r) => [...r.querySelectorAll('td')].slice(0, 10)).reduce((sum, c) => sum + Number(c.textContent), 0)");
+    let judged = http::json(&http::get(&dashboard, "/v1/confusion"));
+    assert_eq!(counted, judged["test_samples"], "every sample of the test part stands once in the matrix");
+    let wrong = judged["wrong"].as_array().unwrap();
+    assert!(wrong.iter().all(|one| one["is"] != one["said"] && one["picture"]["width"] == 8), "{judged}");
+    page.until("document.querySelectorAll('.past:not([hidden])').length > 0", WAIT_MAX);
     pictures(&mut page, "model");
 
-    // Events; a wish asks first.
+    // Events, and the life of a delta; a wish asks first.
     page.eval("location.hash = 'events'");
     page.until("[...document.querySelectorAll('.log li')].some((li) => li.textContent.includes('is gone'))", WAIT_MAX);
+    page.until("document.querySelectorAll('.deltas tbody tr').length > 0", WAIT_MAX);
+    page.until(
+        "[...document.querySelectorAll('.deltas tbody tr')].some((r) => r.textContent.includes('this peer') && r.textContent.includes('neighbour'))",
+        WAIT_MAX,
+    );
     pictures(&mut page, "events");
+    page.eval("[...document.querySelectorAll('.deltas tbody tr')].find((r) => r.textContent.includes('neighbour')).querySelector('button').click()");
+    page.until(
+        "document.getElementById('life').open && document.getElementById('life').textContent.includes('Applied by')",
+        WAIT_MAX,
+    );
+    pictures(&mut page, "delta");
+    page.eval("document.querySelector('#life button').click()");
+    page.eval("document.getElementById('log').click()");
+    page.until("document.getElementById('logs').open", WAIT_MAX);
+    page.eval("document.getElementById('logs-level').value = 'warn'");
+    page.eval("document.querySelector('#logs button[value=yes]').click()");
+    page.until(
+        "[...document.querySelectorAll('.log li')].some((li) => li.textContent.includes('logs from level warn on'))",
+        WAIT_MAX,
+    );
     page.eval("document.getElementById('pause').click()");
     page.until("document.getElementById('ask').open", WAIT_MAX);
     page.eval("document.getElementById('ask-yes').click()");
@@ -194,22 +233,28 @@ fn the_page_of_a_swarm_lives_in_a_browser() {
     peers.remove(0).kill();
     page.until("!document.getElementById('lost').hidden", WAIT_MAX);
     pictures(&mut page, "lost");
+    println!("pictures of the dashboard: {}", screenshots().display());
 }
 
-/// Pictures of a view for people, where `STARLING_SCREENSHOTS` names a folder. No view is wider than the window.
+/// Where pictures for people are kept: `STARLING_SCREENSHOTS`, or `screenshots` in the target folder.
+fn screenshots() -> PathBuf {
+    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap();
+    std::env::var_os("STARLING_SCREENSHOTS").map_or_else(|| target.join("screenshots"), PathBuf::from)
+}
+
+/// Pictures of a view for people, at both widths, in both themes. No view is wider than the window.
 fn pictures(page: &mut Browser, view: &str) {
-    let folder = std::env::var_os("STARLING_SCREENSHOTS").map(PathBuf::from);
+    let folder = screenshots();
+    std::fs::create_dir_all(&folder).unwrap();
     for (width, height) in [(1440, 900), (360, 740)] {
         for dark in [false, true] {
             page.look(width, height, dark);
             // Charts are drawn again after the window has changed.
-            std::thread::sleep(Duration::from_millis(if folder.is_some() { 1500 } else { 300 }));
+            std::thread::sleep(Duration::from_millis(600));
             let widest = page.eval("document.documentElement.scrollWidth").as_u64().unwrap();
             assert!(widest <= u64::from(width), "{view} is {widest} wide in a window of {width}");
-            if let Some(folder) = &folder {
-                let theme = if dark { "dark" } else { "light" };
-                page.picture(&folder.join(format!("{view}-{width}-{theme}.png")));
-            }
+            let theme = if dark { "dark" } else { "light" };
+            page.picture(&folder.join(format!("{view}-{width}-{theme}.png")));
         }
     }
     page.look(1440, 900, false);

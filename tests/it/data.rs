@@ -76,6 +76,40 @@ fn a_table_is_shown_trained_on_and_asked_about() {
     starling(home.path(), &format!("run --overfit-one-batch {own}")).assert_fails(3, &["one batch", "learning_rate"]);
 }
 
+/// Nineteen of twenty samples are of one class, and the other class overlaps with it: who counts samples alike calls nearly all of them the first.
+#[test]
+fn balanced_classes_are_found_where_one_is_rare() {
+    let home = tempfile::tempdir().unwrap();
+    let path = |name: &str| home.path().join(name).to_str().unwrap().to_owned();
+    let row = |i: usize| {
+        let rare = i.is_multiple_of(20);
+        let noise = (i * 7919 % 1000) as f64 / 250.0 - 2.0;
+        format!("{},{}\n", noise + if rare { 1.5 } else { 0.0 }, u8::from(rare))
+    };
+    fs::write(path("rare.csv"), format!("x,label\n{}", (0..6000).map(row).collect::<String>())).unwrap();
+    let recall = |weights: &str| {
+        let job = format!("[model]\nhidden = []\n[data]\nshards = 1\n[training]\n{weights}");
+        fs::write(path("job.toml"), job).unwrap();
+        let kept = path(&format!("kept{}", weights.len()));
+        let own = format!("--job {} --data {} --device cpu --audit none", path("job.toml"), path("rare.csv"));
+        starling(home.path(), &format!("run --open --no-gossip {own} --epochs 20 --checkpoint {kept}"))
+            .assert_succeeds();
+        let line = format!("eval --checkpoint {kept} --device cpu --data {} --json -", path("rare.csv"));
+        let measured = starling(home.path(), &line);
+        measured.assert_succeeds();
+        json(&measured.stdout)["classes"][1]["recall"].as_f64().unwrap()
+    };
+    let (plain, balanced) = (recall(""), recall("class_weights = \"balanced\""));
+    assert!(plain < 0.3 && balanced > 0.45, "{plain} {balanced}");
+    fs::write(path("job.toml"), "[data]\nshards = 1\n[training]\nclass_weights = [1.0, 2.0, 3.0]\n").unwrap();
+    let line = format!(
+        "run --open --no-gossip --job {} --data {} --device cpu --audit none --epochs 1",
+        path("job.toml"),
+        path("rare.csv")
+    );
+    starling(home.path(), &line).assert_fails(3, &["3 weights", "2 classes"]);
+}
+
 #[test]
 fn patience_ends_a_run() {
     let home = tempfile::tempdir().unwrap();

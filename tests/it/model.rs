@@ -147,6 +147,28 @@ fn a_language_model_continues_a_text() {
     trained.ask("generate", &["--temperature", "-1"]).assert_fails(2, &["temperature"]);
 }
 
+#[test]
+fn a_model_of_characters_knows_them_wherever_it_is_asked() {
+    let lm = "[model]\nkind = \"lm\"\ncontext = 32\nwidth = 32\nlayers = 1\nheads = 2\n[data]\nvocabulary = \"characters\"\nbatch = 8\n[optimizer]\nkind = \"adam\"\nlearning_rate = 0.01\n";
+    let trained = Trained::new(lm, "text.txt", "40");
+    let config = &json(&trained.newest().join("config.json"))["starling"];
+    let characters = config["encoding"]["characters"].as_str().unwrap();
+    assert!(characters.starts_with("\n ',.:") && config["classes"] == characters.chars().count(), "{config}");
+    let greedy = trained.ask("generate", &["--prompt", "To be, or not", "--tokens", "30", "--temperature", "0"]);
+    greedy.assert_succeeds();
+    assert!(greedy.stdout.starts_with("To be, or not to be: that"), "{}", greedy.stdout);
+    assert_eq!(greedy.stdout.len(), "To be, or not".len() + 30 + 1);
+    trained.ask("generate", &["--prompt", "Zoë"]).assert_fails(3, &["'Z'", "characters", "trained"]);
+    // Of another text, by the same numbers.
+    let other = trained.path("other.txt");
+    fs::write(&other, "Whether to be ".repeat(30)).unwrap();
+    let measured = trained.ask("eval", &["--data", text(&other)]);
+    measured.assert_succeeds();
+    assert!(measured.stdout.contains("bits a character"), "{}", measured.stdout);
+    fs::write(&other, "Whether\nto ß ".repeat(30)).unwrap();
+    trained.ask("eval", &["--data", text(&other)]).assert_fails(3, &["other.txt", "line 2", "'ß'"]);
+}
+
 /// The interpreter that has what a check imports; says loudly when there is none.
 fn python(needs: &str) -> Option<String> {
     let python = std::env::var("STARLING_PYTHON").unwrap_or_else(|_| "python3".to_owned());

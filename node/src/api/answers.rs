@@ -1,4 +1,4 @@
-//! `POST /v1/predict` and `POST /v1/generate`: the shared model answers while it is trained.
+//! `POST /v1/predict`, `POST /v1/generate` and `GET /v1/confusion`: the shared model answers while it is trained.
 //!
 //! Answers come from a copy of the base on a thread of its own, by the CPU: the learner's device is not asked, and training pays for the copy
 //! alone. Of two requests within a second the second is answered from the copy of the first; a copy that is older is replaced behind the answer,
@@ -21,10 +21,12 @@ use protocol::event::Shown;
 use protocol::fixed::to_f32;
 use protocol::learner::base_hash;
 use serde::{Deserialize, Serialize};
+use shaders::data::Dataset;
 use shaders::predict::Sampler;
 use tokio::sync::{mpsc, oneshot};
 
 use super::bases::busy;
+use super::judge::{JUDGE_EVERY, Judgement, judge};
 use super::metrics::PREFIX;
 use super::problem::Problem;
 use super::routes::{Shared, malformed};
@@ -67,7 +69,32 @@ enum Order {
         reply: oneshot::Sender<Result<ModelOf, Problem>>,
         text: mpsc::Sender<String>,
     },
+    Judge {
+        of: Arc<Shown>,
+        reply: oneshot::Sender<Result<Arc<Judged>, Problem>>,
+    },
+    Sample {
+        of: Arc<Shown>,
+        reply: oneshot::Sender<String>,
+    },
 }
+
+/// `GET /v1/confusion`
+#[derive(Debug, Serialize)]
+struct Judged {
+    model: ModelOf,
+    #[serde(flatten)]
+    judgement: Judgement,
+}
+
+/// Bytes of a text that shows how a language model does.
+const SAMPLE_BYTES: usize = 160;
+/// How long it may take.
+const SAMPLE_MAX: Duration = Duration::from_secs(2);
+/// The same draws each time: what differs is the model.
+const SAMPLE_SEED: u64 = 1;
+/// The start of a line.
+const SAMPLE_PROMPT: &str = "\n";
 
 /// Which model has answered.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -124,15 +151,22 @@ fn temperature_default() -> f32 {
 
 impl Desk {
     /// Starts the thread.
-    pub(super) fn open(make: MakeAnswers, registry: &mut Registry) -> Result<Self, Error> {
+    pub(super) fn open(make: MakeAnswers, data: Option<Arc<Dataset>>, registry: &mut Registry) -> Result<Self, Error> {
         let took = Histogram::new(BUCKETS);
         let about = "From a request for predictions to its answer";
         let ours = registry.sub_registry_with_prefix(PREFIX);
         ours.register_with_unit("prediction", about, Unit::Seconds, took.clone());
         let (orders, waiting) = sync_channel(ORDERS_MAX);
-        let clerk = std::thread::Builder::new().name("answers".to_owned()).spawn(move || serve(make, &waiting));
+        let clerk = std::thread::Builder::new().name("answers".to_owned()).spawn(move || serve(make, data, &waiting));
         clerk.map_err(|error| Error::new(Kind::Internal, format!("cannot start the thread of answers: {error}")))?;
         Ok(Self { orders, took })
+    }
+
+    /// A text by a language model; `None` where there is none, or the thread is busy.
+    pub(super) async fn sample(&self, of: Arc<Shown>) -> Option<String> {
+        let (reply, answer) = oneshot::channel();
+        self.place(Order::Sample { of, reply }).ok()?;
+        answer.await.ok()
     }
 
     fn place(&self, order: Order) -> Result<(), Problem> {
@@ -200,11 +234,19 @@ pub(super) async fn generate(
     Ok(Sse::new(stream).into_response())
 }
 
+pub(super) async fn confusion(State(shared): State<Shared>) -> Result<Response, Problem> {
+    let of = shared.bases.recent().await?;
+    let (reply, answer) = oneshot::channel();
+    shared.desk.place(Order::Judge { of, reply })?;
+    let judged = answer.await.map_err(|_| busy())??;
+    Ok(Json(&*judged).into_response())
+}
+
 /// The thread: ends when nobody can ask any more.
-fn serve(make: MakeAnswers, waiting: &Receiver<Order>) {
+fn serve(make: MakeAnswers, data: Option<Arc<Dataset>>, waiting: &Receiver<Order>) {
     let Ok(mut order) = waiting.recv() else { return };
     let mut clerk = match make() {
-        Ok(answers) => Clerk { answers, of: None },
+        Ok(answers) => Clerk { answers, data, of: None, judged: None },
         Err(error) => {
             tracing::warn!(%error, "no predictions");
             // Who waits learns of it by a reply that is gone.
@@ -215,6 +257,13 @@ fn serve(make: MakeAnswers, waiting: &Receiver<Order>) {
         match order {
             Order::Predict { of, inputs, reply } => drop(reply.send(clerk.predict(&of, &inputs))),
             Order::Generate { of, wish, reply, text } => clerk.generate(&of, &wish, reply, &text),
+            Order::Judge { of, reply } => drop(reply.send(clerk.judge(&of))),
+            Order::Sample { of, reply } => {
+                // What cannot be said is not: whoever asked goes on.
+                if let Ok(text) = clerk.sample(&of) {
+                    let _ = reply.send(text);
+                }
+            }
         }
         match waiting.recv() {
             Ok(next) => order = next,
@@ -225,8 +274,12 @@ fn serve(make: MakeAnswers, waiting: &Receiver<Order>) {
 
 struct Clerk {
     answers: Answers,
+    /// What is tested on.
+    data: Option<Arc<Dataset>>,
     /// The copy whose weights are loaded, and its name.
     of: Option<(Arc<Shown>, ModelOf)>,
+    /// The last judgement, and when it was made.
+    judged: Option<(Instant, Arc<Judged>)>,
 }
 
 impl Clerk {
@@ -248,6 +301,41 @@ impl Clerk {
         self.answers.set_weights(&weights, model.base_hash.clone()).map_err(|error| refused(&error))?;
         self.of = Some((Arc::clone(shown), model.clone()));
         Ok(model)
+    }
+
+    fn judge(&mut self, of: &Arc<Shown>) -> Result<Arc<Judged>, Problem> {
+        if let Some((at, judged)) = &self.judged
+            && at.elapsed() < JUDGE_EVERY
+        {
+            return Ok(Arc::clone(judged));
+        }
+        let Some(data) = self.data.clone() else {
+            let error = "this peer has no test samples at hand";
+            return Err(Problem::new(
+                StatusCode::CONFLICT,
+                error,
+                "`starling eval --checkpoint DIR` judges a checkpoint",
+            ));
+        };
+        let model = self.load(of)?;
+        let judgement = judge(&mut self.answers, &data).map_err(|error| refused(&error))?;
+        let judged = Arc::new(Judged { model, judgement });
+        self.judged = Some((Instant::now(), Arc::clone(&judged)));
+        Ok(judged)
+    }
+
+    fn sample(&mut self, of: &Arc<Shown>) -> Result<String, Problem> {
+        self.load(of)?;
+        let mut sampler = Sampler::new(temperature_default(), 0, SAMPLE_SEED);
+        let (mut utf8, mut text, until) = (Utf8Stream::default(), String::new(), Instant::now() + SAMPLE_MAX);
+        let mut sink = |byte: u8| {
+            text.push_str(&utf8.push(byte));
+            Instant::now() < until
+        };
+        let done = self.answers.generate(SAMPLE_PROMPT, SAMPLE_BYTES, &mut sampler, &mut sink);
+        done.map_err(|error| refused(&error))?;
+        text.push_str(&utf8.finish());
+        Ok(text)
     }
 
     fn predict(&mut self, of: &Arc<Shown>, inputs: &[Vec<f32>]) -> Result<Predicted, Problem> {
@@ -302,7 +390,7 @@ impl Clerk {
             let heard = piece.is_empty() || text.try_send(piece).is_ok();
             heard && !text.is_closed() && Instant::now() < until
         };
-        let done = self.answers.generate(wish.prompt.as_bytes(), wish.bytes, &mut sampler, &mut sink);
+        let done = self.answers.generate(&wish.prompt, wish.bytes, &mut sampler, &mut sink);
         match done {
             Ok(()) => drop(text.try_send(utf8.finish())),
             Err(error) => begin(Err(refused(&error))),

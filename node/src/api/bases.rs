@@ -1,7 +1,7 @@
 //! Copies of the base for whoever looks at the model. The learner makes one between two stretches of steps when somebody asks and the last
 //! one is old: training pays for a copy a second at most, and for none when nobody looks.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use axum::http::StatusCode;
@@ -29,12 +29,14 @@ pub(super) struct Bases {
     copies: watch::Receiver<Option<Copied>>,
     control: mpsc::Sender<Control>,
     parameters: usize,
+    /// When a copy was last wanted at once. Others are made for the histories, too, and may be as old as nobody noticed.
+    wanted: Arc<Mutex<Option<Instant>>>,
 }
 
 impl Bases {
     pub(super) fn new(board: &Board, control: mpsc::Sender<Control>) -> Self {
         let parameters = board.status().run.parameters;
-        Self { copies: board.bases(), control, parameters }
+        Self { copies: board.bases(), control, parameters, wanted: Arc::default() }
     }
 
     /// A copy that is not old; waits for it.
@@ -54,11 +56,13 @@ impl Bases {
         }
     }
 
-    /// A copy that may be some seconds old, at once; a newer one is asked for. Waits only for the first.
+    /// A copy that may be some seconds old, at once; a newer one is asked for. Waits only for the first of a row of requests.
     pub(super) async fn recent(&self) -> Result<Arc<Shown>, Problem> {
+        let before = self.wanted.lock().unwrap_or_else(PoisonError::into_inner).replace(Instant::now());
+        let in_a_row = before.is_some_and(|before| before.elapsed() < RECENT);
         match self.last() {
             Some(copied) if copied.at.elapsed() < FRESH => Ok(copied.shown),
-            Some(copied) if copied.at.elapsed() < RECENT => {
+            Some(copied) if in_a_row && copied.at.elapsed() < RECENT => {
                 // Where the driver is too busy for it, this one has to do.
                 let _ = self.ask();
                 Ok(copied.shown)

@@ -9,6 +9,7 @@ use tokio::sync::watch;
 
 use super::events::{Entry, Ring};
 use super::history::{Columns, Evaluated, History, Point};
+use super::lives::{Lives, Shown as LivesShown};
 use super::snapshot::Snapshot;
 
 /// See the module.
@@ -20,6 +21,9 @@ pub(super) struct Board {
     events: Mutex<Ring>,
     history: Mutex<History>,
     base: watch::Sender<Option<Copied>>,
+    lives: Mutex<Lives>,
+    /// How many evaluations there were.
+    evaluations: watch::Sender<u64>,
 }
 
 /// A copy of the base.
@@ -42,6 +46,8 @@ impl Board {
             events: Mutex::default(),
             history: Mutex::default(),
             base: watch::Sender::new(None),
+            lives: Mutex::default(),
+            evaluations: watch::Sender::new(0),
         }
     }
 
@@ -60,6 +66,7 @@ impl Board {
 
     pub(super) fn note_evaluation(&self, evaluated: Evaluated) {
         lock(&self.history).note_evaluation(evaluated);
+        self.evaluations.send_modify(|count| *count += 1);
     }
 
     pub(super) fn note_base(&self, shown: Arc<Shown>) {
@@ -80,6 +87,19 @@ impl Board {
 
     pub(super) fn bases(&self) -> watch::Receiver<Option<Copied>> {
         self.base.subscribe()
+    }
+
+    /// Changes the lives of deltas.
+    pub(super) fn note_lives(&self, change: impl FnOnce(&mut Lives)) {
+        change(&mut lock(&self.lives));
+    }
+
+    pub(super) fn lives(&self) -> LivesShown {
+        lock(&self.lives).shown()
+    }
+
+    pub(super) fn evaluations(&self) -> watch::Receiver<u64> {
+        self.evaluations.subscribe()
     }
 
     pub(super) fn events_after(&self, seq: u64) -> Vec<Arc<Entry>> {

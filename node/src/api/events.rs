@@ -3,33 +3,34 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// Events that are kept: what a reader misses beyond them is gone, and it can tell by the numbers.
 pub(super) const EVENTS_MAX: usize = 512;
 
 /// One event.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub(super) struct Entry {
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Entry {
     /// 1, 2, 3, ...
-    pub(super) seq: u64,
+    pub seq: u64,
     /// Milliseconds since 1970 (UTC).
-    pub(super) time_ms: u64,
+    pub time_ms: u64,
     /// What it is about.
-    pub(super) kind: Kind,
+    pub kind: Kind,
     /// How much it matters.
-    pub(super) level: Level,
+    pub level: Level,
     /// The peer that it is about, hex.
-    pub(super) peer: Option<String>,
+    pub peer: Option<String>,
     /// A sentence.
-    pub(super) text: String,
+    pub text: String,
 }
 
 /// See [`Entry::kind`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub(super) enum Kind {
+pub enum Kind {
     /// Links and peers that come and go.
+    #[default]
     Peers,
     /// Epochs and evaluations.
     Training,
@@ -45,11 +46,28 @@ pub(super) enum Kind {
     Control,
 }
 
+impl Kind {
+    /// As JSON says it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Peers => "peers",
+            Self::Training => "training",
+            Self::Snapshot => "snapshot",
+            Self::Checkpoint => "checkpoint",
+            Self::Trust => "trust",
+            Self::Device => "device",
+            Self::Control => "control",
+        }
+    }
+}
+
 /// See [`Entry::level`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub(super) enum Level {
+pub enum Level {
     /// As it should be.
+    #[default]
     Info,
     /// Worth a look.
     Warning,

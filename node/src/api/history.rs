@@ -1,7 +1,8 @@
 //! Curves of a run in bounded memory: when there are too many points, every second one goes, and from then on a point stands for twice
 //! the time. So the whole run is always there, coarser the longer it is.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+use sim::report::Thinned;
 
 /// Most points of a curve: twice as many as a wide screen shows, about 60 kB of JSON.
 const POINTS_MAX: usize = 800;
@@ -41,28 +42,47 @@ pub(super) struct History {
 }
 
 /// As `GET /v1/history` says it: columns of equal length.
-#[derive(Debug, Default, PartialEq, Serialize)]
-pub(super) struct Columns {
-    time_s: Vec<f64>,
-    steps: Vec<u64>,
-    train_loss: Vec<Option<f32>>,
-    train_loss_min: Vec<Option<f32>>,
-    train_loss_max: Vec<Option<f32>>,
-    steps_per_second: Vec<f32>,
-    disagreement: Vec<Option<f32>>,
-    bytes_sent_per_second: Vec<f64>,
-    bytes_received_per_second: Vec<f64>,
-    live_peers: Vec<usize>,
-    evaluations: Evaluations,
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Columns {
+    /// Since the process began, seconds.
+    pub time_s: Vec<f64>,
+    /// Optimizer steps.
+    pub steps: Vec<u64>,
+    /// Nats a sample.
+    pub train_loss: Vec<Option<f32>>,
+    /// The least of those that said one.
+    pub train_loss_min: Vec<Option<f32>>,
+    /// The greatest.
+    pub train_loss_max: Vec<Option<f32>>,
+    /// Lately.
+    pub steps_per_second: Vec<f32>,
+    /// ||theta - b|| / ||b||.
+    pub disagreement: Vec<Option<f32>>,
+    /// Over links, out.
+    pub bytes_sent_per_second: Vec<f64>,
+    /// Over links, in.
+    pub bytes_received_per_second: Vec<f64>,
+    /// This one among them.
+    pub live_peers: Vec<usize>,
+    /// Of the shared model on the test split.
+    pub evaluations: Evaluations,
 }
 
-#[derive(Debug, Default, PartialEq, Serialize)]
-struct Evaluations {
-    time_s: Vec<f64>,
-    epoch: Vec<u32>,
-    train_loss: Vec<Option<f32>>,
-    test_loss: Vec<Option<f32>>,
-    test_accuracy: Vec<Option<f32>>,
+/// See [`Columns::evaluations`].
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Evaluations {
+    /// Since the process began, seconds.
+    pub time_s: Vec<f64>,
+    /// Epochs done.
+    pub epoch: Vec<u32>,
+    /// Nats a sample.
+    pub train_loss: Vec<Option<f32>>,
+    /// Nats a sample.
+    pub test_loss: Vec<Option<f32>>,
+    /// 0 to 1.
+    pub test_accuracy: Vec<Option<f32>>,
 }
 
 impl History {
@@ -95,67 +115,5 @@ impl History {
                 test_accuracy: evaluations.iter().map(|e| e.test_accuracy).collect(),
             },
         }
-    }
-}
-
-/// A list of at most `MAX` items that always begins with the first and ends with the last one.
-#[derive(Debug)]
-struct Thinned<T, const MAX: usize> {
-    kept: Vec<T>,
-    /// The newest, where it is not among those kept.
-    last: Option<T>,
-    /// One of so many is kept.
-    stride: u64,
-    seen: u64,
-}
-
-impl<T, const MAX: usize> Default for Thinned<T, MAX> {
-    fn default() -> Self {
-        Self { kept: Vec::new(), last: None, stride: 1, seen: 0 }
-    }
-}
-
-impl<T: Copy, const MAX: usize> Thinned<T, MAX> {
-    fn push(&mut self, item: T) {
-        let keep = self.seen.is_multiple_of(self.stride);
-        self.seen += 1;
-        self.last = Some(item);
-        if !keep {
-            return;
-        }
-        self.last = None;
-        self.kept.push(item);
-        if self.kept.len() >= MAX {
-            let mut place = 0usize;
-            self.kept.retain(|_| {
-                place += 1;
-                place % 2 == 1
-            });
-            self.stride *= 2;
-            self.last = place.is_multiple_of(2).then_some(item);
-        }
-    }
-
-    fn all(&self) -> Vec<T> {
-        self.kept.iter().copied().chain(self.last).collect()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_long_run_keeps_its_beginning_and_its_end() {
-        let mut list: Thinned<u64, 16> = Thinned::default();
-        for i in 0..10_000 {
-            list.push(i);
-            let all = list.all();
-            assert!(all.len() <= 17, "{} items", all.len());
-            assert_eq!((all.first(), all.last()), (Some(&0), Some(&i)));
-            assert!(all.is_sorted());
-        }
-        let gaps: Vec<u64> = list.kept.windows(2).map(|pair| pair[1] - pair[0]).collect();
-        assert!(gaps.iter().all(|gap| *gap == list.stride), "evenly: {gaps:?}");
     }
 }

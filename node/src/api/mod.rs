@@ -17,8 +17,12 @@ mod board;
 mod events;
 mod guard;
 mod history;
+mod judge;
+mod lives;
+mod logs;
 mod metrics;
 mod pages;
+mod past;
 mod problem;
 mod routes;
 mod server;
@@ -35,17 +39,22 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use prometheus_client::registry::Registry;
+use shaders::data::Dataset;
 use tokio::sync::mpsc;
 
 use self::answers::Desk;
 pub use self::answers::MakeAnswers;
 use self::bases::Bases;
 use self::board::Board;
+pub use self::events::{Entry, Kind as EventKind, Level};
 use self::guard::Guard;
+pub use self::history::{Columns, Evaluations};
+pub use self::logs::LogLevel;
+use self::past::Past;
 use self::routes::Shared;
 pub use self::server::{Server, listen};
 pub use self::snapshot::{Gossip, Other, Own, Phase, Run, Snapshot, Training};
-pub use self::token::{Token, load_or_create};
+pub use self::token::{Token, load_or_create, read as read_token};
 pub use self::watcher::Watcher;
 pub use self::weights::Model;
 use crate::driver::Control;
@@ -79,6 +88,10 @@ pub struct Content {
     pub registry: Registry,
     /// What answers.
     pub answers: MakeAnswers,
+    /// What it is judged by.
+    pub data: Option<Arc<Dataset>>,
+    /// How much is logged, where that can be changed.
+    pub log: Option<LogLevel>,
 }
 
 impl std::fmt::Debug for Content {
@@ -103,22 +116,26 @@ impl Access {
 /// When its thread cannot be started.
 pub fn start(access: Access, content: Content, control: mpsc::Sender<Control>) -> Result<(Watcher, Server), Error> {
     let address = access.address()?;
-    let Content { peer, run, model, began, audit, mut registry, answers } = content;
+    let Content { peer, run, model, began, audit, mut registry, answers, data, log } = content;
     let first = Watcher::first(peer, run);
     let board = Arc::new(Board::new(first.clone()));
     metrics::register(&mut registry, Arc::clone(&board));
-    let desk = Desk::open(answers, &mut registry)?;
+    let desk = Desk::open(answers, data, &mut registry)?;
+    let (past, bases, model) = (Arc::<Past>::default(), Bases::new(&board, control.clone()), Arc::new(model));
+    let keep = past::keep(Arc::clone(&past), Arc::clone(&board), bases.clone(), desk.clone(), Arc::clone(&model));
     let app = routes::router(Shared {
         desk,
-        bases: Bases::new(&board, control.clone()),
+        bases,
+        past,
+        log: log.map(Arc::new),
         board: Arc::clone(&board),
         control,
         audit,
         guard: Arc::new(Guard::new(address.ip(), access.names, access.token)),
         registry: Arc::new(registry),
-        model: Arc::new(model),
+        model,
         streams: Shared::streams(),
     });
-    let server = server::start(access.listener, app)?;
+    let server = server::start(access.listener, app, keep)?;
     Ok((Watcher::new(board, first, began), server))
 }

@@ -29,6 +29,8 @@ assets! {
     "swarm.js" "text/javascript; charset=utf-8"
     "model.js" "text/javascript; charset=utf-8"
     "events.js" "text/javascript; charset=utf-8"
+    "deltas.js" "text/javascript; charset=utf-8"
+    "judge.js" "text/javascript; charset=utf-8"
     "vendor/uPlot.iife.min.js" "text/javascript; charset=utf-8"
     "vendor/uPlot.min.css" "text/css; charset=utf-8"
     "vendor/uPlot.LICENSE.txt" "text/plain; charset=utf-8"

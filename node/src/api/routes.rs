@@ -16,12 +16,15 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tokio::sync::{Semaphore, mpsc};
 
-use super::answers::{Desk, generate, predict};
+use super::answers::{Desk, confusion, generate, predict};
 use super::bases::{Bases, busy};
 use super::board::Board;
 use super::events::{Kind, Level};
 use super::guard::{self, Guard};
 use super::history::Columns;
+use super::lives;
+use super::logs::{self, LogLevel};
+use super::past::{Histograms, Past, Text};
 use super::problem::Problem;
 use super::snapshot::{Phase, Snapshot};
 use super::stream::{STREAMS_MAX, events};
@@ -45,6 +48,8 @@ pub(super) struct Shared {
     pub(super) model: Arc<Model>,
     pub(super) bases: Bases,
     pub(super) desk: Desk,
+    pub(super) past: Arc<Past>,
+    pub(super) log: Option<Arc<LogLevel>>,
     pub(super) streams: Arc<Semaphore>,
 }
 
@@ -68,6 +73,12 @@ pub(super) fn router(shared: Shared) -> Router {
         .route("/v1/events", get(stream))
         .route("/v1/model", get(model))
         .route("/v1/model/{index}", get(picture))
+        .route("/v1/model/{index}/past", get(histograms))
+        .route("/v1/texts", get(texts))
+        .route("/v1/confusion", get(confusion))
+        .route("/v1/deltas", get(deltas))
+        .route("/v1/log", get(logs::level))
+        .route("/v1/log", post(logs::change))
         .route("/v1/predict", post(predict))
         .route("/v1/generate", post(generate))
         .route("/v1/control", post(control))
@@ -168,6 +179,18 @@ async fn picture(State(shared): State<Shared>, Path(index): Path<String>) -> Res
     });
     let none = || Problem::new(StatusCode::NOT_FOUND, "the model has no such tensor", "GET /v1/model lists them");
     Ok(Json(draw.await?.ok_or_else(none)?))
+}
+
+async fn histograms(State(shared): State<Shared>, Path(index): Path<String>) -> Json<Histograms> {
+    Json(index.parse().map(|index| shared.past.histograms(index)).unwrap_or_default())
+}
+
+async fn texts(State(shared): State<Shared>) -> Json<Vec<Text>> {
+    Json(shared.past.texts())
+}
+
+async fn deltas(State(shared): State<Shared>) -> Json<lives::Shown> {
+    Json(shared.board.lives())
 }
 
 /// What takes more than a moment does not hold up those who only look.

@@ -46,13 +46,18 @@ pub fn listen(address: SocketAddr) -> Result<TcpListener, Error> {
     Ok(listener)
 }
 
-/// Serves `app` until the handle is dropped.
-pub(super) fn start(listener: TcpListener, app: Router) -> Result<Server, Error> {
+/// Serves `app` until the handle is dropped, and does what else is to be done meanwhile.
+pub(super) fn start(
+    listener: TcpListener,
+    app: Router,
+    beside: impl Future<Output = ()> + Send + 'static,
+) -> Result<Server, Error> {
     let failed = |error: std::io::Error| Error::new(Kind::Internal, format!("cannot start the dashboard: {error}"));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
     let (stop, stopped) = oneshot::channel::<()>();
     let serve = move || {
         runtime.block_on(async move {
+            tokio::spawn(beside);
             match tokio::net::TcpListener::from_std(listener) {
                 Ok(listener) => tokio::select! {
                     () = accept(listener, app) => {}

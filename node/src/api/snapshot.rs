@@ -3,13 +3,14 @@
 //! Numbers that are not known yet are `null`. Ids and hashes are hex; times are seconds, sizes bytes, losses nats a sample,
 //! accuracies from 0 to 1.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// Everything that the dashboard's first two pages show.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Snapshot {
     /// Version of the program.
-    pub version: &'static str,
+    pub version: String,
     /// When this was true, milliseconds since 1970 (UTC).
     pub time_ms: u64,
     /// Since the process began.
@@ -29,7 +30,7 @@ pub struct Snapshot {
 }
 
 /// Where a peer stands between start and stop.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Phase {
     /// The device and the data are made ready.
@@ -49,8 +50,25 @@ pub enum Phase {
     Stopped,
 }
 
+impl Phase {
+    /// As JSON says it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Starting => "starting",
+            Self::Joining => "joining",
+            Self::Training => "training",
+            Self::Paused => "paused",
+            Self::Done => "done",
+            Self::Leaving => "leaving",
+            Self::Stopped => "stopped",
+        }
+    }
+}
+
 /// See [`Snapshot::peer`].
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Own {
     /// Public key.
     pub id: String,
@@ -65,7 +83,8 @@ pub struct Own {
 }
 
 /// See [`Snapshot::run`].
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Run {
     /// Hash of the job.
     pub id: String,
@@ -94,7 +113,8 @@ pub struct Run {
 }
 
 /// See [`Snapshot::training`].
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Training {
     /// Optimizer steps taken.
     pub steps: u64,
@@ -117,7 +137,8 @@ pub struct Training {
 }
 
 /// See [`Snapshot::gossip`].
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Gossip {
     /// Links that are up.
     pub neighbours: usize,
@@ -162,14 +183,15 @@ pub struct Gossip {
 }
 
 /// See [`Snapshot::peers`].
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Other {
     /// Public key.
     pub id: String,
     /// Whether it is a neighbour; else its deltas come by way of others, or it is gone.
     pub linked: bool,
     /// `tcp`, `quic`, `relayed`.
-    pub way: Option<&'static str>,
+    pub way: Option<String>,
     /// How long the link is up.
     pub linked_s: Option<f64>,
     /// Since it last said anything.

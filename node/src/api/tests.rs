@@ -43,6 +43,11 @@ fn serve(token: Option<&str>) -> Served {
         audit: Audit::default(),
         registry: Registry::default(),
         answers: Box::new(|| Err(Error::new(Kind::Device, "none in this test"))),
+        data: None,
+        log: Some(LogLevel::new(
+            "error".into(),
+            Box::new(|level| if level == "trace" { Err("no".into()) } else { Ok(()) }),
+        )),
     };
     let (control, wishes) = mpsc::channel(2);
     let (watcher, server) = start(access, content, control).unwrap();
@@ -190,6 +195,34 @@ fn a_wish_goes_to_the_driver_and_a_full_queue_is_said() {
     }
     assert!(served.post("/v1/control", JSON, pause).0.starts_with("http/1.1 503"), "nobody waits");
     assert!(served.get("/v1/status").0.starts_with("http/1.1 200"));
+}
+
+#[test]
+fn the_log_is_turned_up_and_down() {
+    let served = serve(None);
+    assert!(served.get("/v1/log").1.contains("\"level\":\"error\""));
+    assert!(served.post("/v1/log", JSON, "{\"level\":\"debug\"}").0.starts_with("http/1.1 200"));
+    assert!(served.get("/v1/log").1.contains("\"level\":\"debug\""));
+    for (body, status) in [("{\"level\":\"node=debug\"}", "422"), ("{}", "422"), ("{\"level\":\"trace\"}", "500")] {
+        assert!(served.post("/v1/log", JSON, body).0.starts_with(&format!("http/1.1 {status}")), "{body}");
+    }
+    assert!(served.get("/v1/log").1.contains("\"level\":\"debug\""), "what failed has changed nothing");
+    let evil = "origin: http://evil.example\r\ncontent-type: application/json\r\n";
+    assert!(served.post("/v1/log", evil, "{\"level\":\"info\"}").0.starts_with("http/1.1 403"));
+}
+
+#[test]
+fn the_life_of_a_delta_is_told() {
+    let mut served = serve(None);
+    let said = Event::DeltaSaid { seq: 3, steps: 10, weight: 0.5, payload_bytes: 99, disagreement: 0.25 };
+    served.watcher.observe(&Observation::Event(said));
+    let origin = protocol::id::Origin { peer: PeerId([7; 32]), incarnation: 1 };
+    served.watcher.observe(&Observation::Event(Event::DeltaHeard { origin, seq: 9 }));
+    let deltas: Value = serde_json::from_str(&served.get("/v1/deltas").1).unwrap();
+    assert_eq!((&deltas["own"][0]["seq"], &deltas["own"][0]["payload_bytes"]), (&3.into(), &99.into()), "{deltas}");
+    assert_eq!((&deltas["others"][0]["origin"], &deltas["others"][0]["seq"]), (&"07".repeat(32).into(), &9.into()));
+    assert_eq!(served.get("/v1/texts").1, "[]");
+    assert!(served.get("/v1/model/x/past").1.contains("\"counts\":[]"));
 }
 
 #[test]

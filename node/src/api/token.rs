@@ -60,13 +60,21 @@ pub fn load_or_create(path: &Path) -> Result<Token, Error> {
     // To open a named pipe is to wait for its writer.
     match fs::metadata(path) {
         Ok(found) if !found.is_file() => Err(bad(path, "is no regular file")),
-        Ok(_) => read(path),
+        Ok(_) => Ok(Token::of(&read(path)?)),
         Err(error) if error.kind() == ErrorKind::NotFound => create(path),
         Err(error) => Err(bad(path, &error.to_string())),
     }
 }
 
-fn read(path: &Path) -> Result<Token, Error> {
+/// The characters of the token in the file at `path`, for who brings it to a peer.
+///
+/// # Errors
+/// [`Kind::Input`] when the file is not there, open to others, no regular file, unreadable, or holds no token.
+pub fn read(path: &Path) -> Result<Zeroizing<String>, Error> {
+    let found = fs::metadata(path).map_err(|error| bad(path, &error.to_string()))?;
+    if !found.is_file() {
+        return Err(bad(path, "is no regular file"));
+    }
     let file = File::open(path).map_err(|error| bad(path, &error.to_string()))?;
     let mode = file.metadata().map_err(|error| bad(path, &error.to_string()))?.permissions().mode();
     if mode & MODE_OTHERS != 0 {
@@ -82,7 +90,7 @@ fn read(path: &Path) -> Result<Token, Error> {
         let what = format!("holds no token: one line of {TOKEN_CHARS_MIN} to {TOKEN_CHARS_MAX} printable characters");
         return Err(bad(path, &what));
     }
-    Ok(Token::of(token))
+    Ok(Zeroizing::new(token.to_owned()))
 }
 
 fn create(path: &Path) -> Result<Token, Error> {

@@ -15,6 +15,7 @@ use sim::report::dense_bytes;
 use super::board::Board;
 use super::events::{Entry, Kind, Level};
 use super::history::{Evaluated, Point};
+use super::lives::Said;
 use super::snapshot::{Other, Own, Phase, Run, Snapshot};
 use crate::driver::{Observation, Traffic};
 use crate::store::checkpoint::News;
@@ -74,7 +75,7 @@ impl Watcher {
 
     /// What a fresh peer says of itself.
     pub(super) fn first(peer: Own, run: Run) -> Snapshot {
-        Snapshot { version: env!("CARGO_PKG_VERSION"), peer, run, ..Snapshot::default() }
+        Snapshot { version: env!("CARGO_PKG_VERSION").to_owned(), peer, run, ..Snapshot::default() }
     }
 
     /// Takes one observation.
@@ -103,7 +104,10 @@ impl Watcher {
                 let text = format!("{peers} peers that had broken the rules may come back");
                 self.say(Kind::Trust, Level::Info, None, &text);
             }
-            Observation::Company(company) => self.company.clone_from(company),
+            Observation::Company(company) => {
+                self.company.clone_from(company);
+                self.board.note_lives(|lives| lives.company(company, unix_ms()));
+            }
             Observation::View(view, traffic) => self.view(view, *traffic),
             Observation::Checkpoint(News::Written { path, bytes, .. }) => {
                 let text = format!("checkpoint {} is written, {bytes} bytes", path.display());
@@ -141,6 +145,13 @@ impl Watcher {
             }
             Event::Epoch(report) => self.evaluated(report, "epoch", false),
             Event::Final(report) => self.evaluated(report, "the last evaluation, after epoch", true),
+            Event::DeltaSaid { seq, steps, weight, payload_bytes, disagreement } => {
+                let said = Said::new(*seq, unix_ms(), *steps, *weight, *payload_bytes, *disagreement);
+                self.board.note_lives(|lives| lives.said(said));
+            }
+            Event::DeltaHeard { origin, seq } => {
+                self.board.note_lives(|lives| lives.applied(origin.peer, *seq, unix_ms()));
+            }
             Event::NeighbourUp { peer } => self.up(*peer),
             Event::NeighbourDown { peer, reason } => self.down(*peer, reason),
             other => {
@@ -333,11 +344,22 @@ pub(super) fn unix_ms() -> u64 {
 fn other(fellow: &Fellow, known: &BTreeMap<u64, PeerId>, way: Option<Way>) -> Other {
     let base = Other { id: fellow.peer.to_string(), deltas: fellow.deltas, ..Other::default() };
     let Some(link) = &fellow.link else { return base };
-    let Linked { age, silence, round_trip, behind, agrees, steps, steps_per_second, train_loss, finished, neighbours } =
-        link;
+    let Linked {
+        age,
+        silence,
+        round_trip,
+        behind,
+        agrees,
+        holds: _,
+        steps,
+        steps_per_second,
+        train_loss,
+        finished,
+        neighbours,
+    } = link;
     Other {
         linked: true,
-        way: way.map(Way::name),
+        way: way.map(|way| way.name().to_owned()),
         linked_s: Some(age.as_secs_f64()),
         silent_s: Some(silence.as_secs_f64()),
         round_trip_s: finite(*round_trip),
@@ -405,6 +427,9 @@ fn sentence(event: &Event) -> Option<(Kind, Level, Option<PeerId>, String)> {
         Event::BaseMismatch { peer, .. } => {
             let text = format!("BASE MISMATCH with {}: the same deltas, another model", peer.short());
             (Kind::Trust, Error, Some(*peer), text)
+        }
+        Event::Dealt { peers, samples } => {
+            (Kind::Peers, Info, None, format!("trains on {samples} samples, its share among {peers} peers"))
         }
         Event::LearnerFailed(error) => (Kind::Device, Error, None, format!("the learner failed: {error}")),
         _ => return None,

@@ -1,39 +1,21 @@
-//! Pictures of the weights, from a copy of the base: what a layer has learnt to look for.
-//!
-//! ```text
-//! the first layer of an image model   one tile a unit, as large as the image (or a kernel of a convolution), means over channels
-//! any other matrix [n, k]             itself, rows are units; means of blocks where it is larger than a screen
-//! a vector                            one row
-//! ```
+//! The tensors of a copy of the base as the dashboard shows them: figures, a histogram, and a picture ([`crate::inference::tiles`]).
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use protocol::event::Shown;
 use protocol::fixed::to_f32;
-use protocol::schema::{Schema, Tensor};
+use protocol::schema::Tensor;
 use serde::Serialize;
 
-/// Most tiles of a picture.
-const TILES_MAX: usize = 64;
-/// Longest side of a matrix in a picture.
-const SIDE_MAX: usize = 160;
+pub use crate::inference::tiles::Model;
+use crate::inference::tiles::{Kind, Tiles};
+
 /// Bars of a histogram.
 const BARS: usize = 41;
 /// Most tensors that are described; a model has more only when it is very deep.
 const TENSORS_MAX: usize = 512;
 /// Largest value of a cell.
 const CELL_MAX: f32 = 127.0;
-
-/// What the pictures are of.
-#[derive(Clone, Debug, Default)]
-pub struct Model {
-    /// Its tensors, in the order of the base.
-    pub schema: Schema,
-    /// Extents of a sample, as [28, 28].
-    pub sample: Vec<usize>,
-    /// Number of classes.
-    pub classes: usize,
-}
 
 /// A tensor, as `GET /v1/model` describes it.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -73,6 +55,13 @@ pub(super) struct Picture {
     cells: String,
 }
 
+impl Described {
+    /// Range and counts.
+    pub(super) fn histogram(self) -> (f32, Vec<u32>) {
+        (self.range, self.histogram)
+    }
+}
+
 impl Model {
     /// All tensors of a copy.
     pub(super) fn describe(&self, shown: &Shown) -> Vec<Described> {
@@ -81,100 +70,23 @@ impl Model {
         for (index, tensor) in self.schema.tensors.iter().enumerate().take(TENSORS_MAX) {
             let Some((values, after)) = rest.split_at_checked(tensor.elements()) else { break };
             rest = after;
-            described.push(describe(index, tensor, values, self.kind(index, tensor)));
+            let kind = self.kind(index).map_or("vector", Kind::name);
+            described.push(describe(index, tensor, values, kind));
         }
         described
     }
 
     /// The picture of a tensor of a copy; `None` where there is no such tensor.
     pub(super) fn picture(&self, shown: &Shown, index: usize) -> Option<Picture> {
-        let tensor = self.schema.tensors.get(index)?;
-        let begin: usize = self.schema.tensors[..index].iter().map(Tensor::elements).sum();
-        let values = shown.base.get(begin..begin + tensor.elements())?;
-        let kind = self.kind(index, tensor);
-        let (units, tiles, width, height, cells) = match kind {
-            "filters" => self.filters(tensor, values),
-            "matrix" => matrix(tensor, values),
-            _ => vector(values),
-        };
+        let values: Vec<f32> = shown.base.get(self.place(index)?)?.iter().map(|&value| to_f32(value)).collect();
+        let Tiles { kind, units, tiles, width, height, cells } = self.tiles(index, &values)?;
         let scale = cells.iter().fold(0.0f32, |most, cell| most.max(cell.abs()));
         let over = if scale > 0.0 { CELL_MAX / scale } else { 0.0 };
         let bytes: Vec<u8> = cells.iter().map(|cell| (cell * over).round() as i8 as u8).collect();
         let cells = STANDARD.encode(bytes);
-        let (base_hash, name) = (String::new(), tensor.name.clone());
-        Some(Picture { base_hash, name, kind, tiles, units, width, height, scale, cells })
+        let (base_hash, name) = (String::new(), self.schema.tensors.get(index)?.name.clone());
+        Some(Picture { base_hash, name, kind: kind.name(), tiles, units, width, height, scale, cells })
     }
-
-    /// Height and width of an image; its channels lie beside each other.
-    fn image(&self) -> Option<(usize, usize)> {
-        match *self.sample.as_slice() {
-            [height, width] | [height, width, _] if height > 1 && width > 1 => Some((height, width)),
-            // The embedded digits come as rows of 64.
-            [features] => {
-                let side = features.isqrt();
-                (side > 2 && side * side == features).then_some((side, side))
-            }
-            _ => None,
-        }
-    }
-
-    /// A linear layer sees the image only when it is the first.
-    fn kind(&self, index: usize, tensor: &Tensor) -> &'static str {
-        let features: usize = self.sample.iter().product();
-        match *tensor.shape.as_slice() {
-            [_, inputs] if index == 0 && inputs as usize == features && self.image().is_some() => "filters",
-            [_, height, width, _] if height > 1 && width > 1 => "filters",
-            [_, _, ..] => "matrix",
-            _ => "vector",
-        }
-    }
-
-    /// Means over the channels, a tile a unit.
-    fn filters(&self, tensor: &Tensor, values: &[i32]) -> (usize, usize, usize, usize, Vec<f32>) {
-        let units = tensor.shape[0] as usize;
-        let (height, width) = match *tensor.shape.as_slice() {
-            [_, height, width, _] => (height as usize, width as usize),
-            _ => self.image().unwrap_or((1, 1)),
-        };
-        let (tiles, area) = (units.min(TILES_MAX), height * width);
-        let unit = values.len() / units.max(1);
-        let channels = (unit / area.max(1)).max(1);
-        let mut cells = Vec::with_capacity(tiles * area);
-        for unit in values.chunks(unit.max(1)).take(tiles) {
-            for cell in 0..area {
-                let sum: f32 = (0..channels).map(|c| unit.get(cell * channels + c).map_or(0.0, |&v| to_f32(v))).sum();
-                cells.push(sum / channels as f32);
-            }
-        }
-        (units, tiles, width, height, cells)
-    }
-}
-
-/// Rows are units; of more dimensions the last ones make the columns.
-fn matrix(tensor: &Tensor, values: &[i32]) -> (usize, usize, usize, usize, Vec<f32>) {
-    let rows = tensor.shape[0] as usize;
-    let columns = values.len() / rows.max(1);
-    let (height, width) = (rows.min(SIDE_MAX), columns.min(SIDE_MAX));
-    let block = |i: usize, n: usize, of: usize| i * of / n..((i + 1) * of).div_ceil(n).min(of);
-    let mut cells = Vec::with_capacity(height * width);
-    for y in 0..height {
-        for x in 0..width {
-            let (mut sum, mut count) = (0.0, 0u32);
-            for row in block(y, height, rows) {
-                for column in block(x, width, columns) {
-                    sum += to_f32(values[row * columns + column]);
-                    count += 1;
-                }
-            }
-            cells.push(sum / count.max(1) as f32);
-        }
-    }
-    (rows, 1, width, height, cells)
-}
-
-fn vector(values: &[i32]) -> (usize, usize, usize, usize, Vec<f32>) {
-    let cells: Vec<f32> = values.iter().take(SIDE_MAX).map(|&value| to_f32(value)).collect();
-    (values.len(), 1, cells.len(), 1, cells)
 }
 
 fn describe(index: usize, tensor: &Tensor, values: &[i32], picture: &'static str) -> Described {
@@ -209,8 +121,10 @@ fn describe(index: usize, tensor: &Tensor, values: &[i32], picture: &'static str
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
     use protocol::id::Hash;
+    use protocol::schema::Schema;
 
     use super::*;
+    use crate::inference::tiles::SIDE_MAX;
 
     const ONE: i32 = 1 << 24;
 

@@ -9,10 +9,11 @@ mod faults;
 mod id;
 mod model;
 mod network;
+mod plot;
 mod swarm;
+mod top;
 mod values;
 
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::thread;
 
@@ -23,14 +24,16 @@ use shaders::kernels::threads::THREADS_MAX;
 
 pub use audit::{AuditCommand, AuditShowArgs, AuditVerifyArgs};
 pub use checkpoint::{EVERY_DEFAULT, KEEP_DEFAULT, Keeping};
-pub use dashboard::{Dashboard, DashboardArgs};
+pub use dashboard::{Dashboard, DashboardArgs, Places};
 pub use data::{DataCommand, DataShowArgs};
 pub use device::{DeviceBenchArgs, DeviceCommand, DeviceJob, DeviceProfileArgs};
 pub use faults::{FaultArgs, PeerFor, SpanOf};
 pub use id::{IdCommand, IdFile};
 pub use model::{EvalArgs, ExportArgs, GenerateArgs, ModelAt, PredictArgs};
 pub use network::{DoctorArgs, JoinArgs, LsArgs};
+pub use plot::PlotArgs;
 pub use swarm::{SwarmAllow, SwarmCommand, SwarmDeny, SwarmFile, SwarmPair};
+pub use top::TopArgs;
 pub use values::{PeerAt, SeedRange, Shard, Widths};
 
 use crate::config::RawJob;
@@ -103,6 +106,12 @@ pub enum Command {
     /// What there is to train on, and what a job would take of it
     #[command(subcommand)]
     Device(DeviceCommand),
+    /// Draw curves of runs beside each other, and weights of checkpoints
+    #[command(after_help = PLOT_EXAMPLES)]
+    Plot(PlotArgs),
+    /// How running peers stand, live in this terminal
+    #[command(after_help = TOP_EXAMPLES)]
+    Top(TopArgs),
     /// Print what a shell needs to complete these words
     #[command(after_help = COMPLETIONS_EXAMPLES)]
     Completions {
@@ -123,6 +132,24 @@ Examples:
   starling completions bash > ~/.local/share/bash-completion/completions/starling
   starling completions zsh  > ~/.zfunc/_starling
   starling completions fish > ~/.config/fish/completions/starling.fish";
+
+const PLOT_EXAMPLES: &str = "\
+Examples:
+  starling sim --epochs 30 --json with.json
+  starling sim --epochs 30 --no-gossip --json alone.json
+  starling plot with.json alone.json --out both.svg        loss, accuracy, disagreement, bytes of the two, in one picture
+  starling plot with.json --out bytes.png --x bytes        over the bytes that a peer has sent
+  starling plot metrics.csv --out curves.png               what `run --metrics metrics.csv` writes, while it runs, too
+  starling plot kept --out weights.png                     the first and the last layer of the newest checkpoint in kept";
+
+const TOP_EXAMPLES: &str = "\
+Examples:
+  starling top                                 the peer of this machine, and whom it knows
+  starling top 127.0.0.1:7878-7881             the four peers of `starling sim --dashboard 127.0.0.1:7878-7881`
+  starling top 192.0.2.7:7878 --dashboard-token identity.token
+  starling top --once                          one frame as text
+  starling top --json - | jq .[0].status.training
+Keys: q quits, p holds the picture, arrows move, ? shows the rest.";
 
 const RUN_EXAMPLES: &str = "\
 Examples:
@@ -273,7 +300,8 @@ pub struct SimArgs {
     #[arg(long, value_name = "NAME")]
     pub optimizer: Option<String>,
     /// iid, dirichlet:ALPHA (the smaller ALPHA, the less alike the data), classes:K (K classes a peer), sizes:ALPHA (some
-    /// have much, some little), or regions:FILE (as a file says)
+    /// have much, some little), regions:FILE (as a file says), or rendezvous (dealt by pace, and
+    /// anew as peers come and go)
     #[arg(long, value_name = "SPLIT")]
     pub split: Option<String>,
     /// How progress is shared: incremental, full_sync, or pairwise
@@ -304,9 +332,16 @@ pub struct SimArgs {
     /// Every peer keeps an audit log: in DIR/peer-0, DIR/peer-1, ... [default: none of them does]
     #[arg(long, value_name = "DIR", conflicts_with_all = ["scenario", "twin"])]
     pub audit: Option<PathBuf>,
-    /// Serve the dashboard of peer 0 there, as in `run` [default: none of them has one]
-    #[arg(long, value_name = "IP:PORT", conflicts_with_all = ["scenario", "twin", "netns"])]
-    pub dashboard: Option<SocketAddr>,
+    /// Every peer writes checkpoints: into DIR/peer-0, DIR/peer-1, ... [default: none of them does]
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["scenario", "twin"])]
+    pub checkpoint: Option<PathBuf>,
+    /// How often, as in `run` [default: 1m]
+    #[arg(long, value_name = "TIME|EPOCHS", value_parser = checkpoint::every_text, requires = "checkpoint")]
+    pub checkpoint_every: Option<String>,
+    /// Serve the dashboard of peer 0 there, as in `run`; of a range of ports, as 127.0.0.1:7878-7881, those of the first peers
+    /// [default: none of them has one]
+    #[arg(long, value_name = "IP:PORT[-LAST]", conflicts_with_all = ["scenario", "twin", "netns"], value_parser = crate::cli::place::to_serve)]
+    pub dashboard: Option<Places>,
     /// Put each peer into a network namespace of its own, where they meet by mDNS (needs root)
     #[arg(long)]
     pub netns: bool,
@@ -561,11 +596,12 @@ mod tests {
             faults: Vec::new(),
             arrangement: Arrangement::Loopback,
             audit: None,
-            dashboard: None,
+            checkpoint: None,
+            dashboards: Vec::new(),
         };
         for (gossip, bootstrap) in [(true, None), (true, Some("/ip4/127.0.0.1/tcp/4001")), (false, None)] {
             let spec = SwarmSpec { gossip, ..spec.clone() };
-            let birth = Birth { index: 1, home: Path::new("/h"), bootstrap, epochs: 3, first_life: true };
+            let birth = Birth { index: 1, home: Path::new("/h"), bootstrap, epochs: 3, lives: 0 };
             let line = [OsString::from("starling")].into_iter().chain(spec.child_arguments(birth));
             let Command::Run(run) = Cli::try_parse_from(line).unwrap().command else { panic!("run") };
             assert!(run.child && run.no_mdns && run.audit.is_some_and(|none| none == Path::new("none")));

@@ -6,9 +6,10 @@ use std::time::Instant;
 
 use protocol::config::Mode;
 use protocol::fixed::from_f32;
-use protocol::id::SchemaHash;
+use protocol::id::{Hash, PeerId, SchemaHash};
 use protocol::learner::{Learner, Progress, Saved};
 use protocol::log::Context;
+use shaders::data::split::SplitRule;
 use shaders::data::{self, Dataset};
 use shaders::engine::cpu::CpuExecutor;
 use shaders::engine::products::{self, Choices, Precision, Preset};
@@ -16,7 +17,7 @@ use shaders::engine::tune::{Measured, Tuner, fitting, representatives};
 use shaders::engine::{self, DeviceChoice, DeviceError, DeviceInfo, Executor, ExecutorError, Reference, Timed};
 use shaders::models::network::Network;
 use shaders::models::{ModelError, ModelSpec};
-use shaders::{Again, DeviceKind, Footprint, LearnerSpec, Life, Misfit, Recovered, Recovery, TrainingLearner};
+use shaders::{Again, Dealt, DeviceKind, Footprint, LearnerSpec, Life, Misfit, Recovered, Recovery, TrainingLearner};
 use sim::virtual_swarm::Task;
 
 use super::say;
@@ -49,6 +50,8 @@ pub(super) struct Engine {
     /// What its pictures are of.
     pub(super) shapes: Model,
     pub(super) learner: MakeLearner,
+    /// What it is trained and tested on.
+    pub(super) data: Arc<Dataset>,
     /// Of a device that can be lost.
     pub(super) watch: Option<DeviceWatch>,
 }
@@ -72,7 +75,18 @@ pub(super) fn shape(job: &Job) -> Result<Shape, Error> {
 /// Hash of the shapes of a job's model, as peers compare it.
 pub(super) fn schema(job: &Job) -> Result<SchemaHash, Error> {
     let dataset = load(job)?;
-    Ok(network(job, &dataset)?.schema().hash())
+    Ok(schema_of(&network(job, &dataset)?, &dataset))
+}
+
+/// Of the shapes, and of the characters where tokens are some: peers with other ones would not understand each other.
+fn schema_of(network: &Network, dataset: &Dataset) -> SchemaHash {
+    let (shapes, characters) = (network.schema().hash(), &dataset.encoding.characters);
+    if characters.is_empty() {
+        return shapes;
+    }
+    let mut hasher = blake3::Hasher::new_derive_key("starling 1 schema with characters");
+    hasher.update(&shapes.0.0).update(characters.as_bytes());
+    SchemaHash(Hash(*hasher.finalize().as_bytes()))
 }
 
 /// What of the data a peer trains on, and in which order.
@@ -80,6 +94,8 @@ pub(super) fn schema(job: &Job) -> Result<SchemaHash, Error> {
 pub(super) struct Part {
     pub(super) shard: u32,
     pub(super) order_seed: u64,
+    /// Whose it is.
+    pub(super) us: PeerId,
     /// Of it one batch only.
     pub(super) one_batch: bool,
 }
@@ -104,7 +120,8 @@ pub(super) fn build(
         shard = (0..shard.len() as u32).collect();
     }
     let order_seed = part.order_seed;
-    let spec = spec(job, &dataset, shard, order_seed)?;
+    let mut spec = spec(job, &dataset, shard, order_seed)?;
+    spec.dealt = deal_seed(job).filter(|_| !part.one_batch).map(|seed| Dealt { us: part.us, seed });
     let (executor, ignored) = open(job.precision, device.0, device.1)?;
     let info = executor.info().clone();
     let footprint = footprint(&spec, job, executor.choices(), life(job, (gossip, checkpoints), &info))?;
@@ -117,13 +134,14 @@ pub(super) fn build(
     };
     let context = Context {
         run: job.run_id(),
-        schema: spec.model.schema().hash(),
+        schema: schema_of(&spec.model, &dataset),
         parameters: spec.model.parameters(),
         codec: job.codec,
         limits: job.limits(),
     };
     let shapes = Model { schema: spec.model.schema(), sample: dataset.shape.clone(), classes: dataset.classes };
     let about = about(job, &spec.model, &dataset);
+    let data = Arc::clone(&dataset);
     let learner = move || {
         let mut learner = match recovery {
             Some(recovery) => TrainingLearner::recovering(spec, executor, recovery)?,
@@ -143,6 +161,7 @@ pub(super) fn build(
         note: both(info.note, ignored),
         shapes,
         learner: Box::new(learner),
+        data,
         watch,
     })
 }
@@ -272,8 +291,14 @@ fn spec(job: &Job, dataset: &Arc<Dataset>, shard: Vec<u32>, order_seed: u64) -> 
         init_seed: job.init_seed(),
         order_seed,
         shard,
+        dealt: None,
         dataset: Arc::clone(dataset),
     })
+}
+
+/// Seed of a split that is dealt anew as peers come and go.
+fn deal_seed(job: &Job) -> Option<u64> {
+    (job.split == SplitRule::Rendezvous).then_some(job.seed)
 }
 
 /// What a peer of a job lives through on a device.
@@ -312,6 +337,7 @@ pub(super) fn task(job: &Job, dataset: &Arc<Dataset>, peers: u32) -> Result<Task
         spec,
         shards: Arc::new(split(job, dataset)?),
         order_seeds: Arc::new((0..job.shards).map(|shard| job.order_seed(shard, &[])).collect()),
+        deal: deal_seed(job),
     })
 }
 
@@ -410,6 +436,9 @@ fn network(job: &Job, dataset: &Dataset) -> Result<Network, Error> {
         Error::new(Kind::Input, error).hint(hint)
     })?;
     (network.loss, network.recompute) = (job.loss, job.recompute);
+    if let Some(weights) = &job.class_weights {
+        network.weigh_classes(&weights.of(&dataset.train.labels, dataset.classes)?);
+    }
     if let Some(init) = &job.init {
         let about = about(job, &network, dataset);
         let (weights, hash) = checkpoint::weights_of(&init.path, &about, &network)?;

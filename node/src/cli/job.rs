@@ -15,6 +15,7 @@ use super::args::{JobCommand, JobFileArgs, JobInitArgs};
 use super::{engine, say};
 use crate::config::model;
 use crate::config::raw::exposed_mode;
+use crate::config::weights::ClassWeights;
 use crate::config::{Data, Job, OptimizerKind, RawJob, template};
 use crate::error::{Error, Kind};
 
@@ -179,7 +180,7 @@ pub(super) fn to_toml(job: &Job, key: Option<SwarmKey>) -> String {
          trigger = \"{trigger}\"\ntrigger_drift = {drift:?}\ntrigger_plateau = {plateau:?}\n{link}\
          partner = \"{partner}\"\npartner_alpha = {alpha:?}\npartner_distance = \"{distance}\"\n{graph}\n\
          [trust]\nenabled = {trust}\nprobation = {probation}\n{allow}\n\
-         [training]\n{epochs}{patience}{recompute}{precision}seed = {seed}\n",
+         [training]\n{epochs}{patience}{recompute}{precision}{weights}seed = {seed}\n",
         name = quoted(&job.name),
         loss = job.loss.name(),
         model = model::to_toml(&job.model),
@@ -204,6 +205,7 @@ pub(super) fn to_toml(job: &Job, key: Option<SwarmKey>) -> String {
         partner = partner::of(job.partner).name(),
         alpha = job.partner_alpha,
         distance = job.partner_distance.name(),
+        weights = job.class_weights.as_ref().map_or_else(String::new, ClassWeights::to_toml),
         seed = job.seed,
     )
 }
@@ -230,6 +232,9 @@ mod tests {
             "[model]\nkind = \"cnn\"\nchannels = [4, 8]\nresidual_blocks = 1\nhidden = [9]",
             "[optimizer]\nkind = \"sgd\"\nnesterov = true\nclip = 0.5",
             "[optimizer]\nkind = \"adamw\"\nweight_decay = 0.3",
+            "[training]\nclass_weights = \"balanced\"",
+            "[training]\nclass_weights = [1.0, 0.25]",
+            "[data]\nsplit = \"rendezvous\"",
             "[model]\nkind = \"lm\"\n[data]\npath = \"x.txt\"",
             "[model]\nkind = \"lm\"\ncontext = 9\nwidth = 8\nlayers = 1\nheads = 2\nnorm = \"layer\"\nactivation = \"silu\"\ndropout = 0.1",
             "[model]\nloss = \"mean_squared_error\"",

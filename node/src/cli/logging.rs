@@ -2,7 +2,7 @@
 //! reader either.
 
 use std::io::{self, Write};
-use std::sync::LazyLock;
+use std::sync::{LazyLock, OnceLock};
 
 use tracing_subscriber::EnvFilter;
 
@@ -51,6 +51,17 @@ pub(super) fn drain() {
     LOG.drain();
 }
 
+/// Changes what is logged.
+type Reload = Box<dyn Fn(EnvFilter) -> Result<(), String> + Send + Sync>;
+
+static RELOAD: OnceLock<Reload> = OnceLock::new();
+
+/// Logs from that level on, in place of what `--log` said.
+pub(super) fn set_level(level: &str) -> Result<(), String> {
+    let reload = RELOAD.get().ok_or("nothing is logged yet")?;
+    reload(EnvFilter::try_new(level).map_err(|error| error.to_string())?)
+}
+
 /// Starts logging.
 pub(super) fn init(common: &Common) -> Result<(), Error> {
     let filter = EnvFilter::try_new(&common.log).map_err(|error| {
@@ -59,10 +70,22 @@ pub(super) fn init(common: &Common) -> Result<(), Error> {
     })?;
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(|| Line).with_ansi(false);
     // A second start in one process (tests) keeps the first.
-    let _ = match common.log_format {
-        LogFormat::Text => builder.try_init(),
-        LogFormat::Json => builder.json().try_init(),
-    };
+    match common.log_format {
+        LogFormat::Text => {
+            let builder = builder.with_filter_reloading();
+            let handle = builder.reload_handle();
+            if builder.try_init().is_ok() {
+                let _ = RELOAD.set(Box::new(move |filter| handle.reload(filter).map_err(|error| error.to_string())));
+            }
+        }
+        LogFormat::Json => {
+            let builder = builder.json().with_filter_reloading();
+            let handle = builder.reload_handle();
+            if builder.try_init().is_ok() {
+                let _ = RELOAD.set(Box::new(move |filter| handle.reload(filter).map_err(|error| error.to_string())));
+            }
+        }
+    }
     Ok(())
 }
 

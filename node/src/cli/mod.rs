@@ -33,6 +33,8 @@ mod overfit;
 mod pair;
 mod patience;
 mod peers;
+pub(crate) mod place;
+mod plot;
 mod profile;
 mod run;
 mod say;
@@ -42,6 +44,7 @@ mod sim;
 mod summary;
 mod swarm;
 mod table;
+mod top;
 mod translate;
 mod tune;
 mod virtual_sim;
@@ -79,6 +82,8 @@ pub fn main() -> ExitCode {
         Command::Swarm(command) => swarm::run(&command),
         Command::Data(command) => data::run(&command),
         Command::Device(command) => device::run(&command),
+        Command::Plot(args) => plot::run(&args),
+        Command::Top(args) => top::run(&args),
         Command::Completions { shell } => shell::completions(shell),
         Command::Man { dir } => shell::man(&dir),
     };

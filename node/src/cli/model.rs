@@ -1,12 +1,13 @@
 //! `starling predict|generate|eval|export`.
 
 use std::fs;
-use std::io::{self, BufWriter, Write as _};
+use std::io::{self, Write as _};
 use std::path::Path;
 use std::thread;
 
 use serde::Serialize;
 use serde_json::json;
+use shaders::data::Vocabulary;
 use shaders::models::ModelSpec;
 use shaders::predict::Sampler;
 
@@ -23,6 +24,8 @@ use crate::inference::{Answers, Prediction, export};
 use crate::store::checkpoint::{self, About, Model};
 use crate::text::escape;
 
+/// Pixels of a PNG for one of the drawing.
+const PNG_SCALE: f64 = 2.0;
 /// Samples that are evaluated at once.
 const SAMPLES_AT_ONCE: usize = 256;
 
@@ -107,7 +110,7 @@ pub(super) fn generate(args: &GenerateArgs) -> Result<(), Error> {
             written = out.write_all(text.push(byte).as_bytes()).and_then(|()| out.flush());
             written.is_ok()
         };
-        answers.generate(args.prompt.as_bytes(), args.tokens as usize, &mut sampler, &mut sink)?;
+        answers.generate(&args.prompt, args.tokens as usize, &mut sampler, &mut sink)?;
     }
     let written = written.and_then(|()| writeln!(out, "{}", text.finish())).and_then(|()| out.flush());
     say::written(written)
@@ -186,6 +189,9 @@ fn job_of(about: &About, args: &EvalArgs) -> Result<Job, Error> {
     raw.training.seed = of("training.seed").and_then(|seed| seed.parse().ok());
     let mut job = Job::new(raw).map_err(|error| Error { kind: Kind::Usage, ..error })?;
     job.model = about.model.clone();
+    if !about.encoding.characters.is_empty() {
+        job.reading.vocabulary = Vocabulary::These(about.encoding.characters.clone());
+    }
     Ok(job)
 }
 
@@ -199,7 +205,11 @@ fn words(measures: &Measures, about: &About) -> String {
     );
     if let Some(perplexity) = measures.perplexity {
         let bits = measures.loss / std::f64::consts::LN_2;
-        let unit = if about.classes == 256 { "byte" } else { "token" };
+        let unit = match about.classes {
+            _ if !about.encoding.characters.is_empty() => "character",
+            256 => "byte",
+            _ => "token",
+        };
         let _ = write!(out, ", perplexity {perplexity:.3}, {bits:.3} bits a {unit}");
     }
     if let Some(f1) = measures.macro_f1 {
@@ -246,25 +256,15 @@ fn draw(kind: Picture, path: &Path, measures: &Measures, about: &About) -> Resul
         );
         return Err(Error::new(Kind::Usage, message).hint("--json has all the figures"));
     }
-    let unwritable = |error: String| Error::new(Kind::Input, format!("--picture {}: {error}", path.display()));
-    match kind {
-        Picture::Svg => {
-            let title = format!("{}: accuracy {:.2} %, rows are what is", about.data, 100.0 * measures.accuracy);
-            fs::write(path, measure::svg(measures, &title)).map_err(|error| unwritable(error.to_string()))
-        }
-        Picture::Png => {
-            let (width, height, rgb) = measure::pixels(measures);
-            let write = || -> Result<(), String> {
-                let file = BufWriter::new(fs::File::create(path).map_err(|error| error.to_string())?);
-                let mut encoder = png::Encoder::new(file, width, height);
-                encoder.set_color(png::ColorType::Rgb);
-                let mut writer = encoder.write_header().map_err(|error| error.to_string())?;
-                writer.write_image_data(&rgb).map_err(|error| error.to_string())?;
-                writer.finish().map_err(|error| error.to_string())
-            };
-            write().map_err(unwritable)
-        }
-    }
+    let title = format!("{}: accuracy {:.2} %, rows are what is", about.data, 100.0 * measures.accuracy);
+    let picture = measure::picture(measures, &title);
+    let unwritable =
+        |error: &dyn std::fmt::Display| Error::new(Kind::Input, format!("--picture {}: {error}", path.display()));
+    let bytes = match kind {
+        Picture::Svg => picture.svg().into_bytes(),
+        Picture::Png => picture.png(PNG_SCALE).map_err(|error| unwritable(&error))?,
+    };
+    fs::write(path, bytes).map_err(|error| unwritable(&error))
 }
 
 pub(super) fn export(args: &ExportArgs) -> Result<(), Error> {

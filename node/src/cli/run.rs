@@ -29,7 +29,7 @@ use super::patience::Patience;
 use super::table::Screen;
 use super::translate::Translator;
 use super::{dashboard, id, job as job_command, keeping, logging, manager, overfit, peers, signals, summary};
-use crate::api::{self, Access, Content, Own, Watcher};
+use crate::api::{self, Access, Content, LogLevel, Own, Watcher};
 use crate::config::{Init, Job};
 use crate::driver::{self, Checkpoints, Control, LanSetup, NetworkSetup, Observation, PeerSetup};
 use crate::error::{Error, Kind};
@@ -232,6 +232,8 @@ struct Peer {
     audit: Audit,
     notes: Vec<String>,
     access: Option<Access>,
+    /// What `--log` says.
+    log: String,
     /// Which life of it this is.
     incarnation: u64,
     resume: Option<Standing>,
@@ -263,7 +265,7 @@ impl Peer {
         let state = earlier.as_mut().map(|earlier| std::mem::take(&mut earlier.learner));
         let kept = args.keeping.checkpoint.is_some() || args.keeping.resume.is_some();
         let order_seed = job.order_seed(shard, salt);
-        let part = engine::Part { shard, order_seed, one_batch: args.overfit_one_batch };
+        let part = engine::Part { shard, order_seed, us: id, one_batch: args.overfit_one_batch };
         let engine = engine::build(&job, device, part, state, (!args.no_gossip, kept))?;
         let mut notes: Vec<String> = engine.note.iter().cloned().collect();
         notes.extend(shown_at.into_iter().flatten());
@@ -313,6 +315,7 @@ impl Peer {
             audit,
             notes,
             access,
+            log: args.common.log.clone(),
             incarnation,
             resume,
             checkpoints,
@@ -442,6 +445,8 @@ impl Peer {
             audit: self.audit.clone(),
             registry,
             answers: dashboard::answers(self.engine.about.clone()),
+            data: Some(Arc::clone(&self.engine.data)),
+            log: Some(LogLevel::new(self.log.clone(), Box::new(logging::set_level))),
         };
         api::start(access, content, control.clone()).map(Some)
     }

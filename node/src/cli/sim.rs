@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -106,7 +106,8 @@ fn simulate(
             arrangement: Arrangement::Loopback,
             // Other identities, which have no place in the logs of these.
             audit: None,
-            dashboard: None,
+            checkpoint: None,
+            dashboards: Vec::new(),
             ..spec
         };
         report.no_gossip_peers = peers_of(&show.run(&alone, stop)?);
@@ -221,6 +222,23 @@ fn audit_dir(args: &SimArgs) -> Result<Option<PathBuf>, Error> {
     Ok(Some(dir.clone()))
 }
 
+/// Where the peers' checkpoints go: every peer begins anew, and no two runs mix in a folder.
+fn checkpoint_dir(dir: &Path) -> Result<PathBuf, Error> {
+    let failed = |error: std::io::Error| {
+        Error::new(Kind::Input, format!("--checkpoint {}: {error}", dir.display()))
+            .hint("it names a folder that you may write to")
+    };
+    std::fs::create_dir_all(dir).map_err(failed)?;
+    let earlier = |name: OsString| name.to_str().is_some_and(|name| name.starts_with("peer-"));
+    for entry in std::fs::read_dir(dir).map_err(failed)? {
+        if earlier(entry.map_err(failed)?.file_name()) {
+            let message = format!("--checkpoint {}: there are those of another simulation", dir.display());
+            return Err(Error::new(Kind::Input, message).hint("name a folder that is empty, or not there yet"));
+        }
+    }
+    std::path::absolute(dir).map_err(failed)
+}
+
 fn spec_of(args: &SimArgs, job: &Job) -> Result<SwarmSpec, Error> {
     let program = std::env::current_exe()
         .map_err(|error| Error::new(Kind::Internal, format!("cannot find the path of this program: {error}")))?;
@@ -240,7 +258,8 @@ fn spec_of(args: &SimArgs, job: &Job) -> Result<SwarmSpec, Error> {
     };
     let threads = args.common.threads(args.peers()).to_string();
     let arguments = ["--device", &args.common.device, "--threads", &threads, "--log", &args.common.log];
-    let arguments = arguments.into_iter().chain(["--log-format", format]).map(OsString::from).collect();
+    let every = args.checkpoint_every.iter().flat_map(|every| ["--checkpoint-every", every.as_str()]);
+    let arguments = arguments.into_iter().chain(["--log-format", format]).chain(every).map(OsString::from).collect();
     Ok(SwarmSpec {
         program,
         peers: args.peers(),
@@ -252,8 +271,20 @@ fn spec_of(args: &SimArgs, job: &Job) -> Result<SwarmSpec, Error> {
         faults: args.faults.faults(args.peers()).map_err(|why| Error::new(Kind::Usage, why))?,
         arrangement: if args.netns { Arrangement::Namespaces } else { Arrangement::Loopback },
         audit: audit_dir(args)?,
-        dashboard: args.dashboard.map(|address| address.to_string()),
+        checkpoint: args.checkpoint.as_deref().map(checkpoint_dir).transpose()?,
+        dashboards: dashboards(args)?,
     })
+}
+
+/// Where the peers serve theirs.
+fn dashboards(args: &SimArgs) -> Result<Vec<String>, Error> {
+    let places = args.dashboard.iter().flat_map(|places| &places.0);
+    let dashboards: Vec<String> = places.map(ToString::to_string).collect();
+    if dashboards.len() > args.peers() as usize {
+        let message = format!("--dashboard: {} ports for {} peers", dashboards.len(), args.peers());
+        return Err(Error::new(Kind::Usage, message).hint("as many ports as there are peers, or fewer"));
+    }
+    Ok(dashboards)
 }
 
 /// Longest message of a dying child in one line, characters.

@@ -9,7 +9,7 @@ use protocol::id::PeerId;
 use protocol::{Event, View};
 use sim::processes::ChildEvent;
 use sim::processes::event::{EpochDone, Note, Ready, Restored, Status, finite};
-use sim::report::{BannedPeer, Blocked, PeerReport};
+use sim::report::{BannedPeer, Blocked, CURVE_POINTS_MAX, CurvePoint, PeerReport, Thinned};
 
 use crate::driver::{Observation, Traffic};
 use crate::store::checkpoint::News;
@@ -28,6 +28,7 @@ pub(super) struct Translator {
     talkative: bool,
     status: Status,
     epoch: Option<Report>,
+    curve: Thinned<CurvePoint, CURVE_POINTS_MAX>,
     last: Option<Report>,
     started: Option<Instant>,
     trained_s: f64,
@@ -45,6 +46,7 @@ pub(super) struct Translator {
     checkpoints_failed: u64,
     /// Why the last one was not written, if it was not.
     checkpoint_failure: Option<String>,
+    samples_dealt: Option<u64>,
 }
 
 impl Translator {
@@ -59,6 +61,7 @@ impl Translator {
             talkative,
             status: Status::default(),
             epoch: None,
+            curve: Thinned::default(),
             last: None,
             started: None,
             trained_s: 0.0,
@@ -73,6 +76,7 @@ impl Translator {
             checkpoints: 0,
             checkpoints_failed: 0,
             checkpoint_failure: None,
+            samples_dealt: None,
         }
     }
 
@@ -169,7 +173,10 @@ impl Translator {
                 self.status.disagreement = finite(disagreement);
             }
             Event::Epoch(report) => self.epoch_over(report, tell),
-            Event::Final(report) => self.last = Some(report),
+            Event::Final(report) => {
+                self.note_point(&report);
+                self.last = Some(report);
+            }
             Event::NeighbourUp { peer } if self.talkative => {
                 let way = self.ways.get(&peer).map_or("", |way| way.name());
                 tell(note(format!("neighbour {} is there ({way})", peer.short())));
@@ -198,6 +205,12 @@ impl Translator {
                 "the swarm has excluded {} ({why}); {retracted} of its deltas were taken back",
                 origin.peer.short()
             ))),
+            Event::Dealt { peers, samples } => {
+                self.samples_dealt = Some(samples);
+                if self.talkative {
+                    tell(note(format!("trains on {samples} samples, its share among {peers} peers")));
+                }
+            }
             // A failure of the learner is the driver's error, and the rest is for logs.
             _ => {}
         }
@@ -216,7 +229,22 @@ impl Translator {
             test_accuracy: finite(report.evaluation.accuracy),
             base_hash: report.base_hash.to_string(),
         }));
+        self.note_point(&report);
         self.epoch = Some(report);
+    }
+
+    fn note_point(&mut self, report: &Report) {
+        self.curve.push(CurvePoint {
+            time_s: self.begun.elapsed().as_secs_f64(),
+            steps: report.steps,
+            epoch: report.epoch,
+            train_loss: finite(report.train_loss),
+            test_loss: finite(report.evaluation.loss),
+            test_accuracy: finite(report.evaluation.accuracy),
+            disagreement: self.status.disagreement,
+            bytes_sent: self.status.bytes_sent,
+            bytes_received: self.status.bytes_received,
+        });
     }
 
     fn training_over(&mut self, steps: u64) {
@@ -294,7 +322,9 @@ impl Translator {
             first_step_s: self.first_step_s,
             links: self.links,
             links_relayed: self.links_relayed,
+            samples_dealt: self.samples_dealt,
             blocked: self.blocked.clone().derive(),
+            curve: self.curve.all(),
             ..PeerReport::default()
         }
     }

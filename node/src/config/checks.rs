@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use protocol::config::Mode;
 use protocol::id::{PeerId, parse_hex};
 use protocol::trust::admission::SwarmKey;
 use shaders::data::split::{self, SplitError, SplitRule};
@@ -82,6 +83,16 @@ pub(super) fn split(text: &str) -> Result<SplitRule, Error> {
         let forms: Vec<String> = split::ALL.iter().map(|(form, about)| format!("{form}: {about}")).collect();
         invalid("data.split", &format!("{text:?}"), &error.to_string()).hint(forms.join("; "))
     })
+}
+
+/// A split that is dealt among all who live wants a peer to know all of them.
+pub(super) fn dealt(split: SplitRule, mode: Mode, groups: u32) -> Result<SplitRule, Error> {
+    if split != SplitRule::Rendezvous || (mode != Mode::Pairwise && groups <= 1) {
+        return Ok(split);
+    }
+    let why = "wants every peer to hear every other one, and in the mode pairwise or in groups it hears some of them";
+    Err(invalid("data.split", "\"rendezvous\"", why)
+        .hint("data.split = \"iid\", or gossip.mode = \"incremental\" without gossip.groups"))
 }
 
 /// The allow list in order, so that two files that list the same peers are one job.

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use serde::Deserialize;
 use shaders::data::augment::{Augment, SHIFT_MAX};
-use shaders::data::{self, CLASSES_MAX, Classes, Normalize, Options, SHARE_MAX, Shares};
+use shaders::data::{self, CLASSES_MAX, Classes, Normalize, Options, SHARE_MAX, Shares, Vocabulary};
 
 use super::checks::{Bits, invalid, within};
 use super::raw::RawData;
@@ -50,6 +50,8 @@ pub struct Reading {
     pub size: Option<[u32; 2]>,
     /// How pictures change in training.
     pub augment: Augment,
+    /// What the tokens of a text are.
+    pub vocabulary: Vocabulary,
 }
 
 impl Reading {
@@ -91,6 +93,7 @@ impl Reading {
                 shift: within("data.shift", raw.shift.unwrap_or(0), 0, SHIFT_MAX)?,
                 flip: raw.flip.unwrap_or(false),
             },
+            vocabulary: vocabulary(raw.vocabulary.as_deref().unwrap_or("bytes"))?,
         })
     }
 
@@ -105,6 +108,7 @@ impl Reading {
             normalize: self.normalize,
             size: self.size,
             context,
+            vocabulary: self.vocabulary.clone(),
             ..Options::default()
         }
     }
@@ -130,6 +134,9 @@ impl Reading {
         }
         if self.normalize != default.normalize {
             keys.push(("normalize", format!("{:?}", self.normalize.name())));
+        }
+        if self.vocabulary != default.vocabulary {
+            keys.push(("vocabulary", format!("{:?}", self.vocabulary.name())));
         }
         if let Some([height, width]) = self.size {
             keys.push(("size", format!("[{height}, {width}]")));
@@ -159,6 +166,17 @@ impl Reading {
     pub fn to_toml(&self) -> String {
         let label = self.label.as_ref().map(|label| ("label", toml::Value::String(label.clone()).to_string()));
         label.into_iter().chain(self.keys()).map(|(key, value)| format!("{key} = {value}\n")).collect()
+    }
+}
+
+fn vocabulary(name: &str) -> Result<Vocabulary, Error> {
+    match name {
+        "bytes" => Ok(Vocabulary::Bytes),
+        "characters" => Ok(Vocabulary::Characters),
+        _ => {
+            let known: Vec<_> = Vocabulary::ALL.iter().map(|(name, _)| format!("`{name}`")).collect();
+            Err(invalid("data.vocabulary", &format!("{name:?}"), "no such vocabulary").hint(known.join(", ")))
+        }
     }
 }
 
@@ -211,6 +229,7 @@ mod tests {
             ("validation = 0.9", "data.validation"),
             ("test = 0.0", "data.test"),
             ("normalize = \"some\"", "data.normalize"),
+            ("vocabulary = \"words\"", "data.vocabulary"),
             ("size = [0, 4]", "data.size"),
             ("shift = 33", "data.shift"),
         ] {
@@ -224,13 +243,17 @@ mod tests {
     fn where_the_label_stands_is_of_this_machine_and_all_else_of_the_run() {
         let run = |text: &str| Job::new(RawJob::parse(&format!("[data]\n{text}"), "a").unwrap()).unwrap().run_id();
         assert_eq!(run(""), run("label = \"kind\""));
-        assert_eq!(run(""), run("test = 0.1\nvalidation = 0.0\nshift = 0\nflip = false\nnormalize = \"auto\""));
+        assert_eq!(
+            run(""),
+            run("test = 0.1\nvalidation = 0.0\nshift = 0\nflip = false\nnormalize = \"auto\"\nvocabulary = \"bytes\"")
+        );
         for text in [
             "classes = 3",
             "classes = [\"a\", \"b\"]",
             "test = 0.2",
             "validation = 0.1",
             "normalize = \"none\"",
+            "vocabulary = \"characters\"",
             "size = [8, 8]",
             "shift = 1",
             "flip = true",

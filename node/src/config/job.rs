@@ -21,7 +21,7 @@ use shaders::models::ModelSpec;
 use shaders::models::network::Loss;
 use shaders::optim::schedule::Schedule;
 
-use super::checks::{Bits, allow, key, name, positive, seed, split, within};
+use super::checks::{Bits, allow, dealt, key, name, positive, seed, split, within};
 use super::data::{self, Data, Reading};
 use super::gossip::{
     GAIN_MAX, GOSSIP_STEPS_MAX, LINK_BYTES_PER_SECOND_MAX, PARTNER_ALPHA_MAX, PROBATION_MAX, TRIGGER_SHARE_MAX,
@@ -30,6 +30,7 @@ use super::gossip::{
 use super::model;
 use super::optimizer::{self, CLIP_MAX, LEARNING_RATE_MAX, OptimizerKind};
 use super::raw::RawJob;
+use super::weights::ClassWeights;
 use crate::error::{Error, Kind};
 
 /// Most samples a step.
@@ -116,6 +117,8 @@ pub struct Job {
     pub epochs: Option<u32>,
     /// Epochs in a row without a lower loss after which a peer stops; `None`: it does not. Not part of the run.
     pub patience: Option<u32>,
+    /// How much each class counts in training; `None`: every sample alike.
+    pub class_weights: Option<ClassWeights>,
     /// Of the split and of the order of samples.
     pub seed: u64,
 }
@@ -161,16 +164,20 @@ impl Job {
         let mode = raw.gossip.mode.unwrap_or_default();
         let codec = codec_named(raw.gossip.codec.as_deref().unwrap_or_else(|| codec_default(mode)))?;
         let partner = raw.gossip.partner.unwrap_or_default();
+        let groups = groups(mode, raw.gossip.groups, &raw.optimizer)?;
+        let loss = raw.model.loss.unwrap_or_default();
+        let model = model::model(raw.model)?;
+        let class_weights = ClassWeights::new(raw.training.class_weights, &model)?;
         Ok(Self {
             name: name(raw.swarm.name.unwrap_or_default())?,
             key: raw.swarm.key.as_deref().map(key).transpose()?,
             swarm_allow: raw.swarm.allow.map(|peers| allow("swarm.allow", peers)).transpose()?,
             init: None,
-            loss: raw.model.loss.unwrap_or_default(),
-            model: model::model(raw.model)?,
+            loss,
+            model,
             reading: Reading::new(&raw.data)?,
             data: data::source(raw.data.set, raw.data.path)?,
-            split: split(raw.data.split.as_deref().unwrap_or("iid"))?,
+            split: dealt(split(raw.data.split.as_deref().unwrap_or("iid"))?, mode, groups)?,
             shards: within("data.shards", raw.data.shards.unwrap_or(1), 1, SHARDS_MAX)?,
             batch: within("data.batch", raw.data.batch.unwrap_or(1), 1, BATCH_MAX)?,
             learning_rate: positive(
@@ -182,7 +189,7 @@ impl Job {
             clip: raw.optimizer.clip.map(|limit| positive("optimizer.clip", limit, CLIP_MAX)).transpose()?,
             schedule: optimizer::schedule(mode, &raw.optimizer)?,
             mode,
-            groups: groups(mode, raw.gossip.groups, &raw.optimizer)?,
+            groups,
             round_deadline: round_deadline(mode, raw.gossip.round_deadline_s)?,
             merge: merge(mode, raw.gossip.merge)?,
             gain: positive(
@@ -232,6 +239,7 @@ impl Job {
                 .patience
                 .map(|epochs| within("training.patience", epochs, 1, EPOCHS_MAX))
                 .transpose()?,
+            class_weights,
             seed: seed(raw.training.seed.unwrap_or(0))?,
         })
     }
@@ -305,6 +313,9 @@ impl Job {
         for peer in &self.trust_allow {
             line("trust.allow", peer);
         }
+        if let Some(weights) = &self.class_weights {
+            line("training.class_weights", weights);
+        }
         line("training.seed", &self.seed);
         text
     }
@@ -315,6 +326,7 @@ impl Job {
         Gossip {
             mode: self.mode,
             groups: self.groups,
+            deal: self.split == SplitRule::Rendezvous,
             merge: self.merge,
             round_deadline: self.round_deadline,
             gain: self.gain,

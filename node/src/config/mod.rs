@@ -12,6 +12,7 @@ pub mod model;
 pub mod optimizer;
 pub mod raw;
 mod template;
+pub mod weights;
 
 pub use data::{Data, Reading};
 pub use job::{Init, Job};

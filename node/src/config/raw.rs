@@ -11,6 +11,7 @@ use shaders::models::network::Loss;
 use shaders::models::{ActivationKind, NormKind};
 
 use super::data::RawClasses;
+use super::weights::RawClassWeights;
 use crate::error::{Error, Kind};
 use crate::store::bounded::{self, ReadError};
 
@@ -106,6 +107,8 @@ layers! {
         test: f32,
         /// Whether numbers are brought to mean 0 and deviation 1.
         normalize: String,
+        /// Of a text: what the tokens of a model of kind lm are.
+        vocabulary: String,
         /// Height and width that pictures are brought to, pixels.
         size: [u32; 2],
         /// Pixels that pictures are moved by at most in training.
@@ -196,6 +199,8 @@ layers! {
         epochs: u32,
         /// Epochs in a row without a lower loss after which a peer stops.
         patience: u32,
+        /// Of a classifier: how much each class counts in training; `balanced`: all alike, however many samples they have.
+        class_weights: RawClassWeights,
         /// Seed of the split and of the order of samples.
         seed: u64,
     }
@@ -231,7 +236,7 @@ impl RawData {
         for line in lines {
             let Some((key, value)) = line.strip_prefix("data.").and_then(|line| line.split_once('=')) else { continue };
             match key {
-                "classes" | "normalize" | "size" => text.extend([key, " = ", value, "\n"]),
+                "classes" | "normalize" | "size" | "vocabulary" => text.extend([key, " = ", value, "\n"]),
                 // Floats stand there with their bits behind.
                 "test" | "validation" => {
                     let value: f32 = value.split(':').next().and_then(|value| value.parse().ok()).unwrap_or(f32::NAN);

@@ -3,7 +3,7 @@
 use protocol::config::{Distance, Gossip, Mode};
 use protocol::trust::admission::SwarmKey;
 use protocol::{codec, merge, partner, trigger};
-use shaders::data;
+use shaders::data::{self, Vocabulary};
 use shaders::engine::products::Precision;
 use shaders::models::{self, network::Loss};
 use shaders::optim::{self, schedule};
@@ -32,6 +32,7 @@ pub fn template(name: &str, key: Option<SwarmKey>) -> String {
     let distances = choices(Distance::ALL.iter().map(|distance| (distance.name(), distance.about())));
     let triggers = choices(trigger::ALL.iter().map(|trigger| (trigger.name(), trigger.about())));
     let optimizers = choices(optim::ALL.iter().copied());
+    let vocabularies = choices(Vocabulary::ALL.iter().copied());
     let losses = choices(Loss::ALL.iter().map(|(_, name, about)| (*name, *about)));
     let kinds = choices(models::ALL.iter().copied());
     let precisions = choices(Precision::ALL.iter().map(|(_, name, about)| (*name, *about)));
@@ -92,8 +93,10 @@ set = "digits"
 # size = [32, 32]
 # shift = 2
 # flip = true
+# Of a text, what the tokens of a model of kind lm are:
+{vocabularies}# vocabulary = "bytes"
 # "iid": every shard looks like the whole. "dirichlet:ALPHA": the smaller ALPHA, the less alike they are. "classes:K": every
-# shard holds K classes only.
+# shard holds K classes only. "rendezvous": samples are dealt among the peers that live by their pace, and again as peers come and go.
 split = "iid"
 # Into how many shards the training samples are split. A peer takes the one that its identity draws, or --shard I/N.
 shards = 4
@@ -169,6 +172,8 @@ steps = 10
 # In what a GPU keeps the operands of products while it multiplies; weights, activations and sums are f32 anyway. Where a device
 # has no f16, f32 is used. Each machine may choose:
 {precisions}# precision = "f32"
+# Of a classifier: how much each class counts. "balanced": all classes alike, however many samples they have; or a weight for each, in order.
+# class_weights = "balanced"
 # Of the split and of the order of samples.
 seed = 1
 "#,

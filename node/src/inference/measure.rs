@@ -8,6 +8,7 @@
 
 use serde::Serialize;
 use shaders::predict::softmax;
+use sim::report::drawing::{Anchor, Drawing, FAINT, GRID, INK, Item, PAPER, fitted, text_width};
 
 /// Results of an evaluation.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -121,71 +122,49 @@ impl Tally {
 }
 
 /// Side of a cell of the picture, pixels.
-const CELL: usize = 36;
-/// Room for the names, pixels.
-const MARGIN: usize = 130;
+const CELL: f64 = 36.0;
+/// Room around it.
+const GUTTER: f64 = 12.0;
+/// Height of names and of the title.
+const WORDS: f64 = 12.0;
+/// Widest name of a class, pixels.
+const NAME_MAX: f64 = 110.0;
+/// Ink of a cell that holds all of its row.
+const FULL: [f64; 3] = [30.0, 90.0, 160.0];
 /// Most classes of a picture: more cannot be read.
 pub const PICTURE_CLASSES_MAX: usize = 60;
 
-/// Share of the samples of a class, by row.
-fn shares(measures: &Measures) -> impl Iterator<Item = (usize, usize, u64, f64)> + '_ {
-    measures.confusion.iter().enumerate().flat_map(|(is, row)| {
+/// The confusion matrix as a picture: rows are what is, columns what was said.
+#[must_use]
+pub fn picture(measures: &Measures, title: &str) -> Drawing {
+    let names: Vec<String> = measures.classes.iter().map(|class| fitted(&class.name, WORDS, NAME_MAX)).collect();
+    let margin = names.iter().map(|name| text_width(name, WORDS)).fold(0.0, f64::max) + 2.0 * GUTTER;
+    let side = CELL * measures.confusion.len() as f64;
+    let top = margin + 2.0 * WORDS;
+    let width = (margin + side + GUTTER).max(text_width(title, WORDS) + 2.0 * GUTTER);
+    let mut drawing = Drawing::new(width, top + side + GUTTER, title);
+    drawing.text([GUTTER, GUTTER + WORDS], title, WORDS, Anchor::Start, INK);
+    for (is, row) in measures.confusion.iter().enumerate() {
         let whole = row.iter().sum::<u64>().max(1) as f64;
-        row.iter().enumerate().map(move |(said, &count)| (is, said, count, count as f64 / whole))
-    })
-}
-
-/// The confusion matrix as an SVG.
-#[must_use]
-pub fn svg(measures: &Measures, title: &str) -> String {
-    use std::fmt::Write as _;
-    let side = measures.confusion.len();
-    let (width, height) = (MARGIN + side * CELL + 20, MARGIN + side * CELL + 20);
-    let escape = |text: &str| text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
-    let mut out = format!(
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width}\" height=\"{height}\" font-family=\"sans-serif\" font-size=\"12\">\n\
-         <rect width=\"100%\" height=\"100%\" fill=\"white\"/>\n<text x=\"8\" y=\"18\" font-size=\"14\">{}</text>\n",
-        escape(title)
-    );
-    for (is, said, count, share) in shares(measures) {
-        let (x, y) = (MARGIN + said * CELL, MARGIN + is * CELL);
-        let ink = if share > 0.5 { "white" } else { "black" };
-        let _ = writeln!(
-            out,
-            "<rect x=\"{x}\" y=\"{y}\" width=\"{CELL}\" height=\"{CELL}\" fill=\"rgb(30,90,160)\" fill-opacity=\"{share:.3}\" stroke=\"#ccc\"/>"
-        );
-        if count > 0 {
-            let (x, y) = (x + CELL / 2, y + CELL / 2 + 4);
-            let _ = writeln!(
-                out,
-                "<text x=\"{x}\" y=\"{y}\" text-anchor=\"middle\" font-size=\"10\" fill=\"{ink}\">{count}</text>"
-            );
-        }
-    }
-    for (i, class) in measures.classes.iter().enumerate() {
-        let name: String = class.name.chars().take(16).collect();
-        let (at, edge) = (MARGIN + i * CELL + CELL / 2 + 4, MARGIN - 6);
-        let name = escape(&name);
-        let _ = writeln!(out, "<text x=\"{edge}\" y=\"{at}\" text-anchor=\"end\">{name}</text>");
-        let _ = writeln!(out, "<text transform=\"translate({at},{edge}) rotate(-60)\">{name}</text>");
-    }
-    out + "</svg>\n"
-}
-
-/// The same as an RGB picture without words: rows are what is, columns what was said. Width, height, pixels.
-#[must_use]
-pub fn pixels(measures: &Measures) -> (u32, u32, Vec<u8>) {
-    let side = measures.confusion.len() * CELL;
-    let mut rgb = vec![255; 3 * side * side];
-    for (is, said, _, share) in shares(measures) {
-        let color = [30.0, 90.0, 160.0].map(|ink| (255.0 + share * (ink - 255.0)).round() as u8);
-        for y in is * CELL..(is + 1) * CELL - 1 {
-            for x in said * CELL..(said + 1) * CELL - 1 {
-                rgb[3 * (y * side + x)..][..3].copy_from_slice(&color);
+        for (said, &count) in row.iter().enumerate() {
+            let [x, y] = [margin + CELL * said as f64, top + CELL * is as f64];
+            let share = count as f64 / whole;
+            let fill = FULL.map(|ink| (255.0 + share * (ink - 255.0)).round() as u8);
+            drawing.rect([x, y], [CELL, CELL], GRID);
+            drawing.rect([x + 0.5, y + 0.5], [CELL - 1.0, CELL - 1.0], fill);
+            if count > 0 {
+                let ink = if share > 0.5 { PAPER } else { INK };
+                drawing.text([x + CELL / 2.0, y + CELL / 2.0 + 4.0], count.to_string(), 10.0, Anchor::Middle, ink);
             }
         }
     }
-    (side as u32, side as u32, rgb)
+    for (class, name) in names.into_iter().enumerate() {
+        let middle = CELL * (class as f64 + 0.5) + WORDS / 3.0;
+        drawing.text([margin - 6.0, top + middle], name.clone(), WORDS, Anchor::End, FAINT);
+        let (x, y, anchor, turned) = (margin + middle, top - 6.0, Anchor::Start, -90.0);
+        drawing.items.push(Item::Text { x, y, text: name, size: WORDS, anchor, colour: FAINT, turned });
+    }
+    drawing
 }
 
 #[cfg(test)]
@@ -212,10 +191,10 @@ mod tests {
         assert_eq!((measures.classes[2].precision, measures.classes[2].f1), (None, None));
         assert!((measures.macro_f1.unwrap() - (2.0 / 3.0 + 0.5) / 2.0).abs() < 1e-12);
         assert_eq!(measures.perplexity, None);
-        let picture = svg(&measures, "a < b");
-        assert!(picture.contains("a &lt; b") && picture.ends_with("</svg>\n"));
-        let (width, height, rgb) = pixels(&measures);
-        assert_eq!(rgb.len(), (3 * width * height) as usize);
+        let picture = picture(&measures, "a < b");
+        let svg = picture.svg();
+        assert!(svg.contains("a &lt; b") && svg.contains(">c1</text>") && svg.matches("<rect").count() == 1 + 2 * 9);
+        assert!(picture.png(1.0).is_ok_and(|bytes| bytes.starts_with(b"\x89PNG")));
     }
 
     #[test]

@@ -6,18 +6,19 @@
 pub mod export;
 pub mod measure;
 mod onnx;
+mod spelling;
 pub mod text;
+pub mod tiles;
 
 use std::sync::Arc;
 
 use shaders::engine::Executor;
 use shaders::predict::{PredictError, Predictor, Sampler, softmax};
 
+use self::spelling::Spelling;
 use crate::error::{Error, Kind};
 use crate::store::checkpoint::{About, Model};
 
-/// Vocabulary of a model whose tokens are bytes.
-const BYTES: usize = 256;
 /// Samples that a device is given at once, at most.
 const SAMPLES_MAX: usize = 256;
 /// Words of the widest value of such a batch: 16 MiB.
@@ -106,26 +107,21 @@ impl Answers {
         Ok(logits.chunks(self.about.classes).map(prediction).collect())
     }
 
-    /// Continues a text, byte by byte, until there are so many bytes or `sink` says false.
+    /// Continues a text by so many tokens, bytes or characters as the model was trained on, or until `sink` says false; it is handed byte by byte.
     ///
     /// # Errors
-    /// A model that reads no text, an empty prompt, or a device failure.
+    /// A model that reads no text, an empty prompt or one of characters that the model does not know, or a device failure.
     pub fn generate(
         &mut self,
-        prompt: &[u8],
-        bytes: usize,
+        prompt: &str,
+        tokens: usize,
         sampler: &mut Sampler,
         sink: &mut dyn FnMut(u8) -> bool,
     ) -> Result<(), Error> {
-        if self.predictor.network().context().is_some() && self.about.classes != BYTES {
-            let message = format!(
-                "this model has a vocabulary of {} tokens, and only bytes are written here",
-                self.about.classes
-            );
-            return Err(Error::new(Kind::Input, message).hint("a model that was trained on a text, and not on tokens"));
-        }
-        let prompt: Vec<u32> = prompt.iter().map(|&byte| u32::from(byte)).collect();
-        self.predictor.generate(&prompt, bytes, sampler, &mut |token| sink(token as u8)).map_err(|error| failed(&error))
+        let spelling = Spelling::of(&self.about, self.predictor.network().context().is_some())?;
+        let prompt = spelling.tokens(prompt)?;
+        let mut sink = |token| spelling.bytes(token).into_iter().all(&mut *sink);
+        self.predictor.generate(&prompt, tokens, sampler, &mut sink).map_err(|error| failed(&error))
     }
 }
 

@@ -146,6 +146,7 @@ fn kind(id: &str, kind: &str) -> &'static str {
         "Vec<PeerId>" => "list of ids",
         "Vec<(PeerId,PeerId)>" => "list of pairs of ids",
         "RawClasses" => "whole number, or list of texts",
+        "RawClassWeights" => "`\"balanced\"`, or list of numbers",
         "Loss" | "NormKind" | "ActivationKind" | "Mode" | "MergeRule" | "PartnerRule" | "Distance" | "TriggerRule"
         | "Precision" => "name",
         other => panic!("{id}: how is the type {other} called in the reference?"),

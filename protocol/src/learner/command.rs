@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use super::{
-    Evaluation, Learner, LearnerError, Measured, Meeting, Met, Moved, Progress, Said, Saved, TakenDelta, Trained,
-    Weights, base_hash, norm, within_payload,
+    Evaluation, Learner, LearnerError, Measured, Meeting, Met, Moved, Progress, Said, Saved, Share, TakenDelta,
+    Trained, Weights, base_hash, norm, within_payload,
 };
 use crate::codec::{Codec, Decoded};
 use crate::fixed::{Weight, to_f32};
@@ -88,6 +88,11 @@ pub enum Command {
         /// Who is at the other end.
         edge: PeerId,
     },
+    /// [`Learner::deal`].
+    Deal {
+        /// Of everybody who trains, in the order of their ids.
+        shares: Vec<Share>,
+    },
     /// [`Learner::save`] and the hash of the base.
     Save,
     /// [`Learner::evaluate`] and the hash of the base.
@@ -133,6 +138,11 @@ pub enum Computed {
     EdgeMet(Met),
     /// Of [`Command::EdgeForget`].
     EdgeForgotten,
+    /// Of [`Command::Deal`].
+    Dealt {
+        /// Our share of the data, where it is dealt.
+        samples: Option<u64>,
+    },
     /// Of [`Command::Save`].
     Saved {
         /// What it goes on from.
@@ -196,6 +206,7 @@ fn try_run(command: Command, learner: &mut dyn Learner) -> Result<Computed, Lear
             learner.replicas().forget(edge);
             Computed::EdgeForgotten
         }
+        Command::Deal { shares } => Computed::Dealt { samples: learner.deal(&shares)? },
         Command::Save => {
             let saved = learner.save()?;
             let base_hash = base_hash(&saved.base);

@@ -21,7 +21,7 @@ use std::fmt::Debug;
 
 use crate::codec::{Codec, CodecError};
 use crate::fixed::Weight;
-use crate::id::Hash;
+use crate::id::{Hash, PeerId};
 pub use crate::mode::pairwise::{Meeting, Met, Replicas, Said};
 
 /// Which weights to look at.
@@ -46,6 +46,15 @@ pub struct Progress {
 impl Progress {
     /// Of a peer that is alone and has not trained.
     pub const START: Self = Self { samples: 0, live_peers: 1 };
+}
+
+/// How much of the data that all peers train on is to be one's, as the peers find alike that hear the same deltas.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Share {
+    /// Whose.
+    pub peer: PeerId,
+    /// Beside the weights of the others; finite and above 0.
+    pub weight: f32,
 }
 
 /// Training weights `theta` (f32), base `b` (i32, units of 2^-24), optimizer state and data of one peer.
@@ -134,6 +143,15 @@ pub trait Learner: Send {
     /// # Errors
     /// [`LearnerError::Device`] when the device fails.
     fn shift(&mut self, by: &[i32]) -> Result<(), LearnerError>;
+
+    /// Peers came, went or changed their pace: takes its share of the data, where they are dealt anew (`Gossip::deal`), and says how many samples that
+    /// is; `None` of a learner whose data stay what they are.
+    ///
+    /// # Errors
+    /// A device failure.
+    fn deal(&mut self, _shares: &[Share]) -> Result<Option<u64>, LearnerError> {
+        Ok(None)
+    }
 
     /// All that it goes on from; nothing changes.
     ///

@@ -8,6 +8,7 @@
 //! the first cannot (address translation, one-way firewalls). That gives one connection a pair almost always.
 
 mod diversity;
+mod pace;
 mod whereabouts;
 
 pub use diversity::{REFRESH, Refresh};
@@ -20,9 +21,11 @@ use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng as _;
 
 use crate::id::{Origin, PeerId};
+use crate::learner::Share;
 use crate::log::{Exclusions, VersionVector};
 use crate::time::{Span, Time};
 use crate::wire::{PEER_RECORDS_MAX, PeerRecord, Status};
+use pace::Paces;
 use whereabouts::{Whereabouts, bounded};
 
 /// Peers remembered, where nothing else is configured.
@@ -239,6 +242,8 @@ pub struct Membership {
     members: BTreeMap<PeerId, Member>,
     /// Last delta of each origin's peer, however it came.
     spoke: BTreeMap<PeerId, Time>,
+    /// How fast those whose deltas arrive train, we among them.
+    paces: Paces,
     /// The last answer of [`Self::live_peers`]: asked once a delta, it would otherwise go through all of `spoke` each time.
     counted: Cell<Option<Counted>>,
     members_max: usize,
@@ -260,6 +265,7 @@ impl Membership {
             neighbours: BTreeMap::new(),
             members: BTreeMap::new(),
             spoke: BTreeMap::new(),
+            paces: Paces::default(),
             counted: Cell::new(None),
             members_max,
             banned: BTreeSet::new(),
@@ -345,10 +351,33 @@ impl Membership {
         }
     }
 
+    /// A delta of that peer, or of ours, of so many samples was heard as it was said: what is caught up with tells no pace.
+    pub fn trained(&mut self, origin: Origin, samples: u64, now: Time) {
+        if !self.banned.contains(&origin.peer) {
+            self.paces.note(origin, samples, now);
+        }
+    }
+
+    /// Who takes which share of what all train on: everybody who lives and has not taken all its steps, we among them, in the order of the ids.
+    #[must_use]
+    pub fn shares(&self, now: Time) -> Vec<Share> {
+        let resting = |peer: &PeerId| {
+            self.neighbours.get(peer).and_then(|n| n.status.as_ref()).is_some_and(|status| status.finished)
+        };
+        let mut peers: BTreeSet<PeerId> = self.spoke.keys().filter(|peer| self.lives(**peer, now)).copied().collect();
+        peers.extend(self.neighbours.keys());
+        peers.retain(|peer| !resting(peer) && !self.banned.contains(peer));
+        peers.insert(self.us);
+        let peers: Vec<PeerId> = peers.into_iter().collect();
+        let paces = self.paces.rounded(&peers, now);
+        peers.into_iter().zip(paces).map(|(peer, weight)| Share { peer, weight }).collect()
+    }
+
     /// Has no more to do with that peer. Returns whether it is a neighbour: its link is to be closed.
     pub fn ban(&mut self, peer: PeerId) -> bool {
         self.counted.set(None);
         self.banned.insert(peer);
+        self.paces.forget(peer);
         self.spoke.remove(&peer);
         self.members.remove(&peer);
         self.neighbours.contains_key(&peer)

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use protocol::codec::{Codec, Decoded};
 use protocol::fixed::{UNIT, Weight, from_f32, to_f32};
 use protocol::learner::{
-    Evaluation, Folded, Learner, LearnerError, Measured, Progress, Replicas, State, TakenDelta, Trained, Weights,
+    Evaluation, Folded, Learner, LearnerError, Measured, Progress, Replicas, Share, State, TakenDelta, Trained, Weights,
 };
 
 /// What a learner says instead of what it learned.
@@ -35,6 +35,8 @@ pub struct Quadratic {
     /// Mode `pairwise`: what was folded into the base, and where the base began when it was last replaced.
     pub folded: Vec<i32>,
     pub start: Vec<i32>,
+    /// As the data were last dealt.
+    pub dealt: Vec<Share>,
     noise: u64,
 }
 
@@ -55,6 +57,7 @@ impl Quadratic {
             lie: Lie::None,
             folded: vec![0; parameters],
             start: base.clone(),
+            dealt: Vec::new(),
             noise: index as u64 + 1,
             state: State::new(base),
         }
@@ -206,6 +209,11 @@ impl Learner for Quadratic {
     fn shift(&mut self, by: &[i32]) -> Result<(), LearnerError> {
         self.state.shift(by);
         Ok(())
+    }
+
+    fn deal(&mut self, shares: &[Share]) -> Result<Option<u64>, LearnerError> {
+        self.dealt = shares.to_vec();
+        Ok(Some(shares.len() as u64))
     }
 
     fn replicas(&mut self) -> &mut Replicas {

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs, unreachable_pub, reason = "a test fails by panicking")]
 
 mod comings;
+mod dealing;
 mod hostile;
 mod learner;
 mod network;

@@ -117,6 +117,7 @@ impl Model {
             init_seed: [1; 32],
             order_seed: 1,
             shard: (0..train.labels.len() as u32).collect(),
+            dealt: None,
             dataset: Arc::new(Dataset {
                 name: "bench".into(),
                 shape: vec![features],

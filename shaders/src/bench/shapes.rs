@@ -77,6 +77,7 @@ const TABLE: &[Row] = &[
     ("linear_backward_weight*", |size| linear(size, 2)),
     ("softmax_cross_entropy", loss),
     ("mean_squared_error", loss),
+    ("class_weights", class_weights),
     ("adam", |size| optimizer(size, 4, &[word(0.001), word(0.9), word(0.999), word(1e-8), 0])),
     ("adam_common", |size| optimizer(size, 3, &[word(0.001), word(0.9), word(1e-8)])),
     ("sgd", sgd),
@@ -124,6 +125,7 @@ const TABLE: &[Row] = &[
     ("embedding_backward", |size| tokens(size, |t| vec![t.tokens(), t.chain(), t.rows(), t.table()])),
     ("rotary", rotary),
     ("attention_forward", |size| attention(size, 2, |a| vec![a.qkv(), a.rows(), a.sums()])),
+    ("attention_step", attention_step),
     ("attention_backward_query", |size| attention(size, 3, |a| vec![a.qkv(), a.rows(), a.rows(), a.sums(), a.qkv()])),
     ("attention_backward_key_value", |size| attention(size, 4, |a| vec![a.qkv(), a.rows(), a.sums(), a.qkv()])),
     ("attention_forward_tiled_32", |size| heads_of(size, 32, 2, |a| vec![a.qkv(), a.rows(), a.sums()])),
@@ -259,6 +261,14 @@ fn loss(size: usize) -> Shape {
     let [m, classes] = LOSSES[size];
     let [rows, width] = numbers([m, classes]);
     let arguments = vec![Fill::Floats(rows * width), Fill::Below(rows, width), Fill::Floats(2 * rows)];
+    copied(&[m, classes], arguments, vec![m, classes])
+}
+
+/// Weights of 1: what is measured again and again does not die away.
+fn class_weights(size: usize) -> Shape {
+    let [m, classes] = LOSSES[size];
+    let [rows, width] = numbers([m, classes]);
+    let arguments = vec![Fill::Floats(rows * width), Fill::Below(rows, width), Fill::Constant(width, 1.0)];
     copied(&[m, classes], arguments, vec![m, classes])
 }
 
@@ -437,6 +447,16 @@ fn heads_of(size: usize, width: u32, products: usize, arguments: fn(&AttentionOf
     let of = AttentionOf { rows: samples * t, width: heads * e, heads };
     let beside = Beside::Products(products * samples * heads, [t, t, e]);
     Shape { size: joined(&extents), arguments: arguments(&of), words: extents.to_vec(), beside }
+}
+
+/// The last place of a window, held against a copy: each number of the cache is read once.
+fn attention_step(size: usize) -> Shape {
+    let extents = ATTENTIONS[size];
+    let [samples, t, heads, e] = numbers(extents);
+    let width = heads * e;
+    let (new, place) = (Fill::Floats(samples * 3 * width), Fill::Given(vec![extents[1] - 1]));
+    let arguments = vec![new, place, Fill::Floats(samples * t * 3 * width), Fill::Floats(samples * width)];
+    copied(&extents, arguments, extents.to_vec())
 }
 
 fn rotary(size: usize) -> Shape {

@@ -1,5 +1,5 @@
 //! What a model must be told of its data beside numbers, to be given others of their kind: how columns became numbers, what was
-//! subtracted and divided, and what its classes are called. A checkpoint keeps it.
+//! subtracted and divided, what its classes are called, and which characters its tokens are. A checkpoint keeps it.
 
 use serde::{Deserialize, Serialize};
 
@@ -16,6 +16,9 @@ pub struct Encoding {
     pub columns: Vec<Column>,
     /// In the order of the classes; empty where they have numbers only.
     pub class_names: Vec<String>,
+    /// Of a text by its characters, in the order of the tokens; empty for everything else.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub characters: String,
 }
 
 /// What is subtracted from each number, and what it is divided by then.

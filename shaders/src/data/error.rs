@@ -127,6 +127,8 @@ pub enum Place {
     Whole,
     /// Lines, from 1.
     Lines(Vec<u64>),
+    /// Rows of a table without lines, from 1.
+    Rows(Vec<u64>),
     /// A named part: a column, a member of an archive.
     Part(String),
 }
@@ -139,11 +141,12 @@ impl fmt::Display for Place {
         match self {
             Self::Whole => Ok(()),
             Self::Part(part) => write!(f, ", {part}"),
-            Self::Lines(lines) => {
-                let shown: Vec<_> = lines.iter().take(LINES_SHOWN).map(u64::to_string).collect();
-                let more = lines.len().saturating_sub(LINES_SHOWN);
-                let s = if lines.len() == 1 { "" } else { "s" };
-                write!(f, ", line{s} {}", shown.join(", "))?;
+            Self::Lines(numbers) | Self::Rows(numbers) => {
+                let shown: Vec<_> = numbers.iter().take(LINES_SHOWN).map(u64::to_string).collect();
+                let more = numbers.len().saturating_sub(LINES_SHOWN);
+                let what = if matches!(self, Self::Lines(_)) { "line" } else { "row" };
+                let s = if numbers.len() == 1 { "" } else { "s" };
+                write!(f, ", {what}{s} {}", shown.join(", "))?;
                 if more > 0 { write!(f, " and {more} more") } else { Ok(()) }
             }
         }

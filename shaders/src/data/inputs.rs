@@ -37,7 +37,7 @@ pub fn inputs(path: &Path, shape: &[usize], encoding: &Encoding) -> Result<Input
                 found.names.push(path.display().to_string());
                 None
             }
-            Kind::Text if !encoding.columns.is_empty() || shape.len() == 1 => {
+            Kind::Text | Kind::Parquet if !encoding.columns.is_empty() || shape.len() == 1 => {
                 found.features = if encoding.columns.is_empty() {
                     numbers(path, width)?
                 } else {

@@ -21,6 +21,7 @@ pub mod summary;
 pub use encoding::{Column, Encoding, Normalization};
 pub use error::{DataError, Place};
 pub use features::{Element, Features, Order};
+pub use formats::characters::Vocabulary;
 pub use formats::{ALL as FORMATS, idx, text};
 pub use holdout::{SHARE_MAX, Shares};
 pub use inputs::{Inputs, inputs};

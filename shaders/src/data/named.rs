@@ -75,7 +75,7 @@ pub fn named(name: &str, options: &Options) -> Result<Dataset, DataError> {
             let text = idx::unzipped(packed.to_vec(), TEXT_BYTES_MAX).map_err(whole)?;
             let bytes = text.len();
             let short = || DataError::Short { path: name.into(), bytes, least: 2 * context + 1 };
-            text::of(name, text, context, options.shares)?.ok_or_else(short)
+            text::of(name, text, context, options)?.ok_or_else(short)
         }
         (Source::Text(_), None) => Err(misfit(name, "a text", "model.kind = \"lm\" reads it")),
         (_, Some(_)) => {

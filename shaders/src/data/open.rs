@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use super::encoding::{Encoding, Normalization};
 use super::error::DataError;
 use super::formats::array::{self, Array};
+use super::formats::characters::Vocabulary;
 use super::formats::{Kind, idx, kind, npy, pictures, table, text};
 use super::{CLASSES_MAX, Dataset, Features, Split, files, holdout};
 use holdout::Shares;
@@ -32,6 +33,8 @@ pub struct Options {
     pub size: Option<[u32; 2]>,
     /// For a language model: tokens of a window, less one.
     pub context: Option<usize>,
+    /// For a language model: what the tokens of a text are.
+    pub vocabulary: Vocabulary,
     /// Bytes as floats above which rows stay in their file.
     pub resident_bytes_max: u64,
 }
@@ -97,6 +100,7 @@ impl Default for Options {
             normalize: Normalize::Auto,
             size: None,
             context: None,
+            vocabulary: Vocabulary::Bytes,
             resident_bytes_max: RESIDENT_BYTES_MAX,
         }
     }
@@ -187,11 +191,7 @@ fn file(path: &Path, options: &Options) -> Result<Loaded, DataError> {
         Kind::Npy => one_array(path, options),
         Kind::Npz => archive(path, options),
         Kind::Picture => refuse("one picture alone", "name the folder that has a folder of pictures for each class"),
-        Kind::Parquet => refuse(
-            "Parquet is not read",
-            "write it as CSV or NPY, as in Python: pandas.read_parquet(f).to_csv(\"data.csv\", index=False)",
-        ),
-        Kind::Text => table::open(path, options),
+        Kind::Text | Kind::Parquet => table::open(path, options),
         Kind::Binary => refuse(
             "this is none of the formats that are read",
             "idx, CSV, TSV, NPY, NPZ, a folder of pictures, or a text (`starling data ls` lists them)",

@@ -20,9 +20,11 @@ pub mod attention_backward_query;
 pub mod attention_backward_query_tiled;
 pub mod attention_forward;
 pub mod attention_forward_tiled;
+pub mod attention_step;
 pub mod average_pool_backward;
 pub mod average_pool_forward;
 pub mod base_weights;
+pub mod class_weights;
 pub mod clip_factor;
 pub mod conv2d_backward_input;
 pub mod conv2d_backward_input_tiled;
@@ -122,6 +124,7 @@ pub static ALL: &[&dyn Kernel] = &[
     &scale::Scale,
     &dropout::Dropout,
     &mean_squared_error::MeanSquaredError,
+    &class_weights::ClassWeights,
     &next_token::NextToken,
     &embedding_forward::EmbeddingForward,
     &token_chain::TokenChain,
@@ -130,6 +133,7 @@ pub static ALL: &[&dyn Kernel] = &[
     &attention_forward::AttentionForward,
     &attention_forward_tiled::TILED_32,
     &attention_forward_tiled::TILED_64,
+    &attention_step::AttentionStep,
     &attention_backward_query::AttentionBackwardQuery,
     &attention_backward_query_tiled::TILED_32,
     &attention_backward_query_tiled::TILED_64,

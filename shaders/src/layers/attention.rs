@@ -7,12 +7,15 @@
 //!
 //! Queries and keys are turned in place: whoever made x needs nothing of it but its gradient. Probabilities are not kept but computed
 //! again, from one number for each place and head.
+//!
+//! [`Step`] is the same of one new place of a text: the turned queries, keys and values of those before it are kept.
 
 use super::{Backward, Forward, Layer, input};
 use crate::engine::plan::Draft;
 use crate::kernels::attention_backward_key_value::AttentionBackwardKeyValue;
 use crate::kernels::attention_backward_query::AttentionBackwardQuery;
 use crate::kernels::attention_forward::AttentionForward;
+use crate::kernels::attention_step::AttentionStep;
 use crate::kernels::rotary::Rotary;
 use crate::kernels::word;
 use crate::kernels::{
@@ -43,9 +46,13 @@ pub struct Attention {
 /// Cosine and sine of every place and pair, [T, E/2, 2].
 #[must_use]
 pub fn angles(places: usize, head_width: usize) -> Vec<u32> {
-    let turn = |place: usize, pair: usize| place as f64 * BASE.powf(-2.0 * pair as f64 / head_width as f64);
-    let pairs = |place| (0..head_width / 2).map(move |pair| turn(place, pair));
-    (0..places).flat_map(pairs).flat_map(|turn| [word(turn.cos() as f32), word(turn.sin() as f32)]).collect()
+    (0..places).flat_map(|place| angles_at(place, head_width)).collect()
+}
+
+/// Those of one place, [E/2, 2].
+pub fn angles_at(place: usize, head_width: usize) -> impl Iterator<Item = u32> {
+    let turn = move |pair: usize| place as f64 * BASE.powf(-2.0 * pair as f64 / head_width as f64);
+    (0..head_width / 2).map(turn).flat_map(|turn| [word(turn.cos() as f32), word(turn.sin() as f32)])
 }
 
 impl Attention {
@@ -97,4 +104,46 @@ impl Layer for Attention {
         draft.push(key_value, &[x, io.dy, sums, dx], &words);
         draft.push(&Rotary, &[dx, forward.tables[self.angles]], &self.turn(forward.samples, true));
     }
+}
+
+/// The layer at one new place of a text of up to T places. It is never trained by.
+#[derive(Clone, Copy, Debug)]
+pub struct Step {
+    /// T.
+    pub places: usize,
+    /// H.
+    pub heads: usize,
+    /// E.
+    pub head_width: usize,
+    /// Number of the table with the [`angles_at`] the place.
+    pub angles: usize,
+    /// Number of the table with the number of the place.
+    pub place: usize,
+    /// Number of the table [T, 3, H, E] where queries, keys and values are kept.
+    pub cache: usize,
+}
+
+impl Step {
+    /// Words of the cache.
+    #[must_use]
+    pub fn cached(places: usize, heads: usize, head_width: usize) -> usize {
+        places * 3 * heads * head_width
+    }
+}
+
+impl Layer for Step {
+    fn width(&self) -> usize {
+        self.heads * self.head_width
+    }
+
+    fn forward(&self, draft: &mut Draft, io: &Forward<'_>) {
+        let x = *input(io.x);
+        let one = Attention { places: 1, heads: self.heads, head_width: self.head_width, angles: self.angles };
+        draft.push(&Rotary, &[x, io.tables[self.angles]], &one.turn(io.samples, false));
+        let words = [io.samples, self.places, self.heads, self.head_width].map(|word| word as u32);
+        draft.push(&AttentionStep, &[x, io.tables[self.place], io.tables[self.cache], io.y], &words);
+    }
+
+    /// Nothing: what is before the place has no gradient here.
+    fn backward(&self, _draft: &mut Draft, _io: &Backward<'_>) {}
 }

@@ -9,7 +9,8 @@
 //! steps             asked for in its life, low word first
 //! ```
 //!
-//! Which samples a learner has is the job's business; a checkpoint must be of the same ones, or "the next sample" would mean nothing.
+//! Which samples a learner has is the job's business; a checkpoint must be of the same ones, or "the next sample" would mean nothing. Where they are
+//! dealt anew, they are those of the last deal.
 
 use std::collections::BTreeMap;
 
@@ -56,15 +57,23 @@ impl Batches {
         own.insert("order.place".into(), [halves(place as u64), halves((place >> 64) as u64)].concat());
     }
 
-    /// The order that was saved, of the same samples.
-    fn load(&self, saved: &Saved) -> Result<Self, LearnerError> {
+    /// The order that was saved, of the same samples; of any of so many, where they are dealt.
+    fn load(&self, saved: &Saved, dealt_of: Option<usize>) -> Result<Self, LearnerError> {
         let shard = saved.own.get("order.shard").ok_or_else(|| wrong("it lacks \"order.shard\""))?.clone();
         let sorted = |shard: &[u32]| {
             let mut sorted = shard.to_vec();
             sorted.sort_unstable();
             sorted
         };
-        if sorted(&shard) != sorted(&self.shard) {
+        let rows = sorted(&shard);
+        let fits = match dealt_of {
+            None => rows == sorted(&self.shard),
+            Some(all) => {
+                let twice = rows.windows(2).any(|pair| pair[0] == pair[1]);
+                !twice && rows.last().is_some_and(|&last| (last as usize) < all)
+            }
+        };
+        if !fits {
             return Err(wrong("it is of other samples: another shard of the data"));
         }
         let next = whole(named(saved, "order.next", 2)?);
@@ -117,7 +126,8 @@ impl TrainingLearner {
             (0..moments.len()).map(|i| named(saved, &format!("moments.{i}"), d)).collect::<Result<Vec<_>, _>>()?;
         let state = named(saved, "state", STATE_LOSSES - STATE_POWER_1)?;
         let steps = whole(named(saved, "steps", 2)?);
-        self.batches = self.batches.load(saved)?;
+        let dealt_of = self.spec.dealt.map(|_| self.spec.dataset.train.len());
+        self.batches = self.batches.load(saved, dealt_of)?;
         self.steps = steps;
         let residual: Vec<f32> = saved.theta.iter().zip(&saved.base).map(|(theta, &b)| theta - to_f32(b)).collect();
         self.keep(&saved.base, &residual);

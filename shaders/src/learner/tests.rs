@@ -36,6 +36,7 @@ pub(super) fn spec(optimizer: OptimizerSpec) -> LearnerSpec {
         init_seed: [1; 32],
         order_seed: 2,
         shard,
+        dealt: None,
         dataset,
     }
 }
@@ -221,7 +222,7 @@ pub(super) fn lm(dropout: f32) -> LearnerSpec {
     let text =
         "sing, starling, sing; the flock is one because each bird keeps adjusting to the few it can see. ".repeat(40);
     let dataset =
-        Arc::new(crate::data::text::of("text", text.as_bytes().to_vec(), 16, Default::default()).unwrap().unwrap());
+        Arc::new(crate::data::text::of("text", text.as_bytes().to_vec(), 16, &Default::default()).unwrap().unwrap());
     let model = LmSpec {
         context: 16,
         width: 32,

@@ -14,10 +14,11 @@
 //! Parameters in buffer order: `embedding` [V, D], `layers.L.{norm1, qkv, out, norm2, up, down}`, `norm`.
 
 use super::network::{Init, Network, Value};
+use super::steps::Steps;
 use super::{LmSpec, ModelError, NormKind};
 use crate::kernels::Activation;
 use crate::layers::add::Add;
-use crate::layers::attention::{self, Attention, HEAD_WIDTH_MAX, HEAD_WIDTH_STEP};
+use crate::layers::attention::{self, Attention, HEAD_WIDTH_MAX, HEAD_WIDTH_STEP, Step};
 use crate::layers::dropout::Dropout;
 use crate::layers::embedding::Embedding;
 use crate::layers::linear::Linear;
@@ -30,10 +31,12 @@ const EMBEDDING_DEVIATION: f64 = 0.02;
 struct Builder<'a> {
     spec: &'a LmSpec,
     network: Network,
+    /// Of a sample.
+    places: usize,
     dropouts: u32,
 }
 
-/// The model for windows of these extents, [context + 1].
+/// The model for windows of these extents, [context + 1], and the same at one place.
 pub(super) fn build(spec: &LmSpec, shape: &[usize], vocabulary: usize) -> Result<Network, ModelError> {
     let [context, width, heads] = [spec.context, spec.width, spec.heads].map(|extent| extent as usize);
     if shape != [context + 1] {
@@ -47,20 +50,39 @@ pub(super) fn build(spec: &LmSpec, shape: &[usize], vocabulary: usize) -> Result
     {
         return Err(ModelError::Heads { width: spec.width, heads: spec.heads });
     }
-    let mut network = Network::text(context, vocabulary);
-    let table = Init::deviation(EMBEDDING_DEVIATION);
-    let offset = network.tensor("embedding".into(), &[vocabulary, width], table);
+    let mut read = Vec::new();
+    let mut window = Network::text(context, vocabulary);
+    let angles = window.table(attention::angles(context, head_width));
+    let mut window = assemble(spec, window, |network, qkv| {
+        read.push(qkv);
+        network.add(Attention { places: context, heads, head_width, angles }, &[qkv])
+    });
+    let mut caches = Vec::new();
+    let mut step = Network::text(1, vocabulary);
+    let (angles, place) = (step.room(head_width), step.room(1));
+    let network = assemble(spec, step, |network, qkv| {
+        let cache = network.room(Step::cached(context, heads, head_width));
+        caches.push(cache);
+        network.add(Step { places: context, heads, head_width, angles, place, cache }, &[qkv])
+    });
+    let kept = read.into_iter().zip(caches).collect();
+    window.steps = Some(Box::new(Steps { network, kept, angles, place, head_width }));
+    Ok(window)
+}
+
+/// All layers, of which attention is left to `attend`. Where parameters lie does not depend on the number of places.
+fn assemble(spec: &LmSpec, mut network: Network, mut attend: impl FnMut(&mut Network, Value) -> Value) -> Network {
+    let (width, vocabulary) = (spec.width as usize, network.classes());
+    let places = network.context().unwrap_or(1);
+    let offset = network.tensor("embedding".into(), &[vocabulary, width], Init::deviation(EMBEDDING_DEVIATION));
     let batch = network.batch();
-    let embedding = Embedding { places: context, vocabulary, channels: width, offset };
-    let mut x = network.add(embedding, &[batch]);
-    let angles = network.table(attention::angles(context, head_width));
-    let attention = Attention { places: context, heads, head_width, angles };
-    let mut builder = Builder { spec, network, dropouts: 0 };
+    let mut x = network.add(Embedding { places, vocabulary, channels: width, offset }, &[batch]);
+    let mut builder = Builder { spec, network, places, dropouts: 0 };
     for layer in 0..spec.layers {
         let name = |part: &str| format!("layers.{layer}.{part}");
         let h = builder.norm(&name("norm1"), x);
         let h = builder.linear(&name("qkv"), [width, 3 * width], Activation::None, h);
-        let h = builder.network.add(attention, &[h]);
+        let h = attend(&mut builder.network, h);
         let h = builder.linear(&name("out"), [width, width], Activation::None, h);
         x = builder.residual(x, h);
         let h = builder.norm(&name("norm2"), x);
@@ -71,10 +93,9 @@ pub(super) fn build(spec: &LmSpec, shape: &[usize], vocabulary: usize) -> Result
     }
     x = builder.norm("norm", x);
     let Builder { mut network, .. } = builder;
-    let head =
-        Linear { inputs: width, outputs: vocabulary, activation: Activation::None, bias: false, offset, rows: context };
-    network.add(head, &[x]);
-    Ok(network)
+    let (activation, bias) = (Activation::None, false);
+    network.add(Linear { inputs: width, outputs: vocabulary, activation, bias, offset, rows: places }, &[x]);
+    network
 }
 
 impl Builder<'_> {
@@ -88,8 +109,7 @@ impl Builder<'_> {
                 Kind::Layer
             }
         };
-        let places = self.spec.context as usize;
-        self.network.add(Norm { kind, places, channels, activation: Activation::None, offset }, &[x])
+        self.network.add(Norm { kind, places: self.places, channels, activation: Activation::None, offset }, &[x])
     }
 
     fn linear(&mut self, name: &str, [inputs, outputs]: [usize; 2], activation: Activation, x: Value) -> Value {
@@ -102,12 +122,11 @@ impl Builder<'_> {
         if bias {
             self.network.tensor(format!("{name}.bias"), &[outputs], Init::Constant(0.0));
         }
-        let rows = self.spec.context as usize;
-        self.network.add(Linear { inputs, outputs, activation, bias, offset, rows }, &[x])
+        self.network.add(Linear { inputs, outputs, activation, bias, offset, rows: self.places }, &[x])
     }
 
     fn residual(&mut self, x: Value, mut h: Value) -> Value {
-        let width = self.spec.context as usize * self.spec.width as usize;
+        let width = self.places * self.spec.width as usize;
         if self.spec.dropout > 0.0 {
             self.dropouts += 1;
             let dropout = Dropout { width, probability: self.spec.dropout, layer: self.dropouts };

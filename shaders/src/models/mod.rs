@@ -7,6 +7,7 @@ pub mod layout;
 mod lm;
 mod mlp;
 pub mod network;
+pub mod steps;
 
 use serde::{Deserialize, Serialize};
 

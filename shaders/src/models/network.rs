@@ -18,10 +18,12 @@ use serde::{Deserialize, Serialize};
 use crate::engine::plan::Draft;
 use crate::engine::{Buffer, Executor, ExecutorError};
 use crate::kernels::accumulate::Accumulate;
+use crate::kernels::class_weights::ClassWeights;
 use crate::kernels::mean_squared_error::MeanSquaredError;
 use crate::kernels::next_token::NextToken;
 use crate::kernels::softmax_cross_entropy::SoftmaxCrossEntropy;
 use crate::layers::{Backward, Forward, Gradient, Layer};
+use crate::models::steps::Steps;
 
 /// Number of a value of a network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,6 +87,8 @@ pub struct Network {
     pub recompute: bool,
     /// Where training begins, of d numbers, in place of what is drawn.
     pub start: Option<Arc<[i32]>>,
+    /// Number of the table with the weight of each class, where they count unequally.
+    class_weights: Option<usize>,
     /// The last node of every segment.
     segments: Vec<usize>,
     tensors: Vec<(Tensor, Init)>,
@@ -94,11 +98,22 @@ pub struct Network {
     widths: Vec<usize>,
     /// Whether anybody asks for its gradient.
     differentiable: Vec<bool>,
-    /// Constants that layers read.
-    tables: Vec<Vec<u32>>,
+    /// What layers read beside values and parameters.
+    tables: Vec<Table>,
+    /// The same model at one place of a text, where it can be had.
+    pub(super) steps: Option<Box<Steps>>,
     classes: usize,
     /// Of a text: places of a window. The batch is then [T + 1] tokens, value 0 the first T of them, and the labels the last T.
     context: Option<usize>,
+}
+
+/// What a layer reads beside values and parameters.
+#[derive(Debug)]
+enum Table {
+    /// Written once.
+    Constants(Vec<u32>),
+    /// So many words that the host or the layer writes.
+    Room(usize),
 }
 
 /// A layer in its place.
@@ -120,7 +135,8 @@ pub struct Inputs {
     pub labels: Buffer,
     /// Loss and correctness of each row [rows, 2].
     pub results: Buffer,
-    tables: Vec<Buffer>,
+    /// By their numbers.
+    pub(super) tables: Vec<Buffer>,
 }
 
 /// What the forward pass leaves for the backward pass.
@@ -165,8 +181,19 @@ impl Network {
 
     /// Registers a table of constants; its number.
     pub fn table(&mut self, words: Vec<u32>) -> usize {
-        self.tables.push(words);
+        self.tables.push(Table::Constants(words));
         self.tables.len() - 1
+    }
+
+    /// Registers a table of so many words that somebody else writes; its number.
+    pub fn room(&mut self, words: usize) -> usize {
+        self.tables.push(Table::Room(words));
+        self.tables.len() - 1
+    }
+
+    /// Counts rows of the loss in training by the weight of their class; `weights` has one for each. What is measured of the loss is without them.
+    pub fn weigh_classes(&mut self, weights: &[f32]) {
+        self.class_weights = Some(self.table(weights.iter().map(|weight| weight.to_bits()).collect()));
     }
 
     /// Appends a layer; the value that it writes.
@@ -213,6 +240,12 @@ impl Network {
         self.context
     }
 
+    /// The same model place by place, where it continues a text.
+    #[must_use]
+    pub fn steps(&self) -> Option<&Steps> {
+        self.steps.as_deref()
+    }
+
     /// Rows of the loss for one sample.
     #[must_use]
     pub fn rows(&self) -> usize {
@@ -252,10 +285,13 @@ impl Network {
     /// # Errors
     /// When the device has no room.
     pub fn inputs(&self, executor: &mut dyn Executor, samples: usize) -> Result<Inputs, ExecutorError> {
-        let tables = self.tables.iter().map(|table| {
-            let buffer = executor.allocate(table.len())?;
-            executor.write(buffer, 0, table)?;
-            Ok(buffer)
+        let tables = self.tables.iter().map(|table| match table {
+            Table::Constants(words) => {
+                let buffer = executor.allocate(words.len())?;
+                executor.write(buffer, 0, words)?;
+                Ok(buffer)
+            }
+            Table::Room(words) => executor.allocate(*words),
         });
         let tables = tables.collect::<Result<_, ExecutorError>>()?;
         let x = executor.allocate(samples * self.widths[0])?;
@@ -267,13 +303,16 @@ impl Network {
     /// Drafts the forward pass with the loss of every row. With `state` it is a pass of training: what the backward pass needs
     /// is kept, and dropout drops.
     pub fn forward(&self, draft: &mut Draft, theta: Buffer, inputs: &Inputs, state: Option<Buffer>) -> Tape {
-        let (tape, labels) = self.values(draft, theta, inputs, state, None);
+        let (tape, labels) = self.values(draft, theta, inputs, state, &[]);
         if let Some(&logits) = tape.values.last() {
             let [rows, classes] = [inputs.samples * self.rows(), self.classes].map(|word| word as u32);
             let arguments = [logits, labels, inputs.results];
             match self.loss {
                 Loss::CrossEntropy => draft.push(&SoftmaxCrossEntropy, &arguments, &[rows, classes]),
                 Loss::MeanSquaredError => draft.push(&MeanSquaredError, &arguments, &[rows, classes]),
+            }
+            if let Some(table) = self.class_weights.filter(|_| state.is_some()) {
+                draft.push(&ClassWeights, &[logits, labels, inputs.tables[table]], &[rows, classes]);
             }
         }
         tape
@@ -282,17 +321,30 @@ impl Network {
     /// Drafts the forward pass of an evaluation without its loss: the logits [samples, rows, classes] go into `logits`. Labels are not
     /// looked at.
     pub fn logits(&self, draft: &mut Draft, theta: Buffer, inputs: &Inputs, logits: Buffer) {
-        self.values(draft, theta, inputs, None, Some(logits));
+        self.logits_keeping(draft, theta, inputs, logits, &[]);
     }
 
-    /// All values, the last one in its place where it has one; and where the labels are.
+    /// The same, with these values in these buffers, where they are afterwards.
+    pub(super) fn logits_keeping(
+        &self,
+        draft: &mut Draft,
+        theta: Buffer,
+        inputs: &Inputs,
+        logits: Buffer,
+        kept: &[(Value, Buffer)],
+    ) {
+        let last = (Value(self.nodes.len()), logits);
+        self.values(draft, theta, inputs, None, &[kept, &[last]].concat());
+    }
+
+    /// All values, those with a place in it; and where the labels are.
     fn values(
         &self,
         draft: &mut Draft,
         theta: Buffer,
         inputs: &Inputs,
         state: Option<Buffer>,
-        last: Option<Buffer>,
+        placed: &[(Value, Buffer)],
     ) -> (Tape, Buffer) {
         let (mut batch, mut labels) = (inputs.x, inputs.labels);
         if let Some(context) = self.context {
@@ -309,7 +361,7 @@ impl Network {
         for node in &self.nodes {
             let words = if state.is_some() { node.layer.saved(inputs.samples) } else { 0 };
             tape.saved.push((words > 0).then(|| draft.buffer(words)));
-            let place = last.filter(|_| tape.values.len() == self.nodes.len());
+            let place = placed.iter().find(|(value, _)| *value == node.output).map(|(_, buffer)| *buffer);
             tape.values.push(place.unwrap_or_else(|| draft.buffer(inputs.samples * self.widths[node.output.0])));
             let x = tape.inputs(node);
             node.layer.forward(draft, &tape.forward(node, tape.saved.len() - 1, theta, &x));

@@ -4,12 +4,16 @@
 //! p_i = softmax(logits / temperature)_i over the top_k largest logits          temperature 0: the largest
 //! ```
 //!
-//! The window slides: of a longer text the last `context` tokens are looked at, and each token takes a forward pass over the window.
+//! Each token takes a forward pass of one place: keys and values of the places before it are kept (`models::steps`). When the context is full,
+//! half of it is let go, and what stays is computed anew as a window that begins at place 0: its keys and values were made in sight of what is
+//! gone, and places beyond the context were never trained on. So of a longer text the last context / 2 to `context` tokens are looked at, and a token
+//! takes two to three places on average. Where the window begins follows from the length of the text alone.
 
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng as _, SeedableRng as _};
 
 use super::{PredictError, Predictor};
+use crate::models::steps::Continuation;
 
 /// How the next token is drawn.
 #[derive(Debug)]
@@ -67,28 +71,35 @@ impl Predictor {
         sink: &mut dyn FnMut(u32) -> bool,
     ) -> Result<(), PredictError> {
         let context = self.network.context().ok_or(PredictError::NoText)?;
-        let mut window: Vec<u32> = text[text.len().saturating_sub(context)..].to_vec();
-        if window.is_empty() {
+        if text.is_empty() {
             return Err(PredictError::Length { what: "tokens", found: 0, expected: context });
         }
-        let classes = self.network.classes();
-        let mut sample = vec![0.0; context + 1];
+        let mut text = text.to_vec();
         for _ in 0..tokens {
-            // What stands behind the text is not looked at: attention is causal.
-            sample.iter_mut().zip(&window).for_each(|(place, &token)| *place = token as f32);
-            let logits = self.logits(&sample)?;
-            let row = (window.len() - 1) * classes;
-            let token = sampler.draw(&logits[row..row + classes]) as u32;
+            let token = sampler.draw(self.next(&text[begin(text.len(), context)..])?) as u32;
             if !sink(token) {
                 return Ok(());
             }
-            window.push(token);
-            if window.len() > context {
-                window.remove(0);
-            }
+            text.push(token);
         }
         Ok(())
     }
+
+    /// Logits of what follows a text of 1 to `context` tokens.
+    fn next(&mut self, text: &[u32]) -> Result<&[f32], PredictError> {
+        let on = self.executor.as_mut();
+        if self.continuation.is_none() {
+            self.continuation = Continuation::new(on, &self.network, self.weights)?;
+        }
+        let continuation = self.continuation.as_mut().ok_or(PredictError::NoText)?;
+        Ok(continuation.next(on, text)?)
+    }
+}
+
+/// Where the window of a text of `length` tokens begins: it moves by half a context at a time.
+fn begin(length: usize, context: usize) -> usize {
+    let half = (context / 2).max(1);
+    length.saturating_sub(context).next_multiple_of(half)
 }
 
 #[cfg(test)]
@@ -119,6 +130,59 @@ mod tests {
         };
         assert_eq!(drawn(7), drawn(7));
         assert_ne!(drawn(7), drawn(8));
+    }
+
+    #[test]
+    fn a_window_begins_within_its_context_and_moves_by_half_of_it() {
+        for context in [1, 2, 5, 64] {
+            let begins: Vec<usize> = (1..5 * context).map(|length| begin(length, context)).collect();
+            for (i, at) in begins.iter().enumerate() {
+                let window = i + 1 - at;
+                assert!(window <= context && (*at == 0 || window > context - (context / 2).max(1)), "{context}: {i}");
+            }
+            assert!(begins.windows(2).all(|pair| pair[1] == pair[0] || pair[1] == pair[0] + (context / 2).max(1)));
+        }
+    }
+
+    /// Token by token over several windows: what one place computes is what the whole window computes.
+    fn steps_equal_windows(executor: impl Fn() -> Box<dyn crate::engine::Executor>) {
+        let spec = kinds().into_iter().find(|(name, _)| *name == "lm").unwrap().1;
+        let [context, classes] = [spec.model.context().unwrap(), spec.model.classes()];
+        let mut predictor = Predictor::new(spec.model.clone(), executor(), 1).unwrap();
+        let mut weights: Vec<f32> = spec.model.initial_base([5; 32]).into_iter().map(|b| 3.0 * to_f32(b)).collect();
+        let text: Vec<u32> = (0..3 * context as u32 + 2).map(|i| (i * i + 7) % 256).collect();
+        for _ in 0..2 {
+            predictor.set_weights(&weights).unwrap();
+            for length in 1..text.len() {
+                let window = &text[begin(length, context)..length];
+                let step = predictor.next(window).unwrap().to_vec();
+                let mut sample: Vec<f32> = window.iter().map(|&token| token as f32).collect();
+                sample.resize(context + 1, 255.0);
+                let whole = predictor.logits(&sample).unwrap();
+                let whole = &whole[(window.len() - 1) * classes..window.len() * classes];
+                let size = whole.iter().fold(1f32, |size, logit| size.max(logit.abs()));
+                assert!(size > 1.5, "nothing to tell apart");
+                for (a, b) in step.iter().zip(whole) {
+                    // Rounding: a product of one row adds up in another order, and weights this large make much of it.
+                    assert!((a - b).abs() <= 2e-4 * size, "{length} tokens: {a}, {b}");
+                }
+            }
+            // Other weights: what was kept of the first ones counts for nothing.
+            weights.iter_mut().for_each(|weight| *weight *= -1.3);
+        }
+    }
+
+    #[test]
+    fn a_step_has_the_logits_of_its_window() {
+        steps_equal_windows(|| Box::new(CpuExecutor::new(None)));
+    }
+
+    #[cfg(feature = "gpu")]
+    #[test]
+    fn a_step_has_the_logits_of_its_window_on_a_gpu() {
+        if crate::kernels::tests::gpu().is_some() {
+            steps_equal_windows(|| Box::new(crate::kernels::tests::gpu().unwrap()));
+        }
     }
 
     #[test]

@@ -14,8 +14,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::report::{Blocked, PeerReport};
 
-/// Longest line that is read from a child, bytes.
-pub const LINE_BYTES_MAX: usize = 64 * 1024;
+/// Longest line that is read from a child, bytes: its last word holds a curve, 60 kB of it.
+pub const LINE_BYTES_MAX: usize = 256 * 1024;
 
 /// Something a child wants the launcher to know.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -297,8 +297,8 @@ impl Swarm {
 
     fn start(&mut self, peer: u32, epochs: u32) -> Result<(), SwarmError> {
         let bootstrap = self.bootstrap(peer);
-        let first_life = self.slots[peer as usize].facts.lives == 0;
-        let birth = Birth { index: peer, home: self.home.path(), bootstrap: bootstrap.as_deref(), epochs, first_life };
+        let lives = self.slots[peer as usize].facts.lives;
+        let birth = Birth { index: peer, home: self.home.path(), bootstrap: bootstrap.as_deref(), epochs, lives };
         let mut command = match &self.network {
             Some(network) => network.command(peer, &self.spec.program),
             None => Command::new(&self.spec.program),

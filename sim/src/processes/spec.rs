@@ -33,8 +33,10 @@ pub struct SwarmSpec {
     pub arrangement: Arrangement,
     /// Folder of the audit logs, one of each peer.
     pub audit: Option<PathBuf>,
-    /// Where the first peer serves its dashboard, `IP:PORT`.
-    pub dashboard: Option<String>,
+    /// Folder of the checkpoints, a folder of each peer; of each further life of a peer another one, since it begins anew.
+    pub checkpoint: Option<PathBuf>,
+    /// Where the first peers serve their dashboards, `IP:PORT` each, in the order of their numbers.
+    pub dashboards: Vec<String>,
 }
 
 /// How the peers of a simulation reach each other.
@@ -88,15 +90,15 @@ pub struct Birth<'a> {
     pub bootstrap: Option<&'a str>,
     /// Epochs to take: a peer that is restarted late takes fewer, so that it ends with the others.
     pub epochs: u32,
-    /// Whether the peer has not lived before.
-    pub first_life: bool,
+    /// How often the peer has lived before.
+    pub lives: u32,
 }
 
 impl SwarmSpec {
     /// Arguments of child `index`: the contract between the launcher and `starling run --child`.
     #[must_use]
     pub fn child_arguments(&self, birth: Birth<'_>) -> Vec<OsString> {
-        let Birth { index, home, bootstrap, epochs, first_life } = birth;
+        let Birth { index, home, bootstrap, epochs, lives } = birth;
         let listen = match self.arrangement {
             Arrangement::Loopback => "/ip4/127.0.0.1/tcp/0",
             Arrangement::Namespaces => "/ip4/0.0.0.0/tcp/0",
@@ -109,14 +111,18 @@ impl SwarmSpec {
         arguments.extend(["--epochs".into(), epochs.to_string().into()]);
         let audit = self.audit.as_ref().map_or_else(|| "none".into(), |dir| dir.join(format!("peer-{index}")).into());
         arguments.extend(["--audit".into(), audit]);
-        if let Some(address) = self.dashboard.as_ref().filter(|_| index == 0) {
+        if let Some(dir) = &self.checkpoint {
+            let life = if lives == 0 { String::new() } else { format!("-life-{}", lives + 1) };
+            arguments.extend(["--checkpoint".into(), dir.join(format!("peer-{index}{life}")).into()]);
+        }
+        if let Some(address) = self.dashboards.get(index as usize) {
             arguments.extend(["--dashboard".into(), address.into()]);
         }
         if self.gossip {
             arguments.extend(["--listen".into(), listen.into()]);
             // A swarm that is started together begins together; whoever comes back takes the first neighbour it finds.
             // (Tried: the first peer waits for all and the others for the first. It spreads the beginnings further.)
-            let company = if first_life { (self.peers - 1).min(COMPANY_MAX) } else { 1 };
+            let company = if lives == 0 { (self.peers - 1).min(COMPANY_MAX) } else { 1 };
             arguments.extend(["--company".into(), company.to_string().into()]);
         } else {
             arguments.push("--no-gossip".into());
@@ -188,7 +194,8 @@ mod tests {
             faults,
             arrangement: Arrangement::Loopback,
             audit: None,
-            dashboard: None,
+            checkpoint: None,
+            dashboards: vec!["127.0.0.1:1".into(), "127.0.0.1:2".into()],
         }
     }
 
@@ -198,17 +205,27 @@ mod tests {
 
     #[test]
     fn a_child_on_loopback_never_announces_itself() {
-        let birth = Birth {
-            index: 1,
-            home: Path::new("/h"),
-            bootstrap: Some("/ip4/127.0.0.1/tcp/9"),
-            epochs: 3,
-            first_life: true,
-        };
+        let birth =
+            Birth { index: 1, home: Path::new("/h"), bootstrap: Some("/ip4/127.0.0.1/tcp/9"), epochs: 3, lives: 0 };
         let arguments = spec(vec![]).child_arguments(birth);
         assert!(arguments.contains(&"--no-mdns".into()));
         assert!(arguments.contains(&"/ip4/127.0.0.1/tcp/0".into()));
         assert_eq!(arguments.last(), Some(&"cpu".into()));
+        assert!(arguments.contains(&"127.0.0.1:2".into()), "the second dashboard is that of the second peer");
+    }
+
+    #[test]
+    fn every_life_of_a_peer_keeps_its_checkpoints_apart() {
+        let spec = SwarmSpec { checkpoint: Some("/k".into()), ..spec(vec![]) };
+        let folder = |index, lives| {
+            let birth = Birth { index, home: Path::new("/h"), bootstrap: None, epochs: 3, lives };
+            let arguments = spec.child_arguments(birth);
+            let at = arguments.iter().position(|argument| argument == "--checkpoint");
+            at.and_then(|at| arguments.get(at + 1).cloned())
+        };
+        let folders = [folder(0, 0), folder(1, 0), folder(1, 1), folder(1, 2)];
+        let expected = ["/k/peer-0", "/k/peer-1", "/k/peer-1-life-2", "/k/peer-1-life-3"];
+        assert_eq!(folders, expected.map(|folder| Some(folder.into())));
     }
 
     #[test]

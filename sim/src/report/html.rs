@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use super::plot::{Chart, Line, Unit, stroke};
 use super::{Point, VirtualReport, VirtualRun};
 
 /// Moments of a run's time line that are drawn.
@@ -12,14 +13,28 @@ const PEERS_SHOWN: usize = 64;
 const RUNS_SHOWN: usize = 40;
 const WIDTH: f64 = 420.0;
 const HEIGHT: f64 = 180.0;
-const COLOURS: [&str; 8] = ["#2a78d6", "#d64f2a", "#1f9d6b", "#8a4fd6", "#b8860b", "#d62a8a", "#4a6a7a", "#6b8e23"];
+
+/// What is drawn of a point.
+struct Figure {
+    name: &'static str,
+    unit: Unit,
+    of: fn(&Point) -> f64,
+}
+
+const FIGURES: [Figure; 5] = [
+    Figure { name: "test loss, mean", unit: Unit::Number, of: |point| point.loss_mean },
+    Figure { name: "accuracy, mean", unit: Unit::Share, of: |point| point.accuracy_mean },
+    Figure { name: "accuracy, worst peer", unit: Unit::Share, of: |point| point.accuracy_worst },
+    Figure { name: "disagreement", unit: Unit::Number, of: |point| point.disagreement },
+    Figure { name: "bytes sent a peer", unit: Unit::Bytes, of: |point| point.bytes_sent_mean },
+];
 
 const STYLE: &str = "body{font:15px/1.5 system-ui,sans-serif;max-width:960px;margin:2rem auto;padding:0 1rem;color:#1c2430;background:#fff}\
 table{border-collapse:collapse;margin:.5rem 0 1.5rem;font-size:13px}td,th{padding:.2rem .6rem;text-align:right;border-bottom:1px solid #dde3ea}\
-td:first-child,th:first-child{text-align:left}figure{display:inline-block;margin:0 1rem 1rem 0}figcaption{font-size:13px}\
+td:first-child,th:first-child{text-align:left}figure{display:inline-block;margin:0 1rem 1rem 0}\
 svg{background:#f6f8fa;border-radius:4px}.bad{color:#b3261e;font-weight:600}.good{color:#1f7a4d}.wide{overflow-x:auto}\
-text{font:11px system-ui,sans-serif;fill:#4a5563}@media(prefers-color-scheme:dark){body{background:#14181d;color:#dfe5ec}svg{background:#1d232b}\
-td,th{border-color:#333c47}text{fill:#9aa7b5}}";
+@media(prefers-color-scheme:dark){body{background:#14181d;color:#dfe5ec}svg{background:#1d232b}\
+td,th{border-color:#333c47}}";
 
 /// The page.
 #[must_use]
@@ -112,69 +127,37 @@ fn curves(report: &VirtualReport, out: &mut String) {
         return;
     }
     out.push_str("<h2>Curves</h2><p>First seed of every variant, over the steps of a peer.</p>");
-    type Figure = fn(&Point) -> f64;
-    let figures: [(&str, Figure); 5] = [
-        ("test loss, mean", |point| point.loss_mean),
-        ("accuracy, mean", |point| point.accuracy_mean),
-        ("accuracy, worst peer", |point| point.accuracy_worst),
-        ("disagreement", |point| point.disagreement),
-        ("bytes sent a peer", |point| point.bytes_sent_mean),
-    ];
-    for (name, value) in figures {
-        let lines: Vec<(String, Vec<(f64, f64)>)> = firsts
-            .iter()
-            .map(|run| {
-                let points = run.curve.iter().map(|point| (point.steps as f64, value(point)));
-                (run.variant.clone(), points.filter(|(_, y)| y.is_finite()).collect())
-            })
-            .collect();
-        figure(name, &lines, out);
+    for figure_of in &FIGURES {
+        let line = |(run, of): (usize, &&VirtualRun)| {
+            let points = of.curve.iter().map(|point| [point.steps as f64, (figure_of.of)(point)]);
+            let points: Vec<[f64; 2]> = points.filter(|[_, y]| y.is_finite()).collect();
+            (!points.is_empty()).then_some(Line { run, points, band: Vec::new() })
+        };
+        figure(figure_of, firsts.iter().enumerate().filter_map(line).collect(), out);
     }
     out.push_str("<p>");
     for (i, run) in firsts.iter().enumerate() {
         let name = if run.variant.is_empty() { "run" } else { &run.variant };
-        let _ = write!(out, "<span style=\"color:{}\">&#9632;</span> {} ", COLOURS[i % COLOURS.len()], escape(name));
+        let ([red, green, blue], dashed) = stroke(i);
+        let sign = if dashed { "&#9633;" } else { "&#9632;" };
+        let _ = write!(out, "<span style=\"color:rgb({red},{green},{blue})\">{sign}</span> {} ", escape(name));
     }
     out.push_str("</p>");
 }
 
-fn figure(name: &str, lines: &[(String, Vec<(f64, f64)>)], out: &mut String) {
-    let all = || lines.iter().flat_map(|(_, points)| points);
-    let (mut low, mut high) = (f64::INFINITY, f64::NEG_INFINITY);
-    let mut right = 0.0f64;
-    for &(x, y) in all() {
-        (low, high, right) = (low.min(y), high.max(y), right.max(x));
-    }
-    if !(low.is_finite() && high.is_finite()) {
+fn figure(figure: &Figure, lines: Vec<Line>, out: &mut String) {
+    if lines.is_empty() {
         return;
     }
-    let span = (high - low).max(1e-12);
-    let place = |x: f64, y: f64| {
-        (40.0 + (WIDTH - 50.0) * x / right.max(1.0), 10.0 + (HEIGHT - 30.0) * (1.0 - (y - low) / span))
+    let chart = Chart {
+        title: figure.name.to_owned(),
+        across: "steps of a peer".to_owned(),
+        across_unit: Unit::Number,
+        unit: figure.unit,
+        log: figure.unit == Unit::Bytes,
+        lines,
     };
-    let _ = write!(
-        out,
-        "<figure><svg viewBox=\"0 0 {WIDTH} {HEIGHT}\" width={WIDTH} height={HEIGHT} role=img aria-label=\"{name}\">\
-         <text x=2 y=16>{}</text><text x=2 y={}>{}</text><text x={} y={} text-anchor=end>{right:.0} steps</text>",
-        brief(high),
-        HEIGHT - 20.0,
-        brief(low),
-        WIDTH - 10.0,
-        HEIGHT - 4.0
-    );
-    for (i, (_, points)) in lines.iter().enumerate() {
-        let path: String = points
-            .iter()
-            .map(|&(x, y)| {
-                let (x, y) = place(x, y);
-                format!("{x:.1},{y:.1} ")
-            })
-            .collect();
-        let colour = COLOURS[i % COLOURS.len()];
-        let _ =
-            write!(out, "<polyline fill=none stroke=\"{colour}\" stroke-width=1.5 points=\"{}\"/>", path.trim_end());
-    }
-    let _ = write!(out, "</svg><figcaption>{name}</figcaption></figure>");
+    let _ = write!(out, "<figure>{}</figure>", chart.draw(WIDTH, HEIGHT).svg_in_page());
 }
 
 fn details(run: &VirtualRun, out: &mut String) {
@@ -243,10 +226,6 @@ fn timeline(run: &VirtualRun, out: &mut String) {
         );
     }
     out.push_str("</svg>");
-}
-
-fn brief(value: f64) -> String {
-    if value.abs() >= 1000.0 { format!("{value:.1e}") } else { format!("{value:.3}") }
 }
 
 fn size(bytes: f64) -> String {

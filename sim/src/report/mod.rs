@@ -9,8 +9,11 @@
 
 mod blocked;
 mod compare;
+pub mod drawing;
 mod faults;
 mod html;
+pub mod plot;
+mod thinned;
 mod twin;
 mod verdict;
 mod virtual_run;
@@ -19,6 +22,7 @@ pub use blocked::Blocked;
 pub use compare::compare;
 pub use faults::FaultReport;
 pub use html::html;
+pub use thinned::Thinned;
 pub use twin::{TWIN_ACCURACY_MAX, TWIN_BYTES_MAX, TwinReport, TwinRun, TwinSide};
 pub use verdict::{Spread, VariantSummary, Verdict, VirtualReport};
 pub use virtual_run::{METRICS, Moment, Point, VirtualPeer, VirtualRun, recovered_after_s};
@@ -147,9 +151,42 @@ pub struct PeerReport {
     /// Of those, links that another peer carried.
     #[serde(default)]
     pub links_relayed: u32,
+    /// Training samples that it had in the end, where they are dealt anew (`data.split = "rendezvous"`); null elsewhere.
+    #[serde(default)]
+    pub samples_dealt: Option<u64>,
     /// How long its steps were blocked on the network.
     #[serde(default)]
     pub blocked: Blocked,
+    /// Its evaluations, of its last life; every second one goes when there are too many. Empty for a peer that did not get to its end.
+    #[serde(default)]
+    pub curve: Vec<CurvePoint>,
+}
+
+/// Most points of [`PeerReport::curve`].
+pub const CURVE_POINTS_MAX: usize = 256;
+
+/// How a peer stood after an evaluation.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct CurvePoint {
+    /// Since its process began, seconds.
+    pub time_s: f64,
+    /// Optimizer steps taken.
+    pub steps: u64,
+    /// Epochs done.
+    pub epoch: u32,
+    /// Mean over the epoch, nats a sample.
+    pub train_loss: Option<f32>,
+    /// On the test split, nats a sample.
+    pub test_loss: Option<f32>,
+    /// On the test split, 0 to 1.
+    pub test_accuracy: Option<f32>,
+    /// `||theta - b|| / ||b||` when the last delta was taken.
+    pub disagreement: Option<f32>,
+    /// Over its links so far, out.
+    pub bytes_sent: u64,
+    /// Over its links so far, in.
+    pub bytes_received: u64,
 }
 
 /// A peer that gets no link for a while.

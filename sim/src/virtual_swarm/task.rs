@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
+use protocol::id::PeerId;
 use protocol::learner::{Learner, LearnerError};
 use protocol::schema::{Schema, Tensor};
 use shaders::data::{Dataset, Split};
 use shaders::engine::cpu::CpuExecutor;
-use shaders::{LearnerSpec, TrainingLearner};
+use shaders::{Dealt, LearnerSpec, TrainingLearner};
 
 use super::quadratic::Quadratic;
 use super::scenario::QuadraticSpec;
@@ -27,6 +28,8 @@ pub enum Task {
         shards: Arc<Vec<Vec<u32>>>,
         /// For every shard the seed of its order.
         order_seeds: Arc<Vec<u64>>,
+        /// Seed of the split where samples are dealt anew as peers come and go.
+        deal: Option<u64>,
     },
 }
 
@@ -42,14 +45,14 @@ impl Task {
         }
     }
 
-    /// The learner of peer `index` of `peers`, in a life that `seed` tells apart from others.
-    pub(super) fn learner(&self, index: u32, peers: u32, seed: u64) -> Result<Mind, LearnerError> {
+    /// The learner of a peer, number `index` of `peers`, in a life that `seed` tells apart from others.
+    pub(super) fn learner(&self, us: PeerId, index: u32, peers: u32, seed: u64) -> Result<Mind, LearnerError> {
         Ok(match self {
             Self::Quadratic(spec) => Mind::Quadratic(Box::new(Quadratic::new(spec, index, peers, seed))),
-            Self::Train { spec, shards, order_seeds } => {
+            Self::Train { spec, shards, order_seeds, deal } => {
                 let shard = index as usize % shards.len();
-                let spec =
-                    LearnerSpec { order_seed: order_seeds[shard] ^ seed, shard: shards[shard].clone(), ..spec.clone() };
+                let (order_seed, dealt) = (order_seeds[shard] ^ seed, deal.map(|seed| Dealt { us, seed }));
+                let spec = LearnerSpec { order_seed, shard: shards[shard].clone(), dealt, ..spec.clone() };
                 Mind::Train(Box::new(TrainingLearner::new(spec, Box::new(CpuExecutor::new(None)))?))
             }
         })

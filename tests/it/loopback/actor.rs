@@ -72,6 +72,7 @@ impl Mind {
             init_seed: [7; 32],
             order_seed: id.into(),
             shard,
+            dealt: None,
             dataset: dataset.into(),
         })
     }

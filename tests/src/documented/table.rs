@@ -68,6 +68,18 @@ pub const COMMANDS: &[(&str, How)] = &[
     ),
     ("starling export --checkpoint kept --format onnx model.onnx", Runs(&[])),
     // docs/try.md
+    (
+        "cargo run --release -- sim --epochs 5000 --dashboard 127.0.0.1:7878-7881",
+        Reads("takes ports that may be in use"),
+    ),
+    ("starling top 127.0.0.1:7878-7881", Reads("wants a terminal; tests/it/top.rs gives it one")),
+    ("starling sim --epochs 30 --json gossip.json", Runs(SHORT)),
+    ("starling sim --epochs 30 --no-gossip --json alone.json", Runs(SHORT)),
+    (
+        "starling plot gossip.json alone.json --out both.svg",
+        Reads("wants both reports; tests/it/plot.rs makes some and draws them"),
+    ),
+    ("starling plot kept --out weights.png", Runs(&[])),
     ("cargo run --release -- sim --peers 8 --split dirichlet:0.1 --baseline", Runs(SHORT)),
     ("cargo run --release -- sim --optimizer adam --epochs 30 --json out.json", Runs(SHORT)),
     ("cargo run --release -- sim --mode full_sync", Runs(SHORT)),

@@ -35,7 +35,7 @@ async function ask(path, options) {
 const json = async (path) => (await ask(path)).json();
 const post = (path, body) => ask(path, { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(body) });
 
-const views = { overview: new Overview($("view-overview")), swarm: new Swarm($("view-swarm")), model: new Model($("view-model"), json), events: new Events($("view-events")) };
+const views = { overview: new Overview($("view-overview")), swarm: new Swarm($("view-swarm")), model: new Model($("view-model"), json), events: new Events($("view-events"), json) };
 let view = null;
 let status = null;
 let heardAt = 0;
@@ -76,6 +76,7 @@ function draw() {
   $("pause").hidden = over || ["starting", "done"].includes(status.phase);
   put($("pause"), status.phase === "paused" ? "Resume" : "Pause");
   $("leave").hidden = over;
+  $("log").hidden = over;
   $("checkpoint").hidden = over || !status.run.checkpoints;
   if (view === "overview") views.overview.status(status);
   if (view === "swarm") views.swarm.status(status);
@@ -162,6 +163,27 @@ $("door-form").addEventListener("submit", async (event) => {
   $("door").close();
   listen();
   route();
+});
+$("log").addEventListener("click", async () => {
+  const { level, levels } = await json("/v1/log").catch(() => ({}));
+  if (!levels) return;
+  // A filter of its own, which `--log` may be, is none of the levels.
+  const options = levels.includes(level) ? levels : [level, ...levels];
+  $("logs-level").replaceChildren(...options.map((one) => h("option", { value: one, selected: one === level, disabled: !levels.includes(one) }, one)));
+  $("logs-error").hidden = true;
+  $("logs").returnValue = "no";
+  $("logs").showModal();
+});
+$("logs").addEventListener("close", async () => {
+  if ($("logs").returnValue !== "yes") return;
+  try {
+    await post("/v1/log", { level: $("logs-level").value });
+  } catch (error) {
+    put($("logs-error"), error.message);
+    $("logs-error").hidden = false;
+    $("logs").returnValue = "no";
+    $("logs").showModal();
+  }
 });
 $("pause").addEventListener("click", () => confirm(status && status.phase === "paused" ? "resume" : "pause"));
 $("checkpoint").addEventListener("click", () => confirm("checkpoint"));

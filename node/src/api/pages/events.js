@@ -1,4 +1,5 @@
 // What happened: a strip of time, and sentences, by kind.
+import { Deltas } from "./deltas.js";
 import { card, clock, empty, h, put, s } from "./format.js";
 
 const KEPT_MAX = 1000;
@@ -9,7 +10,7 @@ const TALL = { info: 8, warning: 12, error: 16 };
 const tick = (x, level) => s("line", { x1: x, x2: x, y1: STRIP[1] / 2 - TALL[level], y2: STRIP[1] / 2 + TALL[level], class: level });
 
 export class Events {
-  constructor(root) {
+  constructor(root, fetchJson) {
     this.entries = [];
     this.kinds = new Set();
     this.level = false;
@@ -27,6 +28,7 @@ export class Events {
     this.list = h("ol", { class: "log", reversed: true });
     this.none = empty("Nothing has happened yet", "Peers that come and go, epochs, refusals and what was asked of this peer stand here.");
     root.append(h("div", { class: "tools" }, chips, this.search), card("Time line", this.span, this.strip), card("Events", null, this.list, this.none));
+    this.deltas = new Deltas(root, fetchJson);
   }
 
   add(entry) {
@@ -47,6 +49,7 @@ export class Events {
 
   show(visible) {
     this.visible = visible;
+    this.deltas.show(visible);
     if (visible) this.draw();
   }
 

@@ -1,5 +1,6 @@
 // What the shared model has learnt: a picture and a histogram of every tensor, from a copy of the base.
 import { card, count, empty, h, name, put, short } from "./format.js";
+import { Judge } from "./judge.js";
 
 const EVERY_MS = 3000;
 
@@ -12,7 +13,12 @@ export class Model {
     this.layers = h("div", { class: "layers" });
     this.state = empty("The model is being copied", "The learner does that between two steps.");
     root.append(h("div", { class: "tools" }, this.live, h("span", { class: "scale" }, "−", h("i"), "+"), this.about), this.state, this.layers);
-    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.cards.forEach((one) => paint(one)));
+    this.judge = new Judge(root, fetchJson);
+    this.texts = h("ol", { class: "texts" });
+    this.said = card("What it writes, by epoch", h("p", { class: "quiet" }, "The same draws each time: what differs is the model."), this.texts);
+    this.said.hidden = true;
+    root.append(this.said);
+    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.cards.forEach((one) => { paint(one); ridge(one); }));
   }
 
   show(visible) {
@@ -39,6 +45,7 @@ export class Model {
         await this.tensor(tensor);
       }
       this.state.hidden = true;
+      await this.written();
     } catch (error) {
       this.state.hidden = this.cards.size > 0;
       this.state.replaceChildren(h("b", {}, "No picture of the model"), String(error.message || error));
@@ -48,13 +55,21 @@ export class Model {
     }
   }
 
+  async written() {
+    const texts = await this.fetchJson("/v1/texts");
+    this.said.hidden = texts.length === 0;
+    this.judge.card.hidden = texts.length > 0;
+    this.texts.replaceChildren(...texts.slice().reverse().map((one) => h("li", {},
+      h("span", { class: "tag num" }, `epoch ${one.epoch}, step ${count(one.steps)}`), h("pre", {}, one.text.trimStart()))));
+  }
+
   async tensor(tensor) {
-    const picture = await this.fetchJson(`/v1/model/${tensor.index}`);
+    const [picture, past] = await Promise.all([this.fetchJson(`/v1/model/${tensor.index}`), this.fetchJson(`/v1/model/${tensor.index}/past`)]);
     let one = this.cards.get(tensor.index);
     if (!one) {
-      one = { note: h("p", { class: "quiet num" }), bars: h("div", { class: "bars", "aria-hidden": "true" }), low: h("span"), high: h("span"), middle: h("span"), canvases: [] };
+      one = { note: h("p", { class: "quiet num" }), bars: h("div", { class: "bars", "aria-hidden": "true" }), low: h("span"), high: h("span"), middle: h("span"), past: h("canvas", { class: "past", role: "img" }), when: h("p", { class: "quiet num when" }), canvases: [] };
       one.picture = h("div", { class: picture.kind === "filters" ? "tiles" : "matrix", role: "img" });
-      const box = card(tensor.name, one.note, one.picture, one.bars, h("div", { class: "ends" }, one.low, one.middle, one.high));
+      const box = card(tensor.name, one.note, one.picture, one.bars, h("div", { class: "ends" }, one.low, one.middle, one.high), one.past, one.when);
       if (picture.kind === "filters") box.classList.add("large");
       this.layers.append(box);
       this.cards.set(tensor.index, one);
@@ -66,6 +81,8 @@ export class Model {
     Object.assign(one, { data: picture, cells: decode(picture.cells) });
     paint(one);
     histogram(one, tensor);
+    Object.assign(one, { history: past, range: tensor.range });
+    ridge(one);
   }
 }
 
@@ -111,4 +128,32 @@ function histogram(one, tensor) {
   put(one.low, short(-tensor.range));
   put(one.middle, `mean ${short(tensor.mean)}, deviation ${short(tensor.deviation)}`);
   put(one.high, short(tensor.range));
+}
+
+/** Histograms over time: a column a note, weights upwards, the darker the more of them. */
+function ridge(one) {
+  const { counts, range, steps } = one.history;
+  one.past.hidden = counts.length < 2;
+  one.when.hidden = one.past.hidden;
+  if (one.past.hidden) return;
+  const [columns, rows] = [counts.length, counts[0].length];
+  Object.assign(one.past, { width: columns, height: rows });
+  const widest = Math.max(...range, Number.MIN_VALUE);
+  const [zero, plus] = [rgb("--zero"), rgb("--minus")];
+  const context = one.past.getContext("2d");
+  const image = context.createImageData(columns, rows);
+  for (let x = 0; x < columns; x += 1) {
+    const most = Math.max(1, ...counts[x]);
+    for (let y = 0; y < rows; y += 1) {
+      // The place of this row in the histogram of that moment, whose range was another.
+      const weight = (1 - (2 * (y + 0.5)) / rows) * widest;
+      const bar = Math.floor(((weight / Math.max(range[x], Number.MIN_VALUE) + 1) / 2) * rows);
+      const share = bar < 0 || bar >= rows ? 0 : Math.sqrt(counts[x][bar] / most);
+      for (let c = 0; c < 3; c += 1) image.data[4 * (y * columns + x) + c] = zero[c] + share * (plus[c] - zero[c]);
+      image.data[4 * (y * columns + x) + 3] = 255;
+    }
+  }
+  context.putImageData(image, 0, 0);
+  put(one.when, `over time: step ${count(steps[0])} to ${count(steps[columns - 1])}, from ${short(-widest)} to ${short(widest)}`);
+  one.past.setAttribute("aria-label", `Histograms of these weights from step ${count(steps[0])} to step ${count(steps[columns - 1])}`);
 }

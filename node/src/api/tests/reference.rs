@@ -18,6 +18,7 @@ fn everything(served: &mut Served) -> String {
         round_trip: 0.1,
         behind: 1,
         agrees: true,
+        holds: 1,
         steps: 1,
         steps_per_second: 1.0,
         train_loss: 1.0,

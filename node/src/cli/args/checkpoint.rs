@@ -44,6 +44,11 @@ pub struct Keeping {
     pub tensorboard: Option<PathBuf>,
 }
 
+/// The same, checked and to be handed on.
+pub(super) fn every_text(text: &str) -> Result<String, String> {
+    every(text).map(|_| text.to_owned())
+}
+
 /// A time with its unit, or a number of epochs.
 fn every(text: &str) -> Result<Every, String> {
     let wrong = || "a time from 10ms to 31 days as 500ms, 30s, 5m, 1h, or epochs as 10epochs".to_owned();

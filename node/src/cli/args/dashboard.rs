@@ -14,6 +14,10 @@ pub enum Dashboard {
     At(SocketAddr),
 }
 
+/// One or several addresses, of one word.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Places(pub Vec<SocketAddr>);
+
 /// Flags of whoever serves a dashboard.
 #[derive(Clone, Debug, Default, Args)]
 pub struct DashboardArgs {

@@ -76,7 +76,7 @@ pub struct EvalArgs {
     /// Write the figures as JSON; - is standard output
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
-    /// Draw the confusion matrix: .svg with names and counts, .png without words
+    /// Draw the confusion matrix with names and counts, as .svg or .png
     #[arg(long, value_name = "FILE.svg|png")]
     pub picture: Option<PathBuf>,
 }

@@ -148,6 +148,9 @@ impl Peer {
         for delta in &deltas {
             let (origin, seq) = (delta.origin(), delta.seq());
             self.members.spoke(origin.peer, self.now);
+            if !self.hears_the_past() {
+                self.members.trained(origin, delta.header().samples, self.now);
+            }
             self.guard.note_accepted(delta);
             self.rounds.note(origin.peer, delta.header().round);
             self.event(Event::DeltaHeard { origin, seq });

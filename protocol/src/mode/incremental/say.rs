@@ -38,6 +38,7 @@ impl Peer {
         let delta = Delta::sign(&self.context, header, taken.payload, &self.identity);
         self.log.say(delta.clone());
         self.guard.ledger.own(self.now, delta.header());
+        self.members.trained(self.origin, samples, self.now);
         self.push(&delta);
 
         let disagreement = taken.residual_norm / taken.base_norm.max(f32::MIN_POSITIVE);

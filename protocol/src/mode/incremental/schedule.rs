@@ -14,7 +14,7 @@ use crate::config::{Config, Training};
 use crate::event::{Event, Output, Report};
 use crate::fixed::Weight;
 use crate::id::{Hash, PeerId};
-use crate::learner::{Command, Computed, Evaluation, Progress, Trained, Weights};
+use crate::learner::{Command, Computed, Evaluation, Progress, Share, Trained, Weights};
 use crate::log::{Delta, Head, VersionVector};
 use crate::peer::Peer;
 use crate::time::{Span, Time};
@@ -63,6 +63,10 @@ pub(crate) enum Pending {
     /// For somebody who looks.
     Show(Box<super::show::Showing>),
     Save(Box<Asked>),
+    /// Among so many.
+    Deal {
+        peers: usize,
+    },
     Epoch {
         epoch: u32,
         steps: u64,
@@ -116,6 +120,8 @@ pub(crate) struct Schedule {
     epoch_loss: LossMean,
     recent_loss: f32,
     speed: Speed,
+    /// As the data were last dealt.
+    dealt: Vec<Share>,
     /// Hash of the base at a set of deltas, the last that was computed.
     pub(super) known_base: Option<(Hash, Hash)>,
 }
@@ -165,6 +171,7 @@ impl Schedule {
             epoch_loss: LossMean::default(),
             recent_loss: f32::NAN,
             speed: Speed::default(),
+            dealt: Vec::new(),
             known_base: None,
         }
     }
@@ -312,6 +319,21 @@ impl Peer {
             } else {
                 self.issue_evaluation();
             }
+            self.deal();
+        }
+    }
+
+    /// Takes our share of the data, where they are dealt anew and something has changed since they were.
+    pub(super) fn deal(&mut self) {
+        let dealt = self.config.gossip.deal && self.config.gossip.enabled;
+        if !(dealt && self.schedule.more_steps()) {
+            return;
+        }
+        let shares = self.members.shares(self.now);
+        if shares != self.schedule.dealt {
+            self.schedule.dealt.clone_from(&shares);
+            let peers = shares.len();
+            self.issue(Command::Deal { shares }, Pending::Deal { peers });
         }
     }
 
@@ -473,6 +495,9 @@ impl Peer {
             (Pending::EdgeSay { edge, name, seq }, Computed::EdgeSaid(said)) => self.edge_said(edge, name, seq, &said),
             (Pending::EdgeMeet { edge, exchange, payload_bytes }, Computed::EdgeMet(met)) => {
                 self.edge_met(edge, exchange, payload_bytes, &met);
+            }
+            (Pending::Deal { peers }, Computed::Dealt { samples }) => {
+                samples.into_iter().for_each(|samples| self.event(Event::Dealt { peers, samples }));
             }
             (Pending::Apply, Computed::Applied) | (Pending::Retract, Computed::Retracted) => {}
             (Pending::Snapshot { heard, heads, exclusions }, Computed::Snapshot { base, base_hash }) => {

@@ -122,6 +122,7 @@ impl Peer {
     pub(crate) fn begin_training(&mut self) {
         self.event(Event::TrainingStarted { deltas: self.log.deltas() });
         self.begin_rounds();
+        self.deal();
         self.schedule.run();
         self.announce();
         // Whoever resumes after its last epoch has no result to wait for.

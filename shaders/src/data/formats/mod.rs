@@ -3,8 +3,10 @@
 //! Add a format: one file here, a variant of [`Kind`] with how it begins, and its branch in `data/open.rs`.
 
 pub(crate) mod array;
+pub(crate) mod characters;
 pub mod idx;
 pub(crate) mod npy;
+mod parquet;
 pub(crate) mod pictures;
 pub(crate) mod table;
 pub mod text;
@@ -13,10 +15,11 @@ pub mod text;
 pub const ALL: &[(&str, &str)] = &[
     ("idx", "the four files of the MNIST family, plain or gzipped: train-images-idx3-ubyte and so on"),
     ("csv, tsv", "a table with the label in a column (--label NAME|INDEX); columns of few texts become one-hot"),
+    ("parquet", "a table as CSV, in a build with the feature `parquet`"),
     ("npy", "x_train.npy with y_train.npy (x_test, y_test), or one array whose last column is the label"),
     ("npz", "an archive with arrays x_train and y_train, or x and y"),
     ("pictures", "a folder of PNG or JPEG files for each class; or train/ and test/ with such folders"),
-    ("text", "a text, plain or gzipped, for a language model on bytes"),
+    ("text", "a text, plain or gzipped, for a language model on its bytes or its characters"),
     ("tokens", "unsigned 16-bit tokens, little-endian (.bin, .u16, or NPY), for a language model"),
 ];
 

@@ -1,4 +1,5 @@
-//! Tables: CSV, TSV, or with ; or | between the columns; quoted as RFC 4180 says (the `csv` crate takes lines apart).
+//! Tables: CSV, TSV, or with ; or | between the columns; quoted as RFC 4180 says (the `csv` crate takes lines apart). Those of Parquet come from
+//! `parquet.rs`.
 //!
 //! One column is the label: the one that is asked for by name or number, else one named label or class, else the last. Columns of numbers
 //! are taken as they are; a column of at most [`ONE_HOT_MAX`] different texts becomes as many numbers, one of which is 1. Anything else is
@@ -9,6 +10,7 @@ use std::path::Path;
 
 use crate::data::encoding::{Column, Encoding};
 use crate::data::error::{DataError, Place};
+use crate::data::formats::{Kind, kind, parquet};
 use crate::data::open::{Classes, Loaded};
 use crate::data::{CLASSES_MAX, DATA_BYTES_MAX, Features, Options, files};
 
@@ -33,11 +35,16 @@ pub(crate) struct Table {
     /// The header, or the columns' numbers from 0.
     names: Vec<String>,
     has_header: bool,
+    /// Whether rows are told by their line in the file, or by their number from 1.
+    has_lines: bool,
     rows: Vec<csv::StringRecord>,
 }
 
 impl Table {
     pub(crate) fn read(path: &Path, label: Option<&str>) -> Result<Self, DataError> {
+        if kind(&files::head(path)?) == Kind::Parquet {
+            return parquet::read(path);
+        }
         let bytes = files::read(path, DATA_BYTES_MAX)?;
         let text = String::from_utf8(bytes).map_err(|error| {
             let line = 1 + error.as_bytes()[..error.utf8_error().valid_up_to()].iter().filter(|&&b| b == b'\n').count();
@@ -66,7 +73,18 @@ impl Table {
         if rows.is_empty() {
             return Err(DataError::Empty { path: path.into() });
         }
-        Ok(Self { names, has_header, rows })
+        Ok(Self { names, has_header, has_lines: true, rows })
+    }
+
+    /// Of cells that were not written as lines.
+    #[cfg(feature = "parquet")]
+    pub(super) fn of_cells(names: Vec<String>, rows: Vec<csv::StringRecord>) -> Self {
+        Self { names, has_header: true, has_lines: false, rows }
+    }
+
+    /// Where rows are, by [`Self::line`].
+    fn place(&self, lines: Vec<u64>) -> Place {
+        if self.has_lines { Place::Lines(lines) } else { Place::Rows(lines) }
     }
 
     fn line(&self, row: usize) -> u64 {
@@ -163,7 +181,7 @@ pub(crate) fn open(path: &Path, options: &Options) -> Result<Loaded, DataError> 
         features: Features::Resident(features),
         labels,
         labels_path: path.into(),
-        encoding: Encoding { columns, class_names, normalization: None },
+        encoding: Encoding { columns, class_names, ..Encoding::default() },
         varied: true,
         ..Loaded::default()
     })
@@ -206,7 +224,7 @@ fn refuse_missing(path: &Path, table: &Table, matters: impl Fn(usize) -> bool) -
     }
     let Some((column, found)) = first else { return Ok(()) };
     let what = format!("a value is missing: {found:?} in column {:?}", table.names[column]);
-    Err(DataError::at(path, Place::Lines(lines), what, "fill it in, or leave these lines out"))
+    Err(DataError::at(path, table.place(lines), what, "fill it in, or leave these rows out"))
 }
 
 /// What a column becomes.
@@ -225,7 +243,8 @@ fn column(path: &Path, table: &Table, at: usize) -> Result<Column, DataError> {
     }
     let place = Place::Part(format!("column {name:?}"));
     if numbers > table.rows.len() / 2 {
-        let what = format!("{:?} in line {} among numbers", table.cell(odd, at), table.line(odd));
+        let row = if table.has_lines { "line" } else { "row" };
+        let what = format!("{:?} in {row} {} among numbers", table.cell(odd, at), table.line(odd));
         return Err(DataError::at(path, place, what, "mend that line, or leave it out"));
     }
     if values.len() > ONE_HOT_MAX {
@@ -263,7 +282,7 @@ fn encode(path: &Path, table: &Table, places: &[usize], columns: &[Column]) -> R
 fn not_among(path: &Path, table: &Table, row: usize, column: &Column, why: &str) -> DataError {
     let place = table.names.iter().position(|name| *name == column.name).unwrap_or(0);
     let what = format!("{:?} in column {:?} {why}", table.cell(row, place), column.name);
-    DataError::at(path, Place::Lines(vec![table.line(row)]), what, "mend that line, or leave it out")
+    DataError::at(path, table.place(vec![table.line(row)]), what, "mend it, or leave it out")
 }
 
 /// The classes, and their names where they have some: those that a job gives, or all that there are, sorted. Whole numbers are
@@ -299,9 +318,9 @@ fn labels(path: &Path, table: &Table, at: usize, classes: &Classes) -> Result<(V
             let what = format!("label {cell:?} is none of data.classes ({})", shown(&names));
             DataError::at(
                 path,
-                Place::Lines(vec![table.line(row)]),
+                table.place(vec![table.line(row)]),
                 what,
-                "add it there, on every peer, or leave the line out",
+                "add it there, on every peer, or leave the row out",
             )
         })
     };

@@ -1,4 +1,4 @@
-//! A text as a data set: its bytes are the tokens, its samples windows of `context` + 1 of them. Or tokens that somebody else
+//! A text as a data set: its bytes or its characters are the tokens, its samples windows of `context` + 1 of them. Or tokens that somebody else
 //! made of it, unsigned numbers of 16 bits.
 //!
 //! Window i begins at token i * context, so every token but the first is predicted once an epoch. The first windows are trained
@@ -9,8 +9,10 @@ use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
 
+use crate::data::encoding::Encoding;
 use crate::data::error::DataError;
 use crate::data::features::{Element, Features, Order, Rows, Stored};
+use crate::data::formats::characters::{self, Vocabulary};
 use crate::data::formats::{Kind, kind, npy};
 use crate::data::holdout::Shares;
 use crate::data::{DATA_BYTES_MAX, Dataset, Options, Split, files};
@@ -64,6 +66,15 @@ pub fn open(path: &Path, context: usize, options: &Options) -> Result<Dataset, D
             return Err(DataError::whole(path, "this is neither text nor tokens for a language model", remedy));
         }
     };
+    if options.vocabulary != Vocabulary::Bytes {
+        if element != Element::U8 {
+            return Err(by_characters(path));
+        }
+        let text = files::read(path, TEXT_BYTES_MAX)?;
+        let short = |bytes| DataError::Short { path: path.into(), bytes, least: 2 * context + 1 };
+        let bytes = text.len();
+        return of(&path.display().to_string(), text, context, options)?.ok_or_else(|| short(bytes));
+    }
     let (file, length) = files::open(path)?;
     let tokens = if files::gzipped(path)? || length * size_of::<f32>() as u64 <= options.resident_bytes_max {
         Tokens::Bytes(files::read(path, TEXT_BYTES_MAX)?, element)
@@ -73,7 +84,14 @@ pub fn open(path: &Path, context: usize, options: &Options) -> Result<Dataset, D
     assemble(path, &tokens, context, options)
 }
 
+fn by_characters(path: &Path) -> DataError {
+    DataError::whole(path, "these are tokens already", "data.vocabulary = \"characters\" is for a text: remove it")
+}
+
 fn npy_tokens(path: &Path, context: usize, options: &Options) -> Result<Dataset, DataError> {
+    if options.vocabulary != Vocabulary::Bytes {
+        return Err(by_characters(path));
+    }
     let array = npy::open(path)?;
     if array.shape.len() != 1 || !matches!(array.element, Element::U8 | Element::U16(Order::Little)) {
         let what = format!("an array of extents {:?}, type {:?}", array.shape, array.element);
@@ -177,7 +195,15 @@ fn windows(
     }))
 }
 
-/// A text in memory.
-pub(crate) fn of(name: &str, text: Vec<u8>, context: usize, shares: Shares) -> Result<Option<Dataset>, DataError> {
-    windows(Path::new(name), &Tokens::Bytes(text, Element::U8), context, VOCABULARY, shares)
+/// A text in memory; `None` where it is too short for two windows.
+pub(crate) fn of(name: &str, text: Vec<u8>, context: usize, options: &Options) -> Result<Option<Dataset>, DataError> {
+    let (path, shares) = (Path::new(name), options.shares);
+    if options.vocabulary == Vocabulary::Bytes {
+        return windows(path, &Tokens::Bytes(text, Element::U8), context, VOCABULARY, shares);
+    }
+    let (tokens, characters) = characters::tokens(path, &text, &options.vocabulary)?;
+    let classes = characters.chars().count().max(2);
+    let tokens = Tokens::Bytes(tokens, Element::U16(Order::Little));
+    let found = windows(path, &tokens, context, classes, shares)?;
+    Ok(found.map(|dataset| Dataset { encoding: Encoding { characters, ..Encoding::default() }, ..dataset }))
 }

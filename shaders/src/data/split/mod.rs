@@ -1,7 +1,8 @@
 //! Who trains on what: the training samples in shards, one a peer.
 //!
 //! A shard follows from (rule, seed, number of shards) alone: every peer computes the same partition and takes its part.
-//! Every sample is in exactly one shard and no shard is empty.
+//! Every sample is in exactly one shard and no shard is empty. By [`rendezvous`] alone shares follow from who lives and how fast, and are dealt again
+//! when that changes.
 //!
 //! Add a rule: one file here, a variant of [`SplitRule`], one line in [`ALL`].
 
@@ -9,6 +10,7 @@ mod classes;
 mod dirichlet;
 mod iid;
 mod regions;
+pub mod rendezvous;
 mod sizes;
 
 use std::fmt;
@@ -25,6 +27,7 @@ pub const ALL: &[(&str, &str)] = &[
     ("classes:K", "every shard holds K classes only; the first shards the first K"),
     ("sizes:ALPHA", "every shard is a random sample, of a size by a Dirichlet draw; the smaller ALPHA, the less equal"),
     ("regions:FILE", "as a file says: a line for each training sample with the name of its region"),
+    ("rendezvous", "random samples, dealt among the peers that live by their pace, and again when peers come and go"),
 ];
 
 /// Smallest alpha: below it one shard takes a whole class with certainty.
@@ -60,13 +63,15 @@ pub enum SplitRule {
         /// The file, on this machine; its lines must be the same on all.
         path: PathBuf,
     },
+    /// See [`rendezvous`]; shards are what peers begin with.
+    Rendezvous,
 }
 
 /// Why there is no such split.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum SplitError {
     /// Not one of the forms.
-    #[error("{text:?} is no split; there is: iid, dirichlet:ALPHA, classes:K, sizes:ALPHA, regions:FILE")]
+    #[error("{text:?} is no split; there is: iid, dirichlet:ALPHA, classes:K, sizes:ALPHA, regions:FILE, rendezvous")]
     Unknown {
         /// As given.
         text: String,
@@ -113,6 +118,9 @@ impl FromStr for SplitRule {
         if text == "iid" {
             return Ok(Self::Iid);
         }
+        if text == "rendezvous" {
+            return Ok(Self::Rendezvous);
+        }
         if let Some(classes) = text.strip_prefix("classes:") {
             return match classes.parse() {
                 Ok(per_shard) if (1..=CLASSES_MAX).contains(&per_shard) => Ok(Self::Classes { per_shard }),
@@ -144,6 +152,7 @@ impl fmt::Display for SplitRule {
             Self::Classes { per_shard } => write!(f, "classes:{per_shard}"),
             Self::Sizes { alpha } => write!(f, "sizes:{alpha}"),
             Self::Regions { path } => write!(f, "regions:{}", path.display()),
+            Self::Rendezvous => f.write_str("rendezvous"),
         }
     }
 }
@@ -164,6 +173,7 @@ impl SplitRule {
             Self::Classes { per_shard } => classes::shards(labels, shards, *per_shard, &mut rng),
             Self::Sizes { alpha } => sizes::shards(labels.len(), shards, *alpha, &mut rng),
             Self::Regions { path } => regions::shards(&regions::read(path, labels.len())?, shards, &mut rng),
+            Self::Rendezvous => rendezvous::shards(labels.len(), shards, seed),
         };
         fill_empty(&mut parts);
         parts.iter_mut().for_each(|part| part.sort_unstable());
@@ -196,7 +206,8 @@ mod tests {
 
     #[test]
     fn text_forms_lead_back_and_others_are_refused() {
-        for text in ["iid", "dirichlet:0.1", "dirichlet:100", "classes:5", "sizes:0.5", "regions:a/b.txt"] {
+        for text in ["iid", "dirichlet:0.1", "dirichlet:100", "classes:5", "sizes:0.5", "regions:a/b.txt", "rendezvous"]
+        {
             assert_eq!(text.parse::<SplitRule>().unwrap().to_string(), text);
         }
         assert!(matches!("random".parse::<SplitRule>(), Err(SplitError::Unknown { .. })));
@@ -275,7 +286,7 @@ mod tests {
             let path = std::env::temp_dir().join(format!("starling-regions-{}", std::process::id()));
             let regions: String = labels.iter().map(|label| format!("region {}\n", u64::from(*label).wrapping_mul(seed) % 5)).collect();
             std::fs::write(&path, regions).unwrap();
-            for rule in [SplitRule::Iid, SplitRule::Dirichlet { alpha }, SplitRule::Classes { per_shard: 1 + seed as usize % 7 }, SplitRule::Sizes { alpha }, SplitRule::Regions { path: path.clone() }] {
+            for rule in [SplitRule::Iid, SplitRule::Dirichlet { alpha }, SplitRule::Classes { per_shard: 1 + seed as usize % 7 }, SplitRule::Sizes { alpha }, SplitRule::Regions { path: path.clone() }, SplitRule::Rendezvous] {
                 let parts = rule.shards(&labels, shards, seed);
                 if samples < shards {
                     prop_assert!(parts.is_err());

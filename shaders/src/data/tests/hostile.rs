@@ -29,7 +29,7 @@ fn tables_that_cannot_be_trained_on() {
             "missing.csv",
             "a,label\n1,0\n,1\n3,NA\n4,1\n",
             Options::default(),
-            &["lines 3, 4", "missing", "column \"a\"", "leave these lines out"],
+            &["lines 3, 4", "missing", "column \"a\"", "leave these rows out"],
         ),
         ("uneven.csv", "a,b,label\n1,2,0\n1,2\n1,2,1\n", Options::default(), &["line 3", "2 columns", "3"]),
         ("odd.csv", "a,label\n1,0\n2,1\nx,0\n4,1\n", Options::default(), &["column \"a\"", "\"x\"", "line 4"]),
@@ -124,7 +124,9 @@ fn pictures_that_are_none() {
 #[test]
 fn files_of_other_kinds_say_what_to_do() {
     let folder = Folder::new("bad-kinds");
-    refused(&folder.write("a.parquet", b"PAR1\x15\x00PAR1"), &Options::default(), &["Parquet", "to_csv"]);
+    let parquet: &[&str] =
+        if cfg!(feature = "parquet") { &["damaged"] } else { &["Parquet", "feature `parquet`", "to_csv"] };
+    refused(&folder.write("a.parquet", b"PAR1\x15\x00PAR1"), &Options::default(), parquet);
     refused(
         &folder.write("a.exe", b"\x7fELF\x02\x01\x01\0\0\0\0\0"),
         &Options::default(),

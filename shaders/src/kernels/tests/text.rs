@@ -8,6 +8,7 @@ pub(super) fn cases(random: &mut Random) -> Vec<Case> {
     cases.extend(attention(random));
     cases.extend(tiled_attention(random));
     cases.push(rotary_case(random));
+    cases.push(step_case(random));
     cases
 }
 
@@ -133,6 +134,31 @@ fn attention(random: &mut Random) -> Vec<Case> {
         &attention_backward_key_value::AttentionBackwardKeyValue,
     ];
     cases_of(kernels, attention, (qkv, dy), (y, sums, gradient), rows)
+}
+
+/// The last place that is there, after those before it: what is behind it is poison, and nobody looks.
+fn step_case(random: &mut Random) -> Case {
+    let [samples, t, heads, quads] = [2, 9, 3, 3].map(|most| random.extent(most));
+    let (e, place) = (4 * quads, random.below(t));
+    let row = 3 * heads * e;
+    let seen = Attention { samples, t: place + 1, heads, e };
+    let qkv: Vec<u32> = (0..samples * (place + 1) * row).map(|_| word(2.0 * random.float())).collect();
+    let rows: Vec<&[u32]> = qkv.chunks_exact(row).collect();
+    let (y, _) = seen.forward(&values(&qkv));
+    let of = |b: usize, u: usize| rows[b * (place + 1) + u].to_vec();
+    let new = (0..samples).flat_map(|b| of(b, place)).collect();
+    let y = (0..samples).flat_map(|b| y[(b * (place + 1) + place) * heads * e..][..heads * e].to_vec()).collect();
+    let behind = || vec![word(1e9); (t - place - 1) * row];
+    let seen_by = |b: usize, many: usize| (0..many).flat_map(|u| of(b, u)).collect::<Vec<u32>>();
+    let cache = (0..samples).flat_map(|b| [seen_by(b, place), poison(row), behind()].concat());
+    let after = (0..samples).flat_map(|b| [seen_by(b, place + 1), behind()].concat());
+    Case {
+        kernel: &attention_step::AttentionStep,
+        arguments: vec![new, vec![place as u32], cache.collect(), poison(samples * heads * e)],
+        words: extents([samples, t, heads, e]),
+        expected: vec![(2, Words(after.collect())), (3, Floats(y))],
+        tolerance: PRODUCT,
+    }
 }
 
 /// The three kernels on one set of numbers.

@@ -19,6 +19,7 @@ pub(super) fn cases(random: &mut Random) -> Vec<Case> {
     cases.extend(clipping(random));
     cases.push(dropout_case(random));
     cases.push(squares_case(random));
+    cases.push(class_weights(random));
     cases.extend(base(random));
     cases
 }
@@ -236,6 +237,20 @@ fn squares_case(random: &mut Random) -> Case {
         kernel: &mean_squared_error::MeanSquaredError,
         expected: vec![(0, Floats(gradient)), (2, Floats(rows.collect()))],
         arguments: vec![y, classes.clone(), poison(2 * m)],
+        words: extents([m, width]),
+        tolerance: ELEMENT,
+    }
+}
+
+fn class_weights(random: &mut Random) -> Case {
+    let [m, width] = [20, 9].map(|most| random.extent(most));
+    let (gradient, classes, weights) = (random.floats(m * width), random.indices(m, width), random.floats(width));
+    let [g, w] = [&gradient, &weights].map(|words| values(words));
+    let weighted = (0..m * width).map(|i| g[i] * w[classes[i / width] as usize]).collect();
+    Case {
+        kernel: &class_weights::ClassWeights,
+        expected: vec![(0, Floats(weighted))],
+        arguments: vec![gradient, classes, weights],
         words: extents([m, width]),
         tolerance: ELEMENT,
     }

@@ -55,7 +55,8 @@ fn spec(program: PathBuf, faults: Vec<Fault>) -> SwarmSpec {
         faults,
         arrangement: Arrangement::Loopback,
         audit: None,
-        dashboard: None,
+        checkpoint: None,
+        dashboards: Vec::new(),
     }
 }
 

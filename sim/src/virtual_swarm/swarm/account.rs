@@ -140,6 +140,7 @@ impl Before {
             | Command::Hash { .. }
             | Command::Fold
             | Command::Save
+            | Command::Deal { .. }
             | Command::EdgeSay { .. }
             | Command::EdgeMeet(_)
             | Command::EdgeForget { .. } => Self::Other,

@@ -63,7 +63,7 @@ impl Swarm<'_> {
         let identity = Identity::from_seed(&identity_seed(number));
         let mut peer = Peer::new(config, self.context_of(number), identity, life, seed);
         let learner_seed = if first { 0 } else { life };
-        let mut mind = match self.plan.task.learner(number, scenario.peers, learner_seed) {
+        let mut mind = match self.plan.task.learner(ours, number, scenario.peers, learner_seed) {
             Ok(mind) => mind,
             Err(error) => {
                 self.violate(number, format!("no learner: {error}"));

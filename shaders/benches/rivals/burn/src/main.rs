@@ -126,6 +126,7 @@ fn starling(case: &Case, data: &Arc<Dataset>) -> Outcome<TrainingLearner> {
         init_seed: [1; 32],
         order_seed: 1,
         shard: (0..SAMPLES as u32).collect(),
+        dealt: None,
         dataset: Arc::clone(data),
     };
     Ok(TrainingLearner::new(spec, open(&DeviceChoice::Auto, 1)?)?)

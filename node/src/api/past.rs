@@ -1,0 +1,137 @@
+//! What the model was earlier: histograms of its tensors, and of a language model a text, noted after evaluations. Who looks at the page later
+//! sees how it came about.
+//!
+//! At first every ten seconds at most. When the list is full every second one goes and the pause doubles, so a long run costs less and less: a copy of the
+//! base and, of a language model, a few hundred bytes of text by the thread of answers. Models above [`PARAMETERS_MAX`] are left alone.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use serde::Serialize;
+use tokio::time::sleep;
+
+use super::answers::Desk;
+use super::bases::Bases;
+use super::board::Board;
+use super::weights::Model;
+
+/// Most notes.
+const NOTES_MAX: usize = 48;
+/// Between the first ones.
+const PAUSE: Duration = Duration::from_secs(10);
+/// Largest model that is noted, parameters: its copy takes 16 MiB.
+pub(super) const PARAMETERS_MAX: usize = 4 << 20;
+/// Most tensors of a note.
+const TENSORS_MAX: usize = 64;
+
+/// The model at a moment.
+#[derive(Clone, Debug, Default, PartialEq)]
+struct Note {
+    steps: u64,
+    epoch: u32,
+    /// Range and counts of each tensor.
+    histograms: Vec<(f32, Vec<u32>)>,
+    text: Option<String>,
+}
+
+/// Histograms of one tensor, `GET /v1/model/{index}/past`: the oldest first.
+#[derive(Debug, Default, PartialEq, Serialize)]
+pub(super) struct Histograms {
+    steps: Vec<u64>,
+    epoch: Vec<u32>,
+    /// Counts of equal steps from `-range` to `range`.
+    range: Vec<f32>,
+    counts: Vec<Vec<u32>>,
+}
+
+/// A text of the model at a moment, `GET /v1/texts`: the oldest first.
+#[derive(Debug, PartialEq, Serialize)]
+pub(super) struct Text {
+    steps: u64,
+    epoch: u32,
+    text: String,
+}
+
+/// See the module.
+#[derive(Debug, Default)]
+pub(super) struct Past {
+    notes: Mutex<Vec<Note>>,
+}
+
+impl Past {
+    /// Notes one more. Returns how much longer the pauses are to be from now on, as a factor.
+    fn note(&self, note: Note) -> u32 {
+        let mut notes = self.notes.lock().unwrap_or_else(PoisonError::into_inner);
+        notes.push(note);
+        if notes.len() < NOTES_MAX {
+            return 1;
+        }
+        let mut place = 0usize;
+        notes.retain(|_| {
+            place += 1;
+            place % 2 == 1
+        });
+        2
+    }
+
+    pub(super) fn histograms(&self, index: usize) -> Histograms {
+        let notes = self.notes.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut shown = Histograms::default();
+        for note in notes.iter() {
+            if let Some((range, counts)) = note.histograms.get(index) {
+                shown.steps.push(note.steps);
+                shown.epoch.push(note.epoch);
+                shown.range.push(*range);
+                shown.counts.push(counts.clone());
+            }
+        }
+        shown
+    }
+
+    pub(super) fn texts(&self) -> Vec<Text> {
+        let notes = self.notes.lock().unwrap_or_else(PoisonError::into_inner);
+        let text = |note: &Note| Some(Text { steps: note.steps, epoch: note.epoch, text: note.text.clone()? });
+        notes.iter().filter_map(text).collect()
+    }
+}
+
+/// Notes the model after evaluations, as long as the server lives.
+pub(super) async fn keep(past: Arc<Past>, board: Arc<Board>, bases: Bases, desk: Desk, model: Arc<Model>) {
+    let run = board.status().run.clone();
+    if run.parameters > PARAMETERS_MAX {
+        return;
+    }
+    let mut evaluations = board.evaluations();
+    let mut pause = PAUSE;
+    while evaluations.changed().await.is_ok() {
+        // A peer that is busy, or leaves: the next time, then.
+        if let Ok(shown) = bases.fresh().await {
+            let text = if run.model == "lm" { desk.sample(Arc::clone(&shown)).await } else { None };
+            let (steps, epoch, shapes) = (shown.steps, shown.epoch, Arc::clone(&model));
+            let described = tokio::task::spawn_blocking(move || shapes.describe(&shown)).await.unwrap_or_default();
+            let histograms = described.into_iter().take(TENSORS_MAX).map(|tensor| tensor.histogram()).collect();
+            pause *= past.note(Note { steps, epoch, histograms, text });
+        }
+        sleep(pause).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_run_is_noted_coarser_and_from_its_beginning() {
+        let past = Past::default();
+        let mut doubled = 0;
+        for steps in 0..1000u64 {
+            let text = steps.is_multiple_of(2).then(|| format!("text {steps}"));
+            let note = Note { steps, epoch: 1, histograms: vec![(1.0, vec![1, 2])], text };
+            doubled += u32::from(past.note(note) == 2);
+        }
+        let shown = past.histograms(0);
+        assert!(shown.steps.len() < NOTES_MAX && shown.steps[0] == 0 && shown.steps.is_sorted(), "{:?}", shown.steps);
+        assert!(doubled > 10 && past.texts().iter().all(|text| text.text == format!("text {}", text.steps)));
+        assert_eq!(past.histograms(1), Histograms::default(), "there is no such tensor");
+    }
+}
