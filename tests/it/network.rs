@@ -141,7 +141,7 @@ fn an_open_job_is_listed_and_joined_by_its_name() {
     nobody.assert_fails(2, &["nobody is there to agree", "--yes"]);
     assert!(!std::path::Path::new(&got).exists(), "nothing is kept of what was not agreed to");
     let refused = place.start(2, &["join", "flock", "--wait", "3", "--save", &got, "--yes"]).finish(FIND_MAX);
-    refused.assert_fails(3, &["private", "job file"]);
+    refused.assert_fails(3, &["private", "ask for the file"]);
     let mut b = place.start(2, &["join", "flock of all", "--wait", "3", "--yes", "--save", &got, "--device", "cpu"]);
     meet(&mut [&mut b, &mut a]);
     let kept = std::fs::read_to_string(&got).unwrap();

@@ -19,8 +19,8 @@ use super::weights::Model;
 const NOTES_MAX: usize = 48;
 /// Between the first ones.
 const PAUSE: Duration = Duration::from_secs(10);
-/// Largest model that is noted, parameters: its copy takes 16 MiB.
-pub(super) const PARAMETERS_MAX: usize = 4 << 20;
+/// Largest model that is noted, parameters: a note of it takes 20 MiB for a moment, and the dashboard has 30.
+pub(super) const PARAMETERS_MAX: usize = 1 << 20;
 /// Most tensors of a note.
 const TENSORS_MAX: usize = 64;
 
