@@ -43,7 +43,6 @@ fn a_minute_of_kills_and_a_standstill_cost_nothing() {
 
 /// A short form of the minute in `docs/try.md`.
 #[test]
-#[ignore = "in one run of four a suspicion held things up for ten seconds; mended, and not measured since (docs/performance.md)"]
 fn two_halves_that_were_cut_apart_are_one_again() {
     if !netns::available() {
         return;
