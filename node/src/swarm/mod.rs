@@ -74,7 +74,7 @@ use libp2p::core::ConnectedPoint;
 use libp2p::multiaddr::Protocol;
 use libp2p::request_response;
 use libp2p::swarm::dial_opts::{DialOpts, PeerCondition};
-use libp2p::swarm::{ConnectionId, DialError, SwarmEvent};
+use libp2p::swarm::{ConnectionId, DialError, NetworkBehaviour, SwarmEvent};
 use libp2p::{Multiaddr, PeerId as NetworkId, Swarm};
 use protocol::Input;
 use protocol::id::PeerId;
@@ -562,7 +562,7 @@ impl Network {
 }
 
 /// On every interface, by both families: a machine may lack one of them.
-fn listen_everywhere(swarm: &mut Swarm<Behaviour>) -> Result<(), Error> {
+fn listen_everywhere<B: NetworkBehaviour>(swarm: &mut Swarm<B>) -> Result<(), Error> {
     let mut outcome = Ok(());
     let mut listens = false;
     for text in address::listen_default() {

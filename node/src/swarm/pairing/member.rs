@@ -13,7 +13,7 @@ use protocol::id::{Hash, RunId, SchemaHash};
 use protocol::wire::VERSION;
 
 use super::super::lan::{self, Lan, Listing};
-use super::super::{address, interfaces, invitation};
+use super::super::{address, interfaces, invitation, listen_everywhere};
 use super::{Agreed, Answer, Behaviour, Code, FILE_BYTES_MAX, Question, TRIES_MAX, agree, begin, behaviour};
 use crate::error::{Error, Kind};
 
@@ -222,20 +222,6 @@ fn announce_on(us: &NetworkId, job: &str, run: RunId) -> Option<Lan> {
         addresses: Vec::new(),
     };
     Lan::open(us).inspect_err(|error| tracing::warn!(%error, "mDNS does not work here: the address must be typed")).ok()
-}
-
-/// By both families, on one port; a machine may lack one of them.
-fn listen_everywhere(swarm: &mut Swarm<Parts>) -> Result<(), Error> {
-    let mut outcome = Ok(());
-    let mut listens = false;
-    for text in address::listen_default() {
-        let address = address::parse_listen(&text)?;
-        match swarm.listen_on(address.clone()) {
-            Ok(_) => listens = true,
-            Err(error) => outcome = Err(address::cannot_listen(&address, error)),
-        }
-    }
-    if listens { Ok(()) } else { outcome }
 }
 
 fn build(key: Keypair) -> Result<Swarm<Parts>, Error> {
