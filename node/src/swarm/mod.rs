@@ -62,7 +62,7 @@ mod tests;
 mod waiting;
 mod wide;
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -71,6 +71,7 @@ use std::time::{Duration, Instant};
 
 use futures::StreamExt as _;
 use libp2p::core::ConnectedPoint;
+use libp2p::core::transport::ListenerId;
 use libp2p::multiaddr::Protocol;
 use libp2p::request_response;
 use libp2p::swarm::dial_opts::{DialOpts, PeerCondition};
@@ -117,7 +118,8 @@ const INBOX_MESSAGES: usize = 256;
 const TICK: Duration = Duration::from_millis(100);
 /// How long a stop waits for the last words to be said.
 const FLUSH_MAX: Duration = Duration::from_millis(500);
-/// How long a peer that listens everywhere waits for its first address besides loopback.
+/// How long a peer waits with its first word about where it listens: for an address of each listener it asked for, and where it
+/// listens everywhere, for one besides loopback.
 const ADDRESSES_MAX_WAIT: Duration = Duration::from_millis(500);
 
 /// Something for the driver.
@@ -179,7 +181,11 @@ pub(crate) struct Network {
     tick: Interval,
     listening: BTreeSet<Multiaddr>,
     listening_changed: bool,
-    /// Until then, more addresses than those of loopback may still come: the system tells of them one by one.
+    /// Listeners that were asked for and have no address yet: the system tells of them one by one.
+    unheard: HashSet<ListenerId>,
+    /// Nobody said where to listen: addresses besides those of loopback are to be expected.
+    everywhere: bool,
+    /// Until then, it may be worth to wait for more addresses.
     settled_by: Instant,
     happenings: VecDeque<Happening>,
 }
@@ -226,8 +232,9 @@ impl Network {
         let mut swarm = behaviour::build(key, run, admission.neighbours_max, wide)?;
         // All before the first: our own sockets would be found, too.
         listen.iter().try_for_each(address::check_free)?;
+        let mut unheard = HashSet::new();
         for address in listen {
-            swarm.listen_on(address.clone()).map_err(|error| address::cannot_listen(&address, error))?;
+            unheard.insert(swarm.listen_on(address.clone()).map_err(|error| address::cannot_listen(&address, error))?);
         }
         if setup.listen.is_empty() {
             listen_everywhere(&mut swarm)?;
@@ -267,7 +274,9 @@ impl Network {
             tick,
             listening: BTreeSet::new(),
             listening_changed: false,
-            settled_by: Instant::now() + if setup.listen.is_empty() { ADDRESSES_MAX_WAIT } else { Duration::ZERO },
+            unheard,
+            everywhere: setup.listen.is_empty(),
+            settled_by: Instant::now() + ADDRESSES_MAX_WAIT,
             happenings: VecDeque::new(),
         })
     }
@@ -354,7 +363,10 @@ impl Network {
             SwarmEvent::OutgoingConnectionError { connection_id, error, .. } => {
                 self.on_dial_error(connection_id, &error)
             }
-            SwarmEvent::NewListenAddr { address, .. } => self.listening_changed |= self.listening.insert(address),
+            SwarmEvent::NewListenAddr { address, listener_id } => {
+                self.unheard.remove(&listener_id);
+                self.listening_changed |= self.listening.insert(address);
+            }
             SwarmEvent::ExpiredListenAddr { address, .. } => self.listening_changed |= self.listening.remove(&address),
             SwarmEvent::ListenerError { error, .. } => tracing::warn!(%error, "an incoming connection failed"),
             SwarmEvent::ListenerClosed { ref addresses, reason: Err(ref error), .. }
@@ -516,7 +528,8 @@ impl Network {
 
     fn on_tick(&mut self, now: Instant) {
         while self.tasks.try_join_next().is_some() {}
-        if self.listening_changed && (now > self.settled_by || !address::is_loopback_only(&self.listening)) {
+        let is_whole = self.unheard.is_empty() && !(self.everywhere && address::is_loopback_only(&self.listening));
+        if self.listening_changed && (is_whole || now > self.settled_by) {
             self.listening_changed = false;
             self.announce();
         }

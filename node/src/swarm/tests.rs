@@ -18,6 +18,8 @@ struct Living {
     id: PeerId,
     orders: UnboundedSender<Order>,
     seen: UnboundedReceiver<Seen>,
+    /// Seen before it was known to listen.
+    early: VecDeque<Seen>,
     listening: Vec<String>,
 }
 
@@ -75,15 +77,18 @@ impl Living {
                 }
             }
         });
-        let mut living = Self { id: credentials.us, orders, seen, listening: Vec::new() };
-        let ports = setup.listen.len();
-        while living.listening.len() < ports {
-            let addresses = living.saw("it listens", |seen| match seen {
-                Seen::Observation(Observation::Listening(addresses)) => Some(addresses),
-                _ => None,
-            });
-            living.listening = addresses.await;
-        }
+        let mut living = Self { id: credentials.us, orders, seen, early: VecDeque::new(), listening: Vec::new() };
+        let listens = async {
+            loop {
+                match living.seen.recv().await.expect("it lives") {
+                    Seen::Observation(Observation::Listening(addresses)) => break addresses,
+                    // A link may stand before.
+                    other => living.early.push_back(other),
+                }
+            }
+        };
+        living.listening = tokio::time::timeout(WAIT_MAX, listens).await.expect("it listens in time");
+        assert!(living.listening.len() >= setup.listen.len(), "its first word names all: {:?}", living.listening);
         living
     }
 
@@ -96,7 +101,10 @@ impl Living {
         let mut others = Vec::new();
         let looking = async {
             loop {
-                let seen = self.seen.recv().await.expect("it lives");
+                let seen = match self.early.pop_front() {
+                    Some(seen) => seen,
+                    None => self.seen.recv().await.expect("it lives"),
+                };
                 others.push(format!("{seen:?}"));
                 if let Some(found) = pick(seen) {
                     return found;
