@@ -199,10 +199,11 @@ impl Driver<'_> {
 impl Checkpoints {
     /// Waits for the last checkpoint. The chain of a peer that `ended` as it should may go on, when all that it said is written down.
     pub(super) async fn close(mut self, ended: bool, said: u64, observe: &mut (dyn FnMut(Observation) + Send)) {
-        let (held, last, mut written) = (self.held.take(), self.last, self.written);
-        if let Some(checkpoint) = held {
-            tracing::debug!(steps = checkpoint.standing.steps, "a checkpoint is left out: its evaluation did not come");
+        if let Some(checkpoint) = self.held.take() {
+            // Its evaluation did not come in time: what it is worth stays unknown, and nothing is lost.
+            self.hand_over(checkpoint, None);
         }
+        let (last, mut written) = (self.last, self.written);
         for news in self.keeper.close(self.spare.take(), CLOSE_MAX).await {
             written = matches!(news, News::Written { .. });
             observe(Observation::Checkpoint(news));
