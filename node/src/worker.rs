@@ -188,30 +188,57 @@ fn work(
 ) {
     // Since the last step; nothing before the first.
     let mut waited: Option<Wait> = None;
+    let mut next = None;
     loop {
-        let Some((command, idle)) = next_command(queue, accounts) else { return };
-        waits.idle_micros.fetch_add(micros(idle.blocked + idle.unscheduled), Ordering::Relaxed);
-        waited = waited.map(|waited| waited + idle);
+        let command = match next.take() {
+            Some(command) => command,
+            None => {
+                let Some((command, idle)) = next_command(queue, accounts) else { return };
+                waits.idle_micros.fetch_add(micros(idle.blocked + idle.unscheduled), Ordering::Relaxed);
+                waited = waited.map(|waited| waited + idle);
+                command
+            }
+        };
         // A command that was queued behind a stop is not begun.
         if reports.is_closed() {
             return;
         }
-        if let Command::Train { steps, .. } = &command {
+        // Steps may go off while a delta comes: they are begun together.
+        if let Command::TakeDelta { .. } = &command {
+            next = queue.try_recv().ok();
+        }
+        for steps in [Some(&command), next.as_ref()].into_iter().flatten().filter_map(steps_of) {
             if let Some(waited) = waited {
-                waits.steps(*steps, waited);
+                waits.steps(steps, waited);
             }
             waited = Some(Wait::default());
         }
-        let begun = Instant::now();
-        let result = guard(|| Ok(learner::run(command, &mut *learner))).unwrap_or_else(Computed::Failed);
-        let failed = matches!(result, Computed::Failed(_));
-        let Some(held_up) = report(reports, (result, Span(micros(begun.elapsed()))), accounts) else { return };
+        let mut begun = Instant::now();
+        let (mut held_up, mut ends) = (Wait::default(), false);
+        let mut tell = |computed: Computed| {
+            // After a failure the learner may be in pieces: nothing more is asked of it.
+            ends |= matches!(computed, Computed::Failed(_));
+            let took = Span(micros(begun.elapsed()));
+            match report(reports, (computed, took), accounts) {
+                Some(wait) => held_up = held_up + wait,
+                None => ends = true,
+            }
+            begun = Instant::now();
+        };
+        let ran = guard(|| Ok(learner::run_in_turn(command, &mut next, &mut *learner, &mut tell)));
+        if let Err(error) = ran {
+            tell(Computed::Failed(error));
+        }
         waited = waited.map(|waited| waited + held_up);
-        // After a failure the learner may be in pieces: nothing more is asked of it.
-        if failed {
+        if ends {
             return;
         }
     }
+}
+
+/// How many steps a command takes; `None` for others.
+fn steps_of(command: &Command) -> Option<u32> {
+    if let Command::Train { steps, .. } = command { Some(*steps) } else { None }
 }
 
 /// The next command and how long it was waited for; zero when it was there.
@@ -288,6 +315,40 @@ mod tests {
         // 1 + 2 + 3 + 4 + 5 steps and another one, less the first stretch.
         assert_eq!((blocked.steps, blocked.over_1ms), (15, 1), "{blocked:?}");
         assert!(blocked.max_ms >= 15.0, "{blocked:?}");
+        assert!(worker.stop().await);
+    }
+
+    #[tokio::test]
+    async fn a_delta_and_the_steps_behind_it_are_reported_apart() {
+        let mut worker = start(Fake { step: Duration::from_millis(20), ..Fake::new(8, 0) }).await;
+        let train = |steps| Command::Train { steps, progress: Progress::START };
+        let take = || Command::TakeDelta {
+            codec: &protocol::codec::TopK2Bit,
+            weight: protocol::fixed::Weight::HALF,
+            norm_max: f32::INFINITY,
+        };
+        // All are in line before the first is done.
+        let commands = [train(1), take(), train(2), take(), take(), Command::Measure, take(), train(3), take()];
+        for command in commands {
+            worker.send(command).unwrap();
+        }
+        let mut seen = Vec::new();
+        for _ in 0..9 {
+            seen.push(match worker.next().await.unwrap() {
+                (Computed::Trained(trained), took) => {
+                    assert!(took >= Span::from_millis(20 * u64::from(trained.steps)), "its own time");
+                    trained.steps.to_string()
+                }
+                (Computed::DeltaTaken(_), took) => {
+                    assert!(took < Span::from_millis(20), "and not that of the steps: {took:?}");
+                    "delta".into()
+                }
+                (Computed::Measured(_), _) => "measured".into(),
+                other => panic!("{other:?}"),
+            });
+        }
+        assert_eq!(seen, ["1", "delta", "2", "delta", "delta", "measured", "delta", "3", "delta"]);
+        assert_eq!(worker.blocked().steps, 5, "all but the first stretch are counted once");
         assert!(worker.stop().await);
     }
 

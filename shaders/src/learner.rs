@@ -3,9 +3,10 @@
 //! The data set lies on the device. A step is one recording (gather, forward, backward, optimizer, `advance`) that is
 //! replayed; between the steps of one call the host says nothing and reads nothing.
 //!
-//! Here is what the host knows and decides; `machine.rs` is what lies on the device, `gossip.rs` what the device does for the swarm, and
-//! `recovery.rs` how a learner goes on when the device fails.
+//! Here is what the host knows and decides; `machine.rs` is what lies on the device, `gossip.rs` what the device does for the swarm,
+//! `ahead.rs` how the device goes on while the host reads, and `recovery.rs` how a learner goes on when the device fails.
 
+mod ahead;
 mod feed;
 mod footprint;
 mod gossip;
@@ -15,6 +16,7 @@ mod saved;
 
 use std::sync::Arc;
 
+use ahead::{Ahead, Call};
 pub use footprint::{DeviceKind, Footprint, Life, Misfit, products};
 use gossip::Lengths;
 pub(crate) use gossip::measure_parts;
@@ -24,7 +26,7 @@ use protocol::fixed::{Weight, to_f32};
 use protocol::id::{Hash, PeerId};
 use protocol::learner::{
     self, BaseHasher, Bounds, Evaluation, Folded, Learner, LearnerError, Measured, Progress, Replicas, Saved, Share,
-    TakenDelta, Trained, Weights, norm,
+    Take, TakenDelta, Trained, Weights, norm,
 };
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng as _;
@@ -34,7 +36,7 @@ pub use recovery::{Again, Recovered, Recovery};
 use crate::data::Dataset;
 use crate::data::split::{rendezvous, shuffle};
 use crate::engine::{DeviceInfo, Executor, ExecutorError, Timed};
-use crate::kernels::advance::{STATE_LOSSES, STATE_POWER_1, STATE_WORDS, STEPS_MAX};
+use crate::kernels::advance::{STATE_POWER_1, STEPS_MAX};
 use crate::models::network::Network;
 use crate::optim::OptimizerSpec;
 use crate::optim::schedule::Schedule;
@@ -96,6 +98,7 @@ pub struct TrainingLearner {
     share: f32,
     /// Steps asked for in its life.
     steps: u64,
+    ahead: Ahead,
     decoded: Decoded,
     replicas: Replicas,
     words: Vec<u32>,
@@ -164,6 +167,7 @@ impl TrainingLearner {
             batches,
             share: 1.0,
             steps: 0,
+            ahead: Ahead::default(),
             decoded: Decoded::default(),
             replicas: Replicas::default(),
             words: Vec::new(),
@@ -188,27 +192,6 @@ impl TrainingLearner {
     #[must_use]
     pub fn info(&self) -> &DeviceInfo {
         self.machine.executor.info()
-    }
-
-    /// Up to [`ORDER_STEPS_MAX`] steps; the sum of their samples' losses.
-    fn train_some(&mut self, steps: usize, share: f32) -> Result<f64, LearnerError> {
-        if share != self.share {
-            self.machine.set_rate(share)?;
-            self.share = share;
-        }
-        self.upload_order(steps)?;
-        self.machine.executor.run(self.machine.step.pass, steps as u32)?;
-        if self.kept.as_ref().is_some_and(Kept::take_wish_to_lose) {
-            self.machine.executor.lose();
-        }
-        let Machine { executor, buffers, .. } = &mut self.machine;
-        executor.read(buffers.state, STATE_WORDS, &mut self.words)?;
-        let losses = self.words[STATE_LOSSES..].iter().take(steps).map(|bits| f64::from(f32::from_bits(*bits)));
-        // A loss that is no number comes of weights that are none, and no step mends them.
-        if let Some(step) = losses.clone().position(f64::is_nan) {
-            return Err(LearnerError::Loss { step: self.steps + step as u64 + 1 });
-        }
-        Ok(losses.sum())
     }
 
     /// Trains so many steps, dispatch by dispatch, and says what each took on average.
@@ -271,12 +254,8 @@ impl TrainingLearner {
     }
 
     /// What is to be said of theta - b; it lies in `decoded`, too. Changes nothing.
-    fn encode_delta(
-        &mut self,
-        codec: &'static dyn Codec,
-        weight: Weight,
-        norm_max: f32,
-    ) -> Result<TakenDelta, LearnerError> {
+    fn encode_delta(&mut self, take: Take) -> Result<TakenDelta, LearnerError> {
+        let Take { codec, weight, norm_max } = take;
         let Lengths { residual: residual_norm, base: base_norm, broken } = self.lengths()?;
         let d = self.spec.model.parameters();
         if broken > 0 {
@@ -380,25 +359,25 @@ impl Learner for TrainingLearner {
         self.spec.model.parameters()
     }
 
-    fn train(&mut self, steps: u32, mut progress: Progress) -> Result<Trained, LearnerError> {
-        let batch = self.spec.batch as u64;
-        let mut loss = 0.0;
-        let mut left = steps as usize;
-        while left > 0 {
-            let (at_one_rate, place) = self.spec.schedule.stretch(progress.samples, batch);
-            let most = left.min(self.machine.feed.steps_max());
-            let now = most.min(usize::try_from(at_one_rate).unwrap_or(usize::MAX));
-            let samples = now as u64 * batch;
-            let share = self.spec.schedule.share(Progress { samples: place, ..progress });
-            loss += self.retried(|learner| learner.train_some(now, share))?;
-            self.note_steps(now);
-            progress.samples = progress.samples.saturating_add(samples);
-            left -= now;
-        }
+    fn train(&mut self, steps: u32, progress: Progress) -> Result<Trained, LearnerError> {
+        let mut call = Call::new(steps, progress);
+        while self.take_stretch(&mut call)? {}
         self.keep_in_time()?;
-        let samples = u64::from(steps) * batch;
-        let rows = samples * self.spec.model.rows() as u64;
-        Ok(Trained { steps, samples, mean_loss: (loss / rows.max(1) as f64) as f32 })
+        Ok(self.trained(&call))
+    }
+
+    fn take_delta_then_train(
+        &mut self,
+        take: Take,
+        steps: u32,
+        progress: Progress,
+        taken: &mut dyn FnMut(TakenDelta),
+    ) -> Result<Trained, LearnerError> {
+        let mut call = Call::new(steps, progress);
+        taken(self.take_beside(take, &mut call)?);
+        while self.take_stretch(&mut call)? {}
+        self.keep_in_time()?;
+        Ok(self.trained(&call))
     }
 
     fn take_delta(
@@ -407,7 +386,8 @@ impl Learner for TrainingLearner {
         weight: Weight,
         norm_max: f32,
     ) -> Result<TakenDelta, LearnerError> {
-        let taken = self.retried(|learner| learner.encode_delta(codec, weight, norm_max))?;
+        let take = Take { codec, weight, norm_max };
+        let taken = self.retried(|learner| learner.encode_delta(take))?;
         self.add_said(codec, (weight, &taken.payload), Packing::Own)?;
         Ok(taken)
     }
@@ -453,6 +433,7 @@ impl Learner for TrainingLearner {
     }
 
     fn evaluate(&mut self, weights: Weights) -> Result<Evaluation, LearnerError> {
+        self.look_back()?;
         self.retried(|learner| learner.evaluate_once(weights))
     }
 
@@ -492,6 +473,7 @@ impl Learner for TrainingLearner {
     }
 
     fn save(&mut self) -> Result<Saved, LearnerError> {
+        self.look_back()?;
         self.retried(Self::read_all)
     }
 

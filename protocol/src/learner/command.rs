@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{
-    Evaluation, Learner, LearnerError, Measured, Meeting, Met, Moved, Progress, Said, Saved, Share, TakenDelta,
+    Evaluation, Learner, LearnerError, Measured, Meeting, Met, Moved, Progress, Said, Saved, Share, Take, TakenDelta,
     Trained, Weights, base_hash, norm, within_payload,
 };
 use crate::codec::{Codec, Decoded};
@@ -164,6 +164,28 @@ pub enum Computed {
 /// Runs one command. The caller measures how long it takes.
 pub fn run(command: Command, learner: &mut dyn Learner) -> Computed {
     try_run(command, learner).unwrap_or_else(Computed::Failed)
+}
+
+/// The same for a command and, where a device can begin on it meanwhile, the one that comes next: it is taken then. `tell` hears what became of
+/// each, in their order; after a failure nothing is begun.
+pub fn run_in_turn(
+    command: Command,
+    next: &mut Option<Command>,
+    learner: &mut dyn Learner,
+    tell: &mut dyn FnMut(Computed),
+) {
+    match (command, next.take()) {
+        (Command::TakeDelta { codec, weight, norm_max }, Some(Command::Train { steps, progress })) => {
+            let take = Take { codec, weight, norm_max };
+            let trained =
+                learner.take_delta_then_train(take, steps, progress, &mut |taken| tell(Computed::DeltaTaken(taken)));
+            tell(trained.map_or_else(Computed::Failed, Computed::Trained));
+        }
+        (command, later) => {
+            *next = later;
+            tell(run(command, learner));
+        }
+    }
 }
 
 fn try_run(command: Command, learner: &mut dyn Learner) -> Result<Computed, LearnerError> {

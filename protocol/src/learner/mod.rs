@@ -13,7 +13,7 @@ mod state;
 
 pub(crate) use arithmetic::within_payload;
 pub use arithmetic::{BaseHasher, Bounds, base_hash, encode_bounded, encode_within, fold, norm};
-pub use command::{Command, Computed, run};
+pub use command::{Command, Computed, run, run_in_turn};
 pub use saved::Saved;
 pub use state::State;
 
@@ -57,6 +57,17 @@ pub struct Share {
     pub weight: f32,
 }
 
+/// What [`Learner::take_delta`] is to do.
+#[derive(Clone, Copy, Debug)]
+pub struct Take {
+    /// How to encode.
+    pub codec: &'static dyn Codec,
+    /// Share that goes into the base.
+    pub weight: Weight,
+    /// ||v|| at most; what is longer is said in parts.
+    pub norm_max: f32,
+}
+
 /// Training weights `theta` (f32), base `b` (i32, units of 2^-24), optimizer state and data of one peer.
 ///
 /// d is the number of parameters; `theta` starts equal to `b`.
@@ -82,6 +93,23 @@ pub trait Learner: Send {
         weight: Weight,
         norm_max: f32,
     ) -> Result<TakenDelta, LearnerError>;
+
+    /// [`Learner::take_delta`] and then [`Learner::train`]. A device may begin these steps while what is said comes to the host: then the delta
+    /// is of `theta` before them and is taken off it after, which is the same sum. `taken` is told of the delta as soon as it is there;
+    /// where it never is, the error is that of the delta.
+    ///
+    /// # Errors
+    /// As those two.
+    fn take_delta_then_train(
+        &mut self,
+        take: Take,
+        steps: u32,
+        progress: Progress,
+        taken: &mut dyn FnMut(TakenDelta),
+    ) -> Result<Trained, LearnerError> {
+        taken(self.take_delta(take.codec, take.weight, take.norm_max)?);
+        self.train(steps, progress)
+    }
 
     /// ||theta - b|| and ||b||; nothing changes. Not finite when a weight is not.
     ///

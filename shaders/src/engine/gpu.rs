@@ -10,7 +10,7 @@ mod profile;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::mpsc::channel;
+use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -19,7 +19,7 @@ use adapters::{describe, measure, ranked, software};
 use bind::Bound;
 
 use super::products::Choices;
-use super::{Buffer, DeviceInfo, Executor, ExecutorError, Prepared, Recording, Timed};
+use super::{Buffer, DeviceInfo, Executor, ExecutorError, Prepared, Read, Reading, Recording, Timed};
 use crate::kernels::WORDS;
 
 /// Longest wait for one submission: beyond it, the device counts as lost.
@@ -37,6 +37,9 @@ const PIECE_WORDS_MAX: usize = 4 << 20;
 /// The same where a driver computes on the CPU: no bus is crossed, and a copy of 2 MiB takes far longer than asking for it.
 const SOFTWARE_PIECE_WORDS_MAX: usize = 1 << 19;
 
+/// Pieces of memory to read through that are kept for the next time.
+const STAGING_KEPT: usize = 4;
+
 /// See the module.
 #[derive(Debug)]
 pub struct GpuExecutor {
@@ -49,13 +52,15 @@ pub struct GpuExecutor {
     recordings: Vec<Replay>,
     /// Submissions under way, oldest first.
     sent: VecDeque<Sent>,
+    /// Submissions so far.
+    submissions: u64,
     /// When the last one before them was seen done.
     done: Instant,
     wait_max: Duration,
     /// Words that are read or written at once.
     piece: usize,
-    /// Memory to read through; grows, and is used again.
-    staging: Option<wgpu::Buffer>,
+    /// Memory to read through that nothing is read through now: a new one each time takes four times as long.
+    staging: Vec<wgpu::Buffer>,
     /// Written since the last submission: until the next one is done, the driver holds a copy.
     unsent_words: usize,
     /// The first thing that went wrong outside a call.
@@ -74,10 +79,22 @@ struct Replay {
 /// A submission under way.
 #[derive(Debug)]
 struct Sent {
+    /// How many were submitted up to it.
+    number: u64,
     index: wgpu::SubmissionIndex,
     at: Instant,
     /// Of which recording, and how many of its replays; `None` for a copy.
     replays: Option<(usize, u32)>,
+}
+
+/// Words on their way to the host.
+#[derive(Debug)]
+pub(super) struct Coming {
+    staging: wgpu::Buffer,
+    bytes: u64,
+    mapped: Receiver<Result<(), wgpu::BufferAsyncError>>,
+    /// The submission that copies them.
+    number: u64,
 }
 
 /// How many replays the next submission holds, after one of `replays` took that long.
@@ -158,10 +175,11 @@ impl GpuExecutor {
             pipelines: BTreeMap::new(),
             recordings: Vec::new(),
             sent: VecDeque::new(),
+            submissions: 0,
             done: Instant::now(),
             piece: piece_words(software(&adapter.get_info())),
             wait_max: if software(&adapter.get_info()) { SOFTWARE_WAIT_MAX } else { WAIT_MAX },
-            staging: None,
+            staging: Vec::new(),
             unsent_words: 0,
             failure,
             limits,
@@ -172,6 +190,12 @@ impl GpuExecutor {
     #[cfg(test)]
     pub(crate) fn limit_turns(&mut self, most: u64) {
         self.info.loop_turns_max = Some(most);
+    }
+
+    /// Takes it for one beside the host's own cores.
+    #[cfg(test)]
+    pub(crate) fn count_as_hardware(&mut self) {
+        self.info.software = false;
     }
 
     /// What went wrong since the last look.
@@ -186,7 +210,8 @@ impl GpuExecutor {
     fn submit(&mut self, encoder: wgpu::CommandEncoder, replays: Option<(usize, u32)>) {
         let index = self.queue.submit([encoder.finish()]);
         self.unsent_words = 0;
-        self.sent.push_back(Sent { index, at: Instant::now(), replays });
+        self.submissions += 1;
+        self.sent.push_back(Sent { number: self.submissions, index, at: Instant::now(), replays });
     }
 
     /// Notes what is done, and waits until no more than so many submissions are under way, for each as long as one may take.
@@ -227,21 +252,29 @@ impl GpuExecutor {
         Ok(())
     }
 
-    /// Copies into memory that the host can map, waits, and copies out of it.
-    fn read_piece(&mut self, buffer: Buffer, offset: usize, out: &mut [u32]) -> Result<(), ExecutorError> {
-        let bytes = 4 * out.len() as u64;
-        let staging = match self.staging.take() {
-            Some(staging) if staging.size() >= bytes => staging,
-            _ => self.buffer(bytes.next_power_of_two(), wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST),
+    /// Has words copied into memory that the host can map.
+    fn fetch(&mut self, buffer: Buffer, offset: usize, words: usize) -> Result<Coming, ExecutorError> {
+        let bytes = 4 * words as u64;
+        let fits = |staging: &wgpu::Buffer| staging.size() >= bytes;
+        let staging = match self.staging.iter().position(fits) {
+            Some(place) => self.staging.remove(place),
+            None => self.buffer(bytes.next_power_of_two(), wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST),
         };
         let mut encoder = self.device.create_command_encoder(&wgpu::CommandEncoderDescriptor { label: Some("read") });
         encoder.copy_buffer_to_buffer(&self.buffers[buffer.0], 4 * offset as u64, &staging, 0, bytes);
         self.submit(encoder, None);
-        let (sender, receiver) = channel();
+        let (sender, mapped) = channel();
         staging.map_async(wgpu::MapMode::Read, 0..bytes, move |result| drop(sender.send(result)));
-        self.settle(0)?;
         self.check()?;
-        match receiver.try_recv() {
+        Ok(Coming { staging, bytes, mapped, number: self.submissions })
+    }
+
+    /// Waits until they are there, and for nothing that was submitted later.
+    fn fetched(&mut self, coming: Coming, out: &mut [u32]) -> Result<(), ExecutorError> {
+        let Coming { staging, bytes, mapped, number } = coming;
+        self.settle(self.sent.iter().filter(|sent| sent.number > number).count())?;
+        self.check()?;
+        match mapped.try_recv() {
             Ok(Ok(())) => {}
             _ => return Err(ExecutorError("the device gave nothing to read".into())),
         }
@@ -249,7 +282,12 @@ impl GpuExecutor {
         out.copy_from_slice(bytemuck::cast_slice(&view));
         drop(view);
         staging.unmap();
-        self.staging = Some(staging);
+        // Smallest first: what is asked for finds the least that it fits in.
+        let place = self.staging.partition_point(|other| other.size() <= staging.size());
+        self.staging.insert(place, staging);
+        if self.staging.len() > STAGING_KEPT {
+            self.staging.remove(0);
+        }
         Ok(())
     }
 
@@ -316,7 +354,32 @@ impl Executor for GpuExecutor {
     fn read_at(&mut self, buffer: Buffer, offset: usize, out: &mut [u32]) -> Result<(), ExecutorError> {
         let most = self.piece;
         for (i, piece) in out.chunks_mut(most).enumerate() {
-            self.read_piece(buffer, offset + i * most, piece)?;
+            let coming = self.fetch(buffer, offset + i * most, piece.len())?;
+            self.fetched(coming, piece)?;
+        }
+        Ok(())
+    }
+
+    fn runs_ahead(&self) -> bool {
+        true
+    }
+
+    fn begin_read(&mut self, buffer: Buffer, offset: usize, words: usize) -> Result<Reading, ExecutorError> {
+        if words > self.piece {
+            let mut here = vec![0; words];
+            self.read_at(buffer, offset, &mut here)?;
+            return Ok(Reading(Read::Here(here)));
+        }
+        Ok(Reading(Read::Coming(self.fetch(buffer, offset, words)?)))
+    }
+
+    fn finish_read(&mut self, reading: Reading, out: &mut Vec<u32>) -> Result<(), ExecutorError> {
+        match reading.0 {
+            Read::Here(here) => *out = here,
+            Read::Coming(coming) => {
+                out.resize(coming.bytes as usize / 4, 0);
+                self.fetched(coming, out)?;
+            }
         }
         Ok(())
     }

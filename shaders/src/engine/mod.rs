@@ -72,6 +72,19 @@ impl Recording {
     }
 }
 
+/// What an executor was asked to read, see [`Executor::begin_read`]. Whoever needs it no more drops it.
+#[derive(Debug)]
+pub struct Reading(Read);
+
+#[derive(Debug)]
+enum Read {
+    /// It is here: whoever computes on the host has nothing to wait for.
+    Here(Vec<u32>),
+    /// A device will put it where the host can look.
+    #[cfg(feature = "gpu")]
+    Coming(gpu::Coming),
+}
+
 /// A dispatch and the time it took.
 #[derive(Clone, Copy, Debug)]
 pub struct Timed {
@@ -135,6 +148,35 @@ pub trait Executor: Send {
     fn read(&mut self, buffer: Buffer, words: usize, out: &mut Vec<u32>) -> Result<(), ExecutorError> {
         out.resize(words, 0);
         self.read_at(buffer, 0, out)
+    }
+
+    /// Whether what is asked for is done beside the host, and a call comes back before.
+    fn runs_ahead(&self) -> bool {
+        false
+    }
+
+    /// Begins to read so many words from word `offset` of the buffer on, as they are after everything asked for before; what is asked for
+    /// after it need not wait for the host to look at them. [`Executor::finish_read`] has them.
+    ///
+    /// # Errors
+    /// As [`Executor::read_at`].
+    fn begin_read(&mut self, buffer: Buffer, offset: usize, words: usize) -> Result<Reading, ExecutorError> {
+        let mut here = vec![0; words];
+        self.read_at(buffer, offset, &mut here)?;
+        Ok(Reading(Read::Here(here)))
+    }
+
+    /// What was begun to be read, into `out` (overwritten); waits for what was asked for before it, and for nothing that was asked for since.
+    ///
+    /// # Errors
+    /// As [`Executor::read_at`].
+    fn finish_read(&mut self, reading: Reading, out: &mut Vec<u32>) -> Result<(), ExecutorError> {
+        match reading.0 {
+            Read::Here(here) => *out = here,
+            #[cfg(feature = "gpu")]
+            Read::Coming(_) => return Err(ExecutorError("what is read comes of a device that is gone".into())),
+        }
+        Ok(())
     }
 
     /// Compiles and binds a recording.

@@ -15,7 +15,7 @@ use protocol::learner::LearnerError;
 
 use super::PIECE_WORDS;
 use super::machine::DeviceState;
-use crate::engine::{Buffer, Executor, ExecutorError, Prepared, Recording};
+use crate::engine::{Buffer, Executor, ExecutorError, Prepared, Reading, Recording};
 use crate::kernels::base_weights::BaseWeights;
 use crate::kernels::decode_top_k_2bit::DecodeTopK2Bit;
 use crate::kernels::residual::Residual;
@@ -78,6 +78,13 @@ pub(super) struct Lengths {
     pub(super) broken: usize,
 }
 
+/// A measurement under way.
+#[derive(Debug)]
+pub(super) struct Measuring {
+    parts: Reading,
+    broken: Reading,
+}
+
 /// Words of a measurement of that many parameters.
 pub(super) fn measure_words(parameters: usize) -> usize {
     3 * measure_parts(parameters)
@@ -108,16 +115,32 @@ impl Gossip {
         Ok(Self { parameters, state, residual, base_weights, measure, choice: None, scatter: None, decode: None })
     }
 
-    /// Lengths of `theta - b` and of `b`.
-    pub(super) fn lengths(&self, on: &mut dyn Executor, words: &mut Vec<u32>) -> Result<Lengths, ExecutorError> {
+    /// Begins to measure `theta - b` and `b`.
+    pub(super) fn begin_lengths(&self, on: &mut dyn Executor) -> Result<Measuring, ExecutorError> {
         let Measure { parts, broken, count, pass } = self.measure;
         on.run(pass, 1)?;
-        on.read(parts, 2 * count, words)?;
+        Ok(Measuring { parts: on.begin_read(parts, 0, 2 * count)?, broken: on.begin_read(broken, 0, count)? })
+    }
+
+    /// The lengths that were begun to be measured.
+    pub(super) fn finish_lengths(
+        on: &mut dyn Executor,
+        measuring: Measuring,
+        words: &mut Vec<u32>,
+    ) -> Result<Lengths, ExecutorError> {
+        on.finish_read(measuring.parts, words)?;
         let length =
             |parts: &[u32]| parts.iter().map(|bits| f64::from(f32::from_bits(*bits))).sum::<f64>().sqrt() as f32;
-        let (residual, base) = (length(&words[..count]), length(&words[count..]));
-        on.read(broken, count, words)?;
+        let (of_residual, of_base) = words.split_at(words.len() / 2);
+        let (residual, base) = (length(of_residual), length(of_base));
+        on.finish_read(measuring.broken, words)?;
         Ok(Lengths { residual, base, broken: words.iter().map(|count| *count as usize).sum() })
+    }
+
+    /// Lengths of `theta - b` and of `b`.
+    pub(super) fn lengths(&self, on: &mut dyn Executor, words: &mut Vec<u32>) -> Result<Lengths, ExecutorError> {
+        let measuring = self.begin_lengths(on)?;
+        Self::finish_lengths(on, measuring, words)
     }
 
     /// `theta - b`, into the scratch buffer and from there.
@@ -131,14 +154,13 @@ impl Gossip {
         on.run(self.base_weights, 1)
     }
 
-    /// Places and values of what is kept of `factor (theta - b)`.
-    pub(super) fn choose(
+    /// Begins to choose what is kept of `factor (theta - b)`.
+    pub(super) fn begin_choice(
         &mut self,
         on: &mut dyn Executor,
         density: Density,
         factor: f32,
-        words: &mut Vec<u32>,
-    ) -> Result<Vec<(u32, f32)>, ExecutorError> {
+    ) -> Result<Reading, ExecutorError> {
         let count = density.kept_of(self.parameters);
         let choice = match self.choice.take().filter(|choice| choice.density == density) {
             Some(choice) => choice,
@@ -152,8 +174,29 @@ impl Gossip {
         let Choice { kept, pass, .. } = *self.choice.insert(choice);
         on.set_words(pass, 0, &[self.parameters as u32, density.kept as u32, word(factor)])?;
         on.run(pass, 1)?;
-        on.read(kept, 2 * count, words)?;
+        on.begin_read(kept, 0, 2 * count)
+    }
+
+    /// Places and values of what was begun to be chosen.
+    pub(super) fn finish_choice(
+        on: &mut dyn Executor,
+        choice: Reading,
+        words: &mut Vec<u32>,
+    ) -> Result<Vec<(u32, f32)>, ExecutorError> {
+        on.finish_read(choice, words)?;
         Ok(words.as_chunks::<2>().0.iter().map(|&[place, bits]| (place, f32::from_bits(bits))).collect())
+    }
+
+    /// Places and values of what is kept of `factor (theta - b)`.
+    pub(super) fn choose(
+        &mut self,
+        on: &mut dyn Executor,
+        density: Density,
+        factor: f32,
+        words: &mut Vec<u32>,
+    ) -> Result<Vec<(u32, f32)>, ExecutorError> {
+        let choice = self.begin_choice(on, density, factor)?;
+        Self::finish_choice(on, choice, words)
     }
 
     /// The same, chosen by the host as it reads piece by piece.

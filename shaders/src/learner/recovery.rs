@@ -236,6 +236,7 @@ impl TrainingLearner {
             match rebuild(&self.spec, kept, again, self.steps) {
                 Ok(machine) => {
                     self.machine = machine;
+                    self.ahead.forget();
                     self.share = 1.0;
                     let steps = std::mem::take(&mut kept.steps);
                     let (device, same) = (self.machine.executor.info().clone(), again == Again::Same);

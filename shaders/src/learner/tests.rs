@@ -13,7 +13,7 @@ use crate::data::split::SplitRule;
 use crate::engine::cpu::CpuExecutor;
 #[cfg(feature = "gpu")]
 use crate::engine::products::{Choices, Preset};
-use crate::kernels::advance::STATE_SECOND;
+use crate::kernels::advance::{STATE_SECOND, STATE_WORDS};
 use crate::models::network::Loss;
 use crate::models::{ActivationKind, CnnSpec, LmSpec, ModelSpec, NormKind};
 use crate::optim;

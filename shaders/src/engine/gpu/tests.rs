@@ -36,6 +36,32 @@ fn many_replays_are_all_done_once_however_they_are_cut() {
 }
 
 #[test]
+fn a_read_that_was_begun_waits_for_nothing_that_came_later() {
+    let Some(mut gpu) = crate::kernels::tests::gpu() else { return };
+    let words = 1 << 20;
+    let [x, y] = [(); 2].map(|()| gpu.allocate(words).unwrap());
+    gpu.write(x, 0, &vec![1.0f32.to_bits(); words]).unwrap();
+    let mut recording = Recording::default();
+    recording.push(&Accumulate, &[x, y], &[words as u32, 1]);
+    let prepared = gpu.prepare(recording).unwrap();
+    gpu.run(prepared, 1).unwrap();
+    let begun = [5, 7].map(|offset| gpu.begin_read(y, offset, 3).unwrap());
+    // Seconds of work, in one piece.
+    gpu.recordings[prepared.0].at_once = 4 * REPLAYS_A_SUBMISSION_MAX;
+    gpu.run(prepared, 4 * REPLAYS_A_SUBMISSION_MAX).unwrap();
+    let mut found = Vec::new();
+    for reading in begun {
+        gpu.finish_read(reading, &mut found).unwrap();
+        assert_eq!(found, [1.0f32.to_bits(); 3], "as it was then");
+    }
+    assert_eq!(gpu.sent.len(), 1, "the rest is under way");
+    assert_eq!(gpu.staging.len(), 2, "kept for the next time");
+    gpu.read(y, 3, &mut found).unwrap();
+    assert_eq!(found, [(1.0 + 4.0 * REPLAYS_A_SUBMISSION_MAX as f32).to_bits(); 3]);
+    assert_eq!(gpu.staging.len(), 2);
+}
+
+#[test]
 fn what_no_dispatch_can_hold_is_refused_before_it_runs() {
     let Some(mut gpu) = crate::kernels::tests::gpu() else { return };
     let buffers = [(); 3].map(|()| gpu.allocate(1).unwrap());
