@@ -26,10 +26,12 @@ use crate::kernels::linear_backward_weight::LinearBackwardWeight;
 use crate::kernels::linear_backward_weight_wide::LinearBackwardWeightWide;
 use crate::kernels::linear_forward::LinearForward;
 use crate::kernels::linear_forward_wide::LinearForwardWide;
+use crate::kernels::tiles::Tile;
 use crate::kernels::{
-    Cost, Kernel, WORDS, conv2d_backward_input_tiled as conv_input, conv2d_backward_weight_tiled as conv_weight,
-    conv2d_forward_tiled as conv_forward, linear_backward_input_tiled as input, linear_backward_weight_tiled as weight,
-    linear_forward_tiled as forward, tiles,
+    Cost, GROUPS_AXIS_MAX, Kernel, WORDS, conv2d_backward_input_tiled as conv_input,
+    conv2d_backward_weight_tiled as conv_weight, conv2d_forward_tiled as conv_forward,
+    linear_backward_input_tiled as input, linear_backward_weight_tiled as weight, linear_forward_tiled as forward,
+    tiles,
 };
 
 /// Of the presets and the classes: what was measured of another version says nothing.
@@ -76,6 +78,11 @@ impl Product {
         Self::ConvBackwardInput,
         Self::ConvBackwardWeight,
     ];
+
+    /// Whether it is one of patches.
+    fn of_convolution(self) -> bool {
+        matches!(self, Self::ConvForward | Self::ConvBackwardInput | Self::ConvBackwardWeight)
+    }
 
     /// Its plain kernel.
     #[must_use]
@@ -178,17 +185,35 @@ impl Preset {
     /// Into how many parts it splits the sums of a product.
     #[must_use]
     pub fn parts(self, shape: &Shape) -> u32 {
-        let tile = match self {
-            Self::Split32 => tiles::SMALL,
-            Self::Split64 | Self::Half64 => tiles::MEDIUM,
-            _ => return 1,
-        };
-        if shape.product != Product::BackwardWeight {
-            return 1;
-        }
+        let splits = matches!(self, Self::Split32 | Self::Split64 | Self::Half64);
+        let Some(tile) = self.tile().filter(|_| splits && shape.product == Product::BackwardWeight) else { return 1 };
         let [.., depth] = shape.extents();
         let most = (depth / PART_DEPTH).min(PARTS_WORDS_MAX / shape.gradient().max(1)).min(PARTS_MAX);
         (2 * GROUPS_WANTED / shape.groups(tile.side).max(1)).min(most).max(1)
+    }
+
+    /// Its tiles, where it has some.
+    fn tile(self) -> Option<Tile> {
+        match self {
+            Self::Plain => None,
+            Self::Tile32 | Self::Split32 => Some(tiles::SMALL),
+            Self::Tile64 | Self::Split64 => Some(tiles::MEDIUM),
+            Self::Half64 => Some(tiles::MEDIUM_HALF),
+            Self::Tile128 => Some(tiles::LARGE),
+        }
+    }
+
+    /// Whether every device dispatches all of its workgroups. Where both axes have a meaning nothing folds ([`Grid::groups`]): only the
+    /// plain kernels of a convolution do, for any number of patches.
+    fn dispatches(self, shape: &Shape) -> bool {
+        let [rows, columns, _] = shape.extents();
+        let parts = if shape.product == Product::ConvBackwardWeight { shape.words[12] } else { self.parts(shape) };
+        let grid = match self.tile() {
+            Some(tile) => tile.grid(rows, columns, parts),
+            None if shape.product.of_convolution() => return true,
+            None => self.kernel(shape.product, shape.wide).grid(&shape.words),
+        };
+        grid.groups().into_iter().all(|groups| groups <= GROUPS_AXIS_MAX)
     }
 
     /// Whether it is another one than those before it for such a product.
@@ -385,7 +410,10 @@ impl Choices {
             Rule::Tiles => tiled(shape),
         });
         let turns = Preset::Plain.kernel(shape.product, shape.wide).turns(&shape.words);
-        if chosen == Preset::Plain && turns > PLAIN_TURNS_MAX { Preset::Split32 } else { chosen }
+        let chosen = if chosen == Preset::Plain && turns > PLAIN_TURNS_MAX { Preset::Split32 } else { chosen };
+        // Larger tiles are fewer; where even they are too many for an axis, what folds is left.
+        let others = [Preset::Tile64, Preset::Tile128, Preset::Plain];
+        [chosen].into_iter().chain(others).find(|preset| preset.dispatches(shape)).unwrap_or(chosen)
     }
 }
 
@@ -405,105 +433,4 @@ fn tiled(shape: &Shape) -> Preset {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_preset_has_its_kernels_and_its_name() {
-        let mut names = Vec::new();
-        for (preset, name, _) in Preset::ALL {
-            assert_eq!(preset.name(), *name);
-            assert_eq!(serde_json::to_value(preset).ok(), Some((*name).into()));
-            assert!(!Product::ALL.iter().any(|product| preset.kernel(*product, true).needs_f16()), "{name}");
-            for product in Product::ALL {
-                for wide in [false, true] {
-                    let kernel = preset.kernel(product, wide).name();
-                    assert!(kernel.starts_with(product.name()), "{kernel}");
-                    assert_eq!(kernel.contains("wide"), wide, "{kernel}");
-                    assert!(crate::kernels::ALL.iter().any(|known| known.name() == kernel), "{kernel}");
-                    names.push((kernel, *preset));
-                }
-            }
-        }
-        names.sort_unstable();
-        names.dedup_by_key(|(kernel, _)| *kernel);
-        assert_eq!(names.len(), 4 * 12, "four kernels for each product, narrow and wide");
-    }
-
-    #[test]
-    fn half_precision_is_asked_for_and_never_tuned() {
-        for product in Product::ALL {
-            for wide in [false, true] {
-                let kernel = Preset::Half64.kernel(product, wide);
-                assert_eq!((kernel.needs_f16(), kernel.name().contains("wide")), (true, wide), "{}", kernel.name());
-                assert!(kernel.name().starts_with(product.name()), "{}", kernel.name());
-            }
-        }
-        assert!(serde_json::from_str::<Preset>("\"half_64\"").is_err(), "no file of choices names it");
-        let [has, has_not] = [true, false].map(|f16| DeviceInfo { f16, ..DeviceInfo::default() });
-        assert_eq!([&has, &has_not].map(|info| Precision::F16.fits(info)), [true, false]);
-        assert!(Precision::F32.fits(&has_not));
-        for (precision, name, _) in Precision::ALL {
-            assert_eq!(serde_json::to_value(precision).ok(), Some((*name).into()));
-            assert_eq!(precision.name(), *name);
-        }
-    }
-
-    #[test]
-    fn a_shape_is_read_back_from_its_dispatch() {
-        for product in Product::ALL {
-            for wide in [false, true] {
-                let shape = Shape::new(product, wide, &[5, 8, 12]);
-                let buffers = [0, 1, 2].map(crate::engine::Buffer);
-                let dispatch = Dispatch::new(Preset::Plain.kernel(product, wide), &buffers, &[5, 8, 12]);
-                assert_eq!(Shape::of(&dispatch), Some(shape));
-            }
-        }
-    }
-
-    #[test]
-    fn what_was_measured_goes_before_the_rule_and_for_its_class_alone() {
-        let gpu = DeviceInfo { backend: "vulkan".into(), ..DeviceInfo::default() };
-        let software = DeviceInfo { software: true, ..gpu.clone() };
-        let of = |m| Shape::new(Product::Forward, true, &[m, 4096, 1024]);
-        let [shape, near, far] = [8192, 8000, 9000].map(of);
-        assert_eq!(Choices::untuned(&software).preset(&shape), Preset::Plain);
-        assert_eq!(Choices::untuned(&gpu).preset(&shape), Preset::Tile128);
-        for info in [gpu, software] {
-            let untuned = Choices::untuned(&info);
-            let tuned = untuned.clone().with([(shape.class(), Preset::Tile64)].into());
-            assert_eq!([shape, near].map(|shape| tuned.preset(&shape)), [Preset::Tile64; 2]);
-            assert_eq!(tuned.preset(&far), untuned.preset(&far));
-        }
-    }
-
-    #[test]
-    fn a_convolution_is_a_product_of_patches() {
-        // 2 pictures of 9 x 8 x 3, 7 x 6 patches of 3 x 3, 5 outputs.
-        let words = [2, 9, 8, 3, 7, 6, 5, 0, 3, 1, 0];
-        let extents = |product| Shape::new(product, false, &words).extents();
-        assert_eq!(extents(Product::ConvForward), [84, 5, 27]);
-        assert_eq!(extents(Product::ConvBackwardInput), [144, 3, 45]);
-        assert_eq!(extents(Product::ConvBackwardWeight), [5, 27, 84]);
-        assert_eq!(Preset::Split32.parts(&Shape::new(Product::ConvBackwardWeight, false, &words)), 1);
-    }
-
-    #[test]
-    fn small_results_take_small_tiles_and_long_sums_are_split() {
-        let preset = |product, extents: [u32; 3]| tiled(&Shape::new(product, true, &extents));
-        assert_eq!(preset(Product::Forward, [64, 128, 784]), Preset::Tile32);
-        assert_eq!(preset(Product::Forward, [1024, 512, 784]), Preset::Tile64);
-        assert_eq!(preset(Product::BackwardWeight, [8192, 128, 128]), Preset::Split32);
-        assert_eq!(preset(Product::BackwardWeight, [64, 128, 784]), Preset::Tile32, "a short sum");
-        assert_eq!(preset(Product::Forward, [1 << 20, 10, 784]), Preset::Tile32, "narrow");
-        let convolution = |o| tiled(&Shape::new(Product::ConvForward, true, &[64, 32, 32, 16, 32, 32, o, 0, 3, 1, 1]));
-        assert_eq!([32, 64, 128].map(convolution), [Preset::Tile32, Preset::Tile64, Preset::Tile128]);
-        let shape = Shape::new(Product::BackwardWeight, true, &[8192, 128, 128]);
-        assert_eq!(Preset::Split32.parts(&shape), 16, "sixteen tiles in sixteen parts");
-        assert_eq!(Preset::Split64.parts(&shape), PARTS_MAX.min(8192 / PART_DEPTH));
-        assert_eq!(Preset::Tile32.parts(&shape), 1);
-        let huge = Shape::new(Product::BackwardWeight, true, &[u32::MAX; 3]);
-        assert_eq!(Preset::Split64.parts(&huge), 1);
-        assert_eq!(huge.class().rows, u32::MAX);
-    }
-}
+mod tests;

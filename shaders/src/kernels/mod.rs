@@ -202,6 +202,8 @@ pub const ARGUMENTS_MAX: usize = 8;
 pub const WORDS: usize = 16;
 /// Workgroups along x before a grid folds into y.
 pub const GROUPS_X_MAX: u32 = 32_768;
+/// Workgroups along an axis that all of WebGPU grants.
+pub const GROUPS_AXIS_MAX: u32 = 65_535;
 
 /// Whether a kernel reads an argument only.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
