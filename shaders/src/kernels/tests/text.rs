@@ -3,9 +3,15 @@
 use super::Expected::{Floats, Words};
 use super::*;
 
+/// In one of so many draws the heads are wide: they take software Vulkan long.
+const WIDE_EVERY: usize = 8;
+
 pub(super) fn cases(random: &mut Random) -> Vec<Case> {
     let mut cases = tokens(random);
     cases.extend(attention(random));
+    if random.below(WIDE_EVERY) == 0 {
+        cases.extend(wide_attention(random));
+    }
     cases.extend(tiled_attention(random));
     cases.push(rotary_case(random));
     cases.push(step_case(random));
@@ -128,12 +134,25 @@ fn attention(random: &mut Random) -> Vec<Case> {
     let (qkvs, dys) = (values(&qkv), values(&dy));
     let (y, sums) = attention.forward(&qkvs);
     let gradient = derivative(&qkvs, |qkv| dot(&attention.forward(qkv).0, &dys));
-    let kernels: [&'static dyn Kernel; 3] = [
-        &attention_forward::AttentionForward,
-        &attention_backward_query::AttentionBackwardQuery,
-        &attention_backward_key_value::AttentionBackwardKeyValue,
-    ];
-    cases_of(kernels, attention, (qkv, dy), (y, sums, gradient), rows)
+    cases_of(PLAIN, attention, (qkv, dy), (y, sums, gradient), rows)
+}
+
+/// The kernels of heads of any width.
+const PLAIN: [&dyn Kernel; 3] = [
+    &attention_forward::AttentionForward,
+    &attention_backward_query::AttentionBackwardQuery,
+    &attention_backward_key_value::AttentionBackwardKeyValue,
+];
+
+/// Heads as wide as models have them, up to the widest, and more places than a workgroup or a block of the twin has.
+fn wide_attention(random: &mut Random) -> Vec<Case> {
+    let [samples, t, heads] = [2, 70, 2].map(|most| random.extent(most));
+    let e = [20, 32, 60, 64][random.below(4)];
+    let attention = Attention { samples, t, heads, e };
+    let (n, rows) = (samples * t * heads * e, samples * t * heads);
+    let (qkv, dy) = (random.floats(3 * n), random.floats(n));
+    let expected = attention.passes(&values(&qkv), &values(&dy));
+    cases_of(PLAIN, attention, (qkv, dy), expected, rows)
 }
 
 /// The last place that is there, after those before it: what is behind it is poison, and nobody looks.
