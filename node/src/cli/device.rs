@@ -50,7 +50,11 @@ fn plan(args: &DeviceJob) -> Result<(), Error> {
         ("all", footprint.device(), "on the device"),
         ("host", footprint.host, "the data set, and what outlives a device that can be lost"),
         ("replicas", footprint.replicas, "of the edges of the mode pairwise"),
-        ("process", footprint.process, "the program, its network, a software driver, memory to read and write through"),
+        (
+            "process",
+            footprint.process,
+            "the program, its network, a software driver, what kernels on the CPU work in, memory to read and write through",
+        ),
         (
             "passing",
             footprint.passing,

@@ -305,7 +305,7 @@ fn deal_seed(job: &Job) -> Option<u64> {
 fn life(job: &Job, (gossip, checkpoints): (bool, bool), info: &DeviceInfo) -> Life {
     // As many edges as it looks for; what others ask for beyond, it may refuse.
     let edges = if gossip && job.mode == Mode::Pairwise { job.gossip().neighbours_target } else { 0 };
-    Life { gossip, checkpoints, edges, device: DeviceKind::of(info) }
+    Life { gossip, checkpoints, edges, device: DeviceKind::of(info), threads: info.threads }
 }
 
 fn footprint(spec: &LearnerSpec, job: &Job, choices: &Choices, life: Life) -> Result<Footprint, Error> {

@@ -393,7 +393,8 @@ fn train(
 ) -> Result<(Steps, Result<Gossip, String>), String> {
     let spec = model.learner(Arc::clone(network), batch);
     let on = fresh(choice, effort).map_err(|error| error.to_string())?;
-    let life = Life { gossip: true, checkpoints: false, edges: 0, device: DeviceKind::of(on.info()) };
+    let (device, threads) = (DeviceKind::of(on.info()), on.info().threads);
+    let life = Life { gossip: true, checkpoints: false, edges: 0, device, threads };
     let footprint = Footprint::of(&spec, &TopK2Bit, on.choices(), life).map_err(|error| error.to_string())?;
     footprint.check(on.info()).map_err(|misfit| misfit.to_string())?;
     let mut learner = TrainingLearner::new(spec, on).map_err(|error| error.to_string())?;

@@ -157,7 +157,7 @@ mod tests {
         let model = ALL.last().unwrap();
         let device =
             DeviceInfo { free_memory: Some(24 << 30), largest_buffer: Some(u32::MAX.into()), ..Default::default() };
-        let life = Life { gossip: true, checkpoints: true, edges: 0, device: DeviceKind::Gpu };
+        let life = Life { gossip: true, checkpoints: true, edges: 0, device: DeviceKind::Gpu, threads: 0 };
         let plan = |recompute| {
             let mut network = model.build().unwrap();
             network.recompute = recompute;

@@ -22,7 +22,7 @@ impl CpuExecutor {
     /// An executor without buffers. `note` says why it was chosen, where the user did not ask for it.
     #[must_use]
     pub fn new(note: Option<String>) -> Self {
-        let info = DeviceInfo { name: "CPU".into(), backend: "cpu".into(), note, ..DeviceInfo::default() };
+        let info = DeviceInfo { name: "CPU".into(), backend: "cpu".into(), threads: 1, note, ..DeviceInfo::default() };
         Self { info, buffers: Vec::new(), recordings: Vec::new(), pool: None }
     }
 
@@ -30,6 +30,7 @@ impl CpuExecutor {
     #[must_use]
     pub fn measured(note: Option<String>, threads: usize) -> Self {
         let mut executor = Self { pool: threads::pool(threads), ..Self::new(note) };
+        executor.info.threads = executor.pool.as_ref().map_or(1, ThreadPool::current_num_threads);
         executor.info.free_memory = super::memory::free();
         executor.info.free_host_memory = executor.info.free_memory;
         executor

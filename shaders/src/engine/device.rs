@@ -44,6 +44,8 @@ pub struct DeviceInfo {
     pub f16: bool,
     /// How often the loops of one invocation may go round, all together, where a driver ends them.
     pub loop_turns_max: Option<u64>,
+    /// Threads of the host that its kernels run on; 0 where they run elsewhere.
+    pub threads: usize,
     /// What the user should know: that there is no GPU back end, and how to get one.
     pub note: Option<String>,
     /// Most bytes of one buffer, where there is a limit.

@@ -19,6 +19,8 @@ pub struct Account {
     pub buffers: usize,
     /// Dispatches of the longest recording.
     pub dispatches: usize,
+    /// Words that a twin works in at most, on each thread.
+    pub scratch: usize,
     /// Turns of the loops of the kernel that goes round most, and its name.
     pub turns: (u64, &'static str),
 }
@@ -94,6 +96,7 @@ impl Executor for Ledger {
         let mut account = self.account.lock().unwrap_or_else(PoisonError::into_inner);
         for dispatch in &recording.dispatches {
             account.turns = account.turns.max((dispatch.kernel.turns(&dispatch.words), dispatch.kernel.name()));
+            account.scratch = account.scratch.max(dispatch.kernel.scratch(&dispatch.words));
         }
         account.dispatches = account.dispatches.max(recording.dispatches.len());
         let mut products = self.products.lock().unwrap_or_else(PoisonError::into_inner);

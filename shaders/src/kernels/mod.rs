@@ -246,6 +246,12 @@ pub trait Kernel: Sync + Debug {
         0
     }
 
+    /// Words that its twin works in beside its arguments, on each thread: kept for the next call, and so planned (`learner::footprint`). 0
+    /// where they are few.
+    fn scratch(&self, _words: &[u32; WORDS]) -> usize {
+        0
+    }
+
     /// The same on the CPU.
     fn twin(&self, arguments: &mut [Argument<'_>], words: &[u32; WORDS]);
 }

@@ -48,6 +48,8 @@ pub struct Life {
     pub edges: usize,
     /// What it runs on.
     pub device: DeviceKind,
+    /// Threads of the host that its kernels run on, where it is the CPU ([`DeviceInfo::threads`]).
+    pub threads: usize,
 }
 
 /// Kinds of devices.
@@ -95,7 +97,8 @@ pub struct Footprint {
     pub replicas: u64,
     /// While a snapshot comes or goes, a dense delta is said, or a checkpoint is written: at most.
     pub passing: u64,
-    /// The process itself, its network, a driver that computes on the CPU, memory to read and write a device through.
+    /// The process itself, its network, a driver that computes on the CPU, memory to read and write a device through, and what kernels on the CPU
+    /// work in.
     pub process: u64,
     /// The largest buffer.
     pub largest: u64,
@@ -173,6 +176,9 @@ impl Footprint {
         };
         // Base, weights and moments lie on the host until they are written (`saved.rs`).
         let saved = if life.checkpoints { 2 * d + moments } else { 0 };
+        // What the twins work in; a GPU has registers for it.
+        let on_cpu = life.device == DeviceKind::Cpu;
+        let scratch = if on_cpu { (account.scratch * life.threads.max(1)) as u64 } else { 0 };
         let of_network = if life.gossip { NETWORK_BYTES } else { 0 };
         let driver = if life.device == DeviceKind::Software { SOFTWARE_DRIVER_BYTES } else { 0 };
         Ok(Self {
@@ -185,7 +191,7 @@ impl Footprint {
             host: bytes(held + kept * d),
             replicas: bytes(life.edges as u64 * EDGE_VECTORS * d),
             passing: bytes(saved.max(of_gossip * d)),
-            process: PROCESS_BYTES + of_network + driver + through(life.device),
+            process: PROCESS_BYTES + of_network + driver + through(life.device) + bytes(scratch),
             largest: bytes(account.largest.max(deltas)),
             dispatches: account.dispatches,
             turns: account.turns,
@@ -320,7 +326,7 @@ mod tests {
     use crate::engine::products::Preset;
     use crate::optim::OptimizerSpec;
 
-    const GOSSIP: Life = Life { gossip: true, checkpoints: false, edges: 0, device: DeviceKind::Cpu };
+    const GOSSIP: Life = Life { gossip: true, checkpoints: false, edges: 0, device: DeviceKind::Cpu, threads: 1 };
 
     #[test]
     fn the_estimate_is_what_a_learner_takes() {
@@ -398,6 +404,10 @@ mod tests {
         assert_eq!(lost.host - gossip.host, 2 * vector, "what outlives a device");
         let software = of(Life { device: DeviceKind::Software, ..GOSSIP });
         assert_eq!(software.host - gossip.host, vector, "its memory is the host's own: the base alone");
+        let attentive = |life| Footprint::of(&lm(0.1), &TopK2Bit, &Choices::PLAIN, life).unwrap().process;
+        let [one, three] = [1, 3].map(|threads| attentive(Life { threads, ..GOSSIP }));
+        let scratch = one - gossip.process;
+        assert!(scratch > 0 && three - one == 2 * scratch, "what attention works in, on each thread");
         let edges = of(Life { edges: 3, ..GOSSIP });
         assert_eq!((edges.replicas, edges.resident() - gossip.resident()), (6 * vector, 6 * vector));
         let dense = Footprint::of(&cnn(1), &DenseF32, &Choices::PLAIN, GOSSIP).unwrap();

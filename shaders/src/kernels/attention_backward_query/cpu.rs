@@ -13,7 +13,6 @@ pub(in crate::kernels) fn run(arguments: &mut [Argument<'_>], words: &[u32; WORD
             let delta = y[at..at + head.e].iter().zip(&dy[at..]).map(|(y, dy)| y * dy).sum();
             sums[head.row(t) * 2 + 1] = delta;
         }
-        head.score_gradients(dy, sums);
-        head.query_gradient(dqkv);
+        head.query_gradient(dy, sums, dqkv);
     });
 }

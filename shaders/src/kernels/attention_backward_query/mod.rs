@@ -43,6 +43,10 @@ impl Kernel for AttentionBackwardQuery {
         heads::turns(words)
     }
 
+    fn scratch(&self, words: &[u32; WORDS]) -> usize {
+        heads::scratch(words)
+    }
+
     fn twin(&self, arguments: &mut [Argument<'_>], words: &[u32; WORDS]) {
         cpu::run(arguments, words);
     }

@@ -5,12 +5,5 @@ pub(in crate::kernels) fn run(arguments: &mut [Argument<'_>], words: &[u32; WORD
     let [qkv, y, sums] = arguments else { return };
     let heads = Heads::new(words);
     let written = heads.written([y.f32_mut(), sums.f32_mut()], [heads.width(), heads.sums()]);
-    heads.each(qkv.f32(), written, [heads.width(), heads.sums()], |_, head, [y, sums]| {
-        head.scores();
-        head.softmax(sums);
-        head.weigh();
-        for t in 0..head.t {
-            y[head.row(t) * head.e..][..head.e].copy_from_slice(&head.out[t * head.e..][..head.e]);
-        }
-    });
+    heads.each(qkv.f32(), written, [heads.width(), heads.sums()], |_, head, [y, sums]| head.forward(y, sums));
 }
