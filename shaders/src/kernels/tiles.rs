@@ -33,7 +33,8 @@
 //! Gradients are small: those of a mean over the rows of a batch are below 1 / rows, and f16 has no number below 2^-24 (2^-14 on a device that flushes
 //! what is subnormal). So dY is multiplied by [`GRADIENT_SCALE`] where it is rounded, and the f32 sum divided by it: exact, as a power of two.
 //! That is loss scaling, but for one product at a time: nothing is scaled in a buffer, so no other kernel has to know, and there is no
-//! scale to adapt. What is beyond the largest f16 is clamped to it, so no infinity arises.
+//! scale to adapt. What is beyond the largest f16 is clamped to it, so no infinity arises; a NaN and an infinity stay what they are, so that it
+//! shows when training has diverged.
 
 use std::ops::Range;
 
@@ -146,8 +147,9 @@ pub(super) use variants;
 /// Numbers as f16 holds them, multiplied by a power of two.
 fn rounded(words: &[u32], scale: f32) -> Vec<u32> {
     let one = |bits: &u32| {
-        let scaled = (f32::from_bits(*bits) * scale).clamp(-HALF_MAX, HALF_MAX);
-        (f16::from_f32(scaled).to_f32() / scale).to_bits()
+        let scaled = f32::from_bits(*bits) * scale;
+        let held = if scaled.is_finite() { scaled.clamp(-HALF_MAX, HALF_MAX) } else { scaled };
+        (f16::from_f32(held).to_f32() / scale).to_bits()
     };
     words.iter().map(one).collect()
 }

@@ -21,9 +21,13 @@ var<workgroup> tile_b: array<array<Operands, COLUMNS / 4u>, DEPTH>;
 var<workgroup> tile_bias: array<array<vec4<f32>, ROWS / 4u>, 4>;
 #end
 
-// What is beyond the largest f16 becomes that: of such numbers a conversion makes anything.
+const EXPONENT: u32 = 0x7f800000u;
+
+// What is beyond the largest f16 becomes that: of such numbers a conversion makes anything. What is no number stays none, by its bits: of a
+// NaN a clamp may make anything, and who trains on would not see that it has diverged.
 fn operands(numbers: vec4<f32>) -> Operands {
-    return Operands(clamp(numbers, vec4<f32>(-65504.0), vec4<f32>(65504.0)));
+    let broken = (bitcast<vec4<u32>>(numbers) & vec4<u32>(EXPONENT)) == vec4<u32>(EXPONENT);
+    return Operands(select(clamp(numbers, vec4<f32>(-65504.0), vec4<f32>(65504.0)), numbers, broken));
 }
 #end
 

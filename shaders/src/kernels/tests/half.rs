@@ -68,6 +68,21 @@ fn what_is_too_large_is_clamped() {
     assert_all(&constants(Product::Forward, [4, 3, 20], [1e6, -1e6]), -20.0 * largest * largest, "forward");
 }
 
+/// By either operand, and by every kernel that rounds.
+#[test]
+fn what_is_no_number_stays_none() {
+    for product in ALL_LINEAR {
+        for broken in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+            for operands in [[broken, 0.5], [0.5, broken]] {
+                for numbers in constants(product, [4, 3, 20], operands) {
+                    let what = product.name();
+                    assert!(numbers.iter().all(|number| !number.is_finite()), "{what} of {operands:?}: {numbers:?}");
+                }
+            }
+        }
+    }
+}
+
 /// Operands of six bits, so that neither rounding nor short sums lose anything: the same to the bit, however a device rounds.
 #[cfg(feature = "gpu")]
 #[test]
