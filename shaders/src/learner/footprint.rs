@@ -162,14 +162,14 @@ impl Footprint {
         let weights = 3 * d;
         let bytes = |words: u64| WORD_BYTES.saturating_mul(words);
         let measure = gossip::measure_words(network.parameters()) as u64;
-        let (of_delta, dense) = delta_words(network.parameters(), codec);
-        let deltas = measure + of_delta;
+        let of_delta = delta_words(network.parameters(), codec);
+        let deltas = measure + of_delta.words;
         let kept = match life.device {
             DeviceKind::Cpu => 0,
             DeviceKind::Software => SOFTWARE_KEPT_VECTORS,
             DeviceKind::Gpu => KEPT_VECTORS,
         };
-        let of_gossip = match (life.gossip, dense) {
+        let of_gossip = match (life.gossip, of_delta.dense) {
             (false, _) => 0,
             (true, false) => SNAPSHOT_VECTORS,
             (true, true) => SNAPSHOT_VECTORS + DENSE_VECTORS,
@@ -192,7 +192,7 @@ impl Footprint {
             replicas: bytes(life.edges as u64 * EDGE_VECTORS * d),
             passing: bytes(saved.max(of_gossip * d)),
             process: PROCESS_BYTES + of_network + driver + through(life.device) + bytes(scratch),
-            largest: bytes(account.largest.max(deltas)),
+            largest: bytes(account.largest.max(of_delta.largest)),
             dispatches: account.dispatches,
             turns: account.turns,
         })
@@ -294,23 +294,40 @@ fn lay_out(spec: &LearnerSpec, network: &Network, ledger: &mut Ledger) -> Result
     Ok(moments)
 }
 
-/// Words of what is chosen of a delta, and of its upload; and whether it says all numbers.
-fn delta_words(parameters: usize, codec: &dyn Codec) -> (u64, bool) {
+/// What is chosen of a delta, and its uploads.
+#[derive(Clone, Copy, Debug)]
+struct OfDelta {
+    /// Words of all its buffers.
+    words: u64,
+    /// Of the largest one.
+    largest: u64,
+    /// Whether it says all numbers.
+    dense: bool,
+}
+
+impl OfDelta {
+    fn new<const N: usize>(buffers: [usize; N], dense: bool) -> Self {
+        let buffers = buffers.map(|words| words as u64);
+        Self { words: buffers.iter().sum(), largest: buffers.into_iter().max().unwrap_or(0), dense }
+    }
+}
+
+/// See [`OfDelta`].
+fn delta_words(parameters: usize, codec: &dyn Codec) -> OfDelta {
     let probe: Vec<f32> = (0..PROBE).map(|i| (i as f32 + 1.0) / PROBE as f32).collect();
     let (mut payload, mut decoded) = (Vec::new(), Decoded::default());
     codec.encode(&probe, &mut payload);
     if codec.decode(&payload, PROBE, Weight::HALF, &mut decoded).is_err() || decoded.is_dense() {
-        return (2 * parameters as u64, true);
+        return OfDelta::new([2 * parameters], true);
     }
-    let words = match codec.density() {
+    match codec.density() {
         // What is chosen, and the places for heard and own ones.
         Some(density) => {
-            let packed = [Packing::Heard, Packing::Own].map(|packing| density.packed_words(parameters, packing));
-            2 * density.kept_of(parameters) + packed.iter().sum::<usize>()
+            let [heard, own] = [Packing::Heard, Packing::Own].map(|packing| density.packed_words(parameters, packing));
+            OfDelta::new([2 * density.kept_of(parameters), heard, own], false)
         }
-        None => 3 * decoded.values.len() * parameters.div_ceil(PROBE),
-    };
-    (words as u64, false)
+        None => OfDelta::new([3 * decoded.values.len() * parameters.div_ceil(PROBE)], false),
+    }
 }
 
 #[cfg(test)]
@@ -338,17 +355,20 @@ mod tests {
         let plain = [spec(sgd), cnn(0), cnn(1), lm(0.1)].map(|spec| (spec, Choices::PLAIN));
         for (spec, choices) in plain.into_iter().chain([(long, split)]) {
             let footprint = Footprint::of(&spec, &TopK2Bit, &choices, GOSSIP).unwrap();
+            let dense = Footprint::of(&spec, &DenseF32, &choices, GOSSIP).unwrap();
             let ledger = Ledger::new(choices);
             let moments = if spec.optimizer == sgd { 1 } else { 2 };
             let mut learner = TrainingLearner::new(spec, Box::new(ledger.clone())).unwrap();
             let taken = ledger.account();
-            let of_deltas = delta_words(learner.parameters(), &TopK2Bit).0;
+            let of_deltas = delta_words(learner.parameters(), &TopK2Bit).words;
             assert_eq!(footprint.device() - 4 * of_deltas, 4 * taken.words);
             assert_eq!(footprint.largest, 4 * taken.largest);
+            assert!(of_deltas > delta_words(learner.parameters(), &TopK2Bit).largest, "several buffers");
             assert_eq!(footprint.dispatches, taken.dispatches);
             assert_eq!(footprint.moments, 4 * moments * learner.parameters() as u64);
             learner.take_delta(&DenseF32, Weight::HALF, f32::INFINITY).unwrap();
-            assert_eq!(ledger.account().words - taken.words, delta_words(learner.parameters(), &DenseF32).0);
+            assert_eq!(ledger.account().words - taken.words, delta_words(learner.parameters(), &DenseF32).words);
+            assert_eq!(dense.largest, 4 * ledger.account().largest);
         }
     }
 
