@@ -1,7 +1,7 @@
 //! The bookkeeping between two steps, in one invocation so that sums have one order.
 //!
 //! ```text
-//! losses[steps] = sum_m rows[m].loss   steps += 1   correct += sum_m rows[m].correct      batch += 1   total += 1      b1^t *= b1      b2^t *= b2
+//! losses[steps] = sum_m rows[m].loss      steps += 1      batch += 1   total += 1      b1^t *= b1      b2^t *= b2
 //! ```
 //!
 //! Arguments: state, rows [M, 2]. Words: M, then as floats b1, b2. The words of `state` are the constants below.
@@ -14,8 +14,6 @@ use super::{Access, Argument, Cost, Grid, Kernel, WORDS, loops};
 pub const STATE_STEPS: usize = 0;
 /// Word of `state`: number of the batch within the uploaded order.
 pub const STATE_BATCH: usize = 1;
-/// Word of `state`: correct predictions since then.
-pub const STATE_CORRECT: usize = 3;
 /// Word of `state`: b1^t, f32.
 pub const STATE_POWER_1: usize = 4;
 /// Word of `state`: b2^t, f32.
