@@ -13,17 +13,19 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
     if i >= S {
         return;
     }
-    let stretch = (d + S - 1u) / S;
+    // Of x: i, i + S, i + 2 S, ...
+    let count = select(0u, (d - 1u - i) / S + 1u, i < d);
     var sum = 0.0;
-    let last = min(d, (i + 1u) * stretch);
-    var e = i * stretch;
+    var n = 0u;
     // Eight at a time: see `kernels::loops`.
-    for (; e + 7u < last; e += 8u) {
+    for (; n + 7u < count; n += 8u) {
+        let e = i + n * S;
         #for j 8
-        sum = fma(x[e + $ju], x[e + $ju], sum);
+        sum = fma(x[e + $ju * S], x[e + $ju * S], sum);
         #end
     }
-    for (; e < last; e++) {
+    for (; n < count; n++) {
+        let e = i + n * S;
         sum = fma(x[e], x[e], sum);
     }
     parts[i] = sum;

@@ -1,10 +1,10 @@
-//! Sums of squares of stretches of a buffer: the first half of a norm.
+//! Sums of squares of the numbers of a buffer: the first half of a norm.
 //!
 //! ```text
-//! parts[s] = sum of x[i]^2 over the s-th of S stretches of equal length
+//! parts[s] = sum of x[i]^2 over i = s, s + S, s + 2 S, ...
 //! ```
 //!
-//! Arguments: x [d], parts [S]. Words: d, S.
+//! Neighbouring invocations read neighbouring numbers, and the twin goes by rows of S numbers, in the same order. Arguments: x [d], parts [S]. Words: d, S.
 
 mod cpu;
 
