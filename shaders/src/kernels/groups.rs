@@ -18,6 +18,15 @@ pub(super) struct Groups {
     pub(super) epsilon: f32,
 }
 
+/// Invocations that share a group in the kernels `norm_*_shared`.
+pub(super) const SHARED_BY: u32 = 64;
+
+/// Whether a group of so many numbers is wide enough for that: four and more for each invocation (reasoned, not measured).
+#[must_use]
+pub fn shared_pays(numbers: usize) -> bool {
+    numbers >= 4 * SHARED_BY as usize
+}
+
 /// Numbers of a group.
 pub(super) fn members(words: &[u32; WORDS]) -> u64 {
     u64::from(words[1]) * u64::from(words[2] / words[3].max(1))

@@ -41,7 +41,7 @@ pub mod dropout;
 pub mod embedding_backward;
 pub mod embedding_forward;
 pub mod gather;
-mod groups;
+pub mod groups;
 pub mod heads;
 mod lanes;
 pub mod linear_backward_input;
@@ -62,9 +62,11 @@ pub mod mean_squared_error;
 pub mod next_token;
 pub mod norm_backward_input;
 pub mod norm_backward_statistics;
+pub mod norm_backward_statistics_shared;
 pub mod norm_backward_weight;
 pub mod norm_forward;
 pub mod norm_statistics;
+pub mod norm_statistics_shared;
 mod patches;
 pub mod residual;
 pub mod residual_measure;
@@ -73,7 +75,9 @@ pub mod scale;
 pub mod scatter_add;
 pub mod select_largest;
 pub mod sgd;
+mod shared;
 pub mod softmax_cross_entropy;
+pub mod softmax_cross_entropy_shared;
 pub mod sum_slices;
 pub mod sum_squares;
 pub mod threads;
@@ -91,6 +95,7 @@ pub static ALL: &[&dyn Kernel] = &[
     &linear_backward_input::LinearBackwardInput,
     &linear_backward_weight::LinearBackwardWeight,
     &softmax_cross_entropy::SoftmaxCrossEntropy,
+    &softmax_cross_entropy_shared::SoftmaxCrossEntropyShared,
     &adam::Adam,
     &mean_square::MeanSquare,
     &adam_common::AdamCommon,
@@ -115,8 +120,10 @@ pub static ALL: &[&dyn Kernel] = &[
     &average_pool_backward::AveragePoolBackward,
     &add::Add,
     &norm_statistics::NormStatistics,
+    &norm_statistics_shared::NormStatisticsShared,
     &norm_forward::NormForward,
     &norm_backward_statistics::NormBackwardStatistics,
+    &norm_backward_statistics_shared::NormBackwardStatisticsShared,
     &norm_backward_input::NormBackwardInput,
     &norm_backward_weight::NormBackwardWeight,
     &sum_squares::SumSquares,

@@ -40,7 +40,7 @@ const ELEMENT: f64 = 1e-6;
 
 /// Whether the workgroups of a kernel share memory and wait for each other, which software Vulkan pays for dearly.
 fn waits(kernel: &dyn Kernel) -> bool {
-    kernel.wgsl().contains("var<workgroup>") || kernel.wgsl().contains("#import tiles")
+    source(kernel).contains("var<workgroup>")
 }
 
 /// Bytes of workgroup memory that all of WebGPU grants.

@@ -13,11 +13,13 @@ use super::{Backward, Forward, Layer, activation, input, slices};
 use crate::engine::plan::Draft;
 use crate::kernels::norm_backward_input::NormBackwardInput;
 use crate::kernels::norm_backward_statistics::NormBackwardStatistics;
+use crate::kernels::norm_backward_statistics_shared::NormBackwardStatisticsShared;
 use crate::kernels::norm_backward_weight::NormBackwardWeight;
 use crate::kernels::norm_forward::NormForward;
 use crate::kernels::norm_statistics::NormStatistics;
+use crate::kernels::norm_statistics_shared::NormStatisticsShared;
 use crate::kernels::sum_slices::SumSlices;
-use crate::kernels::{Activation, word};
+use crate::kernels::{Activation, Kernel, groups, word};
 
 /// As in PyTorch.
 const EPSILON: f32 = 1e-5;
@@ -63,6 +65,16 @@ impl Norm {
         }
     }
 
+    /// What takes the statistics of the groups, forward and backward: a workgroup for each where that pays.
+    fn statistics(&self, draft: &Draft) -> [&'static dyn Kernel; 2] {
+        let [_, places, groups] = self.extents(1);
+        if draft.choices().shares_memory() && groups::shared_pays(places * self.channels / groups) {
+            [&NormStatisticsShared, &NormBackwardStatisticsShared]
+        } else {
+            [&NormStatistics, &NormBackwardStatistics]
+        }
+    }
+
     fn words(&self, samples: usize, activation: Activation, slices: usize) -> [u32; 9] {
         let [n, places, groups] = self.extents(samples).map(|word| word as u32);
         let rms = u32::from(self.kind == Kind::Rms);
@@ -84,7 +96,7 @@ impl Layer for Norm {
     fn forward(&self, draft: &mut Draft, io: &Forward<'_>) {
         let (x, words) = (*input(io.x), self.words(io.samples, self.activation, 0));
         let statistics = io.saved.unwrap_or_else(|| draft.buffer(self.saved(io.samples)));
-        draft.push(&NormStatistics, &[x, statistics], &words);
+        draft.push(self.statistics(draft)[0], &[x, statistics], &words);
         draft.push(&NormForward, &[x, io.theta, statistics, io.y], &words);
     }
 
@@ -101,7 +113,7 @@ impl Layer for Norm {
         draft.push(&SumSlices, &[parts, io.gradient], &sums);
         if let Some(dx) = input(io.dx) {
             let means = draft.buffer(self.saved(forward.samples));
-            draft.push(&NormBackwardStatistics, &[io.dy, x, forward.theta, statistics, means], &words);
+            draft.push(self.statistics(draft)[1], &[io.dy, x, forward.theta, statistics, means], &words);
             draft.push(&NormBackwardInput, &[io.dy, x, forward.theta, statistics, means, dx.buffer], &words);
         }
     }

@@ -22,6 +22,7 @@ use crate::kernels::class_weights::ClassWeights;
 use crate::kernels::mean_squared_error::MeanSquaredError;
 use crate::kernels::next_token::NextToken;
 use crate::kernels::softmax_cross_entropy::SoftmaxCrossEntropy;
+use crate::kernels::softmax_cross_entropy_shared::{self as shared, SoftmaxCrossEntropyShared};
 use crate::layers::{Backward, Forward, Gradient, Layer};
 use crate::models::steps::Steps;
 
@@ -308,6 +309,9 @@ impl Network {
             let [rows, classes] = [inputs.samples * self.rows(), self.classes].map(|word| word as u32);
             let arguments = [logits, labels, inputs.results];
             match self.loss {
+                Loss::CrossEntropy if draft.choices().shares_memory() && shared::pays(classes) => {
+                    draft.push(&SoftmaxCrossEntropyShared, &arguments, &[rows, classes]);
+                }
                 Loss::CrossEntropy => draft.push(&SoftmaxCrossEntropy, &arguments, &[rows, classes]),
                 Loss::MeanSquaredError => draft.push(&MeanSquaredError, &arguments, &[rows, classes]),
             }

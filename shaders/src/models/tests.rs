@@ -357,6 +357,42 @@ fn what_no_language_model_can_read_is_refused() {
     }
 }
 
+/// Names of the kernels of a pass of training, by how its device multiplies.
+fn kernels_by(choices: &Choices, model: &ModelSpec, classes: usize) -> Vec<&'static str> {
+    let network = model.build(&[7], classes).unwrap();
+    let on = &mut CpuExecutor::new(None);
+    let inputs = network.inputs(on, 2).unwrap();
+    let words = network.parameters();
+    let [theta, gradient, state] = [words, words, STATE_WORDS].map(|words| on.allocate(words).unwrap());
+    let optimizer = OptimizerSpec::Sgd { learning_rate: 0.0, momentum: 0.0, nesterov: false }.build(on, words).unwrap();
+    let mut draft = Draft::new(choices);
+    let step = Step { network: &network, optimizer: &optimizer, clip: None };
+    step.draft(&mut draft, &inputs, &StepBuffers { theta, gradient, state });
+    draft.place(on).unwrap().dispatches.iter().map(|dispatch| dispatch.kernel.name()).collect()
+}
+
+#[test]
+fn workgroups_share_wide_rows_where_they_share_memory() {
+    let ModelSpec::Lm(narrow) = lm(NormKind::Layer, ActivationKind::Gelu) else { panic!("no lm") };
+    let wide = LmSpec { width: 256, layers: 1, heads: 8, ..narrow.clone() };
+    let shared = ["softmax_cross_entropy_shared", "norm_statistics_shared", "norm_backward_statistics_shared"];
+    for (choices, spec, classes, wanted) in [
+        (Choices::always(Preset::Tile32), &wide, 1024, true),
+        (Choices::always(Preset::Tile32), &narrow, 1023, false),
+        (Choices::PLAIN, &wide, 1024, false),
+    ] {
+        let kernels = kernels_by(&choices, &ModelSpec::Lm(spec.clone()), classes);
+        for name in shared {
+            let plain = name.trim_end_matches("_shared");
+            assert_eq!(
+                [name, plain].map(|name| kernels.contains(&name)),
+                [wanted, !wanted],
+                "{name}, {classes} classes"
+            );
+        }
+    }
+}
+
 #[test]
 fn what_is_computed_again_gives_the_same_bits() {
     let cnn = ModelSpec::Cnn(CnnSpec { channels: vec![8, 6], residual_blocks: 2, hidden: vec![7] });

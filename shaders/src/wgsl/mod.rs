@@ -23,6 +23,7 @@ const SNIPPETS: &[(&str, &str)] = &[
     ("heads", include_str!("heads.wgsl")),
     ("members", include_str!("members.wgsl")),
     ("fixed", include_str!("fixed.wgsl")),
+    ("sums", include_str!("sums.wgsl")),
 ];
 
 /// What a device is given of a kernel.

@@ -2,7 +2,7 @@ use super::super::groups::Groups;
 use super::super::lanes::sum_by;
 use super::{Argument, WORDS};
 
-pub(super) fn run(arguments: &mut [Argument<'_>], words: &[u32; WORDS]) {
+pub(in crate::kernels) fn run(arguments: &mut [Argument<'_>], words: &[u32; WORDS]) {
     let [dy, x, parameters, statistics, means] = arguments else { return };
     let groups = Groups::new(words);
     let (dy, x, statistics, n) = (dy.f32(), x.f32(), statistics.f32(), groups.elements() as f32);

@@ -6,7 +6,7 @@
 //!
 //! Arguments: dy [N, P, C], x [N, P, C], parameters (flat), statistics [N, G, 2], means [N, G, 2]. Words: N, P, C, G, offset, 1 for RMS norm, epsilon.
 
-mod cpu;
+pub(super) mod cpu;
 
 use super::{Access, Argument, Cost, Grid, Kernel, WORDS, cost, groups, loops};
 

@@ -2,7 +2,7 @@ use super::super::groups::Groups;
 use super::super::lanes::{sum, sum_by};
 use super::{Argument, WORDS};
 
-pub(super) fn run(arguments: &mut [Argument<'_>], words: &[u32; WORDS]) {
+pub(in crate::kernels) fn run(arguments: &mut [Argument<'_>], words: &[u32; WORDS]) {
     let [x, statistics] = arguments else { return };
     let groups = Groups::new(words);
     let (x, n) = (x.f32(), groups.elements() as f32);

@@ -10,7 +10,7 @@
 //! Arguments: x [N, P, C], statistics [N, G, 2]. Words: N, P, C, G, offset, 1 for RMS norm, epsilon.
 //! An invocation goes twice over one group: the mean first, so that no large squares are taken off each other.
 
-mod cpu;
+pub(super) mod cpu;
 
 use super::{Access, Argument, Cost, Grid, Kernel, WORDS, cost, groups, loops};
 

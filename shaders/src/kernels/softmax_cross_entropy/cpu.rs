@@ -1,7 +1,7 @@
 use super::super::{lanes, threads};
 use super::{Argument, WORDS};
 
-pub(super) fn run(arguments: &mut [Argument<'_>], words: &[u32; WORDS]) {
+pub(in crate::kernels) fn run(arguments: &mut [Argument<'_>], words: &[u32; WORDS]) {
     let [logits, labels, rows] = arguments else { return };
     let (m, classes) = (words[0] as usize, words[1] as usize);
     let labels = labels.words();

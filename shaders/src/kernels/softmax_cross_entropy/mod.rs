@@ -8,7 +8,7 @@
 //! Arguments: logits [M, C] (overwritten by their gradient), labels [M], rows [M, 2] (loss as f32, correct as u32).
 //! Words: M, C. The largest logit is taken off first, so that nothing overflows.
 
-mod cpu;
+pub(super) mod cpu;
 
 use super::{Access, Argument, Cost, Grid, Kernel, WORDS, loops};
 

@@ -51,6 +51,8 @@ fn many_rows(random: &mut Random, [m, n, k]: [usize; 3]) -> (Case, usize) {
 fn large_ones(executor: &mut dyn Executor, by: &str) {
     let random = &mut Random(ChaCha8Rng::seed_from_u64(7));
     let mut cases = vec![training::softmax(random, 3, 50_304), training::advance(random, 100_003)];
+    let kernel = &softmax_cross_entropy_shared::SoftmaxCrossEntropyShared;
+    cases.push(Case { kernel, ..training::softmax(random, 3, 50_303) });
     cases.extend(long_norm(random, 60_002));
     cases.extend(training::clipped(random, [3_000_017, 10]).into_iter().take(1));
     for mut case in cases {

@@ -34,6 +34,21 @@ impl Norm {
             .collect()
     }
 
+    /// The two means of every group that its gradient needs.
+    fn means(&self, x: &[f64], dy: &[f64], gamma: &[f64]) -> Vec<f64> {
+        let statistics = self.statistics(x);
+        let members = |group: usize| (0..x.len()).filter(move |&e| self.group(e) == group);
+        let h = |e: usize| (x[e] - statistics[2 * self.group(e)]) * statistics[2 * self.group(e) + 1];
+        let of_group = |group: usize| {
+            let mean = |term: &dyn Fn(usize) -> f64| {
+                let terms = members(group).map(|e| dy[e] * gamma[e % self.c] * term(e));
+                terms.sum::<f64>() / members(group).count() as f64
+            };
+            [if self.centred { mean(&|_| 1.0) } else { 0.0 }, mean(&h)]
+        };
+        (0..self.n * self.groups).flat_map(of_group).collect()
+    }
+
     fn forward(&self, x: &[f64], gamma: &[f64], beta: &[f64]) -> Vec<f64> {
         let statistics = self.statistics(x);
         let at = |e: usize| {
@@ -62,16 +77,7 @@ pub(super) fn cases(random: &mut Random) -> Vec<Case> {
     let kind = random.below(4);
     let statistics = norm.statistics(&xs);
     let y = norm.forward(&xs, gamma, beta).into_iter().map(|z| activate(kind as u32, z)).collect();
-    let members = |group: usize| (0..xs.len()).filter(move |&e| norm.group(e) == group);
-    let h = |e: usize| (xs[e] - statistics[2 * norm.group(e)]) * statistics[2 * norm.group(e) + 1];
-    let means: Vec<f64> = (0..n * groups)
-        .flat_map(|group| {
-            let mean = |term: &dyn Fn(usize) -> f64| {
-                members(group).map(|e| dys[e] * gamma[e % c] * term(e)).sum::<f64>() / members(group).count() as f64
-            };
-            [if norm.centred { mean(&|_| 1.0) } else { 0.0 }, mean(&h)]
-        })
-        .collect();
+    let means = norm.means(&xs, &dys, gamma);
     let dx = derivative(&xs, |x| dot(&norm.forward(x, gamma, beta), &dys));
     let stretch = (n * places).div_ceil(slices) * c;
     let mut parts = Vec::new();
@@ -86,7 +92,7 @@ pub(super) fn cases(random: &mut Random) -> Vec<Case> {
         [extents([n, places, c, groups, offset, rms]), vec![word(EPSILON)], extents(last)].concat()
     };
     let (known, known_means) = (floats(&statistics), floats(&means));
-    vec![
+    let mut cases = vec![
         Case {
             kernel: &norm_statistics::NormStatistics,
             arguments: vec![x.clone(), poison(statistics.len())],
@@ -120,6 +126,39 @@ pub(super) fn cases(random: &mut Random) -> Vec<Case> {
             arguments: vec![dy, x, known, poison(parts.len())],
             words: words([0, slices]),
             expected: vec![(3, Floats(parts))],
+            tolerance: PRODUCT,
+        },
+    ];
+    cases.extend(shared(random));
+    cases
+}
+
+/// Statistics by the kernels whose workgroups share a group: of fewer and of more numbers than it has invocations.
+fn shared(random: &mut Random) -> Vec<Case> {
+    let [n, places, groups, each, offset] = [2, 5, 3, 60, 5].map(|most| random.extent(most));
+    let c = groups * (each + 2);
+    let norm = Norm { n, places, c, groups, centred: random.below(2) == 0 };
+    let x: Vec<u32> = (0..n * places * c).map(|e| word(random.float() + (e * 7 % 5) as f32)).collect();
+    let (dy, parameters) = (random.floats(x.len()), random.floats(offset + 2 * c));
+    let [xs, dys, p] = [&x, &dy, &parameters].map(|words| values(words));
+    let statistics = norm.statistics(&xs);
+    let means = norm.means(&xs, &dys, &p[offset..][..c]);
+    let rms = usize::from(!norm.centred);
+    let words = [extents([n, places, c, groups, offset, rms]), vec![word(EPSILON)]].concat();
+    let (known, count) = (floats(&statistics), means.len());
+    vec![
+        Case {
+            kernel: &norm_statistics_shared::NormStatisticsShared,
+            arguments: vec![x.clone(), poison(count)],
+            words: words.clone(),
+            expected: vec![(1, Floats(statistics))],
+            tolerance: PRODUCT,
+        },
+        Case {
+            kernel: &norm_backward_statistics_shared::NormBackwardStatisticsShared,
+            arguments: vec![dy, x, parameters, known, poison(count)],
+            words,
+            expected: vec![(4, Floats(means))],
             tolerance: PRODUCT,
         },
     ]

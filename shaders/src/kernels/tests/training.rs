@@ -15,6 +15,7 @@ fn state() -> Vec<u32> {
 
 pub(super) fn cases(random: &mut Random) -> Vec<Case> {
     let mut cases = vec![gather_case(random), softmax_case(random), advance_case(random)];
+    cases.push(shared_softmax(random));
     cases.extend(optimizers(random));
     cases.extend(clipping(random));
     cases.push(dropout_case(random));
@@ -69,6 +70,12 @@ pub(super) fn softmax(random: &mut Random, m: usize, classes: usize) -> Case {
         words: extents([m, classes]),
         tolerance: PRODUCT,
     }
+}
+
+/// By the kernel whose workgroups share a row: a few rows of fewer and of more classes than it has invocations.
+fn shared_softmax(random: &mut Random) -> Case {
+    let [m, classes] = [3, 700].map(|most| random.extent(most));
+    Case { kernel: &softmax_cross_entropy_shared::SoftmaxCrossEntropyShared, ..softmax(random, m, classes) }
 }
 
 fn advance_case(random: &mut Random) -> Case {
