@@ -3,22 +3,26 @@
 //! The driver puts messages in and never waits; the link's writer takes them out as credit and the network allow. When
 //! the queue is full the new message is dropped and counted, which costs delay and no correctness: anti-entropy mends
 //! it. A heartbeat overtakes all else, and of several only the last is kept, since it says all that the earlier ones said. Parts
-//! of snapshots let everything else pass: a delta waits for one of them at most.
+//! of snapshots let everything else pass: a delta waits for one of them at most. They have a bound of their own, and hold no base in
+//! memory: one whose base is served no more is never said, and its taker asks again.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use protocol::id::Hash;
 use protocol::log::SignedDelta;
-use protocol::wire::{LENGTH_BYTES, Message};
+use protocol::wire::{LENGTH_BYTES, LoosePart, Message};
 use tokio::sync::{Notify, OwnedSemaphorePermit};
 
 use super::budget::{Budget, Share};
 
-/// Messages that wait for one neighbour.
+/// Messages that wait for one neighbour, parts of snapshots left out.
 pub(crate) const LINK_QUEUE_MESSAGES: usize = 4096;
 /// Bytes of them, within a few; a single larger message is taken when nothing else waits.
 pub(crate) const LINK_QUEUE_BYTES: usize = 16 << 20;
+/// Parts of snapshots that wait for one neighbour, 8 MiB of them: a taker asks for 3 MiB ahead, and once more for what it lacks.
+pub(crate) const LINK_QUEUE_PARTS: usize = 32;
 /// A link is being read when something has left its queue so lately.
 const MOVES_WITHIN: Duration = Duration::from_secs(1);
 /// What a message without payload takes, about.
@@ -56,8 +60,9 @@ struct Inner {
     bulk: VecDeque<Waiting>,
     /// Parts of snapshots, in order.
     parts: VecDeque<Waiting>,
+    /// Of all but parts.
     bulk_bytes: usize,
-    /// Of those, bytes that nobody else holds.
+    /// Bytes that nobody else holds.
     copies: Share,
     /// When something has left the queue, if it was ever so.
     moved_at: Option<Instant>,
@@ -73,6 +78,7 @@ struct Inner {
 #[derive(Debug)]
 enum Waiting {
     Delta(Arc<SignedDelta>),
+    Part(Box<(Hash, u64, LoosePart)>),
     Other(Box<Message>),
 }
 
@@ -80,16 +86,25 @@ impl From<Message> for Waiting {
     fn from(message: Message) -> Self {
         match message {
             Message::Delta(delta) => Self::Delta(delta),
+            Message::SnapshotPart { base_hash, offset, bytes } => match bytes.loosen() {
+                Some(part) => Self::Part(Box::new((base_hash, offset, part))),
+                None => Self::Other(Box::new(Message::SnapshotPart { base_hash, offset, bytes })),
+            },
             other => Self::Other(Box::new(other)),
         }
     }
 }
 
-impl From<Waiting> for Message {
-    fn from(waiting: Waiting) -> Self {
-        match waiting {
-            Waiting::Delta(delta) => Self::Delta(delta),
-            Waiting::Other(message) => *message,
+impl Waiting {
+    /// `None`: a part whose base is gone.
+    fn into_message(self) -> Option<Message> {
+        match self {
+            Self::Delta(delta) => Some(Message::Delta(delta)),
+            Self::Part(part) => {
+                let (base_hash, offset, part) = *part;
+                part.tighten().map(|bytes| Message::SnapshotPart { base_hash, offset, bytes })
+            }
+            Self::Other(message) => Some(*message),
         }
     }
 }
@@ -138,19 +153,26 @@ impl Queue {
             inner.status = Some(message);
         } else {
             let bytes = estimate_bytes(&message);
-            let too_many = inner.bulk.len() + inner.parts.len() >= LINK_QUEUE_MESSAGES;
-            let too_large = inner.bulk_bytes > 0 && inner.bulk_bytes + bytes > LINK_QUEUE_BYTES;
-            if too_many || too_large {
+            let is_part = is_part(&message);
+            let is_full = if is_part {
+                inner.parts.len() >= LINK_QUEUE_PARTS
+            } else {
+                let too_large = inner.bulk_bytes > 0 && inner.bulk_bytes + bytes > LINK_QUEUE_BYTES;
+                inner.bulk.len() >= LINK_QUEUE_MESSAGES || too_large
+            };
+            if is_full {
                 return false;
             }
             let moves = inner.moved_at.is_some_and(|at| at.elapsed() < MOVES_WITHIN);
             if is_copy(&message) && !inner.copies.take(bytes, moves) {
                 return false;
             }
-            inner.bulk_bytes += bytes;
-            let is_part = matches!(message, Message::SnapshotPart { .. });
-            let lane = if is_part { &mut inner.parts } else { &mut inner.bulk };
-            lane.push_back(message.into());
+            if is_part {
+                inner.parts.push_back(message.into());
+            } else {
+                inner.bulk_bytes += bytes;
+                inner.bulk.push_back(message.into());
+            }
         }
         drop(inner);
         self.changed.notify_one();
@@ -163,15 +185,19 @@ impl Queue {
         if let Some(status) = inner.status.take() {
             return Some(status);
         }
-        let next = inner.bulk.pop_front().or_else(|| inner.parts.pop_front());
-        let message = Message::from(next?);
-        let bytes = estimate_bytes(&message);
-        inner.bulk_bytes -= bytes;
-        inner.moved_at = Some(Instant::now());
-        if is_copy(&message) {
-            inner.copies.give_back(bytes);
+        loop {
+            let next = inner.bulk.pop_front().or_else(|| inner.parts.pop_front())?;
+            let Some(message) = next.into_message() else { continue };
+            let bytes = estimate_bytes(&message);
+            if !is_part(&message) {
+                inner.bulk_bytes -= bytes;
+            }
+            inner.moved_at = Some(Instant::now());
+            if is_copy(&message) {
+                inner.copies.give_back(bytes);
+            }
+            return Some(message);
         }
-        Some(message)
     }
 
     /// Takes `bytes` off the credit, if there is so much.
@@ -273,12 +299,16 @@ impl Drop for Receipt {
     }
 }
 
+fn is_part(message: &Message) -> bool {
+    matches!(message, Message::SnapshotPart { .. })
+}
+
 /// Whether a message has a payload of its own. That of a delta is shared with the log and the other links' queues, a part of a snapshot
 /// with the base that is served.
 fn is_copy(message: &Message) -> bool {
     let is_shared = match message {
         Message::Delta(_) | Message::Deltas(_) => true,
-        Message::SnapshotPart { bytes, .. } => bytes.is_view(),
+        Message::SnapshotPart { bytes, .. } => bytes.loosen().is_some(),
         _ => false,
     };
     !is_shared && estimate_bytes(message) > 2 * MESSAGE_BYTES
@@ -304,7 +334,8 @@ fn estimate_bytes(message: &Message) -> usize {
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
     use super::*;
-    use protocol::id::Hash;
+    use protocol::id::{Origin, PeerId};
+    use protocol::log::{Checked, Header};
     use protocol::wire::{BasePart, Status};
 
     fn status(steps: u64) -> Message {
@@ -322,6 +353,23 @@ mod tests {
 
     fn part(bytes: usize) -> Message {
         Message::SnapshotPart { base_hash: Hash::ZERO, offset: 0, bytes: vec![0; bytes].into() }
+    }
+
+    fn delta(seq: u64, bytes: usize) -> Message {
+        let header = Header {
+            origin: Origin { peer: PeerId([1; 32]), incarnation: 1 },
+            seq,
+            previous: Hash::ZERO,
+            heard: Hash::ZERO,
+            steps: 1,
+            samples: 1,
+            round: 0,
+            weight: 1,
+            codec: 1,
+            l2_norm: 1.0,
+        };
+        let payload = vec![7; bytes];
+        Message::Delta(Arc::new(SignedDelta { header, payload, signature: [0; 64], checked: Checked::default() }))
     }
 
     #[test]
@@ -348,24 +396,47 @@ mod tests {
         );
         while queue.pop().is_some() {}
         assert!(queue.push(part(2 * LINK_QUEUE_BYTES)), "alone, a message of any size is taken");
-        assert!(!queue.push(part(1)));
+        assert!(!queue.push(part(1000)));
+    }
+
+    /// Part `i` of a base, from its middle on.
+    fn view(base: &Arc<Vec<i32>>, i: usize) -> Message {
+        let start = base.len() / 2 + i;
+        let bytes = BasePart::of(base, start..start + (64 << 10));
+        Message::SnapshotPart { base_hash: Hash::ZERO, offset: 4 * start as u64, bytes }
     }
 
     #[test]
     fn parts_of_a_snapshot_let_everything_else_pass_and_wait_for_free() {
-        let queue = Queue::new(1000, &Arc::default());
-        let base = Arc::new(vec![7; 1 << 20]);
-        let part = |i: usize| Message::SnapshotPart {
-            base_hash: Hash::ZERO,
-            offset: i as u64,
-            bytes: BasePart::of(&base, i..i + (64 << 10)),
-        };
-        let more_than_copies = 2 * super::super::budget::LINK_COPIES_BYTES_MAX / (256 << 10);
-        assert!((0..more_than_copies).all(|i| queue.push(part(i))), "views of one base");
-        assert!(queue.push(Message::SnapshotAsk));
-        assert_eq!(queue.pop(), Some(Message::SnapshotAsk));
-        assert!((0..more_than_copies).all(|i| queue.pop() == Some(part(i))), "in order");
+        let budget = Arc::default();
+        let (queue, base) = (Queue::new(1000, &budget), Arc::new(vec![7; 1 << 20]));
+        assert!(LINK_QUEUE_PARTS * (256 << 10) > super::super::budget::LINK_COPIES_BYTES_MAX);
+        assert!((0..LINK_QUEUE_PARTS).all(|i| queue.push(view(&base, i))), "views of one base");
+        assert!(!queue.push(view(&base, 0)), "no more of them");
+        // What else is to be said has all of its room.
+        let deltas = (0..).take_while(|&seq| queue.push(delta(seq, 256 << 10))).count();
+        assert_eq!(deltas, LINK_QUEUE_BYTES / (256 << 10) - 1, "with the bytes of their headers");
+        assert!((0..deltas as u64).all(|seq| queue.pop() == Some(delta(seq, 256 << 10))));
+        assert!((0..LINK_QUEUE_PARTS).all(|i| queue.pop() == Some(view(&base, i))), "in order");
         assert_eq!(queue.pop(), None);
+    }
+
+    #[test]
+    fn what_waits_for_slow_readers_keeps_no_base_that_is_served_no_more() {
+        let budget = Arc::default();
+        let slow: Vec<_> = (0..32).map(|_| Queue::new(1000, &budget)).collect();
+        // Each is served a base of its own.
+        let bases: Vec<_> = (0..32).map(|i| Arc::new(vec![i; 1 << 20])).collect();
+        for (queue, base) in slow.iter().zip(&bases) {
+            assert!((0..12).all(|i| queue.push(view(base, i))));
+            assert_eq!(queue.pop(), Some(view(base, 0)));
+        }
+        assert!(bases.iter().all(|base| Arc::strong_count(base) == 1), "nobody but the giver holds them");
+        drop(bases);
+        for queue in &slow {
+            assert!(queue.push(Message::SnapshotAsk));
+            assert_eq!([queue.pop(), queue.pop()], [Some(Message::SnapshotAsk), None], "the others are gone");
+        }
     }
 
     #[test]

@@ -2,15 +2,15 @@
 
 use std::fmt;
 use std::ops::{Deref, Range};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use bincode::de::{BorrowDecoder, Decoder};
 use bincode::enc::Encoder;
 use bincode::error::{DecodeError, EncodeError};
 use bincode::{BorrowDecode, Decode, Encode};
 
-/// Bytes of a part of a base: i32 little-endian. What the giver says is a view of the base that it serves, so that parts which wait for
-/// a slow link take no memory of their own; what the taker hears is its own.
+/// Bytes of a part of a base: i32 little-endian. What the giver says is a view of the base that it serves, and waits for a slow link as a
+/// [`LoosePart`], which keeps no base in memory; what the taker hears is its own.
 #[derive(Clone)]
 pub struct BasePart(Bytes);
 
@@ -32,10 +32,28 @@ impl BasePart {
         Self(Bytes::Own(base[range].iter().flat_map(|value| value.to_le_bytes()).collect()))
     }
 
-    /// Whether it takes no memory but that of the base.
+    /// The same view, without a hold on the base; `None` for bytes of its own.
     #[must_use]
-    pub fn is_view(&self) -> bool {
-        matches!(self.0, Bytes::View(..))
+    pub fn loosen(&self) -> Option<LoosePart> {
+        match &self.0 {
+            Bytes::View(base, range) => Some(LoosePart { base: Arc::downgrade(base), range: range.clone() }),
+            Bytes::Own(_) => None,
+        }
+    }
+}
+
+/// A [`BasePart`] for as long as its base is served: whoever lets it wait keeps no copy of the model alive.
+#[derive(Clone, Debug)]
+pub struct LoosePart {
+    base: Weak<Vec<i32>>,
+    range: Range<usize>,
+}
+
+impl LoosePart {
+    /// The part, if its base is still there.
+    #[must_use]
+    pub fn tighten(&self) -> Option<BasePart> {
+        Some(BasePart(Bytes::View(self.base.upgrade()?, self.range.clone())))
     }
 }
 
