@@ -13,6 +13,7 @@
 
 mod checkpoints;
 mod observation;
+mod records;
 mod setup;
 mod timers;
 
@@ -25,7 +26,6 @@ use protocol::learner::{Computed, LearnerError};
 use protocol::time::Span;
 use protocol::trust::Identity;
 use protocol::trust::admission::Credentials;
-use protocol::trust::audit::Record;
 use protocol::wire::frame_bytes_max;
 use protocol::{Event, Input, Output, Peer, SaveAt};
 use serde_json::{Value, json};
@@ -34,6 +34,7 @@ use tokio::time::{Instant, Interval, MissedTickBehavior, sleep_until, timeout};
 
 pub use self::checkpoints::{Checkpoints, Every};
 pub use self::observation::{Control, Observation, Traffic};
+use self::records::Gathered;
 pub use self::setup::{DeviceNews, DeviceWatch, LanSetup, MakeLearner, NetworkSetup, PeerSetup};
 use self::timers::{Clock, Timers};
 use crate::error::{Error, Kind};
@@ -102,6 +103,7 @@ async fn live(
         trained: false,
         timers: Timers::default(),
         audit: setup.audit,
+        gathered: Gathered::default(),
         checkpoints: setup.checkpoints,
         observe,
         finish_max: settle_max + FINISH_SLACK,
@@ -175,6 +177,8 @@ struct Driver<'a> {
     trained: bool,
     timers: Timers,
     audit: Audit,
+    /// Records that are written together.
+    gathered: Gathered,
     checkpoints: Option<Checkpoints>,
     observe: &'a mut (dyn FnMut(Observation) + Send),
     /// How long a finish may take.
@@ -312,34 +316,11 @@ impl Driver<'_> {
         }
     }
 
-    fn record(&self, record: &Record) {
-        let Record { what, who, seq, count, reason, .. } = record;
-        tracing::debug!(?what, ?who, seq, count, reason, "audit");
-        let mut fields = json!({ "origin": who.peer, "incarnation": who.incarnation, "delta": seq, "count": count });
-        if !reason.is_empty() {
-            fields["reason"] = reason.as_str().into();
-        }
-        self.audit.note((*what).into(), fields);
-    }
-
-    /// What became of a snapshot is worth a record.
-    fn record_snapshot(&self, event: &Event) {
-        let fields = match event {
-            Event::SnapshotRestored { from, bytes, deltas, witness, .. } => {
-                json!({ "what": "taken", "peer": from, "bytes": bytes, "deltas": deltas, "witness": witness })
-            }
-            Event::SnapshotServed { to, bytes } => json!({ "what": "served", "peer": to, "bytes": bytes }),
-            Event::SnapshotFailed { from, reason } => json!({ "what": "given up", "peer": from, "reason": reason }),
-            _ => return,
-        };
-        self.audit.note(audit::Kind::Snapshot, fields);
-    }
-
     fn event(&mut self, event: Event) {
         if let Event::Epoch(report) | Event::Final(report) = &event {
             self.reported(report);
         }
-        self.record_snapshot(&event);
+        self.record_event(&event);
         if let (Event::Offence { peer, what }, Some(network)) = (&event, self.network.as_mut()) {
             network.offended(*peer, what);
         }
@@ -361,6 +342,7 @@ impl Driver<'_> {
     }
 
     fn view(&mut self) {
+        self.record_gathered(false);
         let traffic = self.network.as_ref().map(Network::traffic).unwrap_or_default();
         tracing::debug!(idle_s = self.worker.idle().as_secs_f64(), ?traffic, "the learner has waited for work");
         (self.observe)(Observation::Blocked(self.worker.blocked()));
@@ -381,7 +363,8 @@ impl Driver<'_> {
     }
 
     /// Last words and the learner's end, at once; then the last view: what was sent in the end is counted.
-    async fn close(self, ended: bool) {
+    async fn close(mut self, ended: bool) {
+        self.record_gathered(true);
         let Self { peer, mut network, worker, mut device, checkpoints, observe, .. } = self;
         let closed = async {
             if let Some(network) = &mut network {

@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 
 use harness::attacker::{Link, Outcome, Secured, enter, frame, quic, runtime};
 use nix::sys::signal::Signal;
-use protocol::log::VersionVector;
+use protocol::id::Hash;
+use protocol::log::{Checked, Header, SignedDelta, VersionVector};
 use protocol::wire::{Message, Refusal, VERSION};
 use tokio::task::JoinSet;
 
@@ -62,6 +63,64 @@ fn whoever_floods_is_banned_until_pardoned_and_the_others_train_on() {
     let banned: Vec<_> = reports[0].banned.iter().map(|banned| banned.reason.as_str()).collect();
     assert!(reports[0].bans == 2 && banned.len() == 1 && banned[0].contains("floods"), "{:?}", reports[0].banned);
     assert!(reports[1].banned.is_empty());
+}
+
+/// A delta that a peer has never said, in its name.
+async fn forged(link: &mut Link, victim: &str) -> Message {
+    let origin = loop {
+        let heard = match link.hear().await.expect("it speaks") {
+            Message::Delta(delta) => vec![delta],
+            Message::Deltas(chain) => chain,
+            _ => Vec::new(),
+        };
+        let mut origins = heard.iter().map(|delta| delta.header.origin);
+        if let Some(origin) = origins.find(|origin| origin.peer.to_string() == victim) {
+            break origin;
+        }
+    };
+    let header = Header {
+        origin,
+        seq: 1 << 40,
+        previous: Hash::ZERO,
+        heard: Hash::ZERO,
+        steps: 1,
+        samples: 1,
+        round: 0,
+        weight: 1,
+        codec: 1,
+        l2_norm: 1.0,
+    };
+    let (payload, signature, checked) = (Vec::new(), [0; 64], Checked::default());
+    Message::Delta(Arc::new(SignedDelta { header, payload, signature, checked }))
+}
+
+#[test]
+fn deltas_in_a_peers_own_name_are_counted_and_not_written_one_by_one() {
+    /// At once: fewer than one may say within a second, and less than a window of bytes.
+    const SAID: usize = 10_000;
+    let mut place = Place::new(2);
+    let cost = Cost::before(&place);
+    let (address, key, victim) = (place.address(0), place.key(), place.id(0));
+    let runtime = runtime();
+    let link = runtime.block_on(async {
+        let mut link = enter(address, seed(1), key).await.admitted();
+        let forged = forged(&mut link, &victim).await;
+        link.write(&frame(&forged).repeat(SAID)).await.unwrap();
+        link
+    });
+    place.they_go_on();
+    let until = Instant::now() + WAIT_MAX;
+    let mut rejected = place.records(0, "reject");
+    while rejected.is_empty() {
+        assert!(Instant::now() < until, "it is told of");
+        rejected = place.records(0, "reject");
+    }
+    let lines: Vec<_> = rejected.lines().collect();
+    assert!(lines.len() <= 2, "one, and after a minute another: {} records", lines.len());
+    assert!(lines[0].contains(&format!("from={}", place::name(seed(1)))), "{}", lines[0]);
+    cost.assert_bounded();
+    drop((link, runtime));
+    place.finish();
 }
 
 #[test]
@@ -177,8 +236,7 @@ fn a_frame_that_claims_a_trillion_numbers_ends_the_link() {
     let cost = Cost::before(&place);
     let (address, key) = (place.address(0), place.key());
     // The last byte is how many bytes follow; a number of 64 bits begins with 253.
-    let mut claim =
-        frame(&Message::SnapshotPart { base_hash: protocol::id::Hash::ZERO, offset: 0, bytes: Vec::new().into() });
+    let mut claim = frame(&Message::SnapshotPart { base_hash: Hash::ZERO, offset: 0, bytes: Vec::new().into() });
     assert_eq!(claim.pop(), Some(0));
     claim.push(253);
     claim.extend((1_u64 << 40).to_le_bytes());

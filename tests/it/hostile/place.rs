@@ -120,12 +120,18 @@ impl Place {
         self.peers[peer].ready.as_ref().unwrap().peer.clone()
     }
 
+    /// The records of that kind in a peer's audit log.
+    pub(super) fn records(&self, peer: usize, kind: &str) -> String {
+        let dir = self.home.path().join(format!("audit{peer}"));
+        let shown = cli::run(self.home.path(), &["audit", "show", dir.to_str().unwrap(), "--kind", kind], WAIT_MAX);
+        shown.assert_succeeds();
+        shown.stdout
+    }
+
     /// Whom a peer has ever admitted, by its audit log.
     pub(super) fn admitted(&self, peer: usize) -> Vec<String> {
-        let dir = self.home.path().join(format!("audit{peer}"));
-        let shown = cli::run(self.home.path(), &["audit", "show", dir.to_str().unwrap(), "--kind", "admit"], WAIT_MAX);
-        shown.assert_succeeds();
-        let words = shown.stdout.split_whitespace();
+        let records = self.records(peer, "admit");
+        let words = records.split_whitespace();
         words.filter_map(|word| word.strip_prefix("peer=")).map(str::to_owned).collect()
     }
 
