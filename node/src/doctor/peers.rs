@@ -1,6 +1,6 @@
 //! The others: who is heard on the LAN, and what becomes of a dial.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use libp2p::Multiaddr;
 use protocol::id::PeerId;
@@ -14,11 +14,13 @@ use crate::swarm::{self, Target};
 
 /// How long to listen for peers.
 const HEAR_MAX: Duration = Duration::from_millis(2500);
+/// How long a name may take to be looked up: of the time, so much is left to try what it stands for.
+const LOOK_UP_MAX: Duration = Duration::from_millis(2500);
 /// Peers of the LAN that are tried.
 const TRIED_MAX: usize = 8;
 
 /// Who is heard, and of the job's peers who can be linked with.
-pub(super) fn heard(question: &Question, us: Option<PeerId>) -> Vec<Finding> {
+pub(super) fn heard(question: &Question, us: Option<PeerId>, by: Instant) -> Vec<Finding> {
     let heard = match lan::look(HEAR_MAX) {
         Ok(heard) => heard,
         Err(error) => {
@@ -69,13 +71,17 @@ pub(super) fn heard(question: &Question, us: Option<PeerId>) -> Vec<Finding> {
             "start one with this job file on another machine",
         ));
     }
-    for listing in mine.iter().take(TRIED_MAX) {
-        findings.push(version(listing, credentials.schema).unwrap_or_else(|| {
+    let one = |listing: &Listing| {
+        version(listing, credentials.schema).unwrap_or_else(|| {
             let target = Target::of(listing);
             let shown = format!("peer {} at {}", listing.peer.short(), shown(&target.addresses));
-            finding(&shown, reach::reach(target, Some(*credentials)))
-        }));
-    }
+            finding(&shown, reach::reach(target, Some(*credentials), by))
+        })
+    };
+    findings.extend(std::thread::scope(|scope| {
+        let threads: Vec<_> = mine.iter().take(TRIED_MAX).map(|listing| scope.spawn(|| one(listing))).collect();
+        threads.into_iter().filter_map(|thread| thread.join().ok()).collect::<Vec<_>>()
+    }));
     findings
 }
 
@@ -106,12 +112,12 @@ fn version(listing: &Listing, schema: protocol::id::SchemaHash) -> Option<Findin
 }
 
 /// The addresses that were named.
-pub(super) fn tried(question: &Question) -> Vec<Finding> {
+pub(super) fn tried(question: &Question, by: Instant) -> Vec<Finding> {
     std::thread::scope(|scope| {
         let credentials = question.job.as_ref().map(|(_, credentials)| *credentials);
         let one = |text| {
-            move || match swarm::target(text) {
-                Ok(target) => finding(text, reach::reach(target, credentials)),
+            move || match swarm::target_within(text, LOOK_UP_MAX) {
+                Ok(target) => finding(text, reach::reach(target, credentials, by)),
                 Err(error) => Finding::error("reach", error),
             }
         };

@@ -1,20 +1,27 @@
 //! What becomes of a dial: the socket, the secure channel, the handshake; the first that fails is named.
+//!
+//! All of it at once and under one deadline: a peer has several addresses, and each that leads nowhere takes seconds to say so. The
+//! handshake tells what is right; what a bare socket meets with ([`knock`]) tells what is wrong.
 
-use std::io::ErrorKind;
-use std::net::{SocketAddr, TcpStream};
-use std::time::Duration;
+use std::io::{self, ErrorKind};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, UdpSocket};
+use std::sync::mpsc::{Receiver, sync_channel};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use protocol::trust::admission::Credentials;
 use protocol::wire::Refusal;
 
 use crate::store::identity;
 use crate::swarm::probe::{self, Outcome};
-use crate::swarm::{self, Target};
+use crate::swarm::{self, Door, Target};
 
-/// How long a socket may take to open: the system takes three seconds to find that no machine has an address.
-const CONNECT_MAX: Duration = Duration::from_millis(3200);
-/// How long the rest may take.
-const HANDSHAKE_MAX: Duration = Duration::from_millis(2000);
+/// Sockets of one peer that are tried.
+const DOORS_MAX: usize = 16;
+/// Left of the time when everything was tried, so that what was found can still be told.
+const SLACK: Duration = Duration::from_millis(100);
+/// No wait is shorter: a socket takes none of 0.
+const WAIT_MIN: Duration = Duration::from_millis(1);
 
 /// How far it went.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,38 +45,109 @@ fn failed(what: impl Into<String>, remedy: &str) -> Reached {
     Reached::Failed { what: what.into(), remedy: remedy.into() }
 }
 
-/// Tries to become a neighbour, under an identity made for it.
-pub(super) fn reach(target: Target, credentials: Option<Credentials>) -> Reached {
-    let sockets: Vec<SocketAddr> = target.addresses.iter().filter_map(swarm::tcp_socket).collect();
-    if !sockets.is_empty() {
-        let tries: Vec<_> = sockets.iter().map(|socket| TcpStream::connect_timeout(socket, CONNECT_MAX)).collect();
-        if let Some(Err(error)) = tries.iter().find(|tried| tried.is_err())
-            && tries.iter().all(Result::is_err)
-        {
-            return unreachable(error);
-        }
-    }
-    match link(target, credentials) {
-        Ok(outcome) => outcome,
+/// Tries to become a neighbour, under an identity made for it. Ends before `by`.
+pub(super) fn reach(target: Target, credentials: Option<Credentials>, by: Instant) -> Reached {
+    let tries = Tries::begin(&target, by);
+    match link(target, credentials, rest(by - SLACK)) {
+        Ok(Linked::Known(reached)) => reached,
+        Ok(Linked::No(text)) => tries.why(&text, by),
         Err(error) => failed(format!("could not be tried: {error}"), "see the message"),
     }
 }
 
-fn unreachable(error: &std::io::Error) -> Reached {
-    match error.kind() {
-        ErrorKind::ConnectionRefused => failed(
+fn rest(by: Instant) -> Duration {
+    by.saturating_duration_since(Instant::now()).max(WAIT_MIN)
+}
+
+/// Bare sockets, each in a thread of its own, which ends in time by itself.
+struct Tries {
+    results: Receiver<(Door, io::Result<()>)>,
+}
+
+impl Tries {
+    fn begin(target: &Target, by: Instant) -> Self {
+        let (sender, results) = sync_channel(DOORS_MAX);
+        for door in target.addresses.iter().filter_map(swarm::door).take(DOORS_MAX) {
+            let sender = sender.clone();
+            thread::spawn(move || sender.send((door, knock(door, by - SLACK))));
+        }
+        Self { results }
+    }
+
+    /// Why there was no link, by what the sockets have met with; by the words of the dial where they have met with nothing.
+    fn why(self, dial: &str, by: Instant) -> Reached {
+        let mut worst: Option<(Door, io::Error)> = None;
+        while let Ok((door, result)) = self.results.recv_timeout(rest(by)) {
+            match result {
+                // A socket that opens is not to blame.
+                Ok(()) if dial.is_empty() => return silent(),
+                Ok(()) => return foreign(dial),
+                // TCP comes first, and tells more.
+                Err(error) if worst.is_none() || matches!(door, Door::Tcp(_)) => worst = Some((door, error)),
+                Err(_) => {}
+            }
+        }
+        match worst {
+            Some((door, error)) => unreachable(door, &error),
+            None if dial.is_empty() => silent(),
+            None => failed(format!("cannot be reached: {dial}"), "see the message"),
+        }
+    }
+}
+
+/// Whether a socket opens. A datagram that is none of QUIC gets no answer from a peer, but where nobody listens the system there
+/// says so, and where there is no such machine or no way to it the one here does.
+fn knock(door: Door, by: Instant) -> io::Result<()> {
+    let to = match door {
+        Door::Tcp(to) => return TcpStream::connect_timeout(&to, rest(by)).map(drop),
+        Door::Udp(to) => to,
+    };
+    let from: SocketAddr = match to {
+        SocketAddr::V4(_) => (Ipv4Addr::UNSPECIFIED, 0).into(),
+        SocketAddr::V6(_) => (Ipv6Addr::UNSPECIFIED, 0).into(),
+    };
+    let socket = UdpSocket::bind(from)?;
+    socket.connect(to)?;
+    socket.send(&[0])?;
+    socket.set_read_timeout(Some(rest(by)))?;
+    match socket.recv(&mut [0; 64]) {
+        // As Linux calls it.
+        Err(error) if error.kind() == ErrorKind::WouldBlock => Err(ErrorKind::TimedOut.into()),
+        Err(error) => Err(error),
+        Ok(_) => Ok(()),
+    }
+}
+
+fn silent() -> Reached {
+    failed(
+        "opens the connection and then says nothing",
+        "it is stopped or overloaded, or another program has this port",
+    )
+}
+
+fn foreign(text: &str) -> Reached {
+    failed(format!("answers, but not as a peer does ({text})"), "another program has this port: check the address")
+}
+
+fn unreachable(door: Door, error: &io::Error) -> Reached {
+    match (error.kind(), door) {
+        (ErrorKind::ConnectionRefused, _) => failed(
             "refuses the connection: nobody listens there",
             "is the peer still running, and is this the port it printed at its start? --listen /ip4/0.0.0.0/tcp/4001 keeps it the same",
         ),
-        ErrorKind::TimedOut => failed(
+        (ErrorKind::TimedOut, Door::Tcp(_)) => failed(
             "does not answer at all: a firewall drops what is sent there, or no such machine is on",
             "on that machine let in the port; behind a router forward it there",
         ),
-        ErrorKind::NetworkUnreachable => failed(
+        (ErrorKind::TimedOut, Door::Udp(_)) => failed(
+            "does not answer over UDP: a firewall drops what is sent there, or no such machine is on",
+            "on that machine let in the port for UDP; behind a router forward it there; or name its address with /tcp/",
+        ),
+        (ErrorKind::NetworkUnreachable, _) => failed(
             "cannot be reached: this machine has no route to that network",
             "join the same network, or set a default route (ip route)",
         ),
-        ErrorKind::HostUnreachable => failed(
+        (ErrorKind::HostUnreachable, _) => failed(
             "cannot be reached: no machine with that address is on",
             "is the address still the one it printed at its start? is its cable in?",
         ),
@@ -77,10 +155,18 @@ fn unreachable(error: &std::io::Error) -> Reached {
     }
 }
 
-fn link(target: Target, credentials: Option<Credentials>) -> Result<Reached, crate::error::Error> {
+/// What came of a dial.
+enum Linked {
+    /// It was answered.
+    Known(Reached),
+    /// It was not: the words of whoever dialled; none when time was up.
+    No(String),
+}
+
+fn link(target: Target, credentials: Option<Credentials>, wait: Duration) -> Result<Linked, crate::error::Error> {
     let seed = identity::ephemeral()?;
-    let outcome = probe::blocking(&seed, target, credentials, HANDSHAKE_MAX)?;
-    Ok(match outcome {
+    let outcome = probe::blocking(&seed, target, credentials, wait)?;
+    Ok(Linked::Known(match outcome {
         Outcome::Admitted => Reached::Admits,
         Outcome::Speaks => Reached::Speaks,
         Outcome::Refused(refusal, text) => match refusal {
@@ -92,17 +178,13 @@ fn link(target: Target, credentials: Option<Credentials>) -> Result<Reached, cra
             Refusal::NotAllowed => Reached::Listed,
             _ => failed(format!("refuses us: {text}"), "give both machines the same job file and the same release"),
         },
-        Outcome::Foreign(text) => failed(
-            format!("answers, but not as a peer does ({text})"),
-            "another program has this port: check the address",
-        ),
+        Outcome::Unreached(text) => return Ok(Linked::No(text)),
+        Outcome::Foreign(text) => foreign(&text),
         Outcome::Other(id) => failed(
             format!("answers, but is another peer ({id}) than the one named"),
             "take the address that the peer prints now, or leave /p2p/... out",
         ),
-        Outcome::Late => failed(
-            "opens the connection and then says nothing",
-            "it is stopped or overloaded, or another program has this port",
-        ),
-    })
+        Outcome::Late(true) => silent(),
+        Outcome::Late(false) => return Ok(Linked::No(String::new())),
+    }))
 }

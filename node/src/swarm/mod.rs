@@ -105,7 +105,7 @@ use self::queue::{Queue, Receipt};
 use self::reach::Reach;
 use self::refusals::Refusals;
 use self::seeds::{Seed, Seeds};
-pub(crate) use self::target::{Target, can_listen, ip_of, target, tcp_socket};
+pub(crate) use self::target::{Door, Target, can_listen, door, ip_of, target, target_within};
 use self::waiting::Crowd;
 use crate::driver::{LanSetup, NetworkSetup, Observation, Traffic};
 use crate::error::{self, Error};

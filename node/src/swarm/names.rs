@@ -12,7 +12,7 @@ use libp2p::Multiaddr;
 use libp2p::multiaddr::Protocol;
 
 /// How long a look-up may take.
-const LOOK_UP_MAX: Duration = Duration::from_secs(5);
+pub(super) const LOOK_UP_MAX: Duration = Duration::from_secs(5);
 
 /// Whether an address that a name stands for is of the kind asked for.
 type WillDo = fn(&IpAddr) -> bool;

@@ -1,5 +1,6 @@
 //! Dials a peer, goes through the handshake if there is a job, and hangs up: what a link would come to.
 
+use std::cell::Cell;
 use std::time::Duration;
 
 use futures::StreamExt as _;
@@ -28,12 +29,14 @@ pub(crate) enum Outcome {
     Speaks,
     /// One of the two said no.
     Refused(Refusal, String),
+    /// No connection has come about.
+    Unreached(String),
     /// No peer of ours.
     Foreign(String),
     /// A peer, but another one than was named.
     Other(NetworkId),
-    /// Nothing within the time.
-    Late,
+    /// Nothing within the time: whether a connection stood.
+    Late(bool),
 }
 
 /// Blocks for `wait` at most. `credentials` say what is shared; who asks is `seed`.
@@ -50,12 +53,19 @@ pub(crate) fn blocking(
         .enable_all()
         .build()
         .map_err(|error| Error::new(Kind::Internal, format!("cannot start the runtime: {error}")))?;
+    let stands = Cell::new(false);
     runtime.block_on(async {
-        tokio::time::timeout(wait, dial(seed, target, credentials)).await.unwrap_or(Ok(Outcome::Late))
+        let dial = dial(seed, target, credentials, &stands);
+        tokio::time::timeout(wait, dial).await.unwrap_or_else(|_| Ok(Outcome::Late(stands.get())))
     })
 }
 
-async fn dial(seed: &[u8; 32], target: Target, credentials: Option<Credentials>) -> Result<Outcome, Error> {
+async fn dial(
+    seed: &[u8; 32],
+    target: Target,
+    credentials: Option<Credentials>,
+    stands: &Cell<bool>,
+) -> Result<Outcome, Error> {
     // Nobody is to come back to this identity.
     let wide = Wide { beyond: false, relay: false, upnp: false };
     let run = credentials.map_or(RunId(Hash([0; 32])), |credentials| credentials.run);
@@ -65,11 +75,14 @@ async fn dial(seed: &[u8; 32], target: Target, credentials: Option<Credentials>)
     let mut peer = None;
     loop {
         match swarm.select_next_some().await {
-            SwarmEvent::ConnectionEstablished { peer_id, .. } => peer = address::from_network(&peer_id),
+            SwarmEvent::ConnectionEstablished { peer_id, .. } => {
+                stands.set(true);
+                peer = address::from_network(&peer_id);
+            }
             SwarmEvent::OutgoingConnectionError { error: DialError::WrongPeerId { obtained, .. }, .. } => {
                 return Ok(Outcome::Other(obtained));
             }
-            SwarmEvent::OutgoingConnectionError { error, .. } => return Ok(Outcome::Foreign(error.to_string())),
+            SwarmEvent::OutgoingConnectionError { error, .. } => return Ok(Outcome::Unreached(error.to_string())),
             SwarmEvent::Behaviour(BehaviourEvent::Port(Opened { connection, stream })) => {
                 let (Ok(mut stream), Some(them)) = (stream, peer) else {
                     return Ok(Outcome::Foreign("it does not speak starling's protocol".into()));
@@ -82,7 +95,7 @@ async fn dial(seed: &[u8; 32], target: Target, credentials: Option<Credentials>)
                 // The stream needs the swarm to move.
                 return Ok(tokio::select! {
                     verdict = meeting.hold(&mut stream) => of(verdict, us, them),
-                    () = turn(&mut swarm) => Outcome::Late,
+                    () = turn(&mut swarm) => Outcome::Late(true),
                 });
             }
             _ => {}

@@ -21,6 +21,14 @@ impl Target {
 /// # Errors
 /// It is none, or the name is not known.
 pub(crate) fn target(text: &str) -> Result<Target, Error> {
+    target_within(text, names::LOOK_UP_MAX)
+}
+
+/// As [`target`]; a look-up that takes longer than `wait` is given up.
+///
+/// # Errors
+/// It is none, or the name is not known.
+pub(crate) fn target_within(text: &str, wait: Duration) -> Result<Target, Error> {
     let (address, peer) = address::split_peer(address::parse(text)?);
     if !names::is_named(&address) {
         return Ok(Target { peer, addresses: vec![address] });
@@ -30,7 +38,11 @@ pub(crate) fn target(text: &str) -> Result<Target, Error> {
             .hint("does this machine have a name server? else give the IP address")
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(unknown)?;
-    let addresses = runtime.block_on(names::look_up(address)).map_err(unknown)?;
+    let found = runtime.block_on(async { tokio::time::timeout(wait, names::look_up(address)).await });
+    // The resolver cannot be interrupted: it is left behind.
+    runtime.shutdown_background();
+    let late = || io::Error::new(io::ErrorKind::TimedOut, format!("no answer within {wait:.1?}"));
+    let addresses = found.unwrap_or_else(|_| Err(late())).map_err(unknown)?;
     Ok(Target { peer, addresses })
 }
 
@@ -47,11 +59,19 @@ pub(crate) fn ip_of(address: &Multiaddr) -> Option<IpAddr> {
     address::ip(address)
 }
 
-/// Where TCP would connect to.
-pub(crate) fn tcp_socket(address: &Multiaddr) -> Option<SocketAddr> {
-    let port = address.iter().find_map(|part| match part {
-        Protocol::Tcp(port) => Some(port),
+/// A socket that an address leads to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Door {
+    Tcp(SocketAddr),
+    Udp(SocketAddr),
+}
+
+/// Where TCP or QUIC would connect to; of a relayed address, where the relay is.
+pub(crate) fn door(address: &Multiaddr) -> Option<Door> {
+    let ip = address::ip(address)?;
+    address.iter().find_map(|part| match part {
+        Protocol::Tcp(port) => Some(Door::Tcp(SocketAddr::new(ip, port))),
+        Protocol::Udp(port) => Some(Door::Udp(SocketAddr::new(ip, port))),
         _ => None,
-    })?;
-    Some(SocketAddr::new(address::ip(address)?, port))
+    })
 }
