@@ -237,7 +237,7 @@ impl Network {
             unheard.insert(swarm.listen_on(address.clone()).map_err(|error| address::cannot_listen(&address, error))?);
         }
         if setup.listen.is_empty() {
-            listen_everywhere(&mut swarm)?;
+            unheard = listen_everywhere(&mut swarm)?;
         }
         let seeds = setup.peers.iter().map(|text| address::parse(text)).collect::<Result<Vec<_>, _>>()?;
         if let Some(seed) = seeds.iter().find(|&seed| !wide.relay && address::way(seed) == Some(Way::Relayed)) {
@@ -352,6 +352,10 @@ impl Network {
     fn on_swarm(&mut self, event: SwarmEvent<BehaviourEvent>) {
         if let Some(metrics) = &self.metrics {
             metrics.record(&event);
+        }
+        // A listener that is over has no address to tell of.
+        if let SwarmEvent::ListenerClosed { listener_id, .. } = &event {
+            self.unheard.remove(listener_id);
         }
         match event {
             SwarmEvent::Behaviour(BehaviourEvent::Port(opened)) => self.on_stream(opened),
@@ -574,16 +578,19 @@ impl Network {
     }
 }
 
-/// On every interface, by both families: a machine may lack one of them.
-fn listen_everywhere<B: NetworkBehaviour>(swarm: &mut Swarm<B>) -> Result<(), Error> {
-    let mut outcome = Ok(());
-    let mut listens = false;
+/// On every interface, by both families: a machine may lack one of them. Which listeners will tell of their addresses.
+fn listen_everywhere<B: NetworkBehaviour>(swarm: &mut Swarm<B>) -> Result<HashSet<ListenerId>, Error> {
+    let mut listeners = HashSet::new();
+    let mut failed = None;
     for text in address::listen_default() {
         let address = address::parse_listen(&text)?;
         match swarm.listen_on(address.clone()) {
-            Ok(_) => listens = true,
-            Err(error) => outcome = Err(address::cannot_listen(&address, error)),
+            Ok(listener) => drop(listeners.insert(listener)),
+            Err(error) => failed = Some(address::cannot_listen(&address, error)),
         }
     }
-    if listens { Ok(()) } else { outcome }
+    match failed {
+        Some(failed) if listeners.is_empty() => Err(failed),
+        _ => Ok(listeners),
+    }
 }
