@@ -2,6 +2,10 @@
 
 use std::path::Path;
 use std::process::Command;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+/// Of the networks of this process: tests of one may run at once.
+static SERIAL: AtomicU32 = AtomicU32::new(0);
 
 /// Whether namespaces can be made here; says loudly when not.
 #[must_use]
@@ -30,6 +34,7 @@ pub struct Lan {
     name: String,
     hosts: u8,
     bridge_space: String,
+    subnet: u32,
 }
 
 impl Lan {
@@ -49,9 +54,9 @@ impl Lan {
     /// When they cannot be made.
     #[must_use]
     pub fn of(hosts: u8, family: Family) -> Self {
-        let id = std::process::id() % 10_000;
-        let name = format!("slt{id}");
-        let lan = Self { bridge_space: format!("{name}br"), name, hosts, family };
+        let (id, serial) = (std::process::id(), SERIAL.fetch_add(1, Ordering::Relaxed));
+        let name = format!("slt{}x{serial}", id % 100_000);
+        let lan = Self { bridge_space: format!("{name}br"), name, hosts, family, subnet: (id + serial) % 250 };
         lan.build().unwrap_or_else(|error| panic!("network namespaces: {error}"));
         lan
     }
@@ -86,7 +91,7 @@ impl Lan {
     /// Address of host `i`.
     #[must_use]
     pub fn address(&self, i: u8) -> String {
-        let subnet = std::process::id() % 250;
+        let subnet = self.subnet;
         match self.family {
             Family::V4 => format!("10.78.{subnet}.{i}"),
             Family::V6 => format!("fd78:{subnet:x}::{i:x}"),

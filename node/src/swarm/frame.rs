@@ -25,7 +25,7 @@ use protocol::wire::{LENGTH_BYTES, WireError, body_length};
 pub(crate) const LINK_CREDIT_BYTES: usize = 4 << 20;
 /// A buffer grows by so much at a time, and only as bytes arrive: a length is a claim, not a fact.
 const READ_PIECE_BYTES: usize = 64 << 10;
-/// A read buffer that has grown beyond this is given back after use.
+/// What of a read buffer is kept between two bodies.
 const READ_KEEP_BYTES: usize = 1 << 20;
 /// Marks a credit word.
 const CREDIT_BIT: u32 = 1 << 31;
@@ -100,13 +100,18 @@ where
     R: AsyncRead + Unpin,
 {
     body.clear();
-    body.shrink_to(READ_KEEP_BYTES);
     while body.len() < length {
         let start = body.len();
         body.resize(length.min(start + READ_PIECE_BYTES), 0);
         reader.read_exact(&mut body[start..]).await?;
     }
     Ok(())
+}
+
+/// Gives back the memory of a large body that was decoded. Not when the next one comes, which may be never.
+pub(crate) fn consumed(body: &mut Vec<u8>) {
+    body.clear();
+    body.shrink_to(READ_KEEP_BYTES);
 }
 
 /// Bytes over links, both ways, all links together.

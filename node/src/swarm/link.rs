@@ -19,7 +19,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use super::bucket::{Allowance, Flood, Pace, frames_of};
 use super::budget::{Budget, Room};
-use super::frame::{FrameError, Item, Meter, Metered, put_credit, read_item, window_bytes};
+use super::frame::{FrameError, Item, Meter, Metered, consumed, put_credit, read_item, window_bytes};
 use super::handshake::{Meeting, Verdict};
 use super::offenders::STRIKES_MAX;
 use super::queue::{CreditBroken, Queue, Receipt, Stage};
@@ -174,6 +174,7 @@ impl Link {
             Item::Data(bytes) => {
                 let mut receipt = queue.received(bytes)?;
                 let message = decode_body(body).map_err(End::Malformed)?;
+                consumed(body);
                 allowance.message(&message, now)?;
                 let (peer, connection) = (self.meeting.them, self.meeting.connection);
                 receipt.keep(self.inbox_room.enter(receipt.bytes()).await);

@@ -2,7 +2,7 @@
 //!
 //! Whoever opens a connection and then says nothing holds a place until its time is up. With a plain limit two hundred such
 //! connections keep everybody else out for as long; so where all places are taken, the oldest connection of the address with the most of
-//! them yields. An honest handshake takes milliseconds on a LAN and a second across the world, and so is never the oldest
+//! them yields. Of IPv6 a network of 64 bits counts as one address. An honest handshake takes milliseconds on a LAN and a second across the world, and so is never the oldest
 //! unless somebody opens hundreds a second from as many addresses.
 //!
 //! The same rule holds after the secure channel stands, until the swarm key is proved (see [`super::Network`]).
@@ -10,7 +10,7 @@
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::io;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
@@ -28,7 +28,19 @@ pub(crate) const WAITING_MAX: usize = 128;
 /// And how long it may take: four round trips, across the world two seconds.
 const SECURE_MAX: Duration = Duration::from_secs(5);
 
-/// Who waits: numbered as they came, each with its address.
+/// Whom an address stands for: of IPv6 one host has 2^64 of a network's, and whoever counts them one by one counts nothing.
+fn host(ip: IpAddr) -> IpAddr {
+    const NETWORK: u128 = !(u64::MAX as u128);
+    match ip {
+        IpAddr::V4(ip) => ip.into(),
+        IpAddr::V6(ip) => match ip.to_ipv4_mapped() {
+            Some(ip) => ip.into(),
+            None => Ipv6Addr::from_bits(ip.to_bits() & NETWORK).into(),
+        },
+    }
+}
+
+/// Who waits: numbered as they came, each with its host.
 #[derive(Debug)]
 pub(crate) struct Crowd<T> {
     limit: usize,
@@ -44,7 +56,7 @@ impl<T> Crowd<T> {
     /// One more comes. Its number, and who yields to it.
     pub(crate) fn enter(&mut self, from: Option<IpAddr>, what: T) -> (u64, Option<T>) {
         self.count += 1;
-        self.waiting.insert(self.count, (from, what));
+        self.waiting.insert(self.count, (from.map(host), what));
         let yields = (self.waiting.len() > self.limit).then(|| self.take_oldest()).flatten();
         (self.count, yields)
     }
@@ -179,6 +191,21 @@ mod tests {
         assert_eq!(crowd.enter(ip(3), "another").1, None, "a place is free again");
         assert_eq!(crowd.enter(ip(3), "second").1, Some("b"));
         assert_eq!(crowd.waiting.len(), 4);
+    }
+
+    #[test]
+    fn one_host_with_many_addresses_of_ipv6_counts_as_one() {
+        let v6 = |text: &str| Some(text.parse().unwrap());
+        let mut crowd = Crowd::new(4);
+        crowd.enter(v6("2001:db8:0:1::7"), "honest");
+        for (i, name) in ["a", "b", "c"].into_iter().enumerate() {
+            assert_eq!(crowd.enter(v6(&format!("2001:db8:0:2::{i}")), name).1, None);
+        }
+        assert_eq!(crowd.enter(v6("2001:db8:0:3::1"), "another").1, Some("a"), "not the oldest of all");
+        let mut crowd = Crowd::new(2);
+        crowd.enter(ip(1), "honest");
+        crowd.enter(v6("::ffff:10.0.0.2"), "b");
+        assert_eq!(crowd.enter(ip(2), "c").1, Some("b"), "the same host by both names");
     }
 
     #[tokio::test]

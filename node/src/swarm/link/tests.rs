@@ -28,6 +28,12 @@ impl Side {
     }
 
     fn start_with(us: u8, them: u8, stream: Pipe, inbox: usize, body_bytes_max: usize) -> Self {
+        let (link, side) = Self::of(us, them, inbox, body_bytes_max);
+        tokio::spawn(link.run(stream));
+        side
+    }
+
+    fn of(us: u8, them: u8, inbox: usize, body_bytes_max: usize) -> (Link, Self) {
         let (sender, events) = channel(inbox);
         let meter = Arc::new(Meter::default());
         let (us, them) = (PeerId([us; 32]), PeerId([them; 32]));
@@ -38,8 +44,7 @@ impl Side {
             Meeting { credentials, them, connection, relayed: false, places: Places::new(us, 4), policy: None };
         let (budget, inbox_room) = (Arc::default(), Arc::default());
         let link = Link { meeting, meter: Arc::clone(&meter), budget, inbox_room, events: sender, body_bytes_max };
-        tokio::spawn(link.run(stream));
-        Self { events, meter }
+        (link, Self { events, meter })
     }
 
     async fn up(&mut self) -> Arc<Queue> {
@@ -122,6 +127,22 @@ async fn the_largest_frames_of_a_run_pass() {
         };
         assert!(found == offset && *payload == *bytes);
     }
+}
+
+#[tokio::test]
+async fn a_large_frame_gives_its_memory_back_before_the_next_one_comes() {
+    const PAYLOAD_BYTES: usize = 8 << 20;
+    let limit = frame_bytes_max(PAYLOAD_BYTES);
+    let (link, _side) = Side::of(1, 2, 4, limit);
+    let queue = Queue::new(window_bytes(limit), &Arc::default());
+    let mut allowance = Allowance::new(window_bytes(limit), Instant::now().into_std());
+    let (mut frame, mut body) = (Vec::new(), Vec::new());
+    let part = Message::SnapshotPart { base_hash: Hash::ZERO, offset: 0, bytes: vec![7; PAYLOAD_BYTES].into() };
+    encode_frame(&part, &mut frame).unwrap();
+    let mut reader = futures::io::Cursor::new(frame);
+    let heard = link.read_one(&mut reader, &queue, &mut body, &mut allowance).await.unwrap().unwrap();
+    assert!(matches!(heard, LinkEvent::Message { message, .. } if message == part));
+    assert!(body.capacity() <= PAYLOAD_BYTES / 4, "{} bytes are kept", body.capacity());
 }
 
 #[tokio::test]
