@@ -16,6 +16,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use self::mutate::Mutator;
+pub use self::peers::snapshots_taken;
 
 /// Longest input, bytes: what is longer finds nothing more, and takes longer.
 pub const INPUT_BYTES_MAX: usize = 64 << 10;

@@ -198,6 +198,14 @@ pub(super) fn input(bytes: &[u8]) {
     assert_eq!((again.peer.view().heard, again.base()), (view.heard, base), "one input, one outcome");
 }
 
+/// Snapshots that a newcomer takes who hears an input of the target `snapshot`.
+#[must_use]
+pub fn snapshots_taken(bytes: &[u8]) -> u32 {
+    let mut living = Living::new(4, SHORT_LOG_BYTES);
+    play(&mut living, bytes);
+    living.restored
+}
+
 /// A newcomer takes a snapshot: what is put together has the hash that was announced, or nothing is taken.
 pub(super) fn snapshot(bytes: &[u8]) {
     let mut living = Living::new(4, SHORT_LOG_BYTES);

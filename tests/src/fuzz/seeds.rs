@@ -90,7 +90,7 @@ pub fn of(name: &str) -> Vec<Vec<u8>> {
         "frame" => frames(),
         "announcement" => announcements(),
         "delta" => deltas(),
-        "snapshot" => vec![as_input(&short(conversation(SHORT_LOG_BYTES)))],
+        "snapshot" => vec![snapshot()],
         "peer" => vec![as_input(&short(conversation(1 << 20)))],
         "job" => jobs(),
         "idx" => files(),
@@ -98,6 +98,20 @@ pub fn of(name: &str) -> Vec<Vec<u8>> {
         "checkpoint" => checkpoint(),
         other => panic!("{other} has no seeds"),
     }
+}
+
+/// A snapshot, and the word of the other neighbour that it is right: then it is taken.
+fn snapshot() -> Vec<u8> {
+    let messages = short(conversation(SHORT_LOG_BYTES));
+    let parts = messages.iter().filter_map(|message| match message {
+        Message::SnapshotPart { base_hash, .. } => Some(*base_hash),
+        _ => None,
+    });
+    let base_hash = parts.last().expect("a snapshot was given");
+    let mut input = as_input(&messages);
+    put(1, &body(&Message::SnapshotChecked { base_hash, same: Some(true) }), &mut input);
+    put_pause(100, &mut input);
+    input
 }
 
 fn short(mut messages: Vec<Message>) -> Vec<Message> {
