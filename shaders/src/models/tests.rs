@@ -21,7 +21,10 @@ const DIRECTIONS: usize = 8;
 /// How far the weights go along them.
 const STEPS: [f32; 5] = [1e-3, 1e-4, 1e-2, 3e-4, 1e-5];
 /// Distance from a slope, in lengths of the gradient; for one number in the usual size of its tensor's.
-const TOLERANCE: f64 = 0.05;
+/// measured: 0.01 is below what differences of f32 are good for.
+const TOLERANCE: f64 = 0.02;
+/// Distance of a gradient of half precision from one of single precision.
+const HALF_TOLERANCE: f64 = 0.05;
 
 /// Mean cross-entropy of the MLP 5-6-4-3, naively and in f64.
 fn loss(theta: &[f64], x: &[f64], labels: &[u32]) -> f64 {
@@ -231,7 +234,7 @@ fn one_wrong_number_of_a_gradient_is_noticed() {
         let at = offset + n / 3;
         let usual = length(&gradient[offset..offset + n]) / (n as f64).sqrt();
         let mut wrong = gradient.clone();
-        wrong[at] += 0.2 * gradient[at].abs().max(usual as f32);
+        wrong[at] += 0.08 * gradient[at].abs().max(usual as f32);
         let found = mistake(probe, &network, &theta, &wrong).unwrap();
         assert!(found.starts_with(&format!("{}, number {}:", tensor.name, n / 3)), "{found}");
         offset += n;
@@ -282,8 +285,8 @@ fn gradients_in_half_precision_are_near() {
             offset = own.end;
             let away: Vec<f32> = own.clone().map(|i| half[i] - single[i]).collect();
             let relative = length(&away) / length(&single[own]);
-            // A pool that chooses another pixel, a ReLU that opens: TOLERANCE, as for differences.
-            assert!(relative < TOLERANCE, "{model:?}, {}: {relative:e}", tensor.name);
+            // A pool that chooses another pixel, a ReLU that opens.
+            assert!(relative < HALF_TOLERANCE, "{model:?}, {}: {relative:e}", tensor.name);
         }
     }
 }
