@@ -404,7 +404,7 @@ impl Common {
 /// Flags that mean the same everywhere.
 #[derive(Clone, Debug, Args)]
 pub struct Common {
-    /// Train on this device: auto (the best GPU, else the CPU), cpu, or a part of its name
+    /// Train on this device: auto (the best GPU, else the CPU), cpu, or a part of its name; NAME#2 is the second of that name
     #[arg(long, value_name = "auto|cpu|NAME", default_value = "auto")]
     pub device: String,
     /// Threads that compute on the CPU: of a peer, or of `sim` of every process, or of `sim --virtual` seeds at a time

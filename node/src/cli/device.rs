@@ -20,7 +20,7 @@ pub(super) fn run(command: &DeviceCommand) -> Result<(), Error> {
 fn list() -> Result<(), Error> {
     for (i, info) in adapters().iter().enumerate() {
         let best = if i == 0 { "  (auto)" } else { "" };
-        say::line(&format!("{} ({}){best}\n    {}", info.name, info.backend, tune::described(info)))?;
+        say::line(&format!("{} ({}){best}\n    {}", info.label(), info.backend, tune::described(info)))?;
     }
     say::line(&format!("cpu{}", if adapters().is_empty() { "  (auto)" } else { "" }))
 }

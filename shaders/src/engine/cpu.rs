@@ -43,16 +43,15 @@ impl CpuExecutor {
             *place = std::mem::take(&mut buffers[buffer.0]);
         }
         let access = dispatch.kernel.access();
-        let mut arguments: Vec<Argument<'_>> = taken
-            .iter_mut()
-            .zip(access)
-            .map(|(words, access)| match access {
+        // In an array: a step allocates nothing.
+        let mut arguments: [Argument<'_>; ARGUMENTS_MAX] = std::array::from_fn(|_| Argument::Read(&[]));
+        for ((argument, words), access) in arguments.iter_mut().zip(&mut taken).zip(access) {
+            *argument = match access {
                 Access::Read => Argument::Read(words),
                 Access::Write => Argument::Write(words),
-            })
-            .collect();
-        dispatch.kernel.twin(&mut arguments, &dispatch.words);
-        drop(arguments);
+            };
+        }
+        dispatch.kernel.twin(&mut arguments[..access.len()], &dispatch.words);
         for (place, buffer) in taken.iter_mut().zip(&dispatch.arguments) {
             buffers[buffer.0] = std::mem::take(place);
         }
@@ -75,7 +74,7 @@ impl Executor for CpuExecutor {
     fn allocate(&mut self, words: usize) -> Result<Buffer, ExecutorError> {
         super::countable(words)?;
         let mut buffer = Vec::new();
-        buffer.try_reserve_exact(words).map_err(|_| ExecutorError(format!("no memory for {} MiB", words >> 18)))?;
+        buffer.try_reserve_exact(words).map_err(|_| ExecutorError::no_memory(words, ""))?;
         buffer.resize(words, 0);
         self.buffers.push(buffer);
         Ok(Buffer(self.buffers.len() - 1))

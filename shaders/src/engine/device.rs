@@ -13,7 +13,7 @@ pub enum DeviceChoice {
     Auto,
     /// The CPU executor.
     Cpu,
-    /// The first adapter whose name holds this, in any case.
+    /// The first adapter whose name holds this, in any case; with `#2` at its end the second of those that have one name and back end.
     Named(String),
 }
 
@@ -36,6 +36,10 @@ pub struct DeviceInfo {
     pub name: String,
     /// `vulkan`, `metal`, `dx12` or `cpu`.
     pub backend: String,
+    /// Which of the adapters of this name and back end it is, from 1; 0 for what is no adapter.
+    pub number: usize,
+    /// Where it is plugged in, as the driver tells it; empty where it does not.
+    pub slot: String,
     /// Name and version of the driver, as it tells them.
     pub driver: String,
     /// A driver that plays a GPU on the host's processor: its memory is the host's, and workgroups that wait for each other are slow.
@@ -54,6 +58,40 @@ pub struct DeviceInfo {
     pub free_memory: Option<u64>,
     /// Bytes that are free on the host, where that is known.
     pub free_host_memory: Option<u64>,
+}
+
+impl DeviceInfo {
+    /// Its name, as `--device` takes it: with its number where it is not the first of that name.
+    #[must_use]
+    pub fn label(&self) -> String {
+        if self.number > 1 { format!("{}#{}", self.name, self.number) } else { self.name.clone() }
+    }
+
+    /// Whether that is what was asked for: a part of its name in any case, and `#` with its number.
+    #[cfg_attr(not(feature = "gpu"), allow(dead_code, reason = "nothing else has a name"))]
+    pub(super) fn is_called(&self, wanted: &str) -> bool {
+        let holds = |part: &str| self.name.to_lowercase().contains(&part.to_lowercase());
+        let numbered = wanted.rsplit_once('#').and_then(|(part, number)| Some((part, number.parse::<usize>().ok()?)));
+        // A name may have a `#` of its own.
+        holds(wanted) || numbered.is_some_and(|(part, number)| number == self.number && holds(part))
+    }
+
+    /// Whether that is the same adapter: by where it is plugged in, since numbers move up when one of several is gone.
+    #[cfg_attr(not(feature = "gpu"), allow(dead_code, reason = "nothing else is opened again"))]
+    pub(super) fn is(&self, other: &Self) -> bool {
+        let kind = |info: &Self| (info.name.clone(), info.backend.clone());
+        let told = !self.slot.is_empty() && !other.slot.is_empty();
+        kind(self) == kind(other) && if told { self.slot == other.slot } else { self.number == other.number }
+    }
+}
+
+/// Gives adapters of one name and back end their numbers, in their order.
+#[cfg_attr(not(feature = "gpu"), allow(dead_code, reason = "there are none"))]
+pub(super) fn number(all: &mut [DeviceInfo]) {
+    for i in 0..all.len() {
+        let same = |other: &&DeviceInfo| (&other.name, &other.backend) == (&all[i].name, &all[i].backend);
+        all[i].number = 1 + all[..i].iter().filter(same).count();
+    }
 }
 
 /// Why there is no executor.
@@ -136,7 +174,7 @@ fn open_named(name: &str) -> Result<Box<dyn Executor>, DeviceError> {
         return Ok(Box::new(executor));
     }
     let mut found: Vec<String> =
-        adapters().into_iter().map(|info| format!("{:?} ({})", info.name, info.backend)).collect();
+        adapters().into_iter().map(|info| format!("{:?} ({})", info.label(), info.backend)).collect();
     found.push("\"cpu\"".into());
     Err(DeviceError::NotFound { name: name.into(), found: found.join(", ") })
 }
@@ -157,6 +195,40 @@ mod tests {
             let error = open(&DeviceChoice::Named(name.into()), 1).err().map(|error| error.to_string());
             assert!(error.is_some_and(|text| text.contains("there is") && text.contains("\"cpu\"")), "{name:?}");
         }
+    }
+
+    #[test]
+    fn equal_adapters_are_told_apart_by_their_numbers_and_slots() {
+        let info = |name: &str, backend: &str, slot: &str| DeviceInfo {
+            name: name.into(),
+            backend: backend.into(),
+            slot: slot.into(),
+            ..DeviceInfo::default()
+        };
+        let mut all = [
+            info("NVIDIA H200", "vulkan", "0000:01:00.0"),
+            info("llvmpipe", "vulkan", ""),
+            info("NVIDIA H200", "dx12", ""),
+            info("NVIDIA H200", "vulkan", "0000:02:00.0"),
+        ];
+        number(&mut all);
+        assert_eq!(all.each_ref().map(|info| info.number), [1, 1, 1, 2]);
+        assert_eq!(all.each_ref().map(DeviceInfo::label)[2..], ["NVIDIA H200", "NVIDIA H200#2"]);
+        let first = |wanted: &str| all.iter().position(|info| info.is_called(wanted));
+        let wanted =
+            ["h200", "h200#1", "h200#2", "NVIDIA H200#2", "pipe#1", "#2", "h200#3", "h200#0", "h200#", "pipe#2"];
+        let found = [Some(0), Some(0), Some(3), Some(3), Some(1), Some(3), None, None, None, None];
+        assert_eq!(wanted.map(first), found);
+        assert!(info("odd #7", "vulkan", "").is_called("odd #7"), "a name that looks like a number");
+        // The first is gone: the second has its number now, and is another one all the same.
+        let mut left = [all[3].clone()];
+        number(&mut left);
+        assert!(left[0].number == 1 && !left[0].is(&all[0]) && left[0].is(&all[3]));
+        let [one, two] = [1, 2].map(|number| DeviceInfo { number, slot: String::new(), ..all[0].clone() });
+        assert!(
+            one.is(&one) && !one.is(&two) && !one.is(&all[2]),
+            "without slots by numbers, and never across back ends"
+        );
     }
 
     #[test]

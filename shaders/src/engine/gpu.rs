@@ -15,7 +15,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 pub use adapters::adapters;
-use adapters::{describe, measure, ranked, software};
+use adapters::{measure, ranked, software};
 use bind::Bound;
 
 use super::products::Choices;
@@ -114,31 +114,25 @@ pub(crate) fn piece_words(software: bool) -> usize {
 }
 
 impl GpuExecutor {
-    /// The best adapter, or the best of those whose name holds `name`; `None` when there is none.
+    /// The best adapter, or the best of those that are called so ([`DeviceInfo::is_called`]); `None` when there is none.
     ///
     /// # Errors
     /// When the adapter gives no device.
     pub fn open(name: Option<&str>) -> Result<Option<Self>, ExecutorError> {
-        let wanted = name.map(str::to_lowercase);
-        let fits = |adapter: &wgpu::Adapter| {
-            wanted.as_ref().is_none_or(|name| adapter.get_info().name.to_lowercase().contains(name))
-        };
-        ranked().into_iter().find(fits).map(|adapter| Self::on(&adapter)).transpose()
+        let fits = |(_, info): &(wgpu::Adapter, DeviceInfo)| name.is_none_or(|name| info.is_called(name));
+        ranked().into_iter().find(fits).map(|(adapter, info)| Self::on(&adapter, &info)).transpose()
     }
 
-    /// That adapter again, by its whole name and its back end; `None` when it is not there (any more, or yet).
+    /// That adapter again ([`DeviceInfo::is`]); `None` when it is not there (any more, or yet).
     ///
     /// # Errors
     /// When it gives no device.
     pub fn again(lost: &DeviceInfo) -> Result<Option<Self>, ExecutorError> {
-        let same = |adapter: &wgpu::Adapter| {
-            let info = describe(adapter);
-            (info.name == lost.name) && (info.backend == lost.backend)
-        };
-        ranked().into_iter().find(same).map(|adapter| Self::on(&adapter)).transpose()
+        let same = |(_, info): &(wgpu::Adapter, DeviceInfo)| info.is(lost);
+        ranked().into_iter().find(same).map(|(adapter, info)| Self::on(&adapter, &info)).transpose()
     }
 
-    fn on(adapter: &wgpu::Adapter) -> Result<Self, ExecutorError> {
+    fn on(adapter: &wgpu::Adapter, described: &DeviceInfo) -> Result<Self, ExecutorError> {
         let limits = adapter.limits();
         let descriptor = wgpu::DeviceDescriptor {
             label: Some("starling"),
@@ -165,7 +159,7 @@ impl GpuExecutor {
                 noted(format!("the device was lost: {text}"));
             }
         });
-        let info = measure(adapter);
+        let info = measure(adapter, described);
         Ok(Self {
             choices: Choices::untuned(&info),
             info,
@@ -329,7 +323,7 @@ impl Executor for GpuExecutor {
         let scope = self.device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
         let buffer = self.buffer(bytes, usage);
         if let Some(error) = pollster::block_on(scope.pop()) {
-            return Err(ExecutorError(format!("no memory for {} MiB on the device: {error}", bytes >> 20)));
+            return Err(ExecutorError::no_memory(words, &format!(" on the device: {error}")));
         }
         self.buffers.push(buffer);
         Ok(Buffer(self.buffers.len() - 1))

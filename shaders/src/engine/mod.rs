@@ -101,6 +101,21 @@ pub struct Timed {
 #[error("{0}")]
 pub struct ExecutorError(pub String);
 
+/// How an error begins where there was no room.
+const NO_MEMORY: &str = "no memory for";
+
+impl ExecutorError {
+    /// That there is no room for so many words, and what the device says of it.
+    pub(crate) fn no_memory(words: usize, said: &str) -> Self {
+        Self(format!("{NO_MEMORY} {} MiB{said}", words >> 18))
+    }
+
+    /// Whether such an error says that there was no room.
+    pub(crate) fn tells_of_memory(text: &str) -> bool {
+        text.starts_with(NO_MEMORY)
+    }
+}
+
 /// An error where no kernel could count the words of a buffer.
 fn countable(words: usize) -> Result<(), ExecutorError> {
     if words <= BUFFER_WORDS_MAX {

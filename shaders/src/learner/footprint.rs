@@ -10,9 +10,9 @@ use super::feed;
 use super::gossip::{self, Gossip};
 use super::machine::{DeviceState, EvaluationPass, record_step};
 use super::{DeviceInfo, LearnerError, LearnerSpec, evaluation_samples};
-use crate::engine::BUFFER_WORDS_MAX;
 use crate::engine::ledger::Ledger;
 use crate::engine::products::{Choices, Shape};
+use crate::engine::{BUFFER_WORDS_MAX, ExecutorError};
 use crate::models::network::Network;
 
 /// Length of the residual that is encoded to see what a delta takes: a chunk of the sparse codecs.
@@ -206,6 +206,20 @@ impl Footprint {
             .fold(0, |sum, &bytes| sum.saturating_add(bytes))
     }
 
+    /// The error of a learner that was not built, with what it would take where there was no room: a real GPU does not say beforehand what it
+    /// has free.
+    #[must_use]
+    pub fn explain(&self, error: LearnerError) -> LearnerError {
+        match error {
+            LearnerError::Device(text) if ExecutorError::tells_of_memory(&text) => LearnerError::Device(format!(
+                "{text}; this job takes about {} MiB on it: a smaller model or batch, or another --device (`starling device plan` \
+                 shows what takes how much)",
+                self.device() >> 20
+            )),
+            other => other,
+        }
+    }
+
     /// On the host, beside the device, all along.
     #[must_use]
     pub fn on_host(&self) -> u64 {
@@ -341,6 +355,7 @@ mod tests {
     use super::super::tests::{cnn, lm, spec};
     use super::*;
     use crate::engine::products::Preset;
+    use crate::models::ModelSpec;
     use crate::optim::OptimizerSpec;
 
     const GOSSIP: Life = Life { gossip: true, checkpoints: false, edges: 0, device: DeviceKind::Cpu, threads: 1 };
@@ -370,6 +385,17 @@ mod tests {
             assert_eq!(ledger.account().words - taken.words, delta_words(learner.parameters(), &DenseF32).words);
             assert_eq!(dense.largest, 4 * ledger.account().largest);
         }
+    }
+
+    /// More parameters than samples: what a dense delta goes up through is the largest of all, and what is measured lies beside it.
+    #[test]
+    fn the_largest_buffer_is_one_and_no_sum() {
+        let mut wide = spec(OptimizerSpec::Sgd { learning_rate: 0.1, momentum: 0.0, nesterov: false });
+        let model = ModelSpec::Mlp { hidden: vec![8192] }.build(&wide.dataset.shape, wide.dataset.classes).unwrap();
+        wide.model = std::sync::Arc::new(model);
+        let footprint = Footprint::of(&wide, &DenseF32, &Choices::PLAIN, GOSSIP).unwrap();
+        assert_eq!(footprint.largest, 4 * 2 * footprint.parameters as u64);
+        assert!(footprint.deltas > footprint.largest);
     }
 
     #[test]
@@ -410,6 +436,18 @@ mod tests {
         let short = DeviceInfo { loop_turns_max: Some(footprint.turns.0 - 1), ..device };
         let error = footprint.check(&short).unwrap_err().to_string();
         assert!(error.contains(footprint.turns.1) && error.contains("toy ends loops"), "{error}");
+    }
+
+    #[test]
+    fn where_there_is_no_room_the_error_says_what_the_job_takes() {
+        let footprint = Footprint { weights: 700 << 20, moments: 300 << 20, ..Footprint::default() };
+        let full = ExecutorError::no_memory(5 << 18, " on the device: Out of Memory");
+        let text = footprint.explain(full.clone().into()).to_string();
+        assert!(text.starts_with(&LearnerError::from(full).to_string()), "{text}");
+        let parts = ["5 MiB", "about 1000 MiB on it", "a smaller model or batch", "starling device plan"];
+        assert!(parts.iter().all(|part| text.contains(part)), "{text}");
+        let lost = LearnerError::Device("the device was lost: memory".into());
+        assert_eq!(footprint.explain(lost.clone()), lost);
     }
 
     #[test]

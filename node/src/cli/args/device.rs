@@ -30,7 +30,7 @@ Examples:
 /// `starling device bench`
 #[derive(Debug, Args)]
 pub struct DeviceBenchArgs {
-    /// As in `run`: auto (the best GPU, else the CPU), cpu, or a part of its name
+    /// As in `run`: auto (the best GPU, else the CPU), cpu, or a part of its name; NAME#2 is the second of that name
     #[arg(long, value_name = "auto|cpu|NAME", default_value = "auto")]
     pub device: String,
     /// Threads that compute on the CPU, the reference products too [default: the cores of this machine]
@@ -79,7 +79,7 @@ pub struct DeviceJob {
     /// The job file; without it the embedded demo job
     #[arg(long, value_name = "FILE")]
     pub job: Option<PathBuf>,
-    /// As in `run`: auto (the best GPU, else the CPU), cpu, or a part of its name
+    /// As in `run`: auto (the best GPU, else the CPU), cpu, or a part of its name; NAME#2 is the second of that name
     #[arg(long, value_name = "auto|cpu|NAME", default_value = "auto")]
     pub device: String,
     /// As in `run`: data of your own

@@ -16,7 +16,7 @@ pub struct ModelAt {
     /// The folder of a run's checkpoints, of which the newest whole one is taken, or one step-N of it
     #[arg(long, value_name = "DIR")]
     pub checkpoint: PathBuf,
-    /// Compute on this device: auto (the best GPU, else the CPU), cpu, or a part of its name
+    /// Compute on this device: auto (the best GPU, else the CPU), cpu, or a part of its name; NAME#2 is the second of that name
     #[arg(long, value_name = "auto|cpu|NAME", default_value = "auto")]
     pub device: String,
     /// Threads that compute on the CPU [default: the cores of this machine]

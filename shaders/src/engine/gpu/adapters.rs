@@ -1,6 +1,7 @@
 //! The adapters that there are, and what they say of themselves.
 
 use crate::engine::DeviceInfo;
+use crate::engine::device::number;
 
 /// Mesa's llvmpipe ends all loops of an invocation when they have gone round so often together, and says nothing
 /// (`LP_MAX_TGSI_LOOP_ITERATIONS`, `lp_exec_endloop` in `src/gallium/auxiliary/gallivm/lp_bld_ir_common.c`; measured with 22.3).
@@ -24,13 +25,16 @@ fn rank(info: &wgpu::AdapterInfo) -> u8 {
     }
 }
 
-pub(super) fn ranked() -> Vec<wgpu::Adapter> {
+/// Every adapter with what it says of itself, best first.
+pub(super) fn ranked() -> Vec<(wgpu::Adapter, DeviceInfo)> {
     let mut adapters = pollster::block_on(instance().enumerate_adapters(wgpu::Backends::all()));
     adapters.sort_by_key(|adapter| rank(&adapter.get_info()));
-    adapters
+    let mut all: Vec<_> = adapters.iter().map(describe).collect();
+    number(&mut all);
+    adapters.into_iter().zip(all).collect()
 }
 
-pub(super) fn describe(adapter: &wgpu::Adapter) -> DeviceInfo {
+fn describe(adapter: &wgpu::Adapter) -> DeviceInfo {
     let info = &adapter.get_info();
     let backend = match info.backend {
         wgpu::Backend::Vulkan => "vulkan",
@@ -43,6 +47,7 @@ pub(super) fn describe(adapter: &wgpu::Adapter) -> DeviceInfo {
         name: info.name.clone(),
         backend: backend.into(),
         driver,
+        slot: info.device_pci_bus_id.clone(),
         software: software(info),
         loop_turns_max: info.name.contains("llvmpipe").then_some(LLVMPIPE_TURNS_MAX),
         f16: adapter.features().contains(wgpu::Features::SHADER_F16),
@@ -55,18 +60,18 @@ pub(super) fn software(info: &wgpu::AdapterInfo) -> bool {
     info.device_type == wgpu::DeviceType::Cpu
 }
 
-/// As [`describe`], with what the adapter grants. How much memory a real GPU has free, wgpu does not say; a software driver has
+/// What an adapter says of itself, with what it grants. How much memory a real GPU has free, wgpu does not say; a software driver has
 /// the host's.
-pub(super) fn measure(adapter: &wgpu::Adapter) -> DeviceInfo {
+pub(super) fn measure(adapter: &wgpu::Adapter, described: &DeviceInfo) -> DeviceInfo {
     let (info, limits) = (adapter.get_info(), adapter.limits());
     let largest = limits.max_storage_buffer_binding_size.min(limits.max_buffer_size);
     let free_host_memory = crate::engine::memory::free();
     let free_memory = if software(&info) { free_host_memory } else { None };
-    DeviceInfo { largest_buffer: Some(largest), free_memory, free_host_memory, ..describe(adapter) }
+    DeviceInfo { largest_buffer: Some(largest), free_memory, free_host_memory, ..described.clone() }
 }
 
 /// The adapters that there are, best first.
 #[must_use]
 pub fn adapters() -> Vec<DeviceInfo> {
-    ranked().iter().map(describe).collect()
+    ranked().into_iter().map(|(_, info)| info).collect()
 }
