@@ -143,10 +143,11 @@ pub(super) fn build(
     let about = about(job, &spec.model, &dataset);
     let data = Arc::clone(&dataset);
     let learner = move || {
-        let mut learner = match recovery {
-            Some(recovery) => TrainingLearner::recovering(spec, executor, recovery)?,
-            None => TrainingLearner::new(spec, executor)?,
+        let built = match recovery {
+            Some(recovery) => TrainingLearner::recovering(spec, executor, recovery),
+            None => TrainingLearner::new(spec, executor),
         };
+        let mut learner = built.map_err(|error| footprint.explain(error))?;
         if let Some(saved) = saved {
             learner.load(&saved)?;
         }
@@ -370,18 +371,24 @@ fn split(job: &Job, dataset: &Dataset) -> Result<Vec<Vec<u32>>, Error> {
 
 /// Opens a device, and hands it what was tuned for it, or the preset of a precision; why that is ignored, where it is.
 fn open(precision: Precision, device: &str, threads: usize) -> Result<(Box<dyn Executor>, Option<String>), Error> {
-    let mut executor = open_untuned(device, threads)?;
+    let (mut executor, ignored) = open_tuned(device, threads).map_err(not_opened)?;
     let without = no_f16(precision, executor.info());
-    if executor.info().backend == CPU_BACKEND {
-        return Ok((executor, without));
-    }
-    if precision == Precision::F16 && without.is_none() {
+    if precision == Precision::F16 && without.is_none() && executor.info().backend != CPU_BACKEND {
         executor.choose(Choices::always(Preset::Half64));
+        return Ok((executor, None));
+    }
+    Ok((executor, both(ignored, without)))
+}
+
+/// A device with what was tuned for it, and why that is ignored where it is.
+pub(super) fn open_tuned(device: &str, threads: usize) -> Result<(Box<dyn Executor>, Option<String>), DeviceError> {
+    let mut executor = engine::open(&choice(device), threads)?;
+    if executor.info().backend == CPU_BACKEND {
         return Ok((executor, None));
     }
     let (tuned, ignored) = tuned::load(executor.info());
     executor.choose(Choices::untuned(executor.info()).with(tuned));
-    Ok((executor, both(ignored, without)))
+    Ok((executor, ignored))
 }
 
 /// What the user should know who asked for a precision that a device does not have.
@@ -416,13 +423,17 @@ pub(super) fn choice(device: &str) -> DeviceChoice {
 }
 
 fn open_untuned(device: &str, threads: usize) -> Result<Box<dyn Executor>, Error> {
-    engine::open(&choice(device), threads).map_err(|error| {
-        let hint = match error {
-            DeviceError::NotFound { .. } => "--device takes auto, cpu, or a part of a name",
-            DeviceError::Failed(_) => "--device cpu trains without it",
-        };
-        Error::new(Kind::Device, error).hint(hint)
-    })
+    engine::open(&choice(device), threads).map_err(not_opened)
+}
+
+fn not_opened(error: DeviceError) -> Error {
+    let hint = match error {
+        DeviceError::NotFound { .. } => {
+            "--device takes auto, cpu, or a part of a name (NAME#2: the second of that name)"
+        }
+        DeviceError::Failed(_) => "--device cpu trains without it",
+    };
+    Error::new(Kind::Device, error).hint(hint)
 }
 
 /// A job's model on these data.

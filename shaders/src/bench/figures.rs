@@ -16,7 +16,7 @@ use super::gossip::{self, DELTA_EVERY_S, Gossip};
 use super::models::{self, Model};
 use super::{clock, kernels};
 use crate::engine::plan::Draft;
-use crate::engine::{DeviceChoice, DeviceError, DeviceInfo, Executor, ExecutorError, open};
+use crate::engine::{DeviceError, DeviceInfo, Executor, ExecutorError};
 use crate::kernels::adam::Adam;
 use crate::kernels::advance::{STATE_POWER_1, STATE_WORDS};
 use crate::kernels::select_largest::SelectLargest;
@@ -24,7 +24,7 @@ use crate::kernels::{Activation, threads, word};
 use crate::layers::linear::Linear;
 use crate::layers::{Forward, Layer as _};
 use crate::models::network::Network;
-use crate::{DeviceKind, Footprint, Life, TrainingLearner};
+use crate::{DeviceKind, Footprint, LearnerSpec, Life, Recovery, TrainingLearner};
 
 /// Time of each measurement.
 pub const PIECE_BUDGET: Duration = Duration::from_secs(8);
@@ -179,12 +179,15 @@ impl Effort {
     }
 }
 
+/// Opens the device that is measured, with the choices that it is used with. Each model has one of its own: what one takes is free for the next.
+pub type Opener<'a> = dyn Fn() -> Result<Box<dyn Executor>, DeviceError> + 'a;
+
 /// Measures all of it; `tell` is told of every figure when it is there.
 ///
 /// # Errors
 /// When there is no such device, or it fails at a copy or at the smallest product. What fails later is left out.
-pub fn measure(choice: &DeviceChoice, effort: Effort, tell: &mut dyn FnMut(&Figures)) -> Result<Figures, DeviceError> {
-    let mut on = open(choice, effort.threads)?;
+pub fn measure(open: &Opener<'_>, effort: Effort, tell: &mut dyn FnMut(&Figures)) -> Result<Figures, DeviceError> {
+    let mut on = open()?;
     let info = on.info().clone();
     let copy = kernels::device_copy(on.as_mut(), effort.streamed(), effort.budget())?;
     let mut figures = Figures {
@@ -206,10 +209,9 @@ pub fn measure(choice: &DeviceChoice, effort: Effort, tell: &mut dyn FnMut(&Figu
     tell(&figures);
     figures.streams(on.as_mut(), effort, tell);
     figures.products(on.as_mut(), effort, tell)?;
-    // Each model has a device of its own: what one takes is free for the next.
     drop(on);
     for model in models::ALL {
-        figures.model(model, choice, effort);
+        figures.model(model, open, effort);
         tell(&figures);
     }
     Ok(figures)
@@ -278,7 +280,7 @@ impl Figures {
     }
 
     /// Steps of a model at the first batch that is done in time, and what gossip costs them.
-    fn model(&mut self, model: &Model, choice: &DeviceChoice, effort: Effort) {
+    fn model(&mut self, model: &Model, open: &Opener<'_>, effort: Effort) {
         let network = match model.build() {
             Ok(network) => Arc::new(network),
             Err(error) => return self.leave_out(model.name, error),
@@ -290,7 +292,7 @@ impl Figures {
                 self.leave_out(what, why);
                 continue;
             }
-            match train(model, &network, batch, choice, effort) {
+            match train(model, &network, batch, open, effort) {
                 Ok((steps, gossip)) => {
                     self.steps.push(steps);
                     match gossip {
@@ -306,8 +308,14 @@ impl Figures {
     }
 }
 
-fn fresh(choice: &DeviceChoice, effort: Effort) -> Result<Box<dyn Executor>, ExecutorError> {
-    open(choice, effort.threads).map_err(|error| ExecutorError(error.to_string()))
+/// A learner as `run` builds it: one of a device that may be lost keeps on the host what outlives it.
+fn learner(spec: LearnerSpec, on: Box<dyn Executor>) -> Result<TrainingLearner, LearnerError> {
+    if DeviceKind::of(on.info()) == DeviceKind::Cpu {
+        return TrainingLearner::new(spec, on);
+    }
+    let reopen = Box::new(|_| Err(ExecutorError("no device is opened again while one is measured".into())));
+    let recovery = Recovery { reopen, tell: Box::new(|_| ()), lose: Arc::default() };
+    TrainingLearner::recovering(spec, on, recovery)
 }
 
 /// Seconds of a square product, by the kernel that a layer of that size chooses.
@@ -388,16 +396,16 @@ fn train(
     model: &Model,
     network: &Arc<Network>,
     batch: usize,
-    choice: &DeviceChoice,
+    open: &Opener<'_>,
     effort: Effort,
 ) -> Result<(Steps, Result<Gossip, String>), String> {
     let spec = model.learner(Arc::clone(network), batch);
-    let on = fresh(choice, effort).map_err(|error| error.to_string())?;
+    let on = open().map_err(|error| error.to_string())?;
     let (device, threads) = (DeviceKind::of(on.info()), on.info().threads);
     let life = Life { gossip: true, checkpoints: false, edges: 0, device, threads };
     let footprint = Footprint::of(&spec, &TopK2Bit, on.choices(), life).map_err(|error| error.to_string())?;
     footprint.check(on.info()).map_err(|misfit| misfit.to_string())?;
-    let mut learner = TrainingLearner::new(spec, on).map_err(|error| error.to_string())?;
+    let mut learner = learner(spec, on).map_err(|error| footprint.explain(error).to_string())?;
     let (steps, step_s) = steps(&mut learner, model, batch, effort).map_err(|error| error.to_string())?;
     if !model.is_lm() {
         return Ok((steps, Err("no language model".into())));
@@ -450,6 +458,7 @@ mod tests {
     #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
     use super::*;
+    use crate::engine::{DeviceChoice, open};
 
     #[test]
     fn what_would_take_too_long_is_left_out_with_the_reason() {
@@ -465,7 +474,8 @@ mod tests {
     fn a_quick_look_at_the_cpu_has_every_figure() {
         let mut told = 0;
         let effort = Effort { threads: 1, quick: true };
-        let figures = measure(&DeviceChoice::Cpu, effort, &mut |_| told += 1).unwrap();
+        let open = || open(&DeviceChoice::Cpu, 1);
+        let figures = measure(&open, effort, &mut |_| told += 1).unwrap();
         assert!(told > 5, "{told}");
         let positive = |value: f64| value.is_finite() && value > 0.0;
         assert!(positive(figures.copy_gbs));
