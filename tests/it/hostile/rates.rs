@@ -9,13 +9,15 @@ use protocol::trust::admission::SwarmKey;
 use protocol::wire::Message;
 use tokio::task::JoinSet;
 
-use super::draw;
 use super::place::{Cost, Place, seed};
+use super::{draw, forged};
 
 /// Each run.
 const WINDOW: Duration = Duration::from_secs(10);
 /// The attacker's rate.
 const FRAMES_PER_SECOND: u32 = 100_000;
+/// Of one who keeps to what one may say: three quarters of it.
+const DELTAS_PER_SECOND: u32 = 15_000;
 /// Must hold: of the steps of a clean run.
 const STEPS_MIN: f64 = 0.7;
 /// Must hold where only slow readers attack: of the deltas of a clean run.
@@ -49,6 +51,22 @@ async fn flooders(address: SocketAddr, key: SwarmKey) {
         let mut link = enter(address, seed(number), key).await.admitted();
         let batch = frame(&Message::SnapshotAsk).repeat(1000);
         let mut pace = tokio::time::interval(Duration::from_secs(1) * 1000 / FRAMES_PER_SECOND);
+        loop {
+            pace.tick().await;
+            if link.write(&batch).await.is_err() {
+                break;
+            }
+        }
+    }
+}
+
+/// One admitted peer that says deltas in the name of whom it says them to, as many as one may. What they cost is a look at each.
+async fn forgers(address: SocketAddr, key: SwarmKey, victim: String) {
+    const BATCH: u32 = 150;
+    for number in 40_000.. {
+        let mut link = enter(address, seed(number), key).await.admitted();
+        let batch = frame(&forged(&mut link, &victim).await).repeat(BATCH as usize);
+        let mut pace = tokio::time::interval(Duration::from_secs(1) * BATCH / DELTAS_PER_SECOND);
         loop {
             pace.tick().await;
             if link.write(&batch).await.is_err() {
@@ -105,10 +123,11 @@ fn honest_peers_keep_their_rates() {
     let mut clean = rates(&mut place);
     println!("clean: {:.0} steps/s, {:.1} deltas/s", clean.0, clean.1);
     let mut lowest = Vec::new();
-    for attack in ["flood", "half open", "slow readers"] {
+    for attack in ["flood", "deltas in its name", "half open", "slow readers"] {
         let runtime = runtime();
         match attack {
             "flood" => drop(runtime.spawn(flooders(address, key))),
+            "deltas in its name" => drop(runtime.spawn(forgers(address, key, place.id(0)))),
             "half open" => drop(runtime.spawn(silent(address))),
             _ => drop(runtime.spawn(readers(address, key))),
         }

@@ -14,6 +14,10 @@ use super::quantile;
 const SIZES: [usize; 2] = [25_000_000, 200_000_000];
 /// Deltas that a log holds: who was not there needs a snapshot.
 const KEPT: usize = 4;
+/// Must hold: a snapshot has so much of the rate of the best bare stream that is encrypted.
+const RATE_MIN: f64 = 0.8;
+/// Must hold: of the deltas that are said meanwhile 99 % are heard after so long.
+const LATENCY_MAX: Duration = Duration::from_millis(250);
 /// Times that each is measured.
 const TURNS: usize = 3;
 
@@ -133,6 +137,7 @@ fn cut_off_once(to: &str, bytes: u64) -> String {
 #[ignore = "two minutes of figures, for docs/performance.md"]
 fn rates_of_snapshots_and_of_bare_streams() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
+    let mut missed = Vec::new();
     for bytes in SIZES {
         let says_every = Duration::from_millis(if bytes > 100_000_000 { 200 } else { 50 });
         let mut swarm = Swarm::begin(bytes / 4, says_every, KEPT);
@@ -190,5 +195,12 @@ fn rates_of_snapshots_and_of_bare_streams() {
             "  memory: model {model_mib:.0} MiB a vector; giver grew by {:.0} MiB at most; taker {taker_mib:.0} MiB at most",
             swarm.giver.process().peak_mib() - giver_before
         );
+        if rate < RATE_MIN * best {
+            missed.push(format!("{bytes} bytes at {:.0} % of a bare stream", 100.0 * rate / best));
+        }
+        if quantile(&latencies, 0.99) > LATENCY_MAX {
+            missed.push(format!("beside {bytes} bytes p99 of deltas {:?}", quantile(&latencies, 0.99)));
+        }
     }
+    assert!(missed.is_empty(), "{missed:?}");
 }
