@@ -70,7 +70,7 @@ impl Membership {
 }
 
 /// One of them. The bias of the remainder is below 2^-51 for 4096.
-fn drawn(peers: &[PeerId], rng: &mut ChaCha8Rng) -> Option<PeerId> {
+pub(super) fn drawn(peers: &[PeerId], rng: &mut ChaCha8Rng) -> Option<PeerId> {
     peers.get((rng.next_u64() % peers.len().max(1) as u64) as usize).copied()
 }
 

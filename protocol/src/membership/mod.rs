@@ -9,6 +9,7 @@
 
 mod diversity;
 mod pace;
+mod table;
 mod whereabouts;
 
 pub use diversity::{REFRESH, Refresh};
@@ -197,6 +198,10 @@ pub fn short_key(peer: PeerId) -> u64 {
 #[derive(Debug)]
 struct Member {
     places: Whereabouts,
+    /// Who told of it first; `None`: itself, or we found it.
+    teller: Option<PeerId>,
+    /// Whether there ever was a link.
+    reached: bool,
     dial_after: Time,
     failures: u32,
     /// It refused us for a reason that will not pass by itself.
@@ -208,8 +213,8 @@ struct Member {
 }
 
 impl Member {
-    fn new(places: Whereabouts, dial_after: Time) -> Self {
-        Self { places, dial_after, failures: 0, refused: false, lost: None, left: false }
+    fn new(places: Whereabouts, teller: Option<PeerId>, dial_after: Time) -> Self {
+        Self { places, teller, reached: false, dial_after, failures: 0, refused: false, lost: None, left: false }
     }
 
     /// Whether its link was lost a while ago: most likely it lives, and one of us is cut off.
@@ -310,7 +315,7 @@ impl Membership {
     /// A link is up. Returns whether it is new.
     pub fn connected(&mut self, peer: PeerId, now: Time) -> bool {
         if let Some(member) = self.members.get_mut(&peer) {
-            (member.failures, member.lost, member.left) = (0, None, false);
+            (member.failures, member.lost, member.left, member.reached) = (0, None, false, true);
         }
         self.counted.set(None);
         self.neighbours.insert(peer, Neighbour::new(now)).is_none()
@@ -424,39 +429,6 @@ impl Membership {
     pub fn silent(&self, now: Time, silence_max: Span) -> Vec<PeerId> {
         let silent = |(_, neighbour): &(&PeerId, &Neighbour)| now - neighbour.last_heard > silence_max;
         self.neighbours.iter().filter(silent).map(|(&peer, _)| peer).collect()
-    }
-
-    /// Takes note of where peers are, as `from` says (`None`: we found out ourselves). Returns the records that are news.
-    pub fn learn(&mut self, from: Option<PeerId>, records: Vec<PeerRecord>, now: Time) -> Vec<PeerRecord> {
-        let mut news = Vec::new();
-        for record in records.into_iter().take(PEER_RECORDS_MAX) {
-            let addresses = bounded(record.addresses);
-            if record.peer == self.us || addresses.is_empty() || self.banned.contains(&record.peer) {
-                continue;
-            }
-            let source = if from == Some(record.peer) { Source::Itself } else { Source::Hearsay };
-            let full = self.members.len() >= self.members_max;
-            match self.members.get_mut(&record.peer) {
-                Some(member) => {
-                    if !member.places.learn(source, &addresses) {
-                        continue;
-                    }
-                    // It is somewhere else, or reached by way of somebody now.
-                    if !member.refused {
-                        member.dial_after = member.dial_after.min(now + DIAL_MOVED);
-                    }
-                }
-                None if full => continue,
-                None => {
-                    let dial_after = now + self.turn(record.peer);
-                    let mut places = Whereabouts::default();
-                    places.learn(source, &addresses);
-                    self.members.insert(record.peer, Member::new(places, dial_after));
-                }
-            }
-            news.push(PeerRecord { peer: record.peer, addresses });
-        }
-        news
     }
 
     /// The peer was found right now: it is worth a dial at once, whatever came of earlier ones.

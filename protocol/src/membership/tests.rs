@@ -221,3 +221,38 @@ fn the_number_of_the_living_is_remembered_only_as_long_as_it_is_true() {
         assert_eq!(table.live_peers(now), table.live_peers(now));
     }
 }
+
+fn numbered(i: u32) -> PeerRecord {
+    let mut id = [1; 32];
+    id[..4].copy_from_slice(&i.to_be_bytes());
+    PeerRecord { peer: PeerId(id), addresses: vec!["/ip4/127.0.0.1/tcp/1".into()] }
+}
+
+#[test]
+fn one_peer_that_tells_of_thousands_fills_a_share_of_the_table() {
+    let mut table = Membership::new(PeerId([0; 32]), MEMBERS_MAX, 0);
+    let liar = peer(9);
+    for start in (0..2 * MEMBERS_MAX as u32).step_by(PEER_RECORDS_MAX) {
+        table.learn(Some(liar), (start..start + PEER_RECORDS_MAX as u32).map(numbered).collect(), Time(0));
+    }
+    assert_eq!(table.members.len(), MEMBERS_MAX / 8);
+    assert_eq!(table.learn(Some(peer(8)), vec![record(7)], Time(0)).len(), 1, "others are heard");
+}
+
+#[test]
+fn whoever_speaks_for_itself_finds_a_place_in_a_table_full_of_hearsay() {
+    let mut table = Membership::new(PeerId([0; 32]), MEMBERS_MAX, 0);
+    for i in 0..2 * MEMBERS_MAX as u32 {
+        table.learn(Some(peer((i / 64) as u8 % 64 + 100)), vec![numbered(i)], Time(0));
+    }
+    assert_eq!(table.members.len(), MEMBERS_MAX);
+    let reached = table.members.keys().next().copied().expect("it is full");
+    table.connected(reached, Time(0));
+    for i in 0..64 {
+        let own = record(i + 1);
+        assert_eq!(table.learn(Some(own.peer), vec![own], Time(0)).len(), 1);
+    }
+    assert_eq!(table.learn(None, vec![record(90)], Time(0)).len(), 1, "and whom we find ourselves");
+    assert!(table.members.len() == MEMBERS_MAX && table.members.contains_key(&reached));
+    assert!(table.learn(Some(peer(3)), vec![record(91)], Time(0)).is_empty(), "one more rumour does not");
+}
