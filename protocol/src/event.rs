@@ -348,6 +348,12 @@ pub enum Refused {
         /// The bound.
         limit: usize,
     },
+    /// The set has as many origins as a message holds: no new one is taken.
+    #[error("{limit} origins have been heard, and the set takes no more")]
+    Origins {
+        /// The bound.
+        limit: usize,
+    },
     /// The job names the peers that may speak.
     #[error("its origin is not on the job's allow list")]
     NotAllowed,

@@ -33,7 +33,7 @@ use bincode::{Decode, Encode};
 use self::run::Run;
 use crate::event::Refused;
 use crate::id::{Hash, Origin};
-use crate::wire::Range;
+use crate::wire::{ORIGINS_MAX, Range};
 
 /// Deltas that wait for a gap to close, over all origins.
 pub const HELD_MAX: usize = 1024;
@@ -224,6 +224,10 @@ impl Log {
                 Some(known) if known.hash() != delta.hash() => Arrival::Refused(Refused::Equivocation),
                 _ => Arrival::Known,
             };
+        }
+        // One place is left for a chain of our own.
+        if heard == 0 && self.heard.len() + 1 >= ORIGINS_MAX {
+            return Arrival::Refused(Refused::Origins { limit: ORIGINS_MAX });
         }
         if seq > heard + 1 {
             return self.hold(delta, heard);

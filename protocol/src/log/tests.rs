@@ -450,3 +450,20 @@ fn what_goes_out_ends_with_a_good_signature() {
     assert_eq!(lengths(came.clone()), [DELTAS_MAX - 1, 7]);
     assert_eq!(lengths(came[4..6].to_vec()), [0; 0]);
 }
+
+#[test]
+fn a_set_takes_no_more_origins_than_a_message_holds() {
+    let head = |i: u64| {
+        let mut id = [9; 32];
+        id[..8].copy_from_slice(&i.to_be_bytes());
+        Head { origin: Origin { peer: PeerId(id), incarnation: 1 }, seq: 1, hash: Hash([7; 32]), samples: 1 }
+    };
+    let known = chain(1, 2);
+    let mut log = Log::new(1 << 20);
+    log.offer(known[0].clone());
+    let heads: Vec<Head> = (0..ORIGINS_MAX as u64 - 2).map(head).collect();
+    log.adopt(&heads, &Exclusions::default());
+    let arrival = log.offer(chain(2, 1)[0].clone());
+    assert!(matches!(arrival, Arrival::Refused(Refused::Origins { limit: ORIGINS_MAX })), "{arrival:?}");
+    assert!(matches!(log.offer(known[1].clone()), Arrival::Ready(_)), "those that are in it go on");
+}

@@ -10,8 +10,9 @@ use crate::trust::{Exclusion, RECORDS_MAX, Vote};
 /// Largest sequence number: a peer that says a million deltas a second gets there in nine years. With at most
 /// [`ORIGINS_MAX`] origins every sum of sequence numbers fits into 64 bits.
 pub const SEQ_MAX: u64 = (1 << 48) - 1;
-/// Most origins in a version vector or a snapshot: lives of peers that the swarm has ever heard.
-pub const ORIGINS_MAX: usize = 1 << 16;
+/// Most origins in a version vector or a snapshot: lives of peers that the swarm has ever heard. A log takes no more: what every honest
+/// peer says of its set once a second must fit a frame ([`super::frame_bytes_max`]) everywhere.
+pub const ORIGINS_MAX: usize = 1 << 14;
 /// Most deltas in one message.
 pub const DELTAS_MAX: usize = 64;
 /// Most bytes of their payloads together: as a part of a snapshot, small enough for others to pass between two of them.
@@ -39,7 +40,7 @@ impl Message {
             Self::SnapshotHead(head) => {
                 are_heads(&head.heads) && head.exclusions.len() <= RECORDS_MAX && head.exclusions.iter().all(is_record)
             }
-            Self::SnapshotCheck { heads, .. } => are_heads(heads),
+            Self::SnapshotCheck { heads, excluded, .. } => are_heads(heads) && excluded.len() <= ORIGINS_MAX,
             Self::Vote(vote) => is_vote(vote),
             Self::Exclusion(record) => is_record(record),
             Self::ExchangeSay { exchange, part } | Self::ExchangeAnswer { exchange, part } => {

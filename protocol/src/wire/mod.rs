@@ -35,8 +35,8 @@ pub const GREETING_BYTES_MAX: usize = 1 << 10;
 pub const LENGTH_BYTES: usize = 4;
 /// Bytes of a snapshot in one message: small, so that deltas pass between two parts.
 pub const SNAPSHOT_PART_BYTES: usize = 256 << 10;
-/// Room for everything in a message but a payload.
-const MESSAGE_OVERHEAD_BYTES: usize = 1 << 20;
+/// Room for everything in a message but a payload: [`ORIGINS_MAX`] heads of 91 bytes, and as many lives that are left out.
+const MESSAGE_OVERHEAD_BYTES: usize = 3 << 20;
 
 /// Why bytes are no message.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]

@@ -193,6 +193,32 @@ fn frames_round_trip() {
     }
 }
 
+/// Else every honest peer would be taken for a liar by its neighbours, once there are that many origins.
+#[test]
+fn whatever_an_honest_peer_has_heard_fits_a_frame_of_the_smallest_run() {
+    let far = |i: usize| {
+        let mut id = [0xff; 32];
+        id[..8].copy_from_slice(&(i as u64).to_be_bytes());
+        Origin { peer: PeerId(id), incarnation: u64::MAX }
+    };
+    let heads: Vec<Head> = (0..ORIGINS_MAX)
+        .map(|i| Head { origin: far(i), seq: SEQ_MAX, hash: Hash([7; 32]), samples: u64::MAX / 2 })
+        .collect();
+    let excluded: Vec<_> = (0..ORIGINS_MAX).map(|i| (far(i), SEQ_MAX)).collect();
+    let digest = Message::Digest {
+        heard: heads.iter().map(|head| (head.origin, head.seq)).collect(),
+        excluded: excluded.clone(),
+        spot: Some((far(0), SEQ_MAX, Hash([7; 32]))),
+        base_hash: Some(Hash([7; 32])),
+        answer: true,
+    };
+    let check = Message::SnapshotCheck { base_hash: Hash([7; 32]), heads, excluded };
+    for message in [digest, check] {
+        let bytes = frame_bytes(&message);
+        assert!(bytes <= frame_bytes_max(0), "{bytes} of {}", frame_bytes_max(0));
+    }
+}
+
 #[test]
 fn a_delta_costs_little_more_than_its_payload() {
     let (_, message) = samples().swap_remove(2);
