@@ -18,6 +18,7 @@
 mod chain;
 mod delta;
 mod exclusions;
+mod keeping;
 mod run;
 mod version_vector;
 
@@ -30,6 +31,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use bincode::{Decode, Encode};
 
+use self::keeping::Keep;
 use self::run::Run;
 use crate::event::Refused;
 use crate::id::{Hash, Origin};
@@ -70,6 +72,7 @@ pub struct Log {
     arrivals: VecDeque<(Origin, u64)>,
     bytes: usize,
     bytes_max: usize,
+    keep: Option<Keep>,
     held: BTreeMap<(Origin, u64), Delta>,
     held_bytes: usize,
     excluded: Exclusions,
@@ -124,6 +127,7 @@ impl Log {
             arrivals: VecDeque::new(),
             bytes: 0,
             bytes_max,
+            keep: None,
             held: BTreeMap::new(),
             held_bytes: 0,
             excluded: Exclusions::default(),
@@ -187,13 +191,14 @@ impl Log {
         self.retained.get(&origin)?.get(seq)
     }
 
-    /// Hash of that delta, when it is the head of its chain or retained.
+    /// Hash of that delta, when it is the head of its chain, or it or the next one is retained.
     #[must_use]
     pub fn hash_of(&self, origin: Origin, seq: u64) -> Option<Hash> {
         if self.heard.get(&origin) == seq {
             return self.heads.get(&origin).map(|tip| tip.hash);
         }
-        self.get(origin, seq).map(Delta::hash)
+        let named = || self.get(origin, seq.checked_add(1)?).map(|next| next.header().previous);
+        self.get(origin, seq).map(Delta::hash).or_else(named)
     }
 
     /// Whether the delta waits for a gap to close.
@@ -392,14 +397,7 @@ impl Log {
         self.bytes += delta.bytes();
         self.arrivals.push_back(key);
         self.retained.entry(key.0).or_default().push(delta);
-        while self.bytes > self.bytes_max {
-            let Some((origin, seq)) = self.arrivals.pop_front() else {
-                break;
-            };
-            if let Some(run) = self.retained.get_mut(&origin) {
-                self.bytes -= run.forget(seq);
-            }
-        }
+        self.let_go();
     }
 
     /// Takes back into the log a delta that is in the set and no longer, or not yet, retained: the one before the first

@@ -452,6 +452,34 @@ fn what_goes_out_ends_with_a_good_signature() {
 }
 
 #[test]
+fn what_came_after_a_snapshot_that_is_given_stays_as_long_as_it_is_given() {
+    let (old, chain) = (chain(2, 10), chain(1, 40));
+    let bytes = chain[0].bytes();
+    let mut log = Log::new(10 * bytes);
+    old.into_iter().for_each(|delta| drop(log.offer(delta)));
+    let set: VersionVector = log.heard().clone();
+    log.keep_beyond(set.clone(), 20 * bytes);
+    let mut offer = chain.into_iter();
+    offer.by_ref().take(30).for_each(|delta| drop(log.offer(delta)));
+    assert!(log.missing(&set).complete && log.bytes() == 30 * bytes, "what was before it makes room first");
+    offer.by_ref().take(5).for_each(|delta| drop(log.offer(delta)));
+    assert!(!log.missing(&set).complete && log.bytes() == 30 * bytes, "bounded all the same");
+    log.keep_nothing();
+    assert_eq!(log.bytes(), 10 * bytes);
+}
+
+#[test]
+fn a_head_is_known_by_the_delta_after_it() {
+    let chain = chain(1, 20);
+    let mut log = Log::new(10 * chain[0].bytes());
+    chain.iter().for_each(|delta| drop(log.offer(delta.clone())));
+    let origin = chain[0].origin();
+    assert_eq!(log.first_retained(origin), 11);
+    assert_eq!(log.head_at(origin, 10).map(|head| head.hash), Some(chain[9].hash()));
+    assert_eq!(log.head_at(origin, 9), None);
+}
+
+#[test]
 fn a_set_takes_no_more_origins_than_a_message_holds() {
     let head = |i: u64| {
         let mut id = [9; 32];
