@@ -1,7 +1,7 @@
 //! Dials in waves: the better ways to a peer first, the others when those fail or take too long.
 //!
 //! ```text
-//! at once      TCP       connects in 1 to 3 ms where QUIC takes 80, and carries half as much again (docs/performance.md)
+//! at once      TCP       is there sooner, and carries as much and more (docs/performance.md)
 //! + 1 s        QUIC      where TCP does not pass, and through many NATs
 //! + 3 s        relayed   a third peer carries it: better than no link
 //! ```

@@ -1,6 +1,8 @@
 //! Whole networks in one process, without a protocol behind them: what happens is written down, what is to be done is said.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod ways;
+
 use protocol::id::{Hash, RunId, SchemaHash};
 use protocol::trust::Identity;
 use protocol::wire::PeerRecord;
@@ -35,22 +37,27 @@ fn setup(listen: &[&str], peers: &[String]) -> NetworkSetup {
     NetworkSetup { listen, peers: peers.to_vec(), ..NetworkSetup::default() }
 }
 
+fn admission(id: u8) -> Admission {
+    let credentials = Credentials {
+        us: Identity::from_seed(&[id; 32]).peer_id(),
+        run: RunId(Hash([5; 32])),
+        schema: SchemaHash(Hash([7; 32])),
+        swarm_key: [3; 32],
+    };
+    Admission {
+        credentials,
+        neighbours_max: 8,
+        neighbours_target: 4,
+        body_bytes_max: 1 << 20,
+        guests: Guests::default(),
+        audit: Audit::default(),
+    }
+}
+
 impl Living {
     async fn start(id: u8, setup: &NetworkSetup) -> Self {
-        let credentials = Credentials {
-            us: Identity::from_seed(&[id; 32]).peer_id(),
-            run: RunId(Hash([5; 32])),
-            schema: SchemaHash(Hash([7; 32])),
-            swarm_key: [3; 32],
-        };
-        let admission = Admission {
-            credentials,
-            neighbours_max: 8,
-            neighbours_target: 4,
-            body_bytes_max: 1 << 20,
-            guests: Guests::default(),
-            audit: Audit::default(),
-        };
+        let admission = admission(id);
+        let credentials = admission.credentials;
         let mut network = Network::open_as(setup, &[id; 32], admission, setup.relay).unwrap();
         let (orders, mut inbox) = unbounded_channel::<Order>();
         let (tell, seen) = unbounded_channel();
@@ -173,6 +180,16 @@ async fn a_named_host_is_looked_up() {
     let name = a.listening[0].replace("/ip4/127.0.0.1/", "/dns4/localhost/");
     let mut b = Living::start(2, &setup(&[TCP], &[name])).await;
     assert_eq!(b.linked().await, (a.id, Way::Tcp));
+}
+
+/// Nothing is sent: the listeners are asked for and let go again.
+#[tokio::test]
+async fn a_peer_that_listens_everywhere_waits_for_a_word_of_each_listener() {
+    let network = Network::open_as(&setup(&[], &[]), &[1; 32], admission(1), false).unwrap();
+    let asked = address::listen_default().len();
+    assert!(network.unheard.len() == asked || network.unheard.len() == asked / 2, "{:?}", network.unheard);
+    let named = Network::open_as(&setup(&[TCP, QUIC], &[]), &[2; 32], admission(2), false).unwrap();
+    assert_eq!(named.unheard.len(), 2);
 }
 
 impl Network {
@@ -298,72 +315,6 @@ async fn a_peer_that_forbids_relaying_dials_no_relayed_address() {
     let (to, dialled) = (PeerId([7; 32]), through.clone());
     a.order(move |network| network.dial(to, &[dialled]));
     a.saw("no dial", |seen| matches!(seen, Seen::Input(Input::DialFailed { .. })).then_some(())).await;
-    let admission = |us| {
-        let (run, schema) = (RunId(Hash([5; 32])), SchemaHash(Hash([7; 32])));
-        let credentials = Credentials { us, run, schema, swarm_key: [3; 32] };
-        Admission {
-            credentials,
-            neighbours_max: 8,
-            neighbours_target: 4,
-            body_bytes_max: 1 << 20,
-            guests: Guests::default(),
-            audit: Audit::default(),
-        }
-    };
-    let error = Network::open(&setup(&[TCP], &[through]), &[4; 32], admission(PeerId([4; 32]))).err().unwrap();
+    let error = Network::open(&setup(&[TCP], &[through]), &[4; 32], admission(4)).err().unwrap();
     assert!(error.hint.unwrap().contains("--no-relay"));
-}
-
-/// Time from the dial to the admitted link, and what a link carries, for docs/performance.md.
-#[ignore = "a measurement: cargo test -p node --lib -- --ignored --nocapture ways_side_by_side"]
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn ways_side_by_side() {
-    const CONNECTS: u8 = 21;
-    const PART: usize = 64 << 10;
-    const PARTS: usize = 3200;
-    for listen in [TCP, QUIC] {
-        let mut a = Living::start(1, &setup(&[listen], &[])).await;
-        let mut times = Vec::new();
-        let mut last = None;
-        for id in 0..CONNECTS {
-            let mut b = Living::start(10 + id, &setup(&[listen], &[])).await;
-            let (to, addresses) = (a.id, vec![bare(&a.listening[0])]);
-            let since = Instant::now();
-            b.order(move |network| network.dial(to, &addresses));
-            b.linked().await;
-            times.push(since.elapsed());
-            if id + 1 == CONNECTS {
-                last = Some(b);
-            } else {
-                a.saw("it is gone", |seen| matches!(seen, Seen::Input(Input::Connected { .. })).then_some(())).await;
-                let peer = b.id;
-                a.order(move |network| network.disconnect(peer));
-            }
-        }
-        times.sort();
-        let b = last.unwrap();
-        let (to, mut rates) = (a.id, Vec::new());
-        for _ in 0..5 {
-            let since = Instant::now();
-            // As many as the queue takes: the rest when those have arrived.
-            for _ in 0..PARTS / 200 {
-                b.order(move |network| {
-                    for _ in 0..200 {
-                        let (base_hash, bytes) = (Hash::ZERO, vec![1; PART]);
-                        network.send(to, Message::SnapshotPart { base_hash, offset: 0, bytes: bytes.into() });
-                    }
-                });
-                for _ in 0..200 {
-                    a.hears().await;
-                }
-            }
-            rates.push((PARTS * PART) as f64 / since.elapsed().as_secs_f64() / 1e6);
-        }
-        rates.sort_by(f64::total_cmp);
-        println!(
-            "{listen}: link in {:?} (median of {CONNECTS}), {:.0} MB/s (median of 5)",
-            times[times.len() / 2],
-            rates[2]
-        );
-    }
 }
