@@ -267,7 +267,7 @@ impl Peer {
             Timer::Heartbeat => self.heartbeat(),
             Timer::AntiEntropy => self.anti_entropy(),
             Timer::Offers => self.send_offers(),
-            Timer::Snapshot => self.snapshot_stalled(),
+            Timer::Snapshot => self.snapshot_due(),
             Timer::Settle => self.settle(true),
             Timer::Round => self.round_overdue(),
             Timer::Groups => {} // The delegate's.

@@ -6,7 +6,7 @@ use super::{
     Evaluation, Learner, LearnerError, Measured, Meeting, Met, Moved, Progress, Said, Saved, Share, Take, TakenDelta,
     Trained, Weights, base_hash, norm, within_payload,
 };
-use crate::codec::{Codec, Decoded};
+use crate::codec::{Codec, CodecError, Decoded};
 use crate::fixed::{Weight, to_f32};
 use crate::id::PeerId;
 use crate::log::Delta;
@@ -56,10 +56,12 @@ pub enum Command {
     Base,
     /// [`Learner::base`] and its hash, made here: of a large model that takes longer than the peer may be held up.
     Snapshot,
-    /// [`base_hash`] of what is no longer the learner's: for the same reason.
+    /// [`base_hash`] of what is no longer the learner's, without some of the deltas in it: for the same reason.
     Hash {
         /// What to hash.
         base: Vec<i32>,
+        /// What to take out of it first.
+        without: Vec<Arc<Delta>>,
     },
     /// [`Learner::restore`], then [`Learner::apply`] for each of `replay`.
     Restore {
@@ -127,7 +129,12 @@ pub enum Computed {
         base_hash: crate::id::Hash,
     },
     /// Of [`Command::Hash`].
-    Hashed(crate::id::Hash),
+    Hashed {
+        /// What is left.
+        base: Vec<i32>,
+        /// Its [`base_hash`]; `None` when a payload does not decode.
+        base_hash: Option<crate::id::Hash>,
+    },
     /// Of [`Command::Restore`].
     Restored,
     /// Of [`Command::Fold`].
@@ -212,7 +219,10 @@ fn try_run(command: Command, learner: &mut dyn Learner) -> Result<Computed, Lear
             let base_hash = base_hash(&base);
             Computed::Snapshot { base, base_hash }
         }
-        Command::Hash { base } => Computed::Hashed(base_hash(&base)),
+        Command::Hash { mut base, without } => {
+            let base_hash = take_out(&mut base, &without).map(|()| base_hash(&base)).ok();
+            Computed::Hashed { base, base_hash }
+        }
         Command::Restore { base, replay, carry } => {
             learner.restore(&base, carry)?;
             apply_all(&replay, learner)?;
@@ -264,6 +274,16 @@ fn move_by(
     let base_norm = norm(before.iter().map(|&value| to_f32(value)));
     let taken = TakenDelta { payload, l2_norm: decoded.l2_norm(), residual_norm: norm(&way), base_norm };
     Ok(Moved { taken, by: decoded.iter().map(|(i, _, add)| (i, add)).collect(), base: learner.base()? })
+}
+
+/// `base -= round(w * v)` for each, to the bit.
+fn take_out(base: &mut [i32], deltas: &[Arc<Delta>]) -> Result<(), CodecError> {
+    let mut decoded = Decoded::default();
+    for delta in deltas {
+        delta.codec().decode(delta.payload(), base.len(), delta.weight(), &mut decoded)?;
+        decoded.iter().for_each(|(i, _, add)| base[i] = base[i].wrapping_sub(add));
+    }
+    Ok(())
 }
 
 fn apply_all(deltas: &[Arc<Delta>], learner: &mut dyn Learner) -> Result<(), LearnerError> {

@@ -9,6 +9,7 @@ mod learner;
 mod network;
 mod pairwise;
 mod rounds;
+mod snapshots;
 mod trust;
 
 use network::{Faults, Network, context};

@@ -1,5 +1,7 @@
 //! A network in memory: virtual time, one seed, messages that are delayed, lost, doubled and overtaken.
 
+mod forger;
+
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap, VecDeque};
 use std::sync::Arc;
@@ -15,6 +17,8 @@ use protocol::wire::{self, Message};
 use protocol::{Config, Event, Input, Output, Peer};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng as _, SeedableRng as _};
+
+pub use forger::Forger;
 
 use crate::learner::{Lie, Quadratic};
 
@@ -74,6 +78,18 @@ pub struct Fork {
 pub struct Network {
     pub now: Time,
     pub faults: Faults,
+    /// Bytes a second of parts of snapshots that a link carries in each direction, one after the other; `None`: any number at once. All
+    /// else passes between them, as on a real link.
+    pub rate: Option<u64>,
+    /// The same, of links from one peer to another that are slower.
+    pub slow: BTreeMap<(PeerId, PeerId), u64>,
+    /// A link in one direction is busy until then.
+    busy: BTreeMap<(PeerId, PeerId), Time>,
+    /// Who asked whom for a snapshot.
+    pub asks: Vec<(PeerId, PeerId)>,
+    /// Parts of snapshots that came to a peer, bytes.
+    pub part_bytes: BTreeMap<PeerId, u64>,
+    pub forger: Option<Forger>,
     pub config: Config,
     pub context: Context,
     /// How far the peers' targets are from each other; 0: all want the same.
@@ -113,6 +129,12 @@ impl Network {
         Self {
             now: Time(0),
             faults,
+            rate: None,
+            slow: BTreeMap::new(),
+            asks: Vec::new(),
+            busy: BTreeMap::new(),
+            part_bytes: BTreeMap::new(),
+            forger: None,
             config,
             context,
             spread: 1.0,
@@ -237,7 +259,9 @@ impl Network {
         self.cut.clear();
     }
 
-    fn disconnect(&mut self, a: PeerId, b: PeerId) {
+    pub fn disconnect(&mut self, a: PeerId, b: PeerId) {
+        self.busy.remove(&(a, b));
+        self.busy.remove(&(b, a));
         if self.links.remove(&pair(a, b)) {
             for (id, peer) in [(a, b), (b, a)] {
                 self.push(self.now, id, Happening::Input(Input::Disconnected { peer }));
@@ -357,6 +381,9 @@ impl Network {
                     return;
                 }
                 let message = wire::decode_body(&body).expect("peers speak the wire format");
+                if let Message::SnapshotPart { bytes, .. } = &message {
+                    *self.part_bytes.entry(to).or_default() += bytes.len() as u64;
+                }
                 Input::Message { from, message }
             }
         };
@@ -421,6 +448,19 @@ impl Network {
     }
 
     fn send(&mut self, from: PeerId, to: PeerId, message: &Message) {
+        if matches!(message, Message::SnapshotAsk) {
+            self.asks.push((from, to));
+        }
+        match self.forge(from, to, message) {
+            Some(forged) => {
+                let id = self.forger.as_ref().expect("it forged").id;
+                forged.iter().for_each(|(to, message)| self.transmit(id, *to, message));
+            }
+            None => self.transmit(from, to, message),
+        }
+    }
+
+    fn transmit(&mut self, from: PeerId, to: PeerId, message: &Message) {
         if !self.links.contains(&pair(from, to)) {
             return;
         }
@@ -446,7 +486,14 @@ impl Network {
         };
         for _ in 0..copies {
             let jitter = self.faults.jitter.0.checked_add(1).map_or(0, |n| self.rng.next_u64() % n);
-            let at = self.now + self.faults.latency + Span(jitter);
+            let mut gone = self.now;
+            let rate = self.slow.get(&(from, to)).copied().or(self.rate);
+            if let (Some(rate), Message::SnapshotPart { .. }) = (rate, message) {
+                let busy = self.busy.entry((from, to)).or_default();
+                *busy = (*busy).max(self.now) + Span(body.len() as u64 * 1_000_000 / rate);
+                gone = *busy;
+            }
+            let at = gone + self.faults.latency + Span(jitter);
             self.push(at, to, Happening::Frame { from, body: body.clone() });
         }
     }

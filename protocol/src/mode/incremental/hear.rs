@@ -216,15 +216,19 @@ impl Peer {
     }
 
     /// Asks `from` for what was not asked for a moment ago. A newcomer does not ask: its empty digest has told the others
-    /// that it lacks everything, and they decide between log and snapshot.
+    /// that it lacks everything, and they decide between log and snapshot. While a snapshot is on its way what is beyond it is asked
+    /// for, and waits.
     fn want(&mut self, from: PeerId, ranges: Vec<Range>) {
-        if self.log.heard().is_empty() {
+        let coming = self.snapshots.coming();
+        if self.log.heard().is_empty() && coming.is_none() {
             return;
         }
+        let coming = coming.unwrap_or_default();
         let now = self.now;
         self.offers.wanted.retain(|_, (_, at)| now - *at < WANT_PATIENCE);
         let mut wants = Vec::new();
         for mut range in ranges {
+            range.first = range.first.max(coming.get(&range.origin) + 1);
             if let Some(&(asked, _)) = self.offers.wanted.get(&range.origin) {
                 range.first = range.first.max(asked + 1);
             }

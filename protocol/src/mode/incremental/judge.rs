@@ -264,7 +264,7 @@ impl Peer {
 
     /// What follows from what the log leaves out now.
     pub(super) fn after_exclusion(&mut self) {
-        self.snapshots.forget_served();
+        self.forget_served();
         let excluded: Vec<(Origin, u64)> = self.log.excluded().iter().collect();
         for (about, _) in excluded {
             let peer = about.peer;

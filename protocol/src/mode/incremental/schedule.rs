@@ -504,7 +504,7 @@ impl Peer {
                 self.serve_snapshot(&heard, heads, exclusions, base, base_hash);
             }
             (Pending::Witness(question), Computed::Base(base)) => self.witness(*question, base),
-            (Pending::Hash(answer), Computed::Hashed(found)) => self.bear_witness(answer, found),
+            (Pending::Hash(answer), Computed::Hashed { base, base_hash }) => self.bear_witness(answer, base, base_hash),
             (Pending::Restore, Computed::Restored) => self.restored(),
             (Pending::Show(showing), Computed::Base(base)) => self.shown(&showing, base),
             (Pending::Show(showing), Computed::Saved { learner, .. }) => self.shown_alone(&showing, &learner),

@@ -14,7 +14,7 @@ use crate::peer::Peer;
 use crate::time::{Span, Time};
 use crate::wire::Message;
 
-/// Catching up takes no longer than this; then training begins with what there is.
+/// Catching up takes no longer than this, but for a snapshot that comes well; then training begins with what there is.
 const CATCH_UP_MAX: Span = Span::from_secs(20);
 /// What the neighbours say next is caught up with too, for so long.
 const TARGET_MOVES: Span = Span::from_secs(5);
@@ -113,7 +113,9 @@ impl Peer {
         let ready = self.members.neighbours().filter(|(_, neighbour)| neighbour.is_in_company(wanted)).count();
         let enough = (joining.in_company && ready >= wanted) || self.now >= joining.grace_until;
         let caught_up = self.heard_and_waiting().covers(&joining.target) && !self.snapshots.is_taking();
-        if (enough && caught_up) || self.now >= joining.begin_at_latest {
+        // Who begins from nothing while the model is on its way has another one by then.
+        let waits = self.has_nothing_of_its_own() && self.snapshot_comes_well();
+        if (enough && caught_up) || (self.now >= joining.begin_at_latest && !waits) {
             self.session.joining = None;
             self.begin_training();
         }

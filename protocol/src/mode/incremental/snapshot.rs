@@ -3,8 +3,8 @@
 //! ```text
 //! giver -> taker   SnapshotOffer          taker -> giver   SnapshotAsk
 //! giver -> taker   SnapshotHead           taker -> giver   SnapshotWant(offset), a few ahead
+//! taker <-> witness                       meanwhile: the same base there? (snapshot/checking.rs, witness.rs)
 //! giver -> taker   SnapshotPart(offset) ...                hash checked
-//! taker <-> witness                                        the same base there? (witness.rs)
 //!                                                          base replaced, own deltas replayed
 //! ```
 //!
@@ -17,16 +17,19 @@
 //! turn. One taken in haste makes the next one necessary, and two peers with different gaps in their logs cannot be united
 //! at all. So a peer that has any deltas takes one only of what nobody has sent it for a while.
 
+mod checking;
 mod giving;
+mod going_on;
 mod taking;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::id::PeerId;
 use crate::learner::BaseHasher;
-use crate::log::VersionVector;
+use crate::log::{VersionVector, heard_of};
 use crate::time::{Span, Time};
-use crate::wire::SnapshotHead;
+use crate::wire::{Message, SnapshotHead};
 
 /// Bytes of one origin in the head, about.
 const HEAD_BYTES: usize = 32 + 8 + 8 + 32 + 8;
@@ -37,8 +40,16 @@ pub(crate) struct Snapshots {
     serving: Option<Serving>,
     /// Who asked before the base was at hand.
     waiting: Vec<PeerId>,
+    /// How often in a row the one for them was made in vain.
+    made_anew: u32,
     taking: Option<Taking>,
     lacking: Option<Lacking>,
+    /// Whether our base is one that we took.
+    has_taken: bool,
+    /// Whose snapshots came to nothing, and until when they are not asked for another.
+    passed_over: BTreeMap<PeerId, Time>,
+    /// The timer is set: one, whoever asks for it.
+    timer_set: bool,
 }
 
 /// What a neighbour has and could not send, and since when we know.
@@ -59,12 +70,22 @@ struct Serving {
 #[derive(Debug)]
 struct Taking {
     from: PeerId,
+    /// What we lacked when we asked.
+    lacks: VersionVector,
+    /// And what we had.
+    ours: VersionVector,
     /// When its head came.
     since: Time,
     /// From then to the last part.
     fetched_in: Span,
     progress_at: Time,
+    /// When something was asked for again, or first.
+    asked_at: Time,
     stage: Stage,
+    checks: checking::Checks,
+    pace: going_on::Pace,
+    /// Its giver sends no more: since when, and why.
+    cut: Option<(Time, &'static str)>,
 }
 
 #[derive(Debug)]
@@ -78,14 +99,10 @@ enum Stage {
         /// Bytes that were asked for.
         asked: u64,
     },
-    /// Complete, and its hash is right; another peer is asked whether it has the same base.
+    /// Complete, and its hash is right; whether it is believed is open.
     Checking {
         head: SnapshotHead,
         base: Vec<i32>,
-        /// The last one is asked now.
-        witnesses: Vec<PeerId>,
-        /// Whether there was a wait for the first one.
-        waited: bool,
     },
     /// Complete and checked; waits until no delta of our own is half taken.
     Whole {
@@ -100,14 +117,30 @@ enum Stage {
     },
 }
 
+/// The question to others whether they have the same base.
+fn check_of(head: &SnapshotHead) -> Message {
+    let excluded = head.exclusions.iter().map(|record| (record.about, record.from_seq)).collect();
+    Message::SnapshotCheck { base_hash: head.base_hash, heads: head.heads.clone(), excluded }
+}
+
+impl Taking {
+    /// Of what is on its way, or open.
+    fn head(&self) -> Option<&SnapshotHead> {
+        match &self.stage {
+            Stage::Parts { head, .. } | Stage::Checking { head, .. } => Some(head),
+            Stage::Asked | Stage::Whole { .. } | Stage::Restoring { .. } => None,
+        }
+    }
+}
+
 impl Snapshots {
     pub(crate) fn is_taking(&self) -> bool {
         self.taking.is_some()
     }
 
-    /// What is served is no longer what we stand for.
-    pub(super) fn forget_served(&mut self) {
-        self.serving = None;
+    /// The set of a snapshot that is on its way: what is up to it need not come in any other way.
+    pub(super) fn coming(&self) -> Option<VersionVector> {
+        self.taking.as_ref().and_then(Taking::head).map(|head| heard_of(&head.heads))
     }
 
     /// Whether the learner must not take a new delta: a restored base is about to replace the one it would go into.

@@ -7,13 +7,14 @@
 //! The hash in a snapshot's head only says that its parts arrived whole: the giver could have made up the base. A base is the
 //! same function of the same deltas on every peer, and adds are exact, so a peer that has heard at least as much takes what
 //! it has beyond the snapshot out of a copy of its own base, to the bit, and compares. It cannot say when it has heard less,
-//! when its log no longer holds what is beyond, or when it leaves out other origins. Where nobody can say, as in a swarm of two,
-//! the snapshot is taken all the same, and the event names no witness.
+//! when its log no longer holds what is beyond, when it leaves out other origins, or while it does this for another one: each
+//! answer costs a copy of the base, and the time of the learner's thread. What a taker makes of it: `snapshot/checking.rs`.
 
-use crate::codec::Decoded;
+use std::sync::Arc;
+
 use crate::id::{Hash, PeerId};
 use crate::learner::Command;
-use crate::log::{Delta, Exclusions, Head, VersionVector};
+use crate::log::{Delta, Exclusions, Head, heard_of};
 use crate::peer::Peer;
 use crate::time::{Span, Time};
 use crate::wire::{Message, Range};
@@ -30,6 +31,7 @@ const ANSWER_PAUSE: Span = Span::from_millis(500);
 pub(crate) struct Question {
     to: PeerId,
     base_hash: Hash,
+    heads: Vec<Head>,
     /// What is in our base and not in the snapshot.
     beyond: Vec<Delta>,
     /// Of our own chain: (last one in `beyond`, last one in the base that is copied).
@@ -41,6 +43,8 @@ pub(crate) struct Question {
 pub(crate) struct Answer {
     to: PeerId,
     base_hash: Hash,
+    heads: Vec<Head>,
+    excluded: Exclusions,
 }
 
 /// When a neighbour may ask again.
@@ -51,24 +55,39 @@ pub(crate) struct Witness {
 
 impl Peer {
     pub(crate) fn hear_snapshot_check(&mut self, from: PeerId, base_hash: Hash, heads: &[Head], excluded: &Exclusions) {
-        let now = self.now;
-        self.witness.answered.retain(|_, at| now - *at < ANSWER_PAUSE);
-        if self.witness.answered.insert(from, now).is_some() {
-            return self.send(from, Message::SnapshotChecked { base_hash, same: None });
+        if self.serves(base_hash, heads, excluded) {
+            return self.send(from, Message::SnapshotChecked { base_hash, same: Some(true) });
         }
-        match self.beyond_snapshot(heads, excluded) {
+        match self.question(from, base_hash, heads, excluded) {
             Err(same) => self.send(from, Message::SnapshotChecked { base_hash, same }),
-            Ok(beyond) => {
-                let own = (self.log.heard().get(&self.origin), self.heard_when_issued().get(&self.origin));
-                self.issue_witness(Question { to: from, base_hash, beyond, own });
-            }
+            Ok(question) => self.issue_witness(question),
         }
+    }
+
+    /// What the learner is to be asked, or what we answer at once.
+    fn question(
+        &mut self,
+        to: PeerId,
+        base_hash: Hash,
+        heads: &[Head],
+        excluded: &Exclusions,
+    ) -> Result<Question, Option<bool>> {
+        let now = self.now;
+        // One at a time, whoever asks: a copy of the base waits in the learner's queue for each.
+        let busy = self.schedule.queued(|pending| matches!(pending, Pending::Witness(_) | Pending::Hash(_))) > 0;
+        self.witness.answered.retain(|_, at| now - *at < ANSWER_PAUSE);
+        if busy || self.witness.answered.contains_key(&to) {
+            return Err(None);
+        }
+        let beyond = self.beyond_snapshot(heads, excluded)?;
+        self.witness.answered.insert(to, now);
+        let own = (self.log.heard().get(&self.origin), self.heard_when_issued().get(&self.origin));
+        Ok(Question { to, base_hash, heads: heads.to_vec(), beyond, own })
     }
 
     /// What we have beyond that set, or what we answer at once.
     fn beyond_snapshot(&self, heads: &[Head], excluded: &Exclusions) -> Result<Vec<Delta>, Option<bool>> {
-        let theirs: VersionVector = heads.iter().map(|head| (head.origin, head.seq)).collect();
-        let log = &self.log;
+        let (log, theirs) = (&self.log, heard_of(heads));
         if excluded != log.excluded() || !log.heard().covers(&theirs) {
             return Err(None);
         }
@@ -86,33 +105,32 @@ impl Peer {
         Ok(beyond)
     }
 
-    /// The learner has copied the base.
-    pub(super) fn witness(&mut self, question: Question, mut base: Vec<i32>) {
-        let Question { to, base_hash: theirs, mut beyond, own: (known, taken) } = question;
+    /// The learner has copied the base; its thread takes the rest out of the copy.
+    pub(super) fn witness(&mut self, question: Question, base: Vec<i32>) {
+        let Question { to, base_hash, heads, mut beyond, own: (known, taken) } = question;
         if taken > known {
             // Our own that were issued before the copy and are signed by now.
             let own = Range { origin: self.origin, first: known + 1, last: taken };
+            let before = beyond.len() as u64;
             beyond.extend(self.log.range(own).cloned());
-        }
-        let mut decoded = Decoded::default();
-        let mut complete = true;
-        for delta in &beyond {
-            let read = delta.codec().decode(delta.payload(), base.len(), delta.weight(), &mut decoded);
-            complete &= read.is_ok();
-            for (i, _, add) in decoded.iter() {
-                base[i] = base[i].wrapping_sub(add);
+            if beyond.len() as u64 - before < taken - known {
+                self.send(to, Message::SnapshotChecked { base_hash, same: None });
+                return;
             }
         }
-        if complete {
-            self.issue(Command::Hash { base }, Pending::Hash(Answer { to, base_hash: theirs }));
-        } else {
-            self.send(to, Message::SnapshotChecked { base_hash: theirs, same: None });
-        }
+        let without = beyond.into_iter().map(Arc::new).collect();
+        let excluded = self.log.excluded().clone();
+        self.issue(Command::Hash { base, without }, Pending::Hash(Answer { to, base_hash, heads, excluded }));
     }
 
-    /// The base without what is beyond the snapshot is hashed.
-    pub(super) fn bear_witness(&mut self, Answer { to, base_hash }: Answer, found: Hash) {
-        self.send(to, Message::SnapshotChecked { base_hash, same: Some(found == base_hash) });
+    /// The base without what is beyond the snapshot is hashed, if all of that could be read. When it is that of the snapshot, its taker
+    /// may have the rest from us, should its giver go.
+    pub(super) fn bear_witness(&mut self, answer: Answer, base: Vec<i32>, found: Option<Hash>) {
+        let Answer { to, base_hash, heads, excluded } = answer;
+        if found == Some(base_hash) && excluded == *self.log.excluded() {
+            self.keep_as_served(base_hash, heads, base);
+        }
+        self.send(to, Message::SnapshotChecked { base_hash, same: found.map(|found| found == base_hash) });
     }
 }
 
@@ -120,29 +138,29 @@ impl Peer {
 mod tests {
     use crate::codec::DenseF32;
     use crate::config::Config;
-    use crate::event::{Event, Input, Output};
+    use crate::event::{Event, Input, Output, Timer};
     use crate::id::{Hash, Origin, PeerId, RunId};
-    use crate::learner::{Command, base_hash};
+    use crate::learner::{Command, Computed, base_hash};
     use crate::log::{Context, Head, VersionVector};
     use crate::peer::Peer;
     use crate::schema::Schema;
-    use crate::time::Time;
+    use crate::time::{Span, Time};
     use crate::trust::{Identity, Limits};
-    use crate::wire::{Message, SnapshotHead};
+    use crate::wire::{Message, Range, SnapshotHead};
 
     const GIVER: PeerId = PeerId([1; 32]);
     const WITNESS: PeerId = PeerId([2; 32]);
     const STRANGER: Origin = Origin { peer: PeerId([3; 32]), incarnation: 1 };
 
     /// A newcomer with a giver and a witness for neighbours.
-    struct Taker(Peer);
+    struct Taker(Peer, Time);
 
     impl Taker {
         fn new() -> Self {
             let schema = Schema { tensors: Vec::new() }.hash();
             let context =
                 Context { run: RunId(Hash::ZERO), schema, parameters: 2, codec: &DenseF32, limits: Limits::OFF };
-            let mut taker = Self(Peer::new(Config::default(), context, Identity::from_seed(&[9; 32]), 1, 1));
+            let mut taker = Self(Peer::new(Config::default(), context, Identity::from_seed(&[9; 32]), 1, 1), Time(1));
             taker.input(Input::Start);
             taker.input(Input::Connected { peer: GIVER });
             taker.input(Input::Connected { peer: WITNESS });
@@ -150,8 +168,14 @@ mod tests {
         }
 
         fn input(&mut self, input: Input) -> Vec<Output> {
-            self.0.handle(Time(1), input);
+            self.0.handle(self.1, input);
             std::iter::from_fn(|| self.0.next_output()).collect()
+        }
+
+        /// Time passes, and the timer of the snapshot comes round.
+        fn after(&mut self, span: Span) -> Vec<Output> {
+            self.1 = self.1 + span;
+            self.input(Input::Timer(Timer::Snapshot))
         }
 
         fn hear(&mut self, from: PeerId, message: Message) -> Vec<Output> {
@@ -161,8 +185,7 @@ mod tests {
         /// The giver's snapshot up to its last part.
         fn offered(&mut self, heads: Vec<(Origin, u64, Hash)>, base: &[i32]) -> Vec<Output> {
             let heard: VersionVector = heads.iter().map(|&(origin, seq, _)| (origin, seq)).collect();
-            let digest = Message::Digest { heard, excluded: Vec::new(), spot: None, base_hash: None, answer: false };
-            let mut outputs = self.hear(GIVER, digest);
+            let mut outputs = self.hear(GIVER, digest(heard));
             outputs.extend(self.hear(GIVER, Message::SnapshotOffer { bytes: 4 * base.len() as u64 }));
             let name = base_hash(base);
             let heads = heads.into_iter().map(|(origin, seq, hash)| Head { origin, seq, hash, samples: 1 }).collect();
@@ -172,6 +195,10 @@ mod tests {
             outputs.extend(self.hear(GIVER, Message::SnapshotPart { base_hash: name, offset: 0, bytes: bytes.into() }));
             outputs
         }
+    }
+
+    fn digest(heard: VersionVector) -> Message {
+        Message::Digest { heard, excluded: Vec::new(), spot: None, base_hash: None, answer: false }
     }
 
     fn restores(outputs: &[Output]) -> bool {
@@ -190,15 +217,86 @@ mod tests {
 
     #[test]
     fn a_base_is_taken_when_another_peer_has_the_same_one_and_refused_when_it_has_another() {
-        for (same, taken) in [(Some(true), true), (Some(false), false), (None, true)] {
+        for same in [true, false] {
             let mut taker = Taker::new();
             let outputs = taker.offered(vec![(STRANGER, 5, Hash([7; 32]))], &[1, 2]);
             assert!(asks(&outputs) && !restores(&outputs), "{outputs:?}");
-            let answer = Message::SnapshotChecked { base_hash: base_hash(&[1, 2]), same };
+            let answer = Message::SnapshotChecked { base_hash: base_hash(&[1, 2]), same: Some(same) };
             assert!(!restores(&taker.hear(GIVER, answer.clone())), "nobody is his own witness");
             let outputs = taker.hear(WITNESS, answer);
-            assert_eq!((restores(&outputs), failed(&outputs)), (taken, !taken), "{same:?}");
+            assert_eq!((restores(&outputs), failed(&outputs)), (same, !same));
         }
+    }
+
+    /// What nobody can say is taken by a newcomer when nobody else has anything to give, and after a while.
+    #[test]
+    fn a_base_of_which_nobody_can_say_anything_is_the_last_that_a_newcomer_takes() {
+        for another in [false, true] {
+            let mut taker = Taker::new();
+            if another {
+                taker.hear(WITNESS, digest([(STRANGER, 100)].into_iter().collect()));
+            }
+            taker.offered(vec![(STRANGER, 5, Hash([7; 32]))], &[1, 2]);
+            let answer = Message::SnapshotChecked { base_hash: base_hash(&[1, 2]), same: None };
+            let outputs = taker.hear(WITNESS, answer.clone());
+            assert!(!restores(&outputs) && !failed(&outputs), "an honest one is known to others a moment later");
+            let outputs = taker.after(Span::from_secs(2));
+            assert!(asks(&outputs) && !restores(&outputs), "so it asks again: {outputs:?}");
+            taker.hear(WITNESS, answer);
+            taker.after(Span::from_secs(2));
+            let outputs = taker.after(Span::from_secs(2));
+            assert_eq!((restores(&outputs), failed(&outputs)), (!another, another));
+            let next = |output: &Output| matches!(output, Output::Send { to: WITNESS, message: Message::SnapshotAsk });
+            assert_eq!(outputs.iter().any(next), another, "and asks the other one");
+        }
+    }
+
+    #[test]
+    fn while_a_snapshot_comes_what_is_beyond_it_is_asked_for() {
+        let mut taker = Taker::new();
+        taker.hear(GIVER, digest([(STRANGER, 5)].into_iter().collect()));
+        taker.hear(GIVER, Message::SnapshotOffer { bytes: 8 });
+        let range = |first, last| Range { origin: STRANGER, first, last };
+        let wants = |outputs: &[Output]| {
+            let want = |output: &Output| match output {
+                Output::Send { message: Message::Want(ranges), .. } => Some(ranges.clone()),
+                _ => None,
+            };
+            outputs.iter().find_map(want)
+        };
+        let outputs = taker.hear(WITNESS, Message::Offer(vec![range(1, 6)]));
+        assert_eq!(wants(&outputs), None, "whoever has nothing asks for no deltas");
+        let heads = vec![Head { origin: STRANGER, seq: 5, hash: Hash([7; 32]), samples: 1 }];
+        let head = SnapshotHead { base_hash: base_hash(&[1, 2]), parameters: 2, heads, exclusions: Vec::new() };
+        taker.hear(GIVER, Message::SnapshotHead(head));
+        let outputs = taker.hear(WITNESS, Message::Offer(vec![range(3, 7)]));
+        assert_eq!(wants(&outputs), Some(vec![range(6, 7)]));
+    }
+
+    /// Each answer costs a copy of the base: sixty-four askers would end a peer.
+    #[test]
+    fn one_question_is_answered_at_a_time() {
+        let mut witness = Taker::new();
+        let name = base_hash(&[1, 2]);
+        let ask = |witness: &mut Taker, from: PeerId| {
+            let check = Message::SnapshotCheck { base_hash: name, heads: Vec::new(), excluded: Vec::new() };
+            let outputs = witness.hear(from, check);
+            let said = |output: &Output| match output {
+                Output::Send { message: Message::SnapshotChecked { same, .. }, .. } => Some(*same),
+                _ => None,
+            };
+            let copies = outputs.iter().filter(|output| matches!(output, Output::Compute(Command::Base))).count();
+            (copies, outputs.iter().find_map(said))
+        };
+        assert_eq!(ask(&mut witness, GIVER), (1, None), "the learner is asked");
+        assert_eq!(ask(&mut witness, WITNESS), (0, Some(None)), "and nobody else is answered meanwhile");
+        let outputs = witness.input(Input::Computed { result: Computed::Base(vec![1, 2]), took: Span(0) });
+        let hashes = |output: &Output| matches!(output, Output::Compute(Command::Hash { .. }));
+        assert!(outputs.iter().any(hashes));
+        assert_eq!(ask(&mut witness, WITNESS), (0, Some(None)));
+        let result = Computed::Hashed { base: vec![1, 2], base_hash: Some(name) };
+        witness.input(Input::Computed { result, took: Span(0) });
+        assert_eq!(ask(&mut witness, WITNESS), (0, Some(Some(true))), "it has that base at hand now");
     }
 
     #[test]

@@ -18,6 +18,8 @@ const SERVE_MAX: Span = Span::from_secs(20);
 const OFFER_PAUSE: Span = Span::from_secs(2);
 /// Peers that may wait for one snapshot to be made.
 const WAITING_MAX: usize = 64;
+/// A snapshot whose heads are gone from the log by the time that it is made is made anew, so often in a row.
+const MADE_ANEW_MAX: u32 = 3;
 
 impl Peer {
     /// What a snapshot would cost.
@@ -75,20 +77,57 @@ impl Peer {
         // Our deltas that were taken between the question and the answer are signed and logged by now.
         let own = heard.get(&self.origin);
         if own > 0 {
-            let Some(head) = self.log.get(self.origin, own).and_then(|_| self.log.head_at(self.origin, own)) else {
-                // The log is too short to hold our own last delta: no chain could be continued from such a snapshot.
-                self.snapshots.waiting.clear();
+            let Some(head) = self.log.head_at(self.origin, own) else {
+                // The log is so short that it has let go of that one already: no chain could be continued from it.
+                self.snapshots.made_anew += 1;
+                if self.snapshots.made_anew <= MADE_ANEW_MAX {
+                    self.issue_snapshot();
+                } else {
+                    // Who still waits asks again, or another one.
+                    self.snapshots.made_anew = 0;
+                    self.snapshots.waiting.clear();
+                }
                 return;
             };
             heads.insert(self.origin, head);
         }
+        self.snapshots.made_anew = 0;
         self.schedule.known_base = Some((excluded.set_hash(heard), base_hash));
         let heads = heads.into_values().collect();
         let head = SnapshotHead { base_hash, parameters: base.len() as u64, heads, exclusions };
         for to in std::mem::take(&mut self.snapshots.waiting) {
             self.send(to, Message::SnapshotHead(head.clone()));
         }
+        self.serve(head, base);
+    }
+
+    fn serve(&mut self, head: SnapshotHead, base: Vec<i32>) {
+        // Whoever takes it is led on from there by our log, and not by another snapshot.
+        self.log.keep_beyond(heard_of(&head.heads), 4 * base.len());
         self.snapshots.serving = Some(Serving { head, base: Arc::new(base), until: self.now + SERVE_MAX });
+    }
+
+    /// Of a snapshot of another peer we have made the base ourselves: we can give it, too, while we give nothing else.
+    pub(crate) fn keep_as_served(&mut self, base_hash: Hash, heads: Vec<Head>, base: Vec<i32>) {
+        self.drop_stale_snapshot();
+        if self.snapshots.serving.is_none() {
+            let exclusions = self.guard.records.values().cloned().collect();
+            self.serve(SnapshotHead { base_hash, parameters: base.len() as u64, heads, exclusions }, base);
+        }
+    }
+
+    /// Whether we have that very snapshot at hand. Whoever asks may want it in a moment.
+    pub(crate) fn serves(&mut self, base_hash: Hash, heads: &[Head], excluded: &Exclusions) -> bool {
+        let (now, ours) = (self.now, self.log.excluded());
+        let Some(serving) = self.snapshots.serving.as_mut().filter(|serving| serving.head.base_hash == base_hash)
+        else {
+            return false;
+        };
+        let same = serving.head.heads == heads && excluded == ours;
+        if same {
+            serving.until = now + SERVE_MAX;
+        }
+        same
     }
 
     pub(crate) fn hear_snapshot_want(&mut self, from: PeerId, base_hash: Hash, offset: u64) {
@@ -109,10 +148,16 @@ impl Peer {
         }
     }
 
+    /// What is served is no longer what we stand for, or nobody wants it.
+    pub(crate) fn forget_served(&mut self) {
+        self.snapshots.serving = None;
+        self.log.keep_nothing();
+    }
+
     /// Lets go of a snapshot that nobody has asked for lately.
     pub(crate) fn drop_stale_snapshot(&mut self) {
         if self.snapshots.serving.as_ref().is_some_and(|serving| serving.until <= self.now) {
-            self.snapshots.serving = None;
+            self.forget_served();
         }
     }
 }

@@ -1,27 +1,20 @@
 //! The taker's side: the next base, filled and hashed part by part, and what has to be true before it replaces ours.
 
-use rand_chacha::rand_core::Rng as _;
-
+use super::checking::Checks;
+use super::going_on::Pace;
 use super::{HEAD_BYTES, Lacking, Stage, Taking};
-use crate::event::{Event, Timer};
-use crate::id::{Hash, PeerId};
+use crate::event::Event;
+use crate::id::{Hash, Origin, PeerId};
 use crate::log::{Exclusions, VersionVector, heard_of};
+use crate::membership::Neighbour;
 use crate::peer::Peer;
 use crate::time::Span;
 use crate::wire::{Message, ORIGINS_MAX, SNAPSHOT_PART_BYTES, SnapshotHead};
 
 /// What a neighbour has and cannot send is waited for, for so many anti-entropy intervals: others may have it in their log.
 const PATIENCE_INTERVALS: u64 = 2;
-/// What a taker lacks for so long is asked for again.
-const RETRY: Span = Span::from_secs(1);
 /// Parts asked for ahead: 3 MiB, less than the least window of a link, so that the way is never empty while questions travel.
 const PARTS_AHEAD: u64 = 12;
-/// A snapshot without a new part for so long is given up.
-const STALL_MAX: Span = Span::from_secs(5);
-/// A witness may take so long.
-const WITNESS_MAX: Span = Span::from_secs(1);
-/// Witnesses that are asked one after the other.
-const WITNESSES_MAX: usize = 3;
 
 impl Peer {
     pub(crate) fn hear_snapshot_offer(&mut self, from: PeerId, bytes: u64) {
@@ -33,6 +26,8 @@ impl Peer {
         }
         if !self.guard.pending.is_empty() || (self.log.heard().is_empty() && self.is_behind(from)) {
             self.ask_snapshot(from);
+        } else if self.is_passed_over(from) {
+            // What it has and nobody else can know must not stand before what another one offers.
         } else if self.snapshots.lacking.as_ref().is_none_or(|lacking| self.log.heard().covers(&lacking.set)) {
             let set = self.what_we_lack(from);
             self.snapshots.lacking = (!set.is_empty()).then_some(Lacking { of: from, set, since: self.now });
@@ -47,7 +42,7 @@ impl Peer {
         };
         // Whoever is on hold with us is in the neighbour's base: what we lack of it is no reason to take that.
         if self.guard.holds.is_empty() && !self.log.heard().covers(&lacking.set) && self.is_behind(lacking.of) {
-            self.ask_snapshot(lacking.of);
+            self.ask_snapshot_of(lacking.of, lacking.set);
         }
     }
 
@@ -62,18 +57,40 @@ impl Peer {
     }
 
     /// Whether it has deltas of others that we lack, by its own words.
-    fn is_behind(&self, neighbour: PeerId) -> bool {
+    pub(super) fn is_behind(&self, neighbour: PeerId) -> bool {
         let confirmed = self.members.neighbour(neighbour).and_then(|neighbour| neighbour.confirmed.as_ref());
         confirmed.is_some_and(|heard| heard.ahead_of(self.log.heard()).any(|(origin, ..)| origin != self.origin))
     }
 
     pub(crate) fn ask_snapshot(&mut self, from: PeerId) {
-        if !self.snapshots.is_taking() && !self.session.is_finishing() {
-            self.snapshots.taking =
-                Some(Taking { from, since: self.now, fetched_in: Span(0), progress_at: self.now, stage: Stage::Asked });
-            self.send(from, Message::SnapshotAsk);
-            self.set_timer(self.now + RETRY, Timer::Snapshot);
+        self.ask_snapshot_of(from, self.what_we_lack(from));
+    }
+
+    /// Asks for a snapshot because of what we lack.
+    pub(super) fn ask_snapshot_of(&mut self, from: PeerId, lacks: VersionVector) {
+        if self.snapshots.is_taking() || self.session.is_finishing() || self.is_passed_over(from) {
+            return;
         }
+        self.snapshots.taking = Some(Taking {
+            from,
+            lacks,
+            ours: self.log.heard().clone(),
+            since: self.now,
+            fetched_in: Span(0),
+            progress_at: self.now,
+            asked_at: self.now,
+            stage: Stage::Asked,
+            checks: Checks::default(),
+            pace: Pace::default(),
+            cut: None,
+        });
+        self.send(from, Message::SnapshotAsk);
+        self.watch_snapshot();
+    }
+
+    /// Whether its last snapshot came to nothing a moment ago.
+    pub(super) fn is_passed_over(&self, giver: PeerId) -> bool {
+        self.snapshots.passed_over.get(&giver).is_some_and(|until| self.now < *until)
     }
 
     pub(crate) fn hear_snapshot_head(&mut self, from: PeerId, head: SnapshotHead) {
@@ -105,13 +122,15 @@ impl Peer {
             return;
         };
         (taking.since, taking.progress_at) = (self.now, self.now);
+        taking.pace = Pace::from(self.now);
         let base_hash = head.base_hash;
         taking.stage = Stage::Parts { head, base: Vec::with_capacity(parameters), hasher: Box::default(), asked: 0 };
         self.want_parts(from, base_hash);
+        self.ask_witness();
     }
 
     /// Keeps a few parts on their way.
-    fn want_parts(&mut self, from: PeerId, base_hash: Hash) {
+    pub(super) fn want_parts(&mut self, from: PeerId, base_hash: Hash) {
         let total = 4 * self.context.parameters as u64;
         let mut wants = Vec::new();
         if let Some(Taking { stage: Stage::Parts { base, asked, .. }, .. }) = &mut self.snapshots.taking {
@@ -128,7 +147,7 @@ impl Peer {
 
     pub(crate) fn hear_snapshot_part(&mut self, from: PeerId, base_hash: Hash, offset: u64, part: &[u8]) {
         let total = 4 * self.context.parameters;
-        let Some(taking) = self.snapshots.taking.as_mut().filter(|t| t.from == from) else {
+        let Some(taking) = self.snapshots.taking.as_mut().filter(|t| t.from == from && t.cut.is_none()) else {
             return;
         };
         let Stage::Parts { head, base, hasher, .. } = &mut taking.stage else {
@@ -137,12 +156,13 @@ impl Peer {
         let here = 4 * base.len();
         let expected = SNAPSHOT_PART_BYTES.min(total - here);
         if head.base_hash != base_hash || offset != here as u64 || part.len() != expected {
-            // Links keep order; a part that was dropped by a full queue shows here, and the stall timer ends it.
+            // Links keep order; a part that was dropped by a full queue shows here, and is asked for again by the timer.
             return;
         }
         let before = base.len();
         base.extend(part.as_chunks::<4>().0.iter().map(|value| i32::from_le_bytes(*value)));
         hasher.add(&base[before..]);
+        taking.pace.part(self.now - taking.progress_at);
         taking.progress_at = self.now;
         if 4 * base.len() == total {
             taking.fetched_in = self.now - taking.since;
@@ -162,76 +182,11 @@ impl Peer {
         };
         if hasher.finish() == head.base_hash {
             // A model that is nobody else's has no witness.
-            *stage = if pairs {
-                Stage::Whole { head, base, witness: None }
-            } else {
-                Stage::Checking { head, base, witnesses: Vec::new(), waited: false }
-            };
+            *stage = if pairs { Stage::Whole { head, base, witness: None } } else { Stage::Checking { head, base } };
+            self.judge_snapshot();
             self.ask_witness();
         } else {
             self.snapshot_failed("its hash does not match");
-        }
-    }
-
-    /// Asks the next one who may have the same base; when nobody is left the snapshot is taken on the giver's word.
-    fn ask_witness(&mut self) {
-        let Some(Taking { from, progress_at, stage, .. }) = &mut self.snapshots.taking else {
-            return;
-        };
-        let Stage::Checking { head, witnesses, waited, .. } = stage else {
-            return;
-        };
-        let set: VersionVector = head.heads.iter().map(|tip| (tip.origin, tip.seq)).collect();
-        let others = self.members.neighbours().filter(|(peer, _)| peer != from && !witnesses.contains(peer));
-        let mut others: Vec<(bool, PeerId)> =
-            others.map(|(peer, neighbour)| (neighbour.known.covers(&set), peer)).collect();
-        // Those first that have heard enough, by all we know.
-        others.sort_unstable_by_key(|&(covers, peer)| (!covers, peer));
-        let good = others.iter().take_while(|(covers, _)| *covers).count();
-        let among = if good > 0 { good } else { others.len() };
-        let draw = (self.rng.next_u64() % among.max(1) as u64) as usize;
-        let next = others.get(draw).filter(|_| witnesses.len() < WITNESSES_MAX).map(|&(_, peer)| peer);
-        let Some(witness) = next else {
-            // A newcomer has its first neighbour before the others: they may be here in a moment.
-            let (us, giver) = (self.origin.peer, *from);
-            let third = head.heads.iter().any(|tip| tip.origin.peer != us && tip.origin.peer != giver);
-            if third && witnesses.is_empty() && !*waited {
-                (*waited, *progress_at) = (true, self.now);
-                self.set_timer(self.now + WITNESS_MAX, Timer::Snapshot);
-            } else {
-                self.believe_snapshot(None);
-            }
-            return;
-        };
-        witnesses.push(witness);
-        *progress_at = self.now;
-        let excluded = head.exclusions.iter().map(|record| (record.about, record.from_seq)).collect();
-        let check = Message::SnapshotCheck { base_hash: head.base_hash, heads: head.heads.clone(), excluded };
-        self.send(witness, check);
-        self.set_timer(self.now + WITNESS_MAX, Timer::Snapshot);
-    }
-
-    fn believe_snapshot(&mut self, witness: Option<PeerId>) {
-        let Some(Taking { stage, .. }) = &mut self.snapshots.taking else {
-            return;
-        };
-        *stage = match std::mem::replace(stage, Stage::Asked) {
-            Stage::Checking { head, base, .. } => Stage::Whole { head, base, witness },
-            other => other,
-        };
-    }
-
-    pub(crate) fn hear_snapshot_checked(&mut self, from: PeerId, base_hash: Hash, same: Option<bool>) {
-        let Some(Taking { stage: Stage::Checking { head, witnesses, .. }, .. }) = &self.snapshots.taking else {
-            return;
-        };
-        if witnesses.last() != Some(&from) || head.base_hash != base_hash {
-            return;
-        }
-        match same {
-            Some(true) => self.believe_snapshot(Some(from)),
-            Some(false) => self.snapshot_failed("another peer has another base for the same deltas"),
-            None => self.ask_witness(),
         }
     }
 
@@ -259,7 +214,7 @@ impl Peer {
         let deltas = head.heads.iter().map(|head| head.seq).sum();
         let mut carry = 0.0;
         if !beyond.gone.is_empty() {
-            if !self.yields_to(&head, deltas) {
+            if !self.yields_to(&head, deltas, &beyond.gone, witness) {
                 self.snapshot_failed(
                     "it lacks deltas that our log no longer holds, and its history is the shorter one",
                 );
@@ -287,9 +242,14 @@ impl Peer {
     /// Of two histories that neither log can unite the shorter one yields: its chains are renounced, and 1/gain of what
     /// its base had beyond the other goes back into the residual of each of its peers. They say it again with w = gain / N
     /// each, so k of N peers bring in k/N of their difference: the result is the average of the two models, weighted by
-    /// the peers on either side.
-    fn yields_to(&self, head: &SnapshotHead, deltas: u64) -> bool {
-        (deltas, heard_of(&head.heads).hash()) > (self.log.deltas(), self.log.heard().hash())
+    /// the peers on either side. One that two peers have does not yield to one that nobody else has, however long that is; so the
+    /// latter does.
+    fn yields_to(&self, head: &SnapshotHead, deltas: u64, gone: &[Origin], witness: Option<PeerId>) -> bool {
+        let is_longer = (deltas, heard_of(&head.heads).hash()) > (self.log.deltas(), self.log.heard().hash());
+        let ours = |origin: &Origin| (*origin, self.log.heard().get(origin));
+        let has =
+            |neighbour: &Neighbour| gone.iter().map(ours).all(|(origin, seq)| neighbour.known.get(&origin) >= seq);
+        is_longer || (witness.is_some() && !self.members.neighbours().any(|(_, neighbour)| has(neighbour)))
     }
 
     fn taking_from(&self) -> PeerId {
@@ -304,55 +264,9 @@ impl Peer {
             return;
         };
         self.pairs.keep_model();
+        self.snapshots.has_taken = true;
         self.event(Event::SnapshotRestored { from, bytes, deltas, fetched_in, witness });
         self.send_digest(from, true);
         self.try_begin();
-    }
-
-    /// The stall timer: what makes no progress is asked for again, and given up in the end.
-    pub(crate) fn snapshot_stalled(&mut self) {
-        let Some(Taking { from, progress_at, stage, .. }) = &mut self.snapshots.taking else {
-            return;
-        };
-        let (from, waited) = (*from, self.now - *progress_at);
-        let again = match stage {
-            Stage::Whole { .. } | Stage::Restoring { .. } => return,
-            Stage::Checking { .. } => {
-                if waited >= WITNESS_MAX {
-                    self.ask_witness();
-                }
-                return;
-            }
-            Stage::Asked => Message::SnapshotAsk,
-            Stage::Parts { head, base, asked, .. } => {
-                // Those behind the missing part were dropped; they are asked for again once it is here.
-                let offset = 4 * base.len() as u64;
-                *asked = offset + SNAPSHOT_PART_BYTES as u64;
-                Message::SnapshotWant { base_hash: head.base_hash, offset }
-            }
-        };
-        if waited >= STALL_MAX {
-            self.snapshot_failed("no progress");
-            return;
-        }
-        if waited >= RETRY {
-            self.send(from, again);
-        }
-        self.set_timer(self.now + RETRY, Timer::Snapshot);
-    }
-
-    pub(crate) fn snapshot_source_lost(&mut self, peer: PeerId) {
-        self.snapshots.waiting.retain(|waiting| *waiting != peer);
-        let fetching = |t: &Taking| matches!(t.stage, Stage::Asked | Stage::Parts { .. });
-        if self.snapshots.taking.as_ref().is_some_and(|t| t.from == peer && fetching(t)) {
-            self.snapshot_failed("the giver is gone");
-        }
-    }
-
-    fn snapshot_failed(&mut self, reason: &'static str) {
-        if let Some(taking) = self.snapshots.taking.take() {
-            self.event(Event::SnapshotFailed { from: taking.from, reason });
-            self.try_begin();
-        }
     }
 }
