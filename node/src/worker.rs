@@ -225,7 +225,10 @@ fn work(
             }
             begun = Instant::now();
         };
-        let ran = guard(|| Ok(learner::run_in_turn(command, &mut next, &mut *learner, &mut tell)));
+        let ran = guard(|| {
+            learner::run_in_turn(command, &mut next, &mut *learner, &mut tell);
+            Ok(())
+        });
         if let Err(error) = ran {
             tell(Computed::Failed(error));
         }

@@ -391,7 +391,8 @@ mod tests {
     #[test]
     fn the_largest_buffer_is_one_and_no_sum() {
         let mut wide = spec(OptimizerSpec::Sgd { learning_rate: 0.1, momentum: 0.0, nesterov: false });
-        let model = ModelSpec::Mlp { hidden: vec![8192] }.build(&wide.dataset.shape, wide.dataset.classes).unwrap();
+        let model =
+            ModelSpec::Mlp { hidden: vec![1500, 1500] }.build(&wide.dataset.shape, wide.dataset.classes).unwrap();
         wide.model = std::sync::Arc::new(model);
         let footprint = Footprint::of(&wide, &DenseF32, &Choices::PLAIN, GOSSIP).unwrap();
         assert_eq!(footprint.largest, 4 * 2 * footprint.parameters as u64);

@@ -9,7 +9,6 @@ use protocol::wire::frame_bytes_max;
 use tokio::sync::mpsc::{Receiver, channel};
 
 use super::*;
-use crate::swarm::frame::LINK_CREDIT_BYTES;
 use crate::swarm::pipe::{Pipe, pipe};
 use crate::swarm::places::Places;
 use crate::swarm::queue::LINK_QUEUE_BYTES;
@@ -181,7 +180,8 @@ async fn a_slow_reader_stops_its_own_sender_at_the_window() {
         kept.push(receipt);
         bytes += PART_BYTES;
     }
-    assert!(bytes <= LINK_CREDIT_BYTES && bytes > LINK_CREDIT_BYTES / 2, "{bytes} bytes without credit");
+    let window = window_bytes(frame_bytes_max(0));
+    assert!(bytes <= window && bytes > window / 2, "{bytes} bytes without credit");
 
     kept.clear();
     let mut after = 0;
