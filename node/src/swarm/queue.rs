@@ -410,7 +410,7 @@ mod tests {
     fn parts_of_a_snapshot_let_everything_else_pass_and_wait_for_free() {
         let budget = Arc::default();
         let (queue, base) = (Queue::new(1000, &budget), Arc::new(vec![7; 1 << 20]));
-        assert!(LINK_QUEUE_PARTS * (256 << 10) > super::super::budget::LINK_COPIES_BYTES_MAX);
+        const { assert!(LINK_QUEUE_PARTS * (256 << 10) > super::super::budget::LINK_COPIES_BYTES_MAX) };
         assert!((0..LINK_QUEUE_PARTS).all(|i| queue.push(view(&base, i))), "views of one base");
         assert!(!queue.push(view(&base, 0)), "no more of them");
         // What else is to be said has all of its room.

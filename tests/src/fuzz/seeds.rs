@@ -103,11 +103,11 @@ pub fn of(name: &str) -> Vec<Vec<u8>> {
 /// A snapshot, and the word of the other neighbour that it is right: then it is taken.
 fn snapshot() -> Vec<u8> {
     let messages = short(conversation(SHORT_LOG_BYTES));
-    let parts = messages.iter().filter_map(|message| match message {
+    let mut parts = messages.iter().filter_map(|message| match message {
         Message::SnapshotPart { base_hash, .. } => Some(*base_hash),
         _ => None,
     });
-    let base_hash = parts.last().expect("a snapshot was given");
+    let base_hash = parts.next_back().expect("a snapshot was given");
     let mut input = as_input(&messages);
     put(1, &body(&Message::SnapshotChecked { base_hash, same: Some(true) }), &mut input);
     put_pause(100, &mut input);
