@@ -323,7 +323,9 @@ mod tests {
 
     #[tokio::test]
     async fn a_delta_and_the_steps_behind_it_are_reported_apart() {
-        let mut worker = start(Fake { step: Duration::from_millis(20), ..Fake::new(8, 0) }).await;
+        // Far longer than a delta takes, on a busy machine too.
+        const STEP: Duration = Duration::from_millis(200);
+        let mut worker = start(Fake { step: STEP, ..Fake::new(8, 0) }).await;
         let train = |steps| Command::Train { steps, progress: Progress::START };
         let take = || Command::TakeDelta {
             codec: &protocol::codec::TopK2Bit,
@@ -339,11 +341,11 @@ mod tests {
         for _ in 0..9 {
             seen.push(match worker.next().await.unwrap() {
                 (Computed::Trained(trained), took) => {
-                    assert!(took >= Span::from_millis(20 * u64::from(trained.steps)), "its own time");
+                    assert!(took >= Span(micros(STEP * trained.steps)), "its own time");
                     trained.steps.to_string()
                 }
                 (Computed::DeltaTaken(_), took) => {
-                    assert!(took < Span::from_millis(20), "and not that of the steps: {took:?}");
+                    assert!(took < Span(micros(STEP)), "and not that of the steps: {took:?}");
                     "delta".into()
                 }
                 (Computed::Measured(_), _) => "measured".into(),

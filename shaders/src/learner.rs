@@ -1,7 +1,7 @@
 //! `protocol::learner::Learner` on top of an executor: a model, an optimizer, and a shard of a data set.
 //!
 //! The data set lies on the device. A step is one recording (gather, forward, backward, optimizer, `advance`) that is
-//! replayed; between the steps of one call the host says nothing and reads nothing.
+//! replayed; between the steps of one stretch the host says nothing and reads nothing.
 //!
 //! Here is what the host knows and decides; `machine.rs` is what lies on the device, `gossip.rs` what the device does for the swarm,
 //! `ahead.rs` how the device goes on while the host reads, and `recovery.rs` how a learner goes on when the device fails.

@@ -331,7 +331,7 @@ fn estimate_bytes(message: &Message) -> usize {
 }
 
 #[cfg(test)]
-mod tests {
+pub(in crate::swarm) mod tests {
     #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
     use super::*;
     use protocol::id::{Origin, PeerId};
@@ -355,7 +355,8 @@ mod tests {
         Message::SnapshotPart { base_hash: Hash::ZERO, offset: 0, bytes: vec![0; bytes].into() }
     }
 
-    fn delta(seq: u64, bytes: usize) -> Message {
+    /// One that nobody has signed.
+    pub(in crate::swarm) fn delta(seq: u64, bytes: usize) -> Message {
         let header = Header {
             origin: Origin { peer: PeerId([1; 32]), incarnation: 1 },
             seq,

@@ -2,8 +2,7 @@
 
 use std::sync::atomic::Ordering;
 
-use protocol::id::{Hash, Origin, RunId, SchemaHash};
-use protocol::log::{Checked, Header, SignedDelta};
+use protocol::id::{Hash, RunId, SchemaHash};
 use protocol::trust::admission::Credentials;
 use protocol::wire::frame_bytes_max;
 use tokio::sync::mpsc::{Receiver, channel};
@@ -12,6 +11,7 @@ use super::*;
 use crate::swarm::pipe::{Pipe, pipe};
 use crate::swarm::places::Places;
 use crate::swarm::queue::LINK_QUEUE_BYTES;
+use crate::swarm::queue::tests::delta;
 
 const PART_BYTES: usize = 256 << 10;
 
@@ -74,20 +74,7 @@ impl Side {
 
 /// A delta: of parts of snapshots a queue takes only a few.
 fn part(seq: u64) -> Message {
-    let header = Header {
-        origin: Origin { peer: PeerId([1; 32]), incarnation: 1 },
-        seq,
-        previous: Hash::ZERO,
-        heard: Hash::ZERO,
-        steps: 1,
-        samples: 1,
-        round: 0,
-        weight: 1,
-        codec: 1,
-        l2_norm: 1.0,
-    };
-    let payload = vec![7; PART_BYTES];
-    Message::Delta(Arc::new(SignedDelta { header, payload, signature: [0; 64], checked: Checked::default() }))
+    delta(seq, PART_BYTES)
 }
 
 #[tokio::test]
