@@ -1,7 +1,7 @@
 //! One OS thread that owns the learner.
 //!
 //! ```text
-//! driver --(commands, bounded)--> thread: run(command, learner) --(result, time taken; bounded)--> driver
+//! driver --(commands, bounded)--> line --> thread: run(command, learner) --(result, time taken; bounded)--> driver
 //! ```
 //!
 //! A device lives on the thread that made it, and a training step may take a second: neither belongs on the async
@@ -10,13 +10,14 @@
 //! there are steps to take is a fault of scheduling. How long each step was kept waiting so is [`Worker::blocked`], less the time
 //! in which the operating system ran neither the thread nor its driver ([`scheduled`]).
 
+mod line;
 mod scheduled;
 
 use std::any::Any;
 use std::convert::Infallible;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver as Commands, SyncSender, TryRecvError, TrySendError, sync_channel};
+use std::sync::mpsc::{Receiver as Commands, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -28,6 +29,7 @@ use tokio::sync::mpsc::error::TrySendError as Unsent;
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 use tokio::sync::oneshot;
 
+use self::line::{Empty, Line};
 use self::scheduled::{Account, Accounts, Wait};
 use crate::driver::MakeLearner;
 
@@ -122,7 +124,7 @@ impl Worker {
         }
     }
 
-    /// The next result, in the order of the commands; `None` when the thread has ended. Cancel safe.
+    /// The next result, in the order of the commands, but that [`Computed::Applied`] may come before steps; `None` when the thread has ended. Cancel safe.
     pub async fn next(&mut self) -> Option<(Computed, Span)> {
         self.results.recv().await
     }
@@ -188,25 +190,20 @@ fn work(
 ) {
     // Since the last step; nothing before the first.
     let mut waited: Option<Wait> = None;
-    let mut next = None;
+    let mut line = Line::default();
     loop {
-        let command = match next.take() {
-            Some(command) => command,
-            None => {
-                let Some((command, idle)) = next_command(queue, accounts) else { return };
-                waits.idle_micros.fetch_add(micros(idle.blocked + idle.unscheduled), Ordering::Relaxed);
-                waited = waited.map(|waited| waited + idle);
-                command
-            }
-        };
+        let Some((command, idle)) = next_command(&mut line, queue, accounts) else { return };
+        waits.idle_micros.fetch_add(micros(idle.blocked + idle.unscheduled), Ordering::Relaxed);
+        waited = waited.map(|waited| waited + idle);
         // A command that was queued behind a stop is not begun.
         if reports.is_closed() {
             return;
         }
         // Steps may go off while a delta comes: they are begun together.
-        if let Command::TakeDelta { .. } = &command {
-            next = queue.try_recv().ok();
-        }
+        let mut next = match &command {
+            Command::TakeDelta { .. } => line.steps(queue),
+            _ => None,
+        };
         for steps in [Some(&command), next.as_ref()].into_iter().flatten().filter_map(steps_of) {
             if let Some(waited) = waited {
                 waits.steps(steps, waited);
@@ -245,13 +242,14 @@ fn steps_of(command: &Command) -> Option<u32> {
 }
 
 /// The next command and how long it was waited for; zero when it was there.
-fn next_command(queue: &Commands<Command>, accounts: &Accounts) -> Option<(Command, Wait)> {
-    match queue.try_recv() {
+fn next_command(line: &mut Line, queue: &Commands<Command>, accounts: &Accounts) -> Option<(Command, Wait)> {
+    match line.next(queue) {
         Ok(command) => Some((command, Wait::default())),
-        Err(TryRecvError::Disconnected) => None,
-        Err(TryRecvError::Empty) => {
+        Err(Empty::Closed) => None,
+        Err(Empty::Open) => {
             let (command, wait) = accounts.during(|| queue.recv());
-            Some((command.ok()?, wait))
+            line.came(command.ok()?);
+            Some((line.next(queue).ok()?, wait))
         }
     }
 }
@@ -358,6 +356,32 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn what_is_heard_waits_for_no_steps_that_have_not_begun() {
+        const STEP: Duration = Duration::from_millis(200);
+        let mut worker = start(Fake { step: STEP, ..Fake::new(8, 0) }).await;
+        for steps in 1..=3 {
+            worker.send(Command::Train { steps, progress: Progress::START }).unwrap();
+        }
+        worker.send(Command::Apply { deltas: Vec::new() }).unwrap();
+        worker.send(Command::Evaluate { weights: Weights::Base }).unwrap();
+        let mut seen = Vec::new();
+        for _ in 0..5 {
+            seen.push(match worker.next().await.unwrap().0 {
+                Computed::Trained(trained) => trained.steps.to_string(),
+                Computed::Applied => "heard".into(),
+                Computed::Evaluated { .. } => "looked".into(),
+                other => panic!("{other:?}"),
+            });
+        }
+        let place = seen.iter().position(|what| what == "heard");
+        // The first steps may have begun, on a busy machine all but the last.
+        assert!(place <= Some(2), "{seen:?}");
+        seen.retain(|what| what != "heard");
+        assert_eq!(seen, ["1", "2", "3", "looked"]);
+        assert!(worker.stop().await);
+    }
+
+    #[tokio::test]
     async fn a_panic_is_a_failed_command_and_the_end_of_the_thread() {
         let mut worker = start(Fake { panics: true, ..Fake::new(8, 0) }).await;
         worker.send(Command::Train { steps: 1, progress: Progress::START }).unwrap();
@@ -393,7 +417,7 @@ mod tests {
     #[tokio::test]
     async fn the_queue_is_bounded() {
         let worker = start(Fake { step: Duration::from_secs(20), ..Fake::new(8, 0) }).await;
-        let overflow = (0..COMMANDS_MAX + 2)
+        let overflow = (0..COMMANDS_MAX + line::LINE_MAX + 2)
             .find_map(|_| worker.send(Command::Train { steps: 1, progress: Progress::START }).err());
         assert_eq!(overflow, Some(QueueFull));
     }

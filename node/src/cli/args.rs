@@ -2,47 +2,44 @@
 
 mod audit;
 mod checkpoint;
+mod common;
 mod dashboard;
 mod data;
 mod device;
 mod faults;
 mod id;
+mod job;
 mod model;
 mod network;
 mod plot;
+mod run;
+mod sim;
 mod swarm;
 mod top;
 mod values;
 
 use std::path::PathBuf;
-use std::thread;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
-use protocol::codec;
-use protocol::config::Mode;
-use shaders::kernels::threads::THREADS_MAX;
+use clap::{Parser, Subcommand};
 
 pub use audit::{AuditCommand, AuditShowArgs, AuditVerifyArgs};
 pub use checkpoint::{EVERY_DEFAULT, KEEP_DEFAULT, Keeping};
+pub use common::{Common, LogFormat};
 pub use dashboard::{Dashboard, DashboardArgs, Places};
 pub use data::{DataCommand, DataShowArgs};
 pub use device::{DeviceBenchArgs, DeviceCommand, DeviceJob, DeviceProfileArgs};
 pub use faults::{FaultArgs, PeerFor, SpanOf};
 pub use id::{IdCommand, IdFile};
+pub use job::{JobCommand, JobFileArgs, JobInitArgs};
 pub use model::{EvalArgs, ExportArgs, GenerateArgs, ModelAt, PredictArgs};
 pub use network::{DoctorArgs, JoinArgs, LsArgs};
 pub use plot::PlotArgs;
+pub use run::RunArgs;
+pub use sim::{CompareArgs, SIM_EPOCHS_DEFAULT, SIM_PEERS_DEFAULT, SaturationArgs, SimArgs, SimCommand};
 pub use swarm::{SwarmAllow, SwarmCommand, SwarmDeny, SwarmFile, SwarmPair};
 pub use top::TopArgs;
 pub use values::{PeerAt, SeedRange, Shard, Widths};
 
-use crate::config::RawJob;
-use crate::config::raw::{RawData, RawGossip, RawModel, RawOptimizer, RawTraining};
-
-/// Peers of a simulation when nothing is said.
-pub const SIM_PEERS_DEFAULT: u32 = 4;
-/// Epochs of a simulation when nothing is said: `run` trains until it is stopped, a simulation has an end.
-pub const SIM_EPOCHS_DEFAULT: u32 = 300;
 const EXIT_CODES: &str = "\
 Exit codes:
   0    done (for `run` without --epochs: stopped by ctrl-c or SIGTERM)
@@ -191,346 +188,6 @@ Examples:
   starling sim --virtual sim/scenarios/partition.toml --html partition.html
   starling sim compare before.json after.json              what changed";
 
-/// `starling run`
-#[derive(Debug, Args)]
-pub struct RunArgs {
-    /// The job file (`starling job init` writes one); without it the public demo job, which wants --open
-    #[arg(long, value_name = "FILE")]
-    pub job: Option<PathBuf>,
-    /// Agree to train with everyone: the job has no key
-    #[arg(long)]
-    pub open: bool,
-    /// Listen here (repeatable) [default: every interface, TCP and QUIC on one free port]
-    #[arg(long, value_name = "MULTIADDR")]
-    pub listen: Vec<String>,
-    /// Dial this peer (repeatable); others are found by mDNS and through the peers
-    #[arg(long, value_name = "MULTIADDR")]
-    pub peer: Vec<String>,
-    /// Dial the peers in this file, one address a line, # for comments
-    #[arg(long, value_name = "FILE")]
-    pub peers: Option<PathBuf>,
-    /// Neither announce this peer on the LAN nor look for others there
-    #[arg(long)]
-    pub no_mdns: bool,
-    /// Neither take links that another peer relays, nor relay for others
-    #[arg(long)]
-    pub no_relay: bool,
-    /// Do not ask the router to open a port (UPnP)
-    #[arg(long)]
-    pub no_upnp: bool,
-    /// File of the identity key, made when it is not there [default: identity.key in the user's data directory]
-    #[arg(long, value_name = "FILE")]
-    pub identity: Option<PathBuf>,
-    /// Folder of the audit log, or none [default: identity.audit/RUN, beside the identity]
-    #[arg(long, value_name = "DIR|none")]
-    pub audit: Option<PathBuf>,
-    /// Train on this shard, numbered from 0, of the job's [default: drawn from the identity]
-    #[arg(long, value_name = "I[/N]")]
-    pub shard: Option<Shard>,
-    /// Stop after so many epochs [default: as in the job, else never]
-    #[arg(long, value_name = "E")]
-    pub epochs: Option<u32>,
-    /// Train alone, without a socket
-    #[arg(long)]
-    pub no_gossip: bool,
-    /// Smoke test: train alone on one batch for 200 steps [or --epochs of 50]; exit code 3 unless it was learnt by heart
-    #[arg(long, conflicts_with_all = ["child", "company"])]
-    pub overfit_one_batch: bool,
-    /// What people look at.
-    #[command(flatten)]
-    pub dashboard: DashboardArgs,
-    /// What is kept of it.
-    #[command(flatten)]
-    pub keeping: Keeping,
-    /// What every command understands.
-    #[command(flatten)]
-    pub common: Common,
-    /// Wait for so many neighbours before training, for a while
-    #[arg(long, hide = true, value_name = "N")]
-    pub company: Option<u16>,
-    /// Speak to a launcher: events on stdout, stop when stdin ends
-    #[arg(long, hide = true)]
-    pub child: bool,
-}
-
-/// `starling sim`
-#[derive(Debug, Args)]
-#[command(args_conflicts_with_subcommands = true)]
-pub struct SimArgs {
-    /// Something else than a run.
-    #[command(subcommand)]
-    pub command: Option<SimCommand>,
-    /// Number of peers, 1 to 256 processes or 1 to 100000 virtual peers [default: 4, or as in the scenario]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
-    pub peers: Option<u32>,
-    /// Virtual peers in virtual time instead of processes, as the scenario file says; without a file, as the flags say
-    #[arg(long = "virtual", value_name = "SCENARIO", num_args = 0..=1, conflicts_with_all = ["baseline", "netns", "kill", "restart", "lose_device", "duration", "pause", "no_gossip"])]
-    pub scenario: Option<Option<PathBuf>>,
-    /// With --virtual: these seeds, in parallel [default: as many as the scenario asks for]
-    #[arg(long, value_name = "A..B", requires = "scenario", conflicts_with = "seed")]
-    pub seeds: Option<SeedRange>,
-    /// With --virtual: only this variant of the scenario
-    #[arg(long, value_name = "NAME", requires = "scenario")]
-    pub variant: Option<String>,
-    /// With --virtual: stop after event number EVENT, to look at what led to a violation
-    #[arg(long, value_name = "EVENT", requires = "scenario", value_parser = clap::value_parser!(u64).range(1..))]
-    pub until: Option<u64>,
-    /// With --virtual: write curves, tables and time line as one page
-    #[arg(long, value_name = "FILE", requires = "scenario")]
-    pub html: Option<PathBuf>,
-    /// Start from this job file instead of the demo job; the other flags go on top
-    #[arg(long, value_name = "FILE")]
-    pub job: Option<PathBuf>,
-    /// Epochs of every peer [default: as in the job, else 300]
-    #[arg(long, value_name = "E")]
-    pub epochs: Option<u32>,
-    /// Optimizer steps between two deltas of a peer
-    #[arg(long, value_name = "H")]
-    pub steps: Option<u32>,
-    /// Hidden widths of the MLP, as 64,64; `none` for a linear model
-    #[arg(long, value_name = "WIDTHS")]
-    pub model: Option<Widths>,
-    /// Learning rate
-    #[arg(long, value_name = "RATE", allow_negative_numbers = true)]
-    pub lr: Option<f32>,
-    /// Samples a step
-    #[arg(long, value_name = "B")]
-    pub batch: Option<u32>,
-    /// sgd, adam, or adam_common (for peers that see different classes)
-    #[arg(long, value_name = "NAME")]
-    pub optimizer: Option<String>,
-    /// iid, dirichlet:ALPHA (the smaller ALPHA, the less alike the data), classes:K (K classes a peer), sizes:ALPHA (some
-    /// have much, some little), regions:FILE (as a file says), or rendezvous (dealt by pace, and
-    /// anew as peers come and go)
-    #[arg(long, value_name = "SPLIT")]
-    pub split: Option<String>,
-    /// How progress is shared: incremental, full_sync, or pairwise
-    #[arg(long, value_name = "NAME", value_parser = mode)]
-    pub mode: Option<Mode>,
-    /// How deltas are said.
-    #[arg(long, value_name = "NAME", help = codec_help())]
-    pub codec: Option<String>,
-    /// Share of a delta that goes into the shared model, times the number of living peers
-    #[arg(long, value_name = "G", allow_negative_numbers = true)]
-    pub gain: Option<f32>,
-    /// Seed of everything random
-    #[arg(long, value_name = "S")]
-    pub seed: Option<u64>,
-    /// Every peer trains alone
-    #[arg(long, conflicts_with_all = ["baseline", "netns"])]
-    pub no_gossip: bool,
-    /// Run the same again without gossip, and compare
-    #[arg(long)]
-    pub baseline: bool,
-    /// Run the processes with SEEDS seeds [default: 5], each again with virtual peers of the speeds measured, and compare:
-    /// mean accuracy within 1 point, mean bytes sent within 10 %, or exit code 1
-    #[arg(long, value_name = "SEEDS", num_args = 0..=1, default_missing_value = "5", value_parser = clap::value_parser!(u32).range(1..=1000), conflicts_with_all = ["baseline", "scenario", "no_gossip", "kill", "restart", "lose_device", "duration", "pause", "cut"])]
-    pub twin: Option<u32>,
-    /// What is done to the peers.
-    #[command(flatten)]
-    pub faults: FaultArgs,
-    /// Every peer keeps an audit log: in DIR/peer-0, DIR/peer-1, ... [default: none of them does]
-    #[arg(long, value_name = "DIR", conflicts_with_all = ["scenario", "twin"])]
-    pub audit: Option<PathBuf>,
-    /// Every peer writes checkpoints: into DIR/peer-0, DIR/peer-1, ... [default: none of them does]
-    #[arg(long, value_name = "DIR", conflicts_with_all = ["scenario", "twin"])]
-    pub checkpoint: Option<PathBuf>,
-    /// How often, as in `run` [default: 1m]
-    #[arg(long, value_name = "TIME|EPOCHS", value_parser = checkpoint::every_text, requires = "checkpoint")]
-    pub checkpoint_every: Option<String>,
-    /// Serve the dashboard of peer 0 there, as in `run`; of a range of ports, as 127.0.0.1:7878-7881, those of the first peers
-    /// [default: none of them has one]
-    #[arg(long, value_name = "IP:PORT[-LAST]", conflicts_with_all = ["scenario", "twin", "netns"], value_parser = crate::cli::place::to_serve)]
-    pub dashboard: Option<Places>,
-    /// Put each peer into a network namespace of its own, where they meet by mDNS (needs root)
-    #[arg(long)]
-    pub netns: bool,
-    /// What every command understands.
-    #[command(flatten)]
-    pub common: Common,
-}
-
-/// `starling sim compare`
-#[derive(Debug, Subcommand)]
-pub enum SimCommand {
-    /// What changed between two reports of `sim --virtual --json`
-    Compare(CompareArgs),
-    /// At how many peers a link cannot carry every delta of everybody, and what groups make of it
-    Saturation(SaturationArgs),
-}
-
-/// See [`SimCommand`].
-#[derive(Debug, Args)]
-pub struct SaturationArgs {
-    /// Job file; without it, the demo job
-    #[arg(long, value_name = "FILE")]
-    pub job: Option<PathBuf>,
-    /// Sizes of models, parameters
-    #[arg(long, value_name = "D", value_delimiter = ',', default_value = "1000000,10000000,100000000",
-          value_parser = clap::value_parser!(u64).range(1..=1_000_000_000))]
-    pub parameters: Vec<u64>,
-    /// Optimizer steps between two deltas; without it, as the job says
-    #[arg(long, value_name = "H", value_parser = clap::value_parser!(u32).range(1..=100_000))]
-    pub steps: Option<u32>,
-    /// Time of an optimizer step, milliseconds
-    #[arg(long, value_name = "MS", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
-    pub step_ms: u32,
-    /// What a link carries, megabits a second
-    #[arg(long, value_name = "MBIT", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
-    pub megabits: u32,
-}
-
-/// See [`SimCommand`].
-#[derive(Debug, Args)]
-pub struct CompareArgs {
-    /// The earlier report
-    #[arg(value_name = "A.json")]
-    pub before: PathBuf,
-    /// The later report
-    #[arg(value_name = "B.json")]
-    pub after: PathBuf,
-}
-
-impl Common {
-    /// Of each of so many processes, or in all.
-    #[must_use]
-    pub fn threads(&self, processes: u32) -> usize {
-        let cores = thread::available_parallelism().map_or(1, usize::from);
-        let share = || (cores / processes.max(1) as usize).clamp(1, THREADS_MAX);
-        self.threads.map_or_else(share, usize::from)
-    }
-}
-
-/// Flags that mean the same everywhere.
-#[derive(Clone, Debug, Args)]
-pub struct Common {
-    /// Train on this device: auto (the best GPU, else the CPU), cpu, or a part of its name; NAME#2 is the second of that name
-    #[arg(long, value_name = "auto|cpu|NAME", default_value = "auto")]
-    pub device: String,
-    /// Threads that compute on the CPU: of a peer, or of `sim` of every process, or of `sim --virtual` seeds at a time
-    /// [default: the cores of this machine, shared out to its processes]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=THREADS_MAX as i64))]
-    pub threads: Option<u16>,
-    /// Data of your own instead of the job's set: a file or folder (`starling data ls` lists the formats)
-    #[arg(long, value_name = "PATH")]
-    pub data: Option<PathBuf>,
-    /// The column of a table with the label, by its name or number from 0 [default: one named label or class, else the last]
-    #[arg(long, value_name = "NAME|INDEX")]
-    pub label: Option<String>,
-    /// Write the summary as JSON at the end; - is standard output, and people then read standard error
-    #[arg(long, value_name = "FILE")]
-    pub json: Option<PathBuf>,
-    /// What to log on standard error: error, warn, info, debug, trace, or a filter as node=debug,libp2p=info
-    #[arg(long, value_name = "LEVEL", default_value = "error")]
-    pub log: String,
-    /// How to log
-    #[arg(long, value_name = "FORMAT", default_value = "text")]
-    pub log_format: LogFormat,
-}
-
-/// How to log.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum LogFormat {
-    /// For people.
-    Text,
-    /// One object a line.
-    Json,
-}
-
-/// `starling job`
-#[derive(Debug, Subcommand)]
-pub enum JobCommand {
-    /// Write a commented job with a fresh swarm key; never overwrites
-    Init(JobInitArgs),
-    /// Check a job file and the data it names
-    Check(JobFileArgs),
-    /// Print a job with every default spelled out, and the id of its run
-    Show(JobFileArgs),
-}
-
-/// `starling job init`
-#[derive(Debug, Args)]
-pub struct JobInitArgs {
-    /// Where to write it
-    #[arg(value_name = "FILE", default_value = "job.toml")]
-    pub file: PathBuf,
-    /// Name of the swarm
-    #[arg(long, default_value = "flock")]
-    pub name: String,
-    /// Without a key: everyone may join
-    #[arg(long)]
-    pub open: bool,
-    /// Print it instead
-    #[arg(long)]
-    pub stdout: bool,
-}
-
-/// `starling job check|show`
-#[derive(Debug, Args)]
-pub struct JobFileArgs {
-    /// The job file; without it the embedded demo job
-    #[arg(value_name = "FILE")]
-    pub file: Option<PathBuf>,
-}
-
-/// One line that names them all; what each does is in the file that `job init` writes.
-fn codec_help() -> String {
-    let names: Vec<_> = codec::ALL.iter().map(|codec| codec.name()).collect();
-    format!("How deltas are said: {}", names.join(", "))
-}
-
-fn mode(text: &str) -> Result<Mode, String> {
-    let known: Vec<_> = Mode::ALL.iter().map(|mode| mode.name()).collect();
-    let found = Mode::ALL.iter().find(|mode| mode.name() == text);
-    found.copied().ok_or_else(|| format!("no such mode; one of {}", known.join(", ")))
-}
-
-impl SimArgs {
-    /// Number of processes.
-    #[must_use]
-    pub fn peers(&self) -> u32 {
-        self.peers.unwrap_or(SIM_PEERS_DEFAULT)
-    }
-
-    /// What the flags say about the job.
-    #[must_use]
-    pub fn job_layer(&self) -> RawJob {
-        RawJob {
-            model: RawModel { hidden: self.model.clone().map(|widths| widths.0), ..RawModel::default() },
-            data: RawData {
-                path: self.common.data.clone(),
-                label: self.common.label.clone(),
-                split: self.split.clone(),
-                shards: Some(self.peers()),
-                batch: self.batch,
-                ..RawData::default()
-            },
-            optimizer: RawOptimizer { kind: self.optimizer.clone(), learning_rate: self.lr, ..RawOptimizer::default() },
-            gossip: RawGossip {
-                mode: self.mode,
-                codec: self.codec.clone(),
-                gain: self.gain,
-                steps: self.steps,
-                ..RawGossip::default()
-            },
-            training: RawTraining { epochs: self.epochs, seed: self.seed, ..RawTraining::default() },
-            ..RawJob::default()
-        }
-    }
-}
-
-impl RunArgs {
-    /// What the flags say about the job.
-    #[must_use]
-    pub fn job_layer(&self) -> RawJob {
-        RawJob {
-            data: RawData { path: self.common.data.clone(), label: self.common.label.clone(), ..RawData::default() },
-            training: RawTraining { epochs: self.epochs, ..RawTraining::default() },
-            ..RawJob::default()
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
@@ -538,6 +195,7 @@ mod tests {
     use std::path::Path;
 
     use clap::CommandFactory as _;
+    use protocol::codec;
     use sim::processes::{Arrangement, Birth, SwarmSpec};
 
     use std::time::Duration;

@@ -1,10 +1,11 @@
 //! `starling run`: one peer, for a person or (`--child`) for a launcher.
 
-use std::io::{self, BufRead as _};
+mod audience;
+mod ending;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use prometheus_client::registry::Registry;
@@ -13,22 +14,22 @@ use protocol::learner::Weights;
 use protocol::time::Span;
 use protocol::trust::Identity;
 use protocol::{Config, Event, Standing};
+use sim::processes::ChildEvent;
 use sim::processes::event::{EpochDone, Note, Ready, Status};
-use sim::processes::{ChildEvent, PeerFacts};
-use sim::report::{PeerReport, SimReport};
+use sim::report::SimReport;
 use tokio::sync::mpsc;
 use zeroize::Zeroizing;
 
+use self::audience::{Audience, Lines, People};
+use self::ending::{watch_leash, watch_signals};
 use super::args::RunArgs;
 use super::engine::{self, Engine};
 use super::files::JsonTarget;
 use super::keeping::Earlier;
 use super::manager::Manager;
-use super::outlet::Outlet;
 use super::patience::Patience;
-use super::table::Screen;
 use super::translate::Translator;
-use super::{dashboard, id, job as job_command, keeping, logging, manager, overfit, peers, signals, summary};
+use super::{dashboard, id, job as job_command, keeping, logging, manager, overfit, peers, signals};
 use crate::api::{self, Access, Content, LogLevel, Own, Watcher};
 use crate::config::{Init, Job};
 use crate::driver::{self, Checkpoints, Control, LanSetup, NetworkSetup, Observation, PeerSetup};
@@ -41,10 +42,6 @@ use crate::swarm::NetworkMetrics;
 
 /// Wishes that may wait for the driver.
 const CONTROL_QUEUE_MAX: usize = 8;
-/// After a signal: how long the peer may take to agree and evaluate before it is told to stop at once.
-const SETTLE_ON_SIGNAL_MAX: Duration = Duration::from_millis(1500);
-/// A child whose launcher is gone has nothing left to do.
-const ORPHAN_MAX: Duration = Duration::from_millis(500);
 
 pub(super) fn run(args: &RunArgs) -> Result<(), Error> {
     let started = Instant::now();
@@ -126,100 +123,6 @@ fn job_of(args: &RunArgs) -> Result<Job, Error> {
         return Err(Error::new(Kind::Usage, format!("--shard {}: the last shard of this job is {last}", shard.index)));
     }
     Ok(job)
-}
-
-/// Who listens to what happens.
-trait Audience {
-    /// Called from the driver's loop: never waits for a reader.
-    fn tell(&mut self, event: ChildEvent);
-    /// After the last event: waits until all was read. There is a report when all went well. An error when it cannot be written.
-    fn close(&mut self, report: Option<&PeerReport>) -> Result<(), Error>;
-}
-
-/// A launcher: lines of JSON on standard output.
-struct Lines {
-    outlet: Outlet<ChildEvent>,
-}
-
-/// Beyond so many lines that wait for the launcher, the state is not told any more: it is told again twice a second.
-const STATUS_LINES_MAX: usize = 1024;
-/// Epochs and notes that may wait for the launcher: hours of training, a few MiB.
-const EVENT_LINES_MAX: usize = 64 * 1024;
-
-impl Lines {
-    fn new() -> Self {
-        Self::to(io::stdout())
-    }
-
-    fn to(mut stream: impl io::Write + Send + 'static) -> Self {
-        let write = move |event: ChildEvent| {
-            // A launcher that is gone is noticed on standard input.
-            let _ = stream.write_all(event.to_line().as_bytes()).and_then(|()| stream.flush());
-        };
-        Self { outlet: Outlet::start(write) }
-    }
-}
-
-impl Audience for Lines {
-    fn tell(&mut self, event: ChildEvent) {
-        match event {
-            ChildEvent::Status(_) => drop(self.outlet.try_offer(event, STATUS_LINES_MAX)),
-            // Each once in a life, and the launcher waits for them.
-            ChildEvent::Ready(_) | ChildEvent::Final(_) => self.outlet.insist(event),
-            ChildEvent::Epoch(_) | ChildEvent::Note(_) | ChildEvent::Restored(_) => {
-                self.outlet.offer(event, EVENT_LINES_MAX);
-            }
-        }
-    }
-
-    fn close(&mut self, _report: Option<&PeerReport>) -> Result<(), Error> {
-        let dropped = self.outlet.take_dropped();
-        if dropped > 0 {
-            let text = format!("{dropped} events are missing: the launcher did not read them in time");
-            self.outlet.insist(ChildEvent::Note(Note { text }));
-        }
-        self.outlet.drain();
-        Ok(())
-    }
-}
-
-/// A person.
-struct People {
-    screen: Screen,
-    facts: PeerFacts,
-}
-
-impl People {
-    fn new(epochs: Option<u32>, to_stderr: bool) -> Self {
-        let screen = Screen::new(1, epochs, to_stderr);
-        screen.open();
-        Self { screen, facts: PeerFacts::default() }
-    }
-}
-
-impl Audience for People {
-    fn tell(&mut self, event: ChildEvent) {
-        self.facts.hear(&event);
-        if let ChildEvent::Ready(ready) = &event {
-            self.screen.line(&format!(
-                "peer {} on {}",
-                &ready.peer[..8],
-                super::table::device(&ready.device, &ready.backend)
-            ));
-            for address in &ready.addresses {
-                self.screen.line(&format!("listening on {address}"));
-            }
-        }
-        self.screen.said(0, &event, &self.facts);
-    }
-
-    fn close(&mut self, report: Option<&PeerReport>) -> Result<(), Error> {
-        self.screen.close();
-        if let Some(report) = report {
-            self.screen.last_word(&summary::peer(report));
-        }
-        self.screen.drain()
-    }
 }
 
 /// Everything that is known before a peer lives.
@@ -536,88 +439,12 @@ fn drawn_shard(id: &[u8; 32], shards: u32) -> u32 {
     draw % shards.max(1)
 }
 
-/// The launcher's leash: `finish` on standard input, and its end when the launcher is gone.
-fn watch_leash(control: mpsc::Sender<Control>) {
-    thread::spawn(move || {
-        for line in io::stdin().lock().lines() {
-            match line.as_deref().map(str::trim) {
-                Ok("rest") => {
-                    let _ = control.blocking_send(Control::Rest);
-                }
-                Ok("lose device") => {
-                    let _ = control.blocking_send(Control::LoseDevice);
-                }
-                Ok("pardon") => {
-                    let _ = control.blocking_send(Control::Pardon);
-                }
-                Ok("finish") => {
-                    let _ = control.blocking_send(Control::Finish);
-                }
-                Ok(_) => {}
-                Err(_) => break,
-            }
-        }
-        signals::exit_after(ORPHAN_MAX);
-        let _ = control.blocking_send(Control::Abort);
-    });
-}
-
-/// First signal: agree and evaluate, but not for long. Second: stop at once. In any case within two seconds.
-fn watch_signals(control: mpsc::Sender<Control>) -> Result<Arc<AtomicBool>, Error> {
-    let stopped = Arc::new(AtomicBool::new(false));
-    let seen = Arc::clone(&stopped);
-    signals::watch(move |count| {
-        seen.store(true, Ordering::Relaxed);
-        if count > 1 {
-            let _ = control.try_send(Control::Abort);
-            return;
-        }
-        signals::exit_after(signals::STOP_MAX);
-        let _ = control.try_send(Control::Finish);
-        let control = control.clone();
-        thread::spawn(move || {
-            thread::sleep(SETTLE_ON_SIGNAL_MAX);
-            let _ = control.try_send(Control::Abort);
-        });
-    })?;
-    Ok(stopped)
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
     use std::io::BufReader;
 
     use super::*;
-
-    #[test]
-    fn a_launcher_that_does_not_read_loses_states_but_no_results() {
-        let (reader, writer) = io::pipe().unwrap();
-        let mut lines = Lines::to(writer);
-        // Much more than a pipe holds.
-        const EPOCHS: u32 = 10_000;
-        for epoch in 1..=EPOCHS {
-            lines.tell(ChildEvent::Status(Status { epoch, ..Status::default() }));
-            let base_hash = String::new();
-            let losses =
-                EpochDone { epoch, steps: 0, train_loss: None, test_loss: None, test_accuracy: None, base_hash };
-            lines.tell(ChildEvent::Epoch(losses));
-        }
-        lines.tell(ChildEvent::Final(Box::default()));
-        let reading = thread::spawn(move || {
-            BufReader::new(reader)
-                .lines()
-                .map(|line| ChildEvent::from_line(&line.unwrap()).unwrap())
-                .collect::<Vec<_>>()
-        });
-        lines.close(None).unwrap();
-        drop(lines);
-        let heard = reading.join().unwrap();
-        let count = |is: fn(&ChildEvent) -> bool| heard.iter().filter(|event| is(event)).count();
-        assert_eq!(count(|event| matches!(event, ChildEvent::Epoch(_))), EPOCHS as usize);
-        assert!(count(|event| matches!(event, ChildEvent::Status(_))) < EPOCHS as usize);
-        assert!(matches!(heard.last(), Some(ChildEvent::Final(_))));
-    }
 
     #[test]
     fn drawn_shards_are_stable_and_within_the_job() {

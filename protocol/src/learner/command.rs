@@ -104,7 +104,7 @@ pub enum Command {
     },
 }
 
-/// What became of a [`Command`]; one for each, in order.
+/// What became of a [`Command`]; one for each, in order, but that what is heard may have been added before steps (module).
 #[derive(Clone, Debug, PartialEq)]
 pub enum Computed {
     /// Of [`Command::Train`].

@@ -1,7 +1,8 @@
 //! The port between decisions and arithmetic: [`Peer`](crate::Peer) emits a [`Command`], whoever owns a [`Learner`] calls
 //! [`run`], and the result goes back in as an [`Input`](crate::Input). The node does so on a thread of its own, the
 //! simulator at once with a modelled cost. Commands run in the order they were given: the version vector at the moment
-//! a command was issued is the version vector of the base that it sees.
+//! a command was issued is the version vector of the base that it sees. One may go before its turn: [`Command::Apply`] before
+//! [`Command::Train`], which does not look at the base.
 //!
 //! Here is the port; `command.rs` is what goes through it, `arithmetic.rs` what every learner computes alike, and `state.rs` a
 //! learner's vectors in memory, for those that compute nothing else.

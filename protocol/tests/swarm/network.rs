@@ -370,6 +370,10 @@ impl Network {
                         said.learnt = u64::MAX;
                     }
                 }
+                // Some learners put what is heard before steps, as the node's does, and some do not.
+                if to.0[0] % 2 == 0 {
+                    heard_first(&mut node.commands);
+                }
                 if let Some(next) = node.commands.front() {
                     let at = self.now + cost(next, node.step);
                     self.push(at, to, Happening::LearnerDone);
@@ -525,6 +529,16 @@ impl Network {
 
     fn chance(&mut self, percent: u64) -> bool {
         percent > 0 && self.rng.next_u64() % 100 < percent
+    }
+}
+
+/// Moves what is heard before steps, if only steps stand before it.
+fn heard_first(commands: &mut VecDeque<Command>) {
+    let behind_steps = commands.iter().position(|command| !matches!(command, Command::Train { .. }));
+    if let Some(at) = behind_steps.filter(|at| matches!(commands[*at], Command::Apply { .. }))
+        && let Some(heard) = commands.remove(at)
+    {
+        commands.push_front(heard);
     }
 }
 

@@ -1,6 +1,6 @@
 //! What the learner does next: a queue of commands that never runs dry while there are steps to take.
 //!
-//! Commands run in order, so the version vector when a command is issued is that of the base it will see. `ready` deltas
+//! Commands run in order (but for what is heard, which steps do not look at), so the version vector when a command is issued is that of the base it will see. `ready` deltas
 //! (in the log, not yet given to the learner) are therefore flushed before any command that looks at the base.
 
 use std::collections::VecDeque;
@@ -472,9 +472,11 @@ impl Peer {
         }
     }
 
-    /// Takes the result of the command at the head of the queue.
+    /// Takes the result of the command at the head of the queue, or of the first deltas in it: they may go before steps.
     pub(crate) fn computed(&mut self, result: Computed, _took: Span) {
-        let Some(pending) = self.schedule.pending.pop_front() else {
+        let heard = matches!(result, Computed::Applied);
+        let place = self.schedule.pending.iter().position(|pending| !heard || matches!(pending, Pending::Apply));
+        let Some(pending) = place.and_then(|place| self.schedule.pending.remove(place)) else {
             return;
         };
         match (pending, result) {
