@@ -194,9 +194,9 @@ mod tests {
     use std::ffi::OsString;
     use std::path::Path;
 
+    use ::sim::processes::{Arrangement, Birth, SwarmSpec};
     use clap::CommandFactory as _;
     use protocol::codec;
-    use sim::processes::{Arrangement, Birth, SwarmSpec};
 
     use std::time::Duration;
 

@@ -442,7 +442,6 @@ fn drawn_shard(id: &[u8; 32], shards: u32) -> u32 {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-    use std::io::BufReader;
 
     use super::*;
 
