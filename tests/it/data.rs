@@ -111,16 +111,24 @@ fn balanced_classes_are_found_where_one_is_rare() {
 }
 
 #[test]
-fn patience_ends_a_run() {
+fn patience_ends_a_run_and_remembers_when_it_is_resumed() {
     let home = tempfile::tempdir().unwrap();
     let path = |name: &str| home.path().join(name).to_str().unwrap().to_owned();
     // A rate at which nothing changes.
     fs::write(home.path().join("job.toml"), "[optimizer]\nlearning_rate = 1e-30\n[training]\npatience = 3\n").unwrap();
     let line = format!("--job {} --device cpu --epochs 100000 --json {}", path("job.toml"), path("out.json"));
-    starling(home.path(), &format!("run --open --no-gossip --audit none {line}")).assert_succeeds();
+    let begun =
+        starling(home.path(), &format!("run --open --no-gossip --audit none {line} --checkpoint {}", path("kept")));
+    begun.assert_succeeds();
+    assert!(begun.stdout.contains("in 3 epochs"), "{}", begun.stdout);
     let report = json(&fs::read_to_string(path("out.json")).unwrap());
     let epochs = report["peers"][0]["epochs"].as_u64().unwrap();
     assert!((4..1000).contains(&epochs) && report["interrupted"] == false, "{epochs}");
+    let resumed =
+        starling(home.path(), &format!("run --open --no-gossip --audit none {line} --resume {}", path("kept")));
+    resumed.assert_succeeds();
+    let stopped = resumed.stdout.contains("stopped early") && !resumed.stdout.contains("in 3 epochs");
+    assert!(stopped, "the epochs before count, too: {}", resumed.stdout);
 }
 
 #[test]

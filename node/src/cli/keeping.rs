@@ -10,12 +10,13 @@ use super::args::{EVERY_DEFAULT, KEEP_DEFAULT, Keeping};
 use crate::driver::Checkpoints;
 use crate::error::{Error, Kind};
 use crate::store::checkpoint::chain::Chain;
-use crate::store::checkpoint::{self, About, Folder, Keeper, Resume};
+use crate::store::checkpoint::{self, About, Course, Folder, Fork, Keeper, Resume, Trend};
 
 /// A checkpoint to go on from.
 pub(super) struct Earlier {
     pub(super) learner: Saved,
     pub(super) standing: Standing,
+    pub(super) course: Course,
     /// What the user should know.
     pub(super) notes: Vec<String>,
     /// Its folder of checkpoints.
@@ -28,7 +29,7 @@ pub(super) fn earlier(keeping: &Keeping, run: &str, job: &str) -> Result<Option<
     let found = checkpoint::latest(dir)?;
     let mut notes: Vec<String> =
         found.damaged.iter().map(|why| format!("WARNING: {why}: the one before it is used")).collect();
-    let Resume { learner, standing, run: theirs, job: their_job, path } = checkpoint::resume(&found)?;
+    let Resume { learner, standing, course, run: theirs, job: their_job, path } = checkpoint::resume(&found)?;
     if theirs != run {
         let message = format!("{} is of run {}, this job's is {}", path.display(), short(&theirs), short(run));
         return Err(Error::new(Kind::Input, message).hint(difference(&their_job, job)));
@@ -36,7 +37,7 @@ pub(super) fn earlier(keeping: &Keeping, run: &str, job: &str) -> Result<Option<
     notes.push(format!("going on from {}: {} steps, {} epochs", path.display(), standing.steps, standing.epochs));
     // A checkpoint itself may be named; further ones lie beside it.
     let dir = if path == *dir { path.parent().map_or_else(|| ".".into(), Path::to_path_buf) } else { dir.clone() };
-    Ok(Some(Earlier { learner, standing, notes, dir }))
+    Ok(Some(Earlier { learner, standing, course, notes, dir }))
 }
 
 fn short(run: &str) -> &str {
@@ -57,9 +58,9 @@ fn difference(theirs: &[String], ours: &str) -> String {
 }
 
 /// Which life begins: that of the checkpoint, where its chain may go on, else a new one, higher than all that this peer has had.
-pub(super) fn incarnation(now: u64, us: PeerId, earlier: Option<&Standing>, chain: &Chain) -> u64 {
-    let Some(standing) = earlier else { return now };
-    if standing.origin.peer == us && chain.goes_on(standing) {
+pub(super) fn incarnation(now: u64, us: PeerId, earlier: Option<&Earlier>, chain: &Chain) -> u64 {
+    let Some(Earlier { standing, course, .. }) = earlier else { return now };
+    if standing.origin.peer == us && chain.goes_on(standing, *course) {
         return standing.origin.incarnation;
     }
     let lives = standing.heads.iter().map(|head| head.origin).chain([standing.origin]);
@@ -73,6 +74,7 @@ pub(super) fn checkpoints(
     earlier: Option<&Earlier>,
     about: About,
     chain: Chain,
+    branch: u64,
 ) -> Result<Option<Checkpoints>, Error> {
     let Some(dir) = keeping.checkpoint.as_ref().or(earlier.map(|earlier| &earlier.dir)) else {
         let flags = [("--checkpoint-every", keeping.checkpoint_every.is_some()), ("--keep", keeping.keep.is_some())];
@@ -86,8 +88,10 @@ pub(super) fn checkpoints(
         (Ok(theirs), Ok(ours)) => theirs == ours,
         _ => false,
     };
-    let fresh = !earlier.is_some_and(same);
-    let folder = Folder::open(dir, about, keeping.keep.unwrap_or(KEEP_DEFAULT), fresh)?;
+    let from = earlier.filter(|earlier| same(earlier)).map(|earlier| earlier.standing.steps);
+    let folder = Folder::open(dir, about, keeping.keep.unwrap_or(KEEP_DEFAULT), from)?;
+    let trend = earlier.map_or(Trend::default(), |earlier| earlier.course.trend);
+    let fork = earlier.map(|earlier| Fork { branch: earlier.course.branch, steps: earlier.standing.steps });
     let every = keeping.checkpoint_every.unwrap_or(EVERY_DEFAULT);
-    Ok(Some(Checkpoints::new(Keeper::start(folder), every, chain)))
+    Ok(Some(Checkpoints::new(Keeper::start(folder), every, chain, Course { branch, trend }, fork)))
 }

@@ -35,6 +35,7 @@ use crate::config::{Init, Job};
 use crate::driver::{self, Checkpoints, Control, LanSetup, NetworkSetup, Observation, PeerSetup};
 use crate::error::{Error, Kind};
 use crate::store::audit::Audit;
+use crate::store::checkpoint::Trend;
 use crate::store::checkpoint::chain::Chain;
 use crate::store::identity;
 use crate::store::metrics::{Metrics, Row, wall_time};
@@ -140,6 +141,7 @@ struct Peer {
     /// Which life of it this is.
     incarnation: u64,
     resume: Option<Standing>,
+    trend: Trend,
     checkpoints: Option<Checkpoints>,
     metrics: Metrics,
     child: bool,
@@ -173,11 +175,14 @@ impl Peer {
         let mut notes: Vec<String> = engine.note.iter().cloned().collect();
         notes.extend(shown_at.into_iter().flatten());
         notes.extend(earlier.iter().flat_map(|earlier| earlier.notes.iter().cloned()));
+        // Nothing is folded into a base then.
+        let alone = args.no_gossip || args.overfit_one_batch;
         let chain = Chain::new(&identity_path, &run);
         let resume = earlier.as_ref().map(|Earlier { standing, .. }| standing.clone());
-        let incarnation = keeping::incarnation(now_ms(), id, resume.as_ref(), &chain);
-        let about = engine.about.clone().of_weights(if args.no_gossip { Weights::Local } else { Weights::Base });
-        let checkpoints = keeping::checkpoints(&args.keeping, earlier.as_ref(), about, chain)?;
+        let incarnation = keeping::incarnation(now_ms(), id, earlier.as_ref(), &chain);
+        let trend = earlier.as_ref().map_or(Trend::default(), |earlier| earlier.course.trend);
+        let about = engine.about.clone().of_weights(if alone { Weights::Local } else { Weights::Base });
+        let checkpoints = keeping::checkpoints(&args.keeping, earlier.as_ref(), about, chain, now_ns())?;
         let audit_dir = audit_dir(args, &identity_path, &job);
         let audit = match &audit_dir {
             Some(dir) => Audit::open(dir, &id.to_string())?,
@@ -191,7 +196,7 @@ impl Peer {
             notes.push(format!("training on shard {shard} of {}{how}", job.shards));
         }
         let from_file = args.peers.as_deref().map(peers::read).transpose()?.unwrap_or_default();
-        let network = (!args.no_gossip && !args.overfit_one_batch).then(|| NetworkSetup {
+        let network = (!alone).then(|| NetworkSetup {
             listen: args.listen.clone(),
             peers: args.peer.iter().cloned().chain(from_file).collect(),
             lan: (!args.no_mdns).then(|| LanSetup { job: job.name.clone() }),
@@ -221,6 +226,7 @@ impl Peer {
             log: args.common.log.clone(),
             incarnation,
             resume,
+            trend,
             checkpoints,
             metrics: Metrics::open(args.keeping.metrics.as_deref(), args.keeping.tensorboard.as_deref())?,
             child: args.child,
@@ -258,7 +264,7 @@ impl Peer {
             .enable_all()
             .build()
             .map_err(|error| Error::new(Kind::Internal, format!("cannot start the runtime: {error}")))?;
-        let (mut patience, mut stopped_early) = (Patience::new(job.patience), false);
+        let (mut patience, mut stopped_early) = (Patience::new(job.patience, self.trend), false);
         let mut observe = |observation: Observation| {
             if let Observation::Event(Event::Epoch(report)) = &observation
                 && patience.is_over(report.evaluation.loss)
@@ -409,6 +415,11 @@ fn row(status: &Status, done: &EpochDone) -> Row {
 /// Milliseconds since 1970.
 fn now_ms() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64)
+}
+
+/// Nanoseconds since 1970: no two processes of an identity begin at once.
+fn now_ns() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos() as u64)
 }
 
 /// Where the audit log is kept, if one is.

@@ -18,7 +18,7 @@ use tokio::time::Instant;
 use super::{Driver, Observation};
 use crate::error::{Error, Kind};
 use crate::store::checkpoint::chain::Chain;
-use crate::store::checkpoint::{Item, Keeper, News, Worth};
+use crate::store::checkpoint::{Course, Fork, Item, Keeper, News, Worth};
 
 /// What is due waits so long for the end of an epoch, and no longer than until the next one is due.
 const EVALUATION_WAIT: Duration = Duration::from_secs(10);
@@ -40,6 +40,9 @@ pub struct Checkpoints {
     keeper: Keeper,
     every: Every,
     chain: Chain,
+    course: Course,
+    /// What this process began with.
+    fork: Option<Fork>,
     /// When the next one is due.
     due: Option<Instant>,
     /// From when on it waits for no evaluation any more.
@@ -66,13 +69,15 @@ struct Last {
 }
 
 impl Checkpoints {
-    /// Through that thread, so often.
+    /// Through that thread, so often; by the process `course.branch`, which begins with `fork`.
     #[must_use]
-    pub fn new(keeper: Keeper, every: Every, chain: Chain) -> Self {
+    pub fn new(keeper: Keeper, every: Every, chain: Chain, course: Course, fork: Option<Fork>) -> Self {
         Self {
             keeper,
             every,
             chain,
+            course,
+            fork,
             due: None,
             late: None,
             held: None,
@@ -93,7 +98,7 @@ impl Checkpoints {
         }
         let last = Last { steps, incarnation: origin.incarnation, said, base, evaluated };
         self.last = Some(last);
-        if self.spare.replace((checkpoint, worth)).is_some() {
+        if self.spare.replace(Item { checkpoint, worth, course: self.course }).is_some() {
             self.busy += 1;
             tracing::warn!(left_out = self.busy, "a checkpoint is left out: the disk is busy with one before it");
         }
@@ -132,7 +137,7 @@ impl Driver<'_> {
     /// Before the first input.
     pub(super) fn begin_checkpoints(&mut self, incarnation: u64, said: u64) -> Result<(), Error> {
         let Some(checkpoints) = &mut self.checkpoints else { return Ok(()) };
-        checkpoints.chain.stand(incarnation, said).map_err(|error| {
+        checkpoints.chain.stand(incarnation, said, checkpoints.course.branch, checkpoints.fork).map_err(|error| {
             Error::new(
                 Kind::Input,
                 format!("the mark of this peer's chain, beside its identity, cannot be written: {error}"),
@@ -178,6 +183,7 @@ impl Driver<'_> {
 
     pub(super) fn reported(&mut self, report: &Report) {
         let Some(checkpoints) = &mut self.checkpoints else { return };
+        checkpoints.course.trend.hear(report.evaluation.loss);
         if let Some(checkpoint) = checkpoints.held.take() {
             checkpoints.hand_over(checkpoint, Some(Worth::of(report)));
         }
@@ -209,7 +215,7 @@ impl Checkpoints {
             observe(Observation::Checkpoint(news));
         }
         if let Some(last) = last.filter(|last| ended && written && last.said == said)
-            && let Err(error) = self.chain.stand(last.incarnation, last.said)
+            && let Err(error) = self.chain.stand(last.incarnation, last.said, self.course.branch, self.fork)
         {
             tracing::debug!(%error, "a resumed peer will begin a new chain");
         }

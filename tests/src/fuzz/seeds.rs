@@ -1,6 +1,6 @@
 //! First inputs, made of what honest peers and files say.
 
-use node::store::checkpoint::{About, CONFIG, Folder, MANIFEST, MODEL, STATE, Worth};
+use node::store::checkpoint::{About, CONFIG, Course, Folder, MANIFEST, MODEL, STATE, Worth};
 use protocol::codec;
 use protocol::fixed::from_f32;
 use protocol::id::{Hash, Origin, SchemaHash};
@@ -234,9 +234,9 @@ fn checkpoint() -> Vec<Vec<u8>> {
     let learner = Saved { base, theta, own };
     let whole = Checkpoint { learner, standing, base_hash: Hash([3; 32]), evaluated: true };
     let dir = tempfile::tempdir().expect("a folder");
-    let mut folder = Folder::open(dir.path(), about, 1, true).expect("a folder of checkpoints");
+    let mut folder = Folder::open(dir.path(), about, 1, None).expect("a folder of checkpoints");
     let worth = Worth { loss: Some(0.5), accuracy: 0.75, samples: 10 };
-    let (path, _) = folder.write(&whole, Some(worth)).expect("it is written");
+    let (path, _) = folder.write(&whole, Some(worth), Course::default()).expect("it is written");
     let file = |(which, name): (u8, &str)| {
         let bytes = std::fs::read(path.join(name)).expect("it was written");
         [&[which][..], &bytes].concat()

@@ -4,8 +4,12 @@
 //! after it, so it may go on with the chain of the checkpoint only when it has told nobody anything since. The mark says so:
 //!
 //! ```text
-//! the mark is there: of that life, nothing beyond delta `seq` has left this machine
+//! the mark is there: of that life, nothing beyond delta `seq` has left this machine,
+//!                    and what has left is what the process `branch` said, which began with the checkpoint `fork`
 //! ```
+//!
+//! One life may have been gone on with from two of its checkpoints, in two processes that did not say the same: only what the last of them
+//! has written, and what it began with, may go on.
 //!
 //! It is made when a life begins, taken away before the first message to anybody goes out, and made anew when a peer has come to its end and has
 //! written that down. A peer that is killed among others leaves none, and begins a new life when it is resumed. It lies where the
@@ -18,6 +22,7 @@ use std::path::{Path, PathBuf};
 use protocol::Standing;
 use serde::{Deserialize, Serialize};
 
+use super::{Course, Fork};
 use crate::store::bounded::read_text;
 
 /// Longest mark, bytes.
@@ -29,6 +34,10 @@ struct Mark {
     run: String,
     incarnation: u64,
     seq: u64,
+    #[serde(default)]
+    branch: u64,
+    #[serde(default)]
+    fork: Option<Fork>,
 }
 
 /// The mark of an identity in a run.
@@ -50,21 +59,24 @@ impl Chain {
 
     /// Whether the life of that checkpoint may go on: nothing that it does not hold has left this machine.
     #[must_use]
-    pub fn goes_on(&self, standing: &Standing) -> bool {
+    pub fn goes_on(&self, standing: &Standing, course: Course) -> bool {
         let text = read_text(&self.path, MARK_BYTES_MAX).unwrap_or_default();
         let Ok(mark) = serde_json::from_str::<Mark>(&text) else { return false };
-        mark.run == self.run && mark.incarnation == standing.origin.incarnation && mark.seq <= standing.said()
+        let begun_with = Fork { branch: course.branch, steps: standing.steps };
+        let of_it = course.branch == mark.branch || mark.fork == Some(begun_with);
+        let same_life = mark.run == self.run && mark.incarnation == standing.origin.incarnation;
+        same_life && of_it && mark.seq <= standing.said()
     }
 
-    /// A life begins, or has ended and is written down: nothing beyond that delta has left.
+    /// A life begins or goes on in the process `branch`, from `fork`; or it has ended and is written down: nothing beyond that delta has left.
     ///
     /// # Errors
     /// When it cannot be written: then there is none, and the life cannot go on.
-    pub fn stand(&mut self, incarnation: u64, seq: u64) -> io::Result<()> {
+    pub fn stand(&mut self, incarnation: u64, seq: u64, branch: u64, fork: Option<Fork>) -> io::Result<()> {
         self.lift()?;
         let folder = self.path.parent().unwrap_or(Path::new("."));
         fs::create_dir_all(folder)?;
-        let text = serde_json::to_string(&Mark { run: self.run.clone(), incarnation, seq })?;
+        let text = serde_json::to_string(&Mark { run: self.run.clone(), incarnation, seq, branch, fork })?;
         let mut file = tempfile::NamedTempFile::new_in(folder)?;
         io::Write::write_all(&mut file, text.as_bytes())?;
         file.as_file().sync_all()?;
@@ -122,18 +134,37 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let identity = folder.path().join("identity.key");
         let mut chain = Chain::new(&identity, &"ab".repeat(32));
-        assert!(!chain.goes_on(&standing(7, 5)), "there is no mark");
-        chain.stand(7, 5).unwrap();
-        assert!(chain.goes_on(&standing(7, 5)) && chain.goes_on(&standing(7, 6)));
-        assert!(!chain.goes_on(&standing(7, 4)), "the checkpoint lacks what was said");
-        assert!(!chain.goes_on(&standing(8, 5)), "another life");
-        assert!(!Chain::new(&identity, &"ac".repeat(32)).goes_on(&standing(7, 5)), "another run");
+        assert!(!chain.goes_on(&standing(7, 5), Course::default()), "there is no mark");
+        chain.stand(7, 5, 0, None).unwrap();
+        assert!(chain.goes_on(&standing(7, 5), Course::default()) && chain.goes_on(&standing(7, 6), Course::default()));
+        assert!(!chain.goes_on(&standing(7, 4), Course::default()), "the checkpoint lacks what was said");
+        assert!(!chain.goes_on(&standing(8, 5), Course::default()), "another life");
+        assert!(!Chain::new(&identity, &"ac".repeat(32)).goes_on(&standing(7, 5), Course::default()), "another run");
         chain.open().unwrap();
-        assert!(!chain.goes_on(&standing(7, 5)), "somebody may have heard more");
+        assert!(!chain.goes_on(&standing(7, 5), Course::default()), "somebody may have heard more");
         chain.open().unwrap();
-        chain.stand(7, 9).unwrap();
-        assert!(chain.goes_on(&standing(7, 9)));
+        chain.stand(7, 9, 0, None).unwrap();
+        assert!(chain.goes_on(&standing(7, 9), Course::default()));
         fs::write(&chain.path, "{}").unwrap();
-        assert!(!chain.goes_on(&standing(7, 9)));
+        assert!(!chain.goes_on(&standing(7, 9), Course::default()));
+    }
+
+    #[test]
+    fn of_two_continuations_of_a_life_only_the_last_one_goes_on() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut chain = Chain::new(&folder.path().join("identity.key"), &"ab".repeat(32));
+        let by = |branch| Course { branch, ..Course::default() };
+        let at = |steps, said| Standing { steps, ..standing(7, said) };
+        // Killed while alone; resumed from its first checkpoint, which says other things under the numbers of the second.
+        chain.stand(7, 0, 1, None).unwrap();
+        let (early, late) = (at(100, 10), at(400, 40));
+        assert!(chain.goes_on(&early, by(1)) && chain.goes_on(&late, by(1)));
+        chain.stand(7, 10, 2, Some(Fork { branch: 1, steps: 100 })).unwrap();
+        assert!(chain.goes_on(&early, by(1)), "it has said nothing yet");
+        assert!(!chain.goes_on(&late, by(1)), "its deltas from the 11th on may be other ones");
+        chain.open().unwrap();
+        chain.stand(7, 15, 2, Some(Fork { branch: 1, steps: 100 })).unwrap();
+        assert!(!chain.goes_on(&late, by(1)) && !chain.goes_on(&early, by(1)));
+        assert!(chain.goes_on(&at(150, 15), by(2)));
     }
 }

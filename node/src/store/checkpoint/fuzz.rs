@@ -41,10 +41,13 @@ fn weights(file: &[u8]) {
 }
 
 fn state(file: &[u8]) {
-    let Ok((learner, at, run)) = read::state(file) else { return };
+    let Ok((learner, at, course, run)) = read::state(file) else { return };
     let words = learner.base.len() + learner.theta.len() + learner.own.values().map(Vec::len).sum::<usize>();
     assert!(4 * words <= file.len(), "{words} words out of {} bytes", file.len());
-    if let Ok(text) = standing::to_text(&at, &run) {
-        assert!(standing::parse(&text).is_ok_and(|again| again == (at, run)), "where a peer stands has one meaning");
+    if let Ok(text) = standing::to_text(&at, course, &run) {
+        assert!(
+            standing::parse(&text).is_ok_and(|again| again == (at, course, run)),
+            "where a peer stands has one meaning"
+        );
     }
 }

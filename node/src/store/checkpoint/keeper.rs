@@ -9,7 +9,7 @@ use protocol::Checkpoint;
 use tokio::sync::mpsc::{Receiver as NewsReceiver, Sender, channel};
 use tokio::sync::oneshot;
 
-use super::{Folder, Worth};
+use super::{Course, Folder, Worth};
 
 /// Checkpoints that wait for the disk: each is a few vectors of parameters.
 const QUEUE_MAX: usize = 1;
@@ -37,8 +37,16 @@ pub enum News {
     },
 }
 
-/// A checkpoint, and what it is worth where that is known.
-pub type Item = (Box<Checkpoint>, Option<Worth>);
+/// A checkpoint that is to be written.
+#[derive(Debug)]
+pub struct Item {
+    /// It.
+    pub checkpoint: Box<Checkpoint>,
+    /// What it is worth, where that is known.
+    pub worth: Option<Worth>,
+    /// Until then.
+    pub course: Course,
+}
 
 /// How often the end looks whether there is room for the last one.
 const ROOM_LOOK: Duration = Duration::from_millis(5);
@@ -104,9 +112,9 @@ impl Keeper {
 }
 
 fn write_all(mut folder: Folder, items: &Receiver<Item>, tell: &Sender<News>) {
-    while let Ok((checkpoint, worth)) = items.recv() {
+    while let Ok(Item { checkpoint, worth, course }) = items.recv() {
         let begun = Instant::now();
-        let news = match folder.write(&checkpoint, worth) {
+        let news = match folder.write(&checkpoint, worth, course) {
             Ok((path, bytes)) => News::Written { path, bytes, took: begun.elapsed() },
             Err(why) => News::Failed { steps: checkpoint.standing.steps, why },
         };

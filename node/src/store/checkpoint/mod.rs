@@ -14,6 +14,7 @@
 mod bounds;
 pub mod chain;
 mod config;
+mod course;
 pub(crate) mod fuzz;
 mod keeper;
 mod manifest;
@@ -26,6 +27,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 pub use config::{About, Config, Worth};
+pub use course::{Course, Fork, Trend};
 pub use keeper::{Item, Keeper, News};
 pub use read::{Found, Model, Resume, damage, latest, model, resume, weights_of};
 pub use write::{Folder, KEEP_MAX, safetensors_file};
@@ -50,6 +52,8 @@ const PREFIX: &str = "step-";
 const WRITING: &str = ".writing-";
 /// How one begins that is being removed.
 const GONE: &str = ".gone-";
+/// How one begins that a run went on without: it was resumed from one before it.
+const LATER: &str = "later-";
 /// How one begins that was found damaged, when something else takes its place.
 const DAMAGED: &str = "damaged-";
 

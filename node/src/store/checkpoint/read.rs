@@ -11,7 +11,9 @@ use shaders::models::layout::{self, Named};
 use shaders::models::network::Network;
 
 use super::manifest::{Manifest, regular};
-use super::{About, CONFIG, Config, FILE_BYTES_MAX, MANIFEST, MODEL, STATE, TEXT_BYTES_MAX, names, place, standing};
+use super::{
+    About, CONFIG, Config, Course, FILE_BYTES_MAX, MANIFEST, MODEL, STATE, TEXT_BYTES_MAX, names, place, standing,
+};
 use crate::error::{Error, Kind};
 
 /// Largest weight that training can begin at: what a base holds, with room.
@@ -49,6 +51,8 @@ pub struct Resume {
     pub learner: Saved,
     /// Of the peer.
     pub standing: Standing,
+    /// Of the run.
+    pub course: Course,
     /// Run id, hex.
     pub run: String,
     /// The job of that run, as [`About::job`].
@@ -184,15 +188,15 @@ fn weights(about: &About, network: &Network, bytes: &[u8]) -> Result<Vec<f32>, S
 pub fn resume(found: &Found) -> Result<Resume, Error> {
     let job = found.about()?.job;
     let bytes = found.file(STATE)?;
-    let (learner, standing, run) = state(&bytes).map_err(|why| found.wrong(&format!("{STATE}: {why}")))?;
-    Ok(Resume { learner, standing, run, job, path: found.path.clone() })
+    let (learner, standing, course, run) = state(&bytes).map_err(|why| found.wrong(&format!("{STATE}: {why}")))?;
+    Ok(Resume { learner, standing, course, run, job, path: found.path.clone() })
 }
 
-pub(super) fn state(bytes: &[u8]) -> Result<(Saved, Standing, String), String> {
+pub(super) fn state(bytes: &[u8]) -> Result<(Saved, Standing, Course, String), String> {
     let (_, header) = SafeTensors::read_metadata(bytes).map_err(|error| error.to_string())?;
     let text = header.metadata().as_ref().and_then(|metadata| metadata.get("standing"));
     let text = text.filter(|text| text.len() as u64 <= TEXT_BYTES_MAX).ok_or("it does not say where the peer stood")?;
-    let (standing, run) = standing::parse(text)?;
+    let (standing, course, run) = standing::parse(text)?;
     let tensors = SafeTensors::deserialize(bytes).map_err(|error| error.to_string())?;
     let mut saved = Saved::default();
     let mut own = BTreeMap::new();
@@ -205,7 +209,7 @@ pub(super) fn state(bytes: &[u8]) -> Result<(Saved, Standing, String), String> {
         }
     }
     saved.own = own;
-    Ok((saved, standing, run))
+    Ok((saved, standing, course, run))
 }
 
 /// A file's bytes need not lie where words may.

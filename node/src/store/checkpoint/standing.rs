@@ -6,6 +6,8 @@ use protocol::log::Head;
 use protocol::wire::{ORIGINS_MAX, SEQ_MAX};
 use serde::{Deserialize, Serialize};
 
+use super::{Course, Trend};
+
 /// Most steps, and epochs, that a peer can have taken: counters have room for as many again.
 const STEPS_MAX: u64 = u64::MAX / 4;
 /// See [`STEPS_MAX`].
@@ -25,6 +27,12 @@ pub(super) struct Text {
     unsaid_steps: u32,
     unsaid_samples: u64,
     samples_per_step: u64,
+    #[serde(default)]
+    branch: u64,
+    #[serde(default)]
+    lowest_loss: Option<f32>,
+    #[serde(default)]
+    epochs_since: u32,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -50,7 +58,7 @@ fn origin(life: &Life) -> Origin {
 }
 
 /// As text, of that run.
-pub(super) fn to_text(standing: &Standing, run: &str) -> Result<String, String> {
+pub(super) fn to_text(standing: &Standing, course: Course, run: &str) -> Result<String, String> {
     let chain = |head: &Head| Chain {
         origin: life(head.origin),
         seq: head.seq,
@@ -68,12 +76,15 @@ pub(super) fn to_text(standing: &Standing, run: &str) -> Result<String, String> 
         unsaid_steps: standing.unsaid_steps,
         unsaid_samples: standing.unsaid_samples,
         samples_per_step: standing.samples_per_step,
+        branch: course.branch,
+        lowest_loss: course.trend.best,
+        epochs_since: course.trend.since,
     };
     serde_json::to_string(&text).map_err(|error| error.to_string())
 }
 
-/// From text; the run beside it.
-pub(super) fn parse(text: &str) -> Result<(Standing, String), String> {
+/// From text; the course and the run beside it.
+pub(super) fn parse(text: &str) -> Result<(Standing, Course, String), String> {
     let text: Text = serde_json::from_str(text).map_err(|error| format!("where the peer stands: {error}"))?;
     let head = |chain: &Chain| {
         let hash = parse_hex(&chain.hash).ok_or("a hash is 64 hex digits")?;
@@ -98,5 +109,6 @@ pub(super) fn parse(text: &str) -> Result<(Standing, String), String> {
         unsaid_samples: text.unsaid_samples,
         samples_per_step: text.samples_per_step,
     };
-    Ok((standing, text.run))
+    let trend = Trend { best: text.lowest_loss, since: text.epochs_since };
+    Ok((standing, Course { branch: text.branch, trend }, text.run))
 }

@@ -52,7 +52,7 @@ fn worth(loss: f32) -> Option<Worth> {
 }
 
 fn open(dir: &Path, keep: u32, fresh: bool) -> Folder {
-    Folder::open(dir, about(), keep, fresh).unwrap()
+    Folder::open(dir, about(), keep, if fresh { None } else { Some(u64::MAX) }).unwrap()
 }
 
 fn steps_in(dir: &Path) -> Vec<String> {
@@ -64,13 +64,14 @@ fn what_is_read_is_what_was_written() {
     let dir = tempfile::tempdir().unwrap();
     let mut folder = open(dir.path(), 3, true);
     let written = checkpoint(100);
-    let (path, bytes) = folder.write(&written, worth(0.5)).unwrap();
+    let course = Course { branch: u64::MAX, trend: Trend { best: Some(0.123_456_79), since: 3 } };
+    let (path, bytes) = folder.write(&written, worth(0.5), course).unwrap();
     let found = latest(dir.path()).unwrap();
     assert_eq!((&found.path, found.damaged.len()), (&path, 0));
     let resume = resume(&found).unwrap();
     assert_eq!(
-        (resume.learner, resume.standing, resume.run.as_str()),
-        (written.learner.clone(), written.standing.clone(), RUN)
+        (resume.learner, resume.standing, resume.course, resume.run.as_str()),
+        (written.learner.clone(), written.standing.clone(), course, RUN)
     );
     let model = model(&found).unwrap();
     let base: Vec<f32> = written.learner.base.iter().map(|&b| protocol::fixed::to_f32(b)).collect();
@@ -82,7 +83,7 @@ fn what_is_read_is_what_was_written() {
     assert_eq!(latest(&path).unwrap().path, path);
     // Equal ones have equal bytes: whoever compares files compares models.
     let again = tempfile::tempdir().unwrap();
-    let (other, _) = open(again.path(), 3, true).write(&written, worth(0.5)).unwrap();
+    let (other, _) = open(again.path(), 3, true).write(&written, worth(0.5), course).unwrap();
     for file in FILES.into_iter().chain([MANIFEST]) {
         assert_eq!(fs::read(path.join(file)).unwrap(), fs::read(other.join(file)).unwrap(), "{file}");
     }
@@ -91,8 +92,8 @@ fn what_is_read_is_what_was_written() {
 #[test]
 fn a_run_without_gossip_keeps_what_it_has_trained() {
     let dir = tempfile::tempdir().unwrap();
-    let mut folder = Folder::open(dir.path(), about().of_weights(Weights::Local), 3, true).unwrap();
-    folder.write(&checkpoint(100), None).unwrap();
+    let mut folder = Folder::open(dir.path(), about().of_weights(Weights::Local), 3, None).unwrap();
+    folder.write(&checkpoint(100), None, Course::default()).unwrap();
     assert_eq!(model(&latest(dir.path()).unwrap()).unwrap().weights, checkpoint(100).learner.theta);
 }
 
@@ -101,23 +102,39 @@ fn the_newest_and_the_best_are_kept() {
     let dir = tempfile::tempdir().unwrap();
     let mut folder = open(dir.path(), 2, true);
     for (steps, loss) in [(10, 0.9), (20, 0.4), (30, 0.6), (40, 0.7), (50, 0.5)] {
-        folder.write(&checkpoint(steps), worth(loss)).unwrap();
+        folder.write(&checkpoint(steps), worth(loss), Course::default()).unwrap();
     }
     assert_eq!(steps_in(dir.path()), ["step-50", "step-40", "step-20"]);
     drop(folder);
     // Another process knows which is the best.
     let mut folder = open(dir.path(), 2, false);
-    folder.write(&checkpoint(60), None).unwrap();
-    folder.write(&checkpoint(60), worth(0.3)).unwrap();
+    folder.write(&checkpoint(60), None, Course::default()).unwrap();
+    folder.write(&checkpoint(60), worth(0.3), Course::default()).unwrap();
     assert_eq!(steps_in(dir.path()), ["step-60.1", "step-60"], "never over one that is there");
+}
+
+#[test]
+fn who_goes_on_from_an_earlier_one_does_not_keep_the_later_ones_in_the_row() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut folder = open(dir.path(), 2, true);
+    for steps in [100, 200, 300] {
+        folder.write(&checkpoint(steps), worth(1.0 / steps as f32), Course::default()).unwrap();
+    }
+    drop(folder);
+    let mut folder = Folder::open(dir.path(), about(), 2, Some(200)).unwrap();
+    folder.write(&checkpoint(250), worth(0.5), Course::default()).unwrap();
+    assert_eq!(steps_in(dir.path()), ["step-250", "step-200"], "the new one is the newest");
+    assert_eq!(latest(dir.path()).unwrap().about().unwrap().steps, 250);
+    let aside = dir.path().join("later-step-300");
+    assert_eq!(latest(&aside).unwrap().about().unwrap().steps, 300, "it is still there for whoever wants it");
 }
 
 #[test]
 fn whatever_is_cut_or_flipped_is_found_and_the_one_before_is_used() {
     let dir = tempfile::tempdir().unwrap();
     let mut folder = open(dir.path(), 3, true);
-    let (before, _) = folder.write(&checkpoint(1), None).unwrap();
-    let (path, _) = folder.write(&checkpoint(2), worth(0.5)).unwrap();
+    let (before, _) = folder.write(&checkpoint(1), None, Course::default()).unwrap();
+    let (path, _) = folder.write(&checkpoint(2), worth(0.5), Course::default()).unwrap();
     let falls_back = |what: &str| {
         let found = latest(dir.path()).unwrap();
         assert_eq!(found.path, before, "{what} is not noticed");
@@ -153,7 +170,7 @@ fn whatever_is_cut_or_flipped_is_found_and_the_one_before_is_used() {
     let mut folder = open(dir.path(), 3, false);
     assert_eq!(steps_in(dir.path()), ["step-1"]);
     assert!(dir.path().join("damaged-step-2").exists());
-    folder.write(&checkpoint(2), None).unwrap();
+    folder.write(&checkpoint(2), None, Course::default()).unwrap();
     assert_eq!(steps_in(dir.path()), ["step-2", "step-1"]);
 }
 
@@ -165,7 +182,7 @@ fn when_none_is_whole_the_error_names_them_all() {
     assert!(latest(&dir.path().join("none")).unwrap_err().message.contains("No such file"));
     let mut folder = open(dir.path(), 3, true);
     for steps in [1, 2] {
-        let (path, _) = folder.write(&checkpoint(steps), None).unwrap();
+        let (path, _) = folder.write(&checkpoint(steps), None, Course::default()).unwrap();
         fs::write(path.join(STATE), b"").unwrap();
     }
     let error = latest(dir.path()).unwrap_err().to_string();
@@ -179,11 +196,11 @@ fn when_none_is_whole_the_error_names_them_all() {
 fn a_folder_is_one_process_s_and_one_run_s() {
     let dir = tempfile::tempdir().unwrap();
     let mut folder = open(dir.path(), 3, true);
-    let error = Folder::open(dir.path(), about(), 3, true).unwrap_err().to_string();
+    let error = Folder::open(dir.path(), about(), 3, None).unwrap_err().to_string();
     assert!(error.contains("another starling writes there"), "{error}");
-    folder.write(&checkpoint(1), None).unwrap();
+    folder.write(&checkpoint(1), None, Course::default()).unwrap();
     drop(folder);
-    let error = Folder::open(dir.path(), about(), 3, true).unwrap_err().to_string();
+    let error = Folder::open(dir.path(), about(), 3, None).unwrap_err().to_string();
     assert!(error.contains("--resume"), "{error}");
     // What a write that was killed has left is cleared away.
     fs::create_dir(dir.path().join(".writing-step-9")).unwrap();
@@ -196,21 +213,21 @@ fn a_folder_is_one_process_s_and_one_run_s() {
 fn what_cannot_be_written_changes_nothing() {
     let dir = tempfile::tempdir().unwrap();
     let mut folder = open(dir.path(), 1, true);
-    folder.write(&checkpoint(1), None).unwrap();
+    folder.write(&checkpoint(1), None, Course::default()).unwrap();
     // Where its folder should be made there is a file: no system makes one there, not even for root.
     fs::write(dir.path().join(".writing-step-2"), b"").unwrap();
-    assert!(folder.write(&checkpoint(2), None).is_err());
+    assert!(folder.write(&checkpoint(2), None, Course::default()).is_err());
     assert_eq!(steps_in(dir.path()), ["step-1"]);
     assert!(latest(dir.path()).unwrap().damaged.is_empty());
     fs::remove_file(dir.path().join(".writing-step-2")).unwrap();
-    folder.write(&checkpoint(2), None).unwrap();
+    folder.write(&checkpoint(2), None, Course::default()).unwrap();
     assert_eq!(steps_in(dir.path()), ["step-2"]);
 }
 
 #[test]
 fn weights_of_others_are_taken_by_name_or_refused_by_name() {
     let dir = tempfile::tempdir().unwrap();
-    let (path, _) = open(dir.path(), 1, true).write(&checkpoint(1), None).unwrap();
+    let (path, _) = open(dir.path(), 1, true).write(&checkpoint(1), None, Course::default()).unwrap();
     let (about, file) = (about(), path.join(MODEL));
     let network = about.network().unwrap();
     let (weights, hash) = weights_of(&file, &about, &network).unwrap();
@@ -221,7 +238,7 @@ fn weights_of_others_are_taken_by_name_or_refused_by_name() {
     let wrong = About::new(RUN.to_owned(), Vec::new(), other, &theirs, vec![2, 2], String::new());
     let error = weights_of(&file, &wrong, &theirs).unwrap_err().to_string();
     assert!(error.contains("\"layers.0.weight\" is [3, 4], the model's is [4, 4]"), "{error}");
-    let (huge, _) = open(dir.path(), 9, false).write(&checkpoint(200), None).unwrap();
+    let (huge, _) = open(dir.path(), 9, false).write(&checkpoint(200), None, Course::default()).unwrap();
     let error = weights_of(&huge.join(MODEL), &about, &network).unwrap_err().to_string();
     assert!(error.contains("below 64"), "{error}");
     for (content, what) in
@@ -263,7 +280,9 @@ fn the_last_one_is_written_however_busy_the_disk_is() {
     let keeper = Keeper::start(open(dir.path(), 100, true));
     let (mut spare, mut busy) = (None, 0);
     for steps in 1..=50 {
-        spare = keeper.write((Box::new(checkpoint(steps)), None)).err();
+        spare = keeper
+            .write(Item { checkpoint: Box::new(checkpoint(steps)), worth: None, course: Course::default() })
+            .err();
         busy += usize::from(spare.is_some());
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
@@ -296,7 +315,7 @@ fn a_configuration_that_somebody_made_up_costs_nothing() {
         let odd: About = serde_json::from_value(odd).unwrap();
         assert!(odd.network().is_err(), "{key} {value}");
     }
-    let standing = standing::to_text(&checkpoint(1).standing, RUN).unwrap();
+    let standing = standing::to_text(&checkpoint(1).standing, Course::default(), RUN).unwrap();
     assert!(standing::parse(&standing).is_ok());
     for (from, to) in [
         ("\"seq\":5", "\"seq\":18446744073709551615"),

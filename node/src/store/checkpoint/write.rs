@@ -16,7 +16,8 @@ use shaders::models::layout::{self, Named};
 
 use super::manifest::{Entry, Manifest};
 use super::{
-    About, CONFIG, Config, DAMAGED, GONE, MANIFEST, MODEL, Name, STATE, WRITING, Worth, names, place, read, standing,
+    About, CONFIG, Config, Course, DAMAGED, GONE, LATER, MANIFEST, MODEL, Name, STATE, WRITING, Worth, names, place,
+    read, standing,
 };
 use crate::error::{Error, Kind};
 
@@ -37,20 +38,21 @@ pub struct Folder {
 }
 
 impl Folder {
-    /// Takes a folder, which is made when it is not there, for checkpoints of a run. Those that are damaged are set aside, and what a
-    /// write that was cut off has left is removed.
+    /// Takes a folder, which is made when it is not there, for checkpoints of a run that goes on from one of so many steps in it. Those that
+    /// are damaged are set aside, and those after that one, of which the run will know nothing; what a write that was cut off has left is
+    /// removed.
     ///
     /// # Errors
-    /// A folder that cannot be written, is in use, or holds checkpoints when `fresh` is asked for.
-    pub fn open(dir: &Path, about: About, keep: u32, fresh: bool) -> Result<Self, Error> {
+    /// A folder that cannot be written, is in use, or holds checkpoints when the run begins anew.
+    pub fn open(dir: &Path, about: About, keep: u32, from: Option<u64>) -> Result<Self, Error> {
         let failed = |error: io::Error| {
             Error::new(Kind::Input, format!("the checkpoints in {}: {error}", dir.display()))
                 .hint("--checkpoint DIR names a folder that you may write to")
         };
-        DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(failed)?;
+        make(dir).map_err(failed)?;
         let lock = lock(dir)?;
         let found = names(dir).map_err(failed)?;
-        if fresh && !found.is_empty() {
+        if from.is_none() && !found.is_empty() {
             return Err(Error::new(Kind::Input, format!("{} holds checkpoints of an earlier run", dir.display()))
                 .hint(format!(
                     "--resume {} goes on from them; a run that begins anew wants another folder",
@@ -62,8 +64,9 @@ impl Folder {
         folder.clear().map_err(failed)?;
         for name in found {
             match read::config(&place(dir, name)) {
+                Err(_) => folder.set_aside(DAMAGED, name).map_err(failed)?,
+                Ok(_) if from.is_some_and(|from| name.steps > from) => folder.set_aside(LATER, name).map_err(failed)?,
                 Ok(config) => folder.note(name, config.evaluation),
-                Err(_) => folder.set_aside(name).map_err(failed)?,
             }
         }
         Ok(folder)
@@ -87,9 +90,9 @@ impl Folder {
         Ok(())
     }
 
-    /// Takes a damaged checkpoint out of the row; the last one is kept for whoever wants to look at it.
-    fn set_aside(&self, name: Name) -> io::Result<()> {
-        let aside = self.dir.join(format!("{DAMAGED}{name}"));
+    /// Takes a checkpoint out of the row; the last one of that name is kept for whoever wants it.
+    fn set_aside(&self, why: &str, name: Name) -> io::Result<()> {
+        let aside = self.dir.join(format!("{why}{name}"));
         if aside.exists() {
             fs::remove_dir_all(&aside)?;
         }
@@ -100,12 +103,17 @@ impl Folder {
     ///
     /// # Errors
     /// What the system says.
-    pub fn write(&mut self, checkpoint: &Checkpoint, worth: Option<Worth>) -> Result<(PathBuf, u64), String> {
+    pub fn write(
+        &mut self,
+        checkpoint: &Checkpoint,
+        worth: Option<Worth>,
+        course: Course,
+    ) -> Result<(PathBuf, u64), String> {
         let steps = checkpoint.standing.steps;
         let taken = names(&self.dir).map_err(|error| error.to_string())?;
         let again = taken.iter().find(|name| name.steps == steps).map_or(0, |name| name.again + 1);
         let name = Name { steps, again };
-        let files = files(&self.about, checkpoint, worth)?;
+        let files = files(&self.about, checkpoint, worth, course)?;
         let writing = self.dir.join(format!("{WRITING}{name}"));
         let written = self.write_files(&writing, &files).and_then(|()| {
             fs::rename(&writing, place(&self.dir, name))?;
@@ -166,13 +174,28 @@ fn lock(dir: &Path) -> Result<Flock<File>, Error> {
     })
 }
 
+/// Makes a folder that is not there, and brings its name to the disk.
+fn make(dir: &Path) -> io::Result<()> {
+    if dir.exists() {
+        return Ok(());
+    }
+    DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
+    let parent = dir.parent().filter(|parent| !parent.as_os_str().is_empty());
+    sync(parent.unwrap_or(Path::new(".")))
+}
+
 /// Brings the names in a folder to the disk.
 fn sync(dir: &Path) -> io::Result<()> {
     File::open(dir)?.sync_all()
 }
 
 /// What stands in the files of a checkpoint.
-fn files(about: &About, checkpoint: &Checkpoint, worth: Option<Worth>) -> Result<Vec<(&'static str, Vec<u8>)>, String> {
+fn files(
+    about: &About,
+    checkpoint: &Checkpoint,
+    worth: Option<Worth>,
+    course: Course,
+) -> Result<Vec<(&'static str, Vec<u8>)>, String> {
     let Checkpoint { learner, standing, base_hash, .. } = checkpoint;
     let network = about.network().map_err(|error| error.message)?;
     let base: Vec<f32>;
@@ -198,7 +221,7 @@ fn files(about: &About, checkpoint: &Checkpoint, worth: Option<Worth>) -> Result
         evaluation: worth,
         ..about.clone()
     };
-    let standing = standing::to_text(standing, &about.run)?;
+    let standing = standing::to_text(standing, course, &about.run)?;
     let vectors = [
         ("base", Dtype::I32, vec![learner.base.len()], bytemuck::cast_slice(&learner.base)),
         ("theta", Dtype::F32, vec![learner.theta.len()], bytemuck::cast_slice(&learner.theta)),

@@ -95,15 +95,20 @@ enum Sink {
 impl Sink {
     fn write(&mut self, row: &Row) -> io::Result<()> {
         match self {
-            // In one piece: a row is there or not.
-            Self::Lines(file) => file.write_all((serde_json::to_string(row)? + "\n").as_bytes()),
+            Self::Lines(file) => append(file, (serde_json::to_string(row)? + "\n").as_bytes()),
             Self::Csv(file) => {
                 let header = if file.metadata()?.len() == 0 { row.csv_header() } else { String::new() };
-                file.write_all((header + &row.csv()).as_bytes())
+                append(file, (header + &row.csv()).as_bytes())
             }
             Self::Events(events) => events.write(row.wall_time, row.step, &row.figures()),
         }
     }
+}
+
+/// Appends in one piece: all of it is there or, on a full disk too, nothing of it. What comes later does not stand behind a half.
+fn append(mut file: &File, bytes: &[u8]) -> io::Result<()> {
+    let before = file.metadata()?.len();
+    file.write_all(bytes).inspect_err(|_| drop(file.set_len(before)))
 }
 
 /// The handle of the thread.

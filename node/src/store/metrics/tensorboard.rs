@@ -9,10 +9,12 @@
 //! (tensorflow/core/lib/io/record_writer.h, tensorflow/core/util/event.proto, tensorflow/core/lib/hash/crc32c.h; Apache 2.0.)
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write as _};
+use std::io;
 use std::path::Path;
 
 use prost::Message as _;
+
+use super::append;
 
 /// Of files of this form.
 const FILE_VERSION: &str = "brain.Event:2";
@@ -77,8 +79,7 @@ impl Events {
         record.extend(masked(&length).to_le_bytes());
         record.extend(data);
         record.extend(masked(data).to_le_bytes());
-        // In one piece, so that a kill leaves no half of one.
-        self.0.write_all(&record)
+        append(&self.0, &record)
     }
 }
 
