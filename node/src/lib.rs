@@ -11,6 +11,7 @@ pub mod error;
 #[doc(hidden)]
 pub mod fuzz;
 pub mod inference;
+mod platform;
 #[cfg(test)]
 mod reference;
 pub mod store;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Parser as _;
@@ -25,6 +25,26 @@ fn all_blocks() -> Vec<Block> {
 fn every_link_of_the_documentation_leads_somewhere() {
     let broken = links::broken(&pages());
     assert!(broken.is_empty(), "{broken:#?}");
+}
+
+#[test]
+fn every_job_of_the_documentation_is_one() {
+    let home = tempfile::tempdir().unwrap();
+    let files = fs::read_dir(root().join("docs/jobs")).unwrap().map(|entry| entry.unwrap().path());
+    let mut jobs: Vec<PathBuf> = files.collect();
+    assert!(jobs.len() >= 4, "{jobs:?}");
+    for page in pages() {
+        let text = fs::read_to_string(root().join(&page.path)).unwrap();
+        for (i, rest) in text.split("```toml\n").skip(1).enumerate() {
+            let name = page.path.file_stem().unwrap().to_str().unwrap();
+            let path = home.path().join(format!("{name}-{i}.toml"));
+            fs::write(&path, rest.split("```").next().unwrap()).unwrap();
+            jobs.push(path);
+        }
+    }
+    for job in jobs {
+        cli::run(home.path(), &["job", "show", job.to_str().unwrap()], DEADLINE).assert_succeeds();
+    }
 }
 
 #[test]

@@ -17,6 +17,7 @@ mod faults;
 mod fuzz;
 mod hostile;
 mod lan;
+mod learnt;
 mod loopback;
 mod main_job;
 mod memory;

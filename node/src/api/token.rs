@@ -3,18 +3,17 @@
 use std::fmt::Write as _;
 use std::fs::{self, File, OpenOptions};
 use std::io::{ErrorKind, Read as _, Write as _};
-use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::Path;
 
 use zeroize::Zeroizing;
 
 use crate::error::{Error, Kind};
+use crate::platform;
 
 /// Longest token, characters.
 pub(super) const TOKEN_CHARS_MAX: usize = 256;
 /// Shortest token, characters: one that is made has 64 hex digits.
 const TOKEN_CHARS_MIN: usize = 16;
-const MODE: u32 = 0o600;
 const MODE_OTHERS: u32 = 0o077;
 const RANDOM_BYTES: usize = 32;
 
@@ -76,9 +75,9 @@ pub fn read(path: &Path) -> Result<Zeroizing<String>, Error> {
         return Err(bad(path, "is no regular file"));
     }
     let file = File::open(path).map_err(|error| bad(path, &error.to_string()))?;
-    let mode = file.metadata().map_err(|error| bad(path, &error.to_string()))?.permissions().mode();
-    if mode & MODE_OTHERS != 0 {
-        let message = format!("the token file {} is open to others (mode {:03o})", path.display(), mode & 0o777);
+    let found = file.metadata().map_err(|error| bad(path, &error.to_string()))?;
+    if let Some(mode) = platform::mode(&found).filter(|mode| mode & MODE_OTHERS != 0) {
+        let message = format!("the token file {} is open to others (mode {mode:03o})", path.display());
         return Err(Error::new(Kind::Input, message).hint(format_args!("chmod 600 {}", path.display())));
     }
     let mut text = Zeroizing::new(String::with_capacity(TOKEN_CHARS_MAX + 2));
@@ -104,10 +103,11 @@ fn create(path: &Path) -> Result<Token, Error> {
     }
     let token = Token::of(&text);
     text.push('\n');
-    let written = OpenOptions::new().write(true).create_new(true).mode(MODE).open(path).and_then(|mut file| {
-        file.write_all(text.as_bytes())?;
-        file.sync_all()
-    });
+    let written =
+        platform::private(&mut OpenOptions::new()).write(true).create_new(true).open(path).and_then(|mut file| {
+            file.write_all(text.as_bytes())?;
+            file.sync_all()
+        });
     written.map_err(|error| {
         Error::new(Kind::Input, format!("cannot write the token file {}: {error}", path.display()))
             .hint("--dashboard-token FILE names another place")
@@ -123,6 +123,8 @@ fn bad(path: &Path, what: &str) -> Error {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+    use std::os::unix::fs::PermissionsExt as _;
+
     use super::*;
 
     #[test]
@@ -138,7 +140,13 @@ mod tests {
         fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
         assert!(load_or_create(&path).unwrap_err().to_string().contains("chmod 600"));
         let short = dir.path().join("short");
-        OpenOptions::new().write(true).create_new(true).mode(MODE).open(&short).unwrap().write_all(b"short").unwrap();
+        platform::private(&mut OpenOptions::new())
+            .write(true)
+            .create_new(true)
+            .open(&short)
+            .unwrap()
+            .write_all(b"short")
+            .unwrap();
         assert!(load_or_create(&short).unwrap_err().to_string().contains("holds no token"));
         assert!(load_or_create(dir.path()).unwrap_err().to_string().contains("no regular file"));
     }

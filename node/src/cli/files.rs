@@ -2,13 +2,13 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
-use std::os::unix::fs::FileTypeExt as _;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
 use super::say;
 use crate::error::{Error, Kind};
+use crate::platform;
 
 /// Where `--json` or `--trace` writes.
 #[derive(Clone, Debug)]
@@ -73,7 +73,7 @@ impl TextTarget {
 /// not left behind: a run that fails has no report, not an empty one.
 fn check_place(flag: &str, path: &Path) -> Result<(), Error> {
     // To open a named pipe is to wait for its reader.
-    if fs::metadata(path).is_ok_and(|found| found.file_type().is_fifo()) {
+    if fs::metadata(path).is_ok_and(|found| platform::is_pipe(found.file_type())) {
         return Ok(());
     }
     let opened = match File::create_new(path) {

@@ -1,6 +1,5 @@
 //! `starling id show|new`.
 
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use protocol::trust::Identity;
@@ -8,6 +7,7 @@ use protocol::trust::Identity;
 use super::args::{IdCommand, IdFile};
 use super::say;
 use crate::error::{Error, Kind};
+use crate::platform;
 use crate::store::identity::{self, Seed};
 
 pub(super) fn run(command: &IdCommand) -> Result<(), Error> {
@@ -27,8 +27,11 @@ pub(super) fn run(command: &IdCommand) -> Result<(), Error> {
 }
 
 fn tell(seed: &Seed, path: &Path) -> Result<(), Error> {
-    let mode = std::fs::metadata(path).map(|found| found.permissions().mode() & 0o777);
-    let mode = mode.map_or_else(|error| error.to_string(), |mode| format!("mode {mode:03o}, yours alone"));
+    let mode = match std::fs::metadata(path).map(|found| platform::mode(&found)) {
+        Ok(Some(mode)) => format!("mode {mode:03o}, yours alone"),
+        Ok(None) => "in a folder of yours".to_owned(),
+        Err(error) => error.to_string(),
+    };
     say::line(&format!("peer  {}", Identity::from_seed(seed).peer_id()))?;
     say::line(&format!("file  {} ({mode})", path.display()))
 }

@@ -2,7 +2,6 @@
 
 use std::fs::OpenOptions;
 use std::io::{self, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
 use protocol::config::Mode;
@@ -18,6 +17,7 @@ use crate::config::raw::exposed_mode;
 use crate::config::weights::ClassWeights;
 use crate::config::{Data, Job, OptimizerKind, RawJob, template};
 use crate::error::{Error, Kind};
+use crate::platform;
 
 /// In place of a path, which means nothing on another machine.
 pub(super) const DATA_OF_YOUR_OWN: &str = "data-of-your-own";
@@ -54,13 +54,16 @@ fn init(args: &JobInitArgs) -> Result<(), Error> {
         return say::line(text.trim_end());
     }
     let shown = args.file.display();
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&args.file).map_err(|error| {
-        let message = Error::new(Kind::Input, format!("cannot write {shown}: {error}"));
-        match error.kind() {
-            io::ErrorKind::AlreadyExists => message.hint("it is left as it is: name another file, or remove it first"),
-            _ => message,
-        }
-    })?;
+    let mut file =
+        platform::private(&mut OpenOptions::new()).write(true).create_new(true).open(&args.file).map_err(|error| {
+            let message = Error::new(Kind::Input, format!("cannot write {shown}: {error}"));
+            match error.kind() {
+                io::ErrorKind::AlreadyExists => {
+                    message.hint("it is left as it is: name another file, or remove it first")
+                }
+                _ => message,
+            }
+        })?;
     file.write_all(text.as_bytes())
         .map_err(|error| Error::new(Kind::Input, format!("cannot write {shown}: {error}")))?;
     say::line(&format!("wrote {shown}: swarm {:?}, run {}", job.name, job.run_id().0.short()))?;

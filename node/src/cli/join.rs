@@ -3,7 +3,6 @@
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, BufRead as _, IsTerminal as _, Read as _, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -14,6 +13,7 @@ use super::args::JoinArgs;
 use super::{job as job_command, logging, ls, run, say};
 use crate::config::{Data, Job, RawJob};
 use crate::error::{Error, Kind};
+use crate::platform;
 use crate::swarm::invitation::{self, Answer};
 use crate::swarm::lan::Listing;
 use crate::swarm::pairing::{self, Code};
@@ -164,7 +164,7 @@ fn agree(job: &Job) -> Result<(), Error> {
 /// Writes the file, unless it is there already and says the same.
 fn keep(file: &Path, text: &str) -> Result<(), Error> {
     let shown = file.display();
-    let mut open = match OpenOptions::new().write(true).create_new(true).mode(0o600).open(file) {
+    let mut open = match platform::private(&mut OpenOptions::new()).write(true).create_new(true).open(file) {
         Ok(open) => open,
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
             let same = fs::metadata(file).is_ok_and(|facts| facts.len() == text.len() as u64)

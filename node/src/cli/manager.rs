@@ -4,12 +4,12 @@
 //! driver's loop, so that a peer whose loop stands still is started anew.
 
 use std::env;
-use std::ffi::{OsStr, OsString};
-use std::os::unix::ffi::OsStrExt as _;
-use std::os::unix::net::UnixDatagram;
+use std::ffi::OsString;
 use std::time::{Duration, Instant};
 
 use sim::processes::event::Status;
+
+use crate::platform::Notify;
 
 /// So often within the time that the manager allows, as its manual advises.
 const SIGNS_OF_LIFE: u32 = 2;
@@ -19,7 +19,7 @@ const STATUS_EVERY: Duration = Duration::from_secs(5);
 /// The manager, where there is one.
 #[derive(Debug, Default)]
 pub(super) struct Manager {
-    socket: Option<UnixDatagram>,
+    socket: Option<Notify>,
     /// Between two words of life, where they are asked for.
     alive_every: Option<Duration>,
     alive_said: Option<Instant>,
@@ -37,7 +37,7 @@ impl Manager {
 
     /// An address that leads nowhere is none: a peer trains without a manager, too.
     fn of(address: Option<OsString>, allowed: Option<Duration>) -> Self {
-        let socket = address.filter(|address| !address.is_empty()).and_then(|address| connect(&address).ok());
+        let socket = address.filter(|address| !address.is_empty()).and_then(|address| Notify::connect(&address).ok());
         let alive_every = allowed.filter(|allowed| !allowed.is_zero()).map(|allowed| allowed / SIGNS_OF_LIFE);
         Self { socket, alive_every, ..Self::default() }
     }
@@ -70,8 +70,7 @@ impl Manager {
 
     fn say(&self, words: &str) {
         if let Some(socket) = &self.socket {
-            // Full, or gone: neither is a reason to stop.
-            let _ = socket.send(words.as_bytes());
+            socket.say(words);
         }
     }
 }
@@ -87,25 +86,10 @@ pub(super) fn standing(status: &Status) -> String {
 /// Calls come twice a second: what is due within half a second is due now.
 const LATE_MAX: Duration = Duration::from_millis(500);
 
-/// A path, or `@NAME` in the abstract namespace of Linux.
-fn connect(address: &OsStr) -> std::io::Result<UnixDatagram> {
-    let socket = UnixDatagram::unbound()?;
-    socket.set_nonblocking(true)?;
-    #[cfg(target_os = "linux")]
-    if let Some(name) = address.as_bytes().strip_prefix(b"@") {
-        use std::os::linux::net::SocketAddrExt as _;
-        let address = std::os::unix::net::SocketAddr::from_abstract_name(name)?;
-        socket.connect_addr(&address)?;
-        return Ok(socket);
-    }
-    socket.connect(OsStr::from_bytes(address.as_bytes()))?;
-    Ok(socket)
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-    use std::ffi::OsString;
+    use std::os::unix::net::UnixDatagram;
 
     use super::*;
 

@@ -3,9 +3,8 @@
 use std::thread;
 use std::time::Duration;
 
-use tokio::signal::unix::{SignalKind, signal};
-
 use crate::error::{Error, Kind};
+use crate::platform::{Stops, Wishes};
 
 /// Once asked, the process is gone after this long, whatever hangs: a device call or a full pipe cannot hold it.
 pub(super) const STOP_MAX: Duration = Duration::from_millis(1900);
@@ -18,22 +17,14 @@ const EXIT_INTERRUPTED: i32 = 130;
 pub(super) fn watch(mut act: impl FnMut(u32) + Send + 'static) -> Result<(), Error> {
     let failed = |error: std::io::Error| Error::new(Kind::Internal, format!("cannot listen for signals: {error}"));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build().map_err(failed)?;
-    let (mut interrupt, mut terminate, mut hang_up) = {
+    let mut stops = {
         let _inside = runtime.enter();
-        (
-            signal(SignalKind::interrupt()).map_err(failed)?,
-            signal(SignalKind::terminate()).map_err(failed)?,
-            signal(SignalKind::hangup()).map_err(failed)?,
-        )
+        Stops::new().map_err(failed)?
     };
     thread::spawn(move || {
         runtime.block_on(async move {
             for count in 1.. {
-                tokio::select! {
-                    _ = interrupt.recv() => {}
-                    _ = terminate.recv() => {}
-                    _ = hang_up.recv() => {}
-                }
+                stops.next().await;
                 act(count);
             }
         });
@@ -45,13 +36,13 @@ pub(super) fn watch(mut act: impl FnMut(u32) + Send + 'static) -> Result<(), Err
 pub(super) fn watch_user(mut act: impl FnMut() + Send + 'static) -> Result<(), Error> {
     let failed = |error: std::io::Error| Error::new(Kind::Internal, format!("cannot listen for signals: {error}"));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build().map_err(failed)?;
-    let mut user = {
+    let mut wishes = {
         let _inside = runtime.enter();
-        signal(SignalKind::user_defined1()).map_err(failed)?
+        Wishes::new().map_err(failed)?
     };
     thread::spawn(move || {
         runtime.block_on(async move {
-            while user.recv().await.is_some() {
+            while wishes.next().await {
                 act();
             }
         });

@@ -369,6 +369,7 @@ fn failure(error: &SwarmError) -> Error {
             Error { kind, message: message.unwrap_or_else(|| error.to_string()), hint }
         }
         SwarmError::Namespaces(_) => Error::new(Kind::Network, error),
+        SwarmError::Pause(_) => Error::new(Kind::Usage, error).hint("--kill and --restart work everywhere"),
         SwarmError::Stopped => Error::new(Kind::Interrupted, error),
         SwarmError::Silent { .. } => {
             Error::new(Kind::Device, error).hint("--log debug shows how far it came; --device cpu needs no driver")

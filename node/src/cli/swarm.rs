@@ -4,7 +4,6 @@
 
 use std::fs::{self, OpenOptions};
 use std::io::Write as _;
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
 use protocol::id::{Hash, PeerId};
@@ -17,6 +16,7 @@ use super::{job as job_command, say};
 use crate::config::raw::JOB_BYTES_MAX;
 use crate::config::{Job, RawJob};
 use crate::error::{Error, Kind};
+use crate::platform;
 use crate::store::bounded::read_text;
 
 /// What a key has in common with its fingerprint: nothing that helps to guess it.
@@ -184,7 +184,7 @@ fn replace(path: &Path, text: &str) -> std::io::Result<()> {
     // The file that a link names, not the link.
     let path = fs::canonicalize(path)?;
     let draft = path.with_extension(format!("{}.draft", std::process::id()));
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&draft)?;
+    let mut file = platform::private(&mut OpenOptions::new()).write(true).create_new(true).open(&draft)?;
     let placed =
         file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).and_then(|()| fs::rename(&draft, &path));
     placed.inspect_err(|_| drop(fs::remove_file(&draft)))

@@ -351,8 +351,7 @@ impl RawJob {
 /// Whether others than the owner may read the file, and it so gives away its key; the mode in octal.
 #[must_use]
 pub fn exposed_mode(path: &Path) -> Option<u32> {
-    use std::os::unix::fs::PermissionsExt as _;
-    let mode = fs::metadata(path).ok()?.permissions().mode() & 0o777;
+    let mode = crate::platform::mode(&fs::metadata(path).ok()?)?;
     (mode & 0o077 != 0).then_some(mode)
 }
 

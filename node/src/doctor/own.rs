@@ -3,13 +3,13 @@
 use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use nix::sys::resource::{Resource, getrlimit};
 use protocol::id::PeerId;
 use protocol::trust::Identity;
 use shaders::engine::adapters;
 
 use super::Finding;
 use crate::error::Error;
+use crate::platform;
 use crate::store::identity as store;
 use crate::swarm;
 
@@ -48,7 +48,7 @@ pub(super) fn clock() -> Finding {
 }
 
 pub(super) fn open_files() -> Finding {
-    let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE).unwrap_or((u64::MAX, u64::MAX));
+    let (soft, hard) = platform::open_files().unwrap_or((u64::MAX, u64::MAX));
     if soft < OPEN_FILES_MIN {
         return Finding::hint(
             "open files",

@@ -7,21 +7,19 @@
 use std::fmt::Write as _;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Read as _, Write as _};
-use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::Path;
 
 use protocol::id::parse_hex;
 use zeroize::Zeroizing;
 
 use crate::error::{Error, Kind};
+use crate::platform;
 
 /// Seed of an ed25519 key; wiped from memory when dropped.
 pub type Seed = Zeroizing<[u8; 32]>;
 
 /// Longest key file that is read: the digits, and room for a line end and a stray blank.
 const FILE_BYTES_MAX: u64 = 256;
-/// Owner may read and write, nobody else anything.
-const MODE: u32 = 0o600;
 /// What group and others must not have.
 const MODE_OTHERS: u32 = 0o077;
 
@@ -119,9 +117,8 @@ fn read(path: &Path, file: File) -> Result<Seed, Error> {
     if !metadata.is_file() {
         return Err(irregular(path));
     }
-    let mode = metadata.permissions().mode();
-    if mode & MODE_OTHERS != 0 {
-        let message = format!("the identity key {} is open to others (mode {:03o})", path.display(), mode & 0o777);
+    if let Some(mode) = platform::mode(&metadata).filter(|mode| mode & MODE_OTHERS != 0) {
+        let message = format!("the identity key {} is open to others (mode {mode:03o})", path.display());
         return Err(Error::new(Kind::Input, message).hint(format_args!("chmod 600 {}", path.display())));
     }
     let mut text = Zeroizing::new(String::with_capacity(FILE_BYTES_MAX as usize));
@@ -140,7 +137,7 @@ fn create(path: &Path, replace: bool) -> io::Result<Seed> {
     }
     text.push('\n');
     let draft = path.with_extension(format!("{}.draft", std::process::id()));
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(MODE).open(&draft)?;
+    let mut file = platform::private(&mut OpenOptions::new()).write(true).create_new(true).open(&draft)?;
     let written = file.write_all(text.as_bytes()).and_then(|()| file.sync_all());
     if replace {
         let placed = written.and_then(|()| fs::rename(&draft, path));
@@ -172,7 +169,12 @@ fn malformed(path: &Path) -> Error {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+    use std::os::unix::fs::PermissionsExt as _;
+
     use super::*;
+
+    /// Owner may read and write, nobody else anything.
+    const MODE: u32 = 0o600;
 
     fn write(path: &Path, text: &str, mode: u32) {
         fs::write(path, text).unwrap();

@@ -2,17 +2,14 @@
 
 use std::collections::VecDeque;
 use std::io::{self, BufRead, BufReader, Read, Write};
-use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Child as Process, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::mpsc::SyncSender;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
-
 use super::event::{ChildEvent, LINE_BYTES_MAX};
+use super::platform::{self, Hold};
 
 /// Lines of standard error that are kept for the message when a child dies.
 const STDERR_LINES_KEPT: usize = 12;
@@ -63,8 +60,7 @@ impl Child {
     /// Starts `command`; what it says arrives at `outbox`.
     pub(super) fn start(mut command: Command, tag: Tag, outbox: &SyncSender<(Tag, Said)>) -> io::Result<Self> {
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        // A group of its own: ctrl-c on the terminal reaches the launcher alone, which then ends the children in order.
-        command.process_group(0);
+        platform::in_group_of_its_own(&mut command);
         // Software Vulkan would start a thread a core in every process.
         if std::env::var_os("LP_NUM_THREADS").is_none() {
             command.env("LP_NUM_THREADS", "1");
@@ -104,11 +100,9 @@ impl Child {
         }
     }
 
-    /// Sends a signal.
-    pub(super) fn signal(&self, signal: Signal) {
-        if let Ok(pid) = i32::try_from(self.process.id()) {
-            let _ = kill(Pid::from_raw(pid), signal);
-        }
+    /// Stops its clock, or lets it go on.
+    pub(super) fn hold(&self, hold: Hold) {
+        platform::hold(&self.process, hold);
     }
 
     /// Kills it with SIGKILL and reaps it.
@@ -136,7 +130,7 @@ impl Child {
         let stderr = self.stderr.lock().unwrap_or_else(PoisonError::into_inner);
         Exit {
             code: status.and_then(|s: ExitStatus| s.code()),
-            signal: status.and_then(|s| s.signal()),
+            signal: status.and_then(platform::signal_of),
             stderr: stderr.iter().cloned().collect::<Vec<_>>().join("\n"),
         }
     }

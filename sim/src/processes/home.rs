@@ -3,10 +3,11 @@
 
 use std::fs;
 use std::io;
-use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
 use tempfile::TempDir;
+
+use super::platform::is_ours;
 
 const PREFIX: &str = "starling-sim-";
 
@@ -22,7 +23,7 @@ pub(super) fn remove_stale() {
         let name = entry.file_name();
         let Some(pid) = name.to_str().and_then(owner) else { continue };
         // The metadata of the entry itself: a link is left alone, and so is what belongs to somebody else.
-        let ours = entry.metadata().is_ok_and(|found| found.is_dir() && found.uid() == nix::unistd::geteuid().as_raw());
+        let ours = entry.metadata().is_ok_and(|found| found.is_dir() && is_ours(&found));
         if ours && !Path::new("/proc/self").exists() {
             return; // no /proc: nobody knows who is alive
         }

@@ -10,7 +10,6 @@
 use std::collections::VecDeque;
 use std::fs::OpenOptions;
 use std::io::Write as _;
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -25,6 +24,7 @@ use super::event::ChildEvent;
 use super::home;
 use super::netns::Namespaces;
 use super::pace::Pace;
+use super::platform::{CANNOT_PAUSE, private};
 use super::slot::{Ending, Patience, PeerFacts, Slot};
 use super::spec::{Action, Arrangement, Birth, Fault, SwarmSpec, job_path};
 use crate::report::FaultReport;
@@ -195,14 +195,18 @@ impl Swarm {
     /// Prepares files and namespaces; starts nothing yet.
     ///
     /// # Errors
-    /// When the job cannot be written or the namespaces cannot be made.
+    /// When the job cannot be written, the namespaces cannot be made, or a peer is to be paused where no process can be.
     pub fn new(spec: SwarmSpec) -> Result<Self, SwarmError> {
         home::remove_stale();
         let home = home::create().map_err(SwarmError::io("make a directory"))?;
-        OpenOptions::new()
+        if let Some(why) =
+            CANNOT_PAUSE.filter(|_| spec.faults.iter().any(|fault| matches!(fault.action, Action::Pause)))
+        {
+            return Err(SwarmError::Pause(why));
+        }
+        private(&mut OpenOptions::new())
             .write(true)
             .create_new(true)
-            .mode(0o600)
             .open(job_path(home.path()))
             .and_then(|mut file| file.write_all(spec.job.as_bytes()))
             .map_err(SwarmError::io("write the job file"))?;

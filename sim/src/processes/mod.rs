@@ -11,6 +11,7 @@ pub mod launcher;
 pub mod netns;
 mod pace;
 pub mod plan;
+mod platform;
 mod slot;
 pub mod spec;
 
@@ -47,6 +48,9 @@ pub enum SwarmError {
         /// Which one.
         peer: u32,
     },
+    /// What only some systems can do to a process.
+    #[error("--pause: {0}")]
+    Pause(&'static str),
     /// Network namespaces need rights or tools that are not there.
     #[error("network namespaces: {0}")]
     Namespaces(String),

@@ -17,6 +17,7 @@ use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::SwarmError;
+use super::platform::is_root;
 
 /// Most peers in namespaces: the host part of a /24.
 pub const PEERS_MAX: u32 = 253;
@@ -40,7 +41,7 @@ impl Namespaces {
     /// # Errors
     /// Without root or the `ip` tool, or with more peers than a /24 holds.
     pub fn create(peers: u32) -> Result<Self, SwarmError> {
-        if !nix::unistd::geteuid().is_root() {
+        if !is_root() {
             return Err(SwarmError::Namespaces("only root may make them (try sudo, or leave --netns out)".into()));
         }
         if peers > PEERS_MAX {

@@ -102,7 +102,7 @@ pub const COMMANDS: &[(&str, How)] = &[
     ("cargo run --release -- device bench --quick", Reads("measures for half a minute; tests/it/bench.rs")),
     (
         "cargo run --release -- sim --epochs 2000 --kill 2@2 --restart 2@4",
-        Reads("tests/it/main_job.rs kills and restarts"),
+        Reads("tests/it/faults.rs kills and restarts"),
     ),
     ("cargo run --release -- sim --epochs 200 --lose-device 2@2", Reads("tests/it/faults.rs loses devices")),
     (

@@ -11,7 +11,6 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use nix::time::{ClockId, clock_gettime};
 use sim::report::VirtualRun;
 use sim::virtual_swarm::{self, Plan, Until};
 
@@ -19,6 +18,7 @@ use super::super::signals;
 use super::plan::Plans;
 use crate::config::checks::SEED_MAX;
 use crate::error::{Error, Kind};
+use crate::platform::thread_cpu_s;
 
 /// How often the bar moves.
 const TICK: Duration = Duration::from_millis(200);
@@ -181,12 +181,6 @@ impl Work {
         self.bar.inc(RUN_TICKS as u64 - shown.min(RUN_TICKS as u64));
         run
     }
-}
-
-/// What this thread has computed so far, seconds.
-fn thread_cpu_s() -> Option<f64> {
-    let time = clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID).ok()?;
-    Some(time.tv_sec() as f64 + time.tv_nsec() as f64 / 1e9)
 }
 
 /// On a terminal a bar with the time left; elsewhere nothing.

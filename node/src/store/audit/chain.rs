@@ -1,17 +1,16 @@
 //! The files of the log: the end of the chain is found, mended and prolonged; files are begun and pruned.
 
-use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use nix::fcntl::{Flock, FlockArg};
 use serde_json::{Value, json};
 
 use super::line::{GENESIS, Kind, LINE_BYTES_MAX, Parsed, encode, parse};
 use super::{file_name, files};
 use crate::error::{Error, Kind as ErrorKind};
+use crate::platform::{self, Lock};
 
 /// A file is begun anew before it would be longer, bytes.
 pub const FILE_BYTES_MAX: u64 = 16 << 20;
@@ -65,7 +64,7 @@ pub(super) struct Chain {
     head: Head,
     #[cfg(test)]
     pub(super) disk_is_full: std::sync::Arc<std::sync::atomic::AtomicBool>,
-    _lock: Flock<File>,
+    _lock: Lock,
 }
 
 impl Chain {
@@ -78,7 +77,7 @@ impl Chain {
             Error::new(ErrorKind::Input, format_args!("the audit log in {}: {error}", dir.display()))
                 .hint("--audit DIR names another folder, --audit none does without")
         };
-        DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(failed)?;
+        platform::private_folder().create(dir).map_err(failed)?;
         let lock = lock(dir)?;
         let found = files(dir).map_err(failed)?;
         let mut mended = None;
@@ -113,7 +112,7 @@ impl Chain {
         chain.begun(mended).map_err(failed)
     }
 
-    fn at(dir: &Path, peer: &str, bounds: Bounds, lock: Flock<File>, file: (File, u32, u64), last: &Parsed) -> Self {
+    fn at(dir: &Path, peer: &str, bounds: Bounds, lock: Lock, file: (File, u32, u64), last: &Parsed) -> Self {
         let (file, number, bytes) = file;
         Self {
             dir: dir.to_owned(),
@@ -181,7 +180,7 @@ impl Chain {
                 self.dirty = false;
                 return Err(error);
             }
-            let _ = File::open(&self.dir).and_then(|dir| dir.sync_all());
+            let _ = platform::sync_folder(&self.dir);
         } else {
             self.write(&line)?;
         }
@@ -238,17 +237,17 @@ impl Chain {
 }
 
 fn open_append(path: &Path) -> io::Result<File> {
-    OpenOptions::new().append(true).create(true).mode(0o600).open(path)
+    platform::private(&mut OpenOptions::new()).append(true).create(true).open(path)
 }
 
-fn lock(dir: &Path) -> Result<Flock<File>, Error> {
+fn lock(dir: &Path) -> Result<Lock, Error> {
     let path = dir.join(LOCK_NAME);
-    let open = || OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&path);
+    let open = || platform::private(&mut OpenOptions::new()).write(true).create(true).truncate(false).open(&path);
     let file = open().map_err(|error| {
         Error::new(ErrorKind::Input, format_args!("the audit log in {}: {error}", dir.display()))
             .hint("--audit DIR names a folder that you may write to, --audit none does without")
     })?;
-    Flock::lock(file, FlockArg::LockExclusiveNonblock).map_err(|(_, error)| {
+    platform::lock(file).map_err(|error| {
         Error::new(ErrorKind::Input, format_args!("the audit log in {} cannot be locked: {error}", dir.display()))
             .hint("another starling with this identity writes there: stop it, or give this one --audit DIR (or none)")
     })

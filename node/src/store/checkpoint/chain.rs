@@ -15,7 +15,7 @@
 //! written that down. A peer that is killed among others leaves none, and begins a new life when it is resumed. It lies where the
 //! identity is, and not with the checkpoints: those may be copied, or come back from a backup.
 
-use std::fs::{self, File};
+use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -23,6 +23,7 @@ use protocol::Standing;
 use serde::{Deserialize, Serialize};
 
 use super::{Course, Fork};
+use crate::platform::sync_folder;
 use crate::store::bounded::read_text;
 
 /// Longest mark, bytes.
@@ -81,7 +82,7 @@ impl Chain {
         io::Write::write_all(&mut file, text.as_bytes())?;
         file.as_file().sync_all()?;
         file.persist(&self.path).map_err(|error| error.error)?;
-        File::open(folder)?.sync_all()?;
+        sync_folder(folder)?;
         self.stands = true;
         Ok(())
     }
@@ -96,7 +97,7 @@ impl Chain {
 
     fn lift(&mut self) -> io::Result<()> {
         match fs::remove_file(&self.path) {
-            Ok(()) => File::open(self.path.parent().unwrap_or(Path::new(".")))?.sync_all()?,
+            Ok(()) => sync_folder(self.path.parent().unwrap_or(Path::new(".")))?,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => return Err(error),
         }

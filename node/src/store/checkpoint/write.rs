@@ -1,12 +1,10 @@
 //! Writing: beside its place, to the disk, then renamed. What is too many is removed the other way round.
 
 use std::collections::BTreeMap;
-use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::fs::{self, OpenOptions};
 use std::io::{self, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
-use nix::fcntl::{Flock, FlockArg};
 use protocol::Checkpoint;
 use protocol::fixed::to_f32;
 use protocol::learner::Weights;
@@ -20,6 +18,7 @@ use super::{
     read, standing,
 };
 use crate::error::{Error, Kind};
+use crate::platform::{self, Lock, sync_folder};
 
 /// Held while a process writes into the folder.
 const LOCK: &str = "lock";
@@ -34,7 +33,7 @@ pub struct Folder {
     keep: usize,
     /// Of those in the folder, as far as they were evaluated.
     losses: BTreeMap<Name, f32>,
-    _lock: Flock<File>,
+    _lock: Lock,
 }
 
 impl Folder {
@@ -117,7 +116,7 @@ impl Folder {
         let writing = self.dir.join(format!("{WRITING}{name}"));
         let written = self.write_files(&writing, &files).and_then(|()| {
             fs::rename(&writing, place(&self.dir, name))?;
-            sync(&self.dir)
+            sync_folder(&self.dir)
         });
         if let Err(error) = written {
             // What could be written of it takes room that something else may need.
@@ -135,16 +134,17 @@ impl Folder {
         if writing.exists() {
             fs::remove_dir_all(writing)?;
         }
-        DirBuilder::new().mode(0o700).create(writing)?;
+        platform::private_folder().create(writing)?;
         let entries = files.iter().map(|(name, bytes)| ((*name).to_owned(), Entry::of(bytes))).collect();
         let manifest = Manifest::new(entries).to_text();
         let manifest = std::iter::once((MANIFEST, manifest.as_bytes()));
         for (name, bytes) in files.iter().map(|(name, bytes)| (*name, bytes.as_slice())).chain(manifest) {
-            let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(writing.join(name))?;
+            let mut file =
+                platform::private(&mut OpenOptions::new()).write(true).create_new(true).open(writing.join(name))?;
             file.write_all(bytes)?;
             file.sync_all()?;
         }
-        sync(writing)
+        sync_folder(writing)
     }
 
     /// Keeps the newest and the best.
@@ -161,14 +161,14 @@ impl Folder {
     }
 }
 
-fn lock(dir: &Path) -> Result<Flock<File>, Error> {
+fn lock(dir: &Path) -> Result<Lock, Error> {
     let path = dir.join(LOCK);
-    let open = || OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&path);
+    let open = || platform::private(&mut OpenOptions::new()).write(true).create(true).truncate(false).open(&path);
     let file = open().map_err(|error| {
         Error::new(Kind::Input, format!("the checkpoints in {}: {error}", dir.display()))
             .hint("--checkpoint DIR names a folder that you may write to")
     })?;
-    Flock::lock(file, FlockArg::LockExclusiveNonblock).map_err(|(_, error)| {
+    platform::lock(file).map_err(|error| {
         Error::new(Kind::Input, format!("the checkpoints in {} cannot be locked: {error}", dir.display()))
             .hint("another starling writes there: stop it, or give this one another --checkpoint DIR")
     })
@@ -179,14 +179,9 @@ fn make(dir: &Path) -> io::Result<()> {
     if dir.exists() {
         return Ok(());
     }
-    DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
+    platform::private_folder().create(dir)?;
     let parent = dir.parent().filter(|parent| !parent.as_os_str().is_empty());
-    sync(parent.unwrap_or(Path::new(".")))
-}
-
-/// Brings the names in a folder to the disk.
-fn sync(dir: &Path) -> io::Result<()> {
-    File::open(dir)?.sync_all()
+    sync_folder(parent.unwrap_or(Path::new(".")))
 }
 
 /// What stands in the files of a checkpoint.

@@ -2,11 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use nix::sys::signal::Signal;
-
 use super::{Swarm, SwarmEvent, Watch};
 use crate::processes::SwarmError;
 use crate::processes::pace::Phase;
+use crate::processes::platform::Hold;
 use crate::processes::slot::{Ending, Slot};
 use crate::processes::spec::{Action, Fault};
 
@@ -41,20 +40,20 @@ impl Swarm {
 
     /// Stops the clock of a peer (SIGSTOP): it is silent, but its links stay up.
     pub fn pause(&mut self, peer: u32) {
-        self.signal(peer, Signal::SIGSTOP, true);
+        self.hold(peer, Hold::Stop, true);
         self.done.pauses += 1;
     }
 
     /// Lets a paused peer go on.
     pub fn resume(&mut self, peer: u32) {
-        self.signal(peer, Signal::SIGCONT, false);
+        self.hold(peer, Hold::GoOn, false);
     }
 
-    fn signal(&mut self, peer: u32, signal: Signal, paused: bool) {
+    fn hold(&mut self, peer: u32, hold: Hold, paused: bool) {
         self.pace.interrupt(peer);
         let Some(slot) = self.slots.get_mut(peer as usize) else { return };
         if let Some(child) = &slot.child {
-            child.signal(signal);
+            child.hold(hold);
             (slot.heard_at, slot.paused) = (Instant::now(), paused);
         }
     }
