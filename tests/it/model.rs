@@ -193,6 +193,8 @@ fn pytorch_and_onnxruntime_say_what_starling_says() {
         "[model]\nkind = \"mlp\"\nhidden = []\n",
         "[model]\nkind = \"cnn\"\nchannels = [6, 10]\nhidden = [24]\n",
         "[model]\nkind = \"cnn\"\nchannels = [8, 16]\nresidual_blocks = 2\nhidden = []\n",
+        "[model]\nkind = \"mlp\"\nhidden = [16]\n[data]\nnormalize = \"standard\"\n",
+        "[model]\nkind = \"cnn\"\nchannels = [6]\nhidden = []\n[data]\nnormalize = \"standard\"\n",
     ];
     for job in jobs {
         let trained = Trained::new(job, ".", "20");

@@ -82,6 +82,29 @@ fn a_peer_predicts_with_the_base_it_names() {
 }
 
 #[test]
+fn numbers_of_a_table_are_asked_about_as_they_stand_there() {
+    let home = tempfile::tempdir().unwrap();
+    let [table, job] = ["table.csv", "job.toml"].map(|name| home.path().join(name));
+    // Far from 0, with two kinds that lie 60 apart.
+    let row = |i: u32| format!("{},{}\n", 5000 + i % 2 * 60 + i % 7, i % 2);
+    fs::write(&table, format!("size,label\n{}", (0..200).map(row).collect::<String>())).unwrap();
+    let data = format!("[data]\npath = \"{}\"\n[optimizer]\nkind = \"adam\"\nlearning_rate = 0.01\n", table.display());
+    fs::write(&job, format!("[model]\nkind = \"mlp\"\nhidden = [8]\n{data}")).unwrap();
+    let (mut peer, server) = peer(home.path(), &["--open", "--job", job.to_str().unwrap()]);
+    peer.until("it has learnt something", WAIT_MAX, |peer| peer.status.epoch >= 60);
+    let asked = Instant::now();
+    loop {
+        let said = http::json(&http::post(&server, "/v1/predict", "{\"inputs\":[[5002],[5064],[5001],[5066]]}"));
+        let classes: Vec<&Value> = said["predictions"].as_array().unwrap().iter().map(|one| &one["class"]).collect();
+        if classes == [0, 1, 0, 1] {
+            break;
+        }
+        assert!(asked.elapsed() < WAIT_MAX, "{said}");
+        std::thread::sleep(ASK_EVERY);
+    }
+}
+
+#[test]
 fn a_language_model_continues_a_text_while_it_trains() {
     let home = tempfile::tempdir().unwrap();
     let text = home.path().join("text.txt");

@@ -1,9 +1,9 @@
 """Asks PyTorch and onnxruntime what an exported model says, and compares with what starling said.
 
-usage: check_export.py CONFIG.json MODEL.safetensors PREDICTIONS.json INPUT.idx [MODEL.onnx]
+usage: check_export.py CONFIG.json MODEL.safetensors PREDICTIONS.json INPUT.idx|INPUT.npy [MODEL.onnx]
 
 CONFIG.json and PREDICTIONS.json are those of starling (config.json of a checkpoint, predict --json). PyTorch's model is written here by
-hand from the configuration, so that a mistake of the exporter is not repeated. Prints the largest differences; exit code 1 above 1e-4.
+hand from the configuration, so that a mistake of the exporter is not repeated; it is given normalised samples, the graph the raw ones. Prints the largest differences; exit code 1 above 1e-4.
 """
 
 import json
@@ -24,6 +24,11 @@ def idx(path):
     rank = data[3]
     extents = struct.unpack(f">{rank}I", data[4 : 4 + 4 * rank])
     return np.frombuffer(data, np.uint8, offset=4 + 4 * rank).reshape(extents).astype(np.float32) / 255
+
+
+def channels_first(x):
+    # [n, H, W] or [n, H, W, C] -> [n, C, H, W]
+    return x[:, None] if x.ndim == 3 else np.ascontiguousarray(x.transpose(0, 3, 1, 2))
 
 
 def perceptron(x, weights, hidden):
@@ -66,10 +71,13 @@ def cnn(x, w, spec):
 def main(config, weights, predictions, inputs, graph=None):
     config = json.load(open(config))["starling"]
     said = np.array([p["logits"] for p in json.load(open(predictions))["predictions"]], np.float32)
-    x, model = idx(inputs), config["model"]
+    x, model = np.load(inputs).astype(np.float32) if inputs.endswith(".npy") else idx(inputs), config["model"]
+    raw, normalization = x, config["encoding"]["normalization"]
+    if normalization is not None:
+        mean, deviation = (np.array(normalization[key], np.float32).reshape(x.shape[1:]) for key in ("mean", "deviation"))
+        x = (x - mean) / deviation
     if model["kind"] == "cnn":
-        # [n, H, W] or [n, H, W, C] -> [n, C, H, W]
-        x = x[:, None] if x.ndim == 3 else np.ascontiguousarray(x.transpose(0, 3, 1, 2))
+        raw, x = channels_first(raw), channels_first(x)
     w = load_file(weights)
     worst = {}
     with torch.no_grad():
@@ -82,7 +90,7 @@ def main(config, weights, predictions, inputs, graph=None):
 
         onnx.checker.check_model(onnx.load(graph), full_check=True)
         session = onnxruntime.InferenceSession(graph, providers=["CPUExecutionProvider"])
-        out = session.run(["logits"], {"input": x})[0]
+        out = session.run(["logits"], {"input": raw})[0]
         worst["onnxruntime"] = float(np.abs(out - said).max())
     print(json.dumps({"samples": len(said), "largest_logit": float(np.abs(said).max()), **worst}))
     return 0 if all(w <= LIMIT for w in worst.values()) else 1

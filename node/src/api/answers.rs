@@ -340,16 +340,20 @@ impl Clerk {
 
     fn predict(&mut self, of: &Arc<Shown>, inputs: &[Vec<f32>]) -> Result<Predicted, Problem> {
         let features = self.answers.features();
-        let hint = "as many numbers as a sample of the training data has, from 0 to 1 for pictures";
+        let hint = "as many numbers as a sample of the training data has, as they stand there; from 0 to 1 for pictures of bytes";
         if let Some(wrong) = inputs.iter().find(|input| input.len() != features) {
             let error = format!("an input of {} numbers, the model takes {features}", wrong.len());
             return Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, error, hint));
         }
-        if inputs.iter().flatten().any(|value| !value.is_finite()) {
+        let mut samples = inputs.concat();
+        if let Some(normalization) = &self.answers.about.encoding.normalization {
+            normalization.apply(&mut samples);
+        }
+        if samples.iter().any(|value| !value.is_finite()) {
             return Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "an input that is not finite", hint));
         }
         let model = self.load(of)?;
-        let predictions = self.answers.predict(&inputs.concat()).map_err(|error| refused(&error))?;
+        let predictions = self.answers.predict(&samples).map_err(|error| refused(&error))?;
         let of_sample = |prediction: crate::inference::Prediction| OfSample {
             class: prediction.class,
             name: self.answers.class_name(prediction.class),

@@ -26,6 +26,7 @@ const EPSILON: f32 = 1e-5;
 pub(super) fn bytes(about: &About, weights: Vec<Named>, metadata: &[(&str, &str)]) -> Result<Vec<u8>, Error> {
     let mut graph = Graph::new(weights);
     let x = graph.input("input", &sample_shape(&about.model, &about.shape));
+    let x = normalized(&mut graph, x, about);
     let logits = match &about.model {
         ModelSpec::Mlp { hidden } => {
             let x = graph.node("Flatten", &[&x], |node| node.int("axis", 1));
@@ -46,6 +47,23 @@ pub(super) fn bytes(about: &About, weights: Vec<Named>, metadata: &[(&str, &str)
         return Err(Error::new(Kind::Input, message).hint("--format safetensors"));
     }
     Ok(model.encode_to_vec())
+}
+
+/// What the loaders do with numbers before a model sees them is part of the graph: it takes them as they stand in the data.
+fn normalized(graph: &mut Graph, x: String, about: &About) -> String {
+    let Some(normalization) = &about.encoding.normalization else { return x };
+    let shape = sample_shape(&about.model, &about.shape);
+    let place = |values: &[f32]| match (&about.model, &about.shape[..]) {
+        (ModelSpec::Cnn(_), &[height, width, channels]) => {
+            let pixels = height * width;
+            (0..channels * pixels).map(|i| values[i % pixels * channels + i / pixels]).collect()
+        }
+        _ => values.to_vec(),
+    };
+    let mean = graph.floats("normalization.mean", &shape, &place(&normalization.mean));
+    let deviation = graph.floats("normalization.deviation", &shape, &place(&normalization.deviation));
+    let x = graph.node("Sub", &[&x, &mean], |node| node);
+    graph.node("Div", &[&x, &deviation], |node| node)
 }
 
 fn relu(graph: &mut Graph, x: &str) -> String {
@@ -124,4 +142,62 @@ fn norm(graph: &mut Graph, x: &str, name: &str, channels: usize) -> String {
     let beta = graph.reshaped(&format!("{name}.bias"), &[channels, 1, 1]);
     let h = graph.node("Mul", &[&h, &gamma], |node| node);
     graph.node("Add", &[&h, &beta], |node| node)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+    use shaders::data::{Encoding, Normalization};
+    use shaders::models::layout;
+
+    use super::proto::ModelProto;
+    use super::*;
+
+    fn floats(model: &ModelProto, name: &str) -> (Vec<i64>, Vec<f32>) {
+        let graph = model.graph.as_ref().unwrap();
+        let tensor = graph.initializer.iter().find(|tensor| tensor.name == name).unwrap();
+        let values = tensor.raw_data.as_chunks::<4>().0.iter().map(|bytes| f32::from_le_bytes(*bytes));
+        (tensor.dims.clone(), values.collect())
+    }
+
+    #[test]
+    fn a_graph_takes_numbers_as_they_stand_in_the_data() {
+        // 2 x 2 pixels of 3 channels: pixel p of channel c is number 3p + c of a sample, and number 4c + p of the graph's input.
+        let shape = vec![2, 2, 3];
+        let specs = [
+            ModelSpec::Cnn(CnnSpec { channels: vec![2], residual_blocks: 0, hidden: vec![] }),
+            ModelSpec::Mlp { hidden: vec![2] },
+        ];
+        for spec in specs {
+            let network = spec.build(&shape, 2).unwrap();
+            let (run, data) = (String::new(), String::new());
+            let mut about = About::new(run, Vec::new(), spec.clone(), &network, shape.clone(), data);
+            let weights = || layout::to_named(&spec, &shape, &network, &vec![0.0; network.parameters()]);
+            let plain = ModelProto::decode(&bytes(&about, weights(), &[]).unwrap()[..]).unwrap();
+            let mean: Vec<f32> = (0..12u8).map(f32::from).collect();
+            let deviation: Vec<f32> = mean.iter().map(|mean| mean + 1.0).collect();
+            let normalization = Some(Normalization { mean: mean.clone(), deviation: deviation.clone() });
+            about.encoding = Encoding { normalization, ..Encoding::default() };
+            let model = ModelProto::decode(&bytes(&about, weights(), &[]).unwrap()[..]).unwrap();
+            let nodes = &model.graph.as_ref().unwrap().node;
+            assert_eq!(nodes.len(), plain.graph.unwrap().node.len() + 2);
+            assert_eq!(
+                (&nodes[0].op_type[..], &nodes[0].input[..]),
+                ("Sub", &["input", "normalization.mean"].map(String::from)[..])
+            );
+            let divided = [nodes[0].output[0].clone(), "normalization.deviation".to_owned()];
+            assert_eq!((&nodes[1].op_type[..], &nodes[1].input[..]), ("Div", &divided[..]));
+            assert_eq!(nodes[2].input[0], nodes[1].output[0]);
+            for (name, of_sample) in [("normalization.mean", mean), ("normalization.deviation", deviation)] {
+                let (dims, found) = floats(&model, name);
+                let expected: Vec<f32> = match &spec {
+                    ModelSpec::Cnn(_) => (0..12).map(|i| of_sample[3 * (i % 4) + i / 4]).collect(),
+                    _ => of_sample,
+                };
+                let extents = if matches!(spec, ModelSpec::Cnn(_)) { [3, 2, 2] } else { [2, 2, 3] };
+                assert_eq!((dims, found), (extents.to_vec(), expected));
+            }
+        }
+    }
 }
