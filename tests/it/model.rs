@@ -265,4 +265,33 @@ fn a_table_is_asked_about_as_it_was_trained_on() {
         answer["predictions"].as_array().unwrap().iter().map(|answer| answer["name"].as_str().unwrap()).collect();
     let right = names.iter().zip(&expected).filter(|(said, is)| said == is).count();
     assert!(names.len() == 40 && right >= 36, "{right} of {}: {names:?}", names.len());
+
+    // Measured by names as well: the file of before with its columns elsewhere, and one that lacks a colour.
+    let eval = |name: &str, rows: String| {
+        let path = home.path().join(name);
+        fs::write(&path, rows).unwrap();
+        let ask = ["eval", "--checkpoint", text(&kept), "--device", "cpu", "--data", text(&path), "--label", "label"];
+        run(home.path(), &[&ask[..], &["--json", "-"]].concat(), DEADLINE)
+    };
+    let figures = |finished: Finished| {
+        finished.assert_succeeds();
+        let measures: Value = serde_json::from_str(&finished.stdout).unwrap();
+        ["loss", "accuracy"].map(|key| measures[key].as_f64().unwrap())
+    };
+    let lines = |columns: fn(u32, &str, &str) -> String, header: &str, of: fn(&(u32, &str)) -> bool| {
+        let rows = (0..400).map(row).filter(of).map(|row| columns(row.0, row.1, label(row)));
+        format!("{header}\n{}", rows.collect::<String>())
+    };
+    let trained = lines(|size, colour, label| format!("{size},{colour},{label}\n"), "size,colour,label", |_| true);
+    let swapped = lines(|size, colour, label| format!("{label},{colour},{size}\n"), "label,colour,size", |_| true);
+    let [loss, accuracy] = figures(eval("trained.csv", trained));
+    assert!(accuracy > 0.9, "{accuracy}");
+    assert_eq!(figures(eval("swapped.csv", swapped)), [loss, accuracy]);
+    let green =
+        lines(|size, colour, label| format!("{colour},{size},{label}\n"), "colour,size,label", |row| row.1 == "green");
+    assert!(figures(eval("green.csv", green))[1] > 0.9, "a text that is not there moves no other one's place");
+    let lacks = lines(|size, _, label| format!("{size},{label}\n"), "size,label", |_| true);
+    eval("lacks.csv", lacks).assert_fails(3, &["lacks.csv", "no column \"colour\"", "size, label"]);
+    let blue = lines(|size, _, label| format!("{size},blue,{label}\n"), "size,colour,label", |_| true);
+    eval("blue.csv", blue).assert_fails(3, &["blue.csv", "line 2", "\"blue\"", "trained"]);
 }

@@ -364,8 +364,8 @@ pub(super) fn load(job: &Job) -> Result<Dataset, Error> {
 
 /// The training samples of every shard.
 fn split(job: &Job, dataset: &Dataset) -> Result<Vec<Vec<u32>>, Error> {
-    job.split
-        .shards(&dataset.train.labels, job.shards as usize, job.seed)
+    dataset
+        .shards(&job.split, job.shards as usize, job.seed)
         .map_err(|error| Error::new(Kind::Input, error).hint("fewer shards (--peers), or more data"))
 }
 

@@ -189,6 +189,7 @@ fn job_of(about: &About, args: &EvalArgs) -> Result<Job, Error> {
     raw.training.seed = of("training.seed").and_then(|seed| seed.parse().ok());
     let mut job = Job::new(raw).map_err(|error| Error { kind: Kind::Usage, ..error })?;
     job.model = about.model.clone();
+    job.reading.columns.clone_from(&about.encoding.columns);
     if !about.encoding.characters.is_empty() {
         job.reading.vocabulary = Vocabulary::These(about.encoding.characters.clone());
     }

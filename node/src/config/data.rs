@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use serde::Deserialize;
 use shaders::data::augment::{Augment, SHIFT_MAX};
-use shaders::data::{self, CLASSES_MAX, Classes, Normalize, Options, SHARE_MAX, Shares, Vocabulary};
+use shaders::data::{self, CLASSES_MAX, Classes, Column, Normalize, Options, SHARE_MAX, Shares, Vocabulary};
 
 use super::checks::{Bits, invalid, within};
 use super::raw::RawData;
@@ -42,6 +42,8 @@ pub struct Reading {
     pub label: Option<String>,
     /// What the classes are.
     pub classes: Classes,
+    /// Columns of a table that a model was trained on; of no job, but of whoever asks a model.
+    pub columns: Vec<Column>,
     /// What is not trained on.
     pub shares: Shares,
     /// Whether numbers are normalised.
@@ -82,6 +84,7 @@ impl Reading {
         Ok(Self {
             label: raw.label.clone(),
             classes: classes(raw.classes.clone())?,
+            columns: Vec::new(),
             shares: Shares {
                 validation: share("data.validation", raw.validation, default.validation, 0.0)?,
                 // A part of nothing could not be evaluated on.
@@ -103,6 +106,7 @@ impl Reading {
         Options {
             label: self.label.clone(),
             classes: self.classes.clone(),
+            columns: self.columns.clone(),
             shares: self.shares,
             seed,
             normalize: self.normalize,

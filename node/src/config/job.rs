@@ -61,6 +61,8 @@ pub struct Job {
     pub reading: Reading,
     /// How the training samples are split.
     pub split: SplitRule,
+    /// blake3 of the file of regions that it names; where that cannot be read there is none, and nobody can train.
+    pub regions: Option<Hash>,
     /// Into how many shards.
     pub shards: u32,
     /// Samples a step.
@@ -152,6 +154,18 @@ impl Init {
     }
 }
 
+/// See [`Job::regions`].
+fn regions(split: &SplitRule) -> Option<Hash> {
+    let SplitRule::Regions { path } = split else { return None };
+    // To open a pipe is to wait for its writer.
+    if !std::fs::metadata(path).ok()?.is_file() {
+        return None;
+    }
+    let mut hasher = blake3::Hasher::new();
+    hasher.update_reader(std::fs::File::open(path).ok()?).ok()?;
+    Some(Hash(*hasher.finalize().as_bytes()))
+}
+
 impl Job {
     /// The job that these layers describe, the demo job below them.
     ///
@@ -168,6 +182,7 @@ impl Job {
         let loss = raw.model.loss.unwrap_or_default();
         let model = model::model(raw.model)?;
         let class_weights = ClassWeights::new(raw.training.class_weights, &model)?;
+        let split = dealt(split(raw.data.split.as_deref().unwrap_or("iid"))?, mode, groups)?;
         Ok(Self {
             name: name(raw.swarm.name.unwrap_or_default())?,
             key: raw.swarm.key.as_deref().map(key).transpose()?,
@@ -177,7 +192,8 @@ impl Job {
             model,
             reading: Reading::new(&raw.data)?,
             data: data::source(raw.data.set, raw.data.path)?,
-            split: dealt(split(raw.data.split.as_deref().unwrap_or("iid"))?, mode, groups)?,
+            regions: regions(&split),
+            split,
             shards: within("data.shards", raw.data.shards.unwrap_or(1), 1, SHARDS_MAX)?,
             batch: within("data.batch", raw.data.batch.unwrap_or(1), 1, BATCH_MAX)?,
             learning_rate: positive(
@@ -279,7 +295,11 @@ impl Job {
             },
         );
         self.reading.canonical(&mut line);
-        line("data.split", &self.split);
+        match &self.regions {
+            // What it says is of the run, and where it lies is not.
+            Some(hash) => line("data.split", &format_args!("regions:{hash}")),
+            None => line("data.split", &self.split),
+        }
         line("data.shards", &self.shards);
         line("data.batch", &self.batch);
         optimizer::canonical(self, &mut line);

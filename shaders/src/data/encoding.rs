@@ -19,6 +19,9 @@ pub struct Encoding {
     /// Of a text by its characters, in the order of the tokens; empty for everything else.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub characters: String,
+    /// Height and width that pictures were brought to; `None` where they were taken as they are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub size: Option<[u32; 2]>,
 }
 
 /// What is subtracted from each number, and what it is divided by then.
@@ -55,28 +58,46 @@ impl Encoding {
     }
 }
 
-impl Normalization {
-    /// Of these rows of so many numbers; sums are kept in f64.
-    #[must_use]
-    pub fn of(rows: &[f32], width: usize) -> Self {
-        let mut sums = vec![(0.0f64, 0.0f64); width];
-        for row in rows.chunks_exact(width.max(1)) {
-            for (sum, &value) in sums.iter_mut().zip(row) {
+/// Sums of a normalisation, of rows that come piece by piece; they are kept in f64.
+#[derive(Debug)]
+pub(crate) struct Moments {
+    rows: u64,
+    /// Of each number and of its square.
+    sums: Vec<(f64, f64)>,
+}
+
+impl Moments {
+    /// Of rows of so many numbers.
+    pub(crate) fn new(width: usize) -> Self {
+        Self { rows: 0, sums: vec![(0.0, 0.0); width] }
+    }
+
+    /// More rows.
+    pub(crate) fn add(&mut self, rows: &[f32]) {
+        for row in rows.chunks_exact(self.sums.len().max(1)) {
+            self.rows += 1;
+            for (sum, &value) in self.sums.iter_mut().zip(row) {
                 sum.0 += f64::from(value);
                 sum.1 += f64::from(value) * f64::from(value);
             }
         }
-        let n = (rows.len() / width.max(1)).max(1) as f64;
+    }
+
+    /// What they say.
+    pub(crate) fn finish(&self) -> Normalization {
+        let n = self.rows.max(1) as f64;
         let deviation = |(sum, squares): &(f64, f64)| {
             let deviation = (squares / n - (sum / n) * (sum / n)).max(0.0).sqrt() as f32;
             if deviation < DEVIATION_MIN { 1.0 } else { deviation }
         };
-        Self {
-            mean: sums.iter().map(|(sum, _)| (sum / n) as f32).collect(),
-            deviation: sums.iter().map(deviation).collect(),
+        Normalization {
+            mean: self.sums.iter().map(|(sum, _)| (sum / n) as f32).collect(),
+            deviation: self.sums.iter().map(deviation).collect(),
         }
     }
+}
 
+impl Normalization {
     /// Of every row in these.
     pub fn apply(&self, rows: &mut [f32]) {
         for row in rows.chunks_mut(self.mean.len().max(1)) {

@@ -1,21 +1,20 @@
 //! Why data cannot be used: always with the path, the place in it, and what to do.
 
 use std::fmt;
+use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
 use super::formats::idx;
 
 /// See the module.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug)]
 pub enum DataError {
     /// There is no set of that name.
-    #[error("no data set is named {name:?}; there is: {}", super::names())]
     Unknown {
         /// As asked for.
         name: String,
     },
     /// A set that is not part of the binary is not installed.
-    #[error("{name} is not installed: it was looked for in {}; {remedy}", places(looked))]
     NotInstalled {
         /// Of the set.
         name: &'static str,
@@ -25,17 +24,11 @@ pub enum DataError {
         remedy: &'static str,
     },
     /// A folder holds nothing that is read.
-    #[error(
-        "{}: nothing in this folder is a data set; read are the four idx files of the MNIST family \
-         (train-images-idx3-ubyte and so on), x_train.npy with y_train.npy, and a folder of pictures for each class",
-        path.display()
-    )]
     Folder {
         /// The folder.
         path: PathBuf,
     },
     /// A file is missing.
-    #[error("{}: there is no {expected}", path.display())]
     Missing {
         /// The folder.
         path: PathBuf,
@@ -43,15 +36,13 @@ pub enum DataError {
         expected: String,
     },
     /// A file cannot be read.
-    #[error("{}: {source}", path.display())]
     Read {
         /// The file.
         path: PathBuf,
         /// What the system said.
-        source: std::io::Error,
+        source: io::Error,
     },
     /// A file is no idx file of the right kind.
-    #[error("{}: {source}", path.display())]
     Idx {
         /// The file.
         path: PathBuf,
@@ -59,7 +50,6 @@ pub enum DataError {
         source: idx::IdxError,
     },
     /// Something in a file is not as it must be.
-    #[error("{}{place}: {what}; {remedy}", path.display())]
     Content {
         /// The file.
         path: PathBuf,
@@ -71,7 +61,6 @@ pub enum DataError {
         remedy: String,
     },
     /// Samples and labels do not belong together.
-    #[error("{}: {images} samples and {labels} labels; every sample needs its label", path.display())]
     Count {
         /// File of the labels.
         path: PathBuf,
@@ -81,7 +70,6 @@ pub enum DataError {
         labels: usize,
     },
     /// The splits have samples of different extents.
-    #[error("{}: samples of {found:?}, those of the training split are {expected:?}", path.display())]
     Shape {
         /// File of the test samples.
         path: PathBuf,
@@ -91,7 +79,6 @@ pub enum DataError {
         expected: Vec<usize>,
     },
     /// A label is out of range.
-    #[error("{}: label {label} of sample {sample}, the classes are 0 to {}", path.display(), classes - 1)]
     Label {
         /// File of the labels.
         path: PathBuf,
@@ -103,7 +90,6 @@ pub enum DataError {
         classes: u32,
     },
     /// A text with less than two windows.
-    #[error("{}: {bytes} tokens; to train and to evaluate takes at least {least}: a longer text, or a shorter model.context", path.display())]
     Short {
         /// The file.
         path: PathBuf,
@@ -113,7 +99,6 @@ pub enum DataError {
         least: usize,
     },
     /// No samples, or samples of nothing.
-    #[error("{}: no samples", path.display())]
     Empty {
         /// The file.
         path: PathBuf,
@@ -154,6 +139,55 @@ impl fmt::Display for Place {
 }
 
 impl DataError {
+    /// What is wrong, and where.
+    fn fault(&self) -> String {
+        match self {
+            Self::Unknown { name } => format!("no data set is named {name:?}"),
+            Self::NotInstalled { name, looked, .. } => {
+                format!("{name} is not installed: it was looked for in {}", places(looked))
+            }
+            Self::Folder { path } => format!("{}: nothing in this folder is a data set", path.display()),
+            Self::Missing { path, expected } => format!("{}: there is no {expected}", path.display()),
+            Self::Read { path, source } => format!("{}: {source}", path.display()),
+            Self::Idx { path, source } => format!("{}: {source}", path.display()),
+            Self::Content { path, place, what, .. } => format!("{}{place}: {what}", path.display()),
+            Self::Count { path, images, labels } => format!("{}: {images} samples and {labels} labels", path.display()),
+            Self::Shape { path, found, expected } => {
+                format!("{}: samples of {found:?}, those that are trained on are {expected:?}", path.display())
+            }
+            Self::Label { path, label, sample, classes } => {
+                format!("{}: label {label} of sample {sample}, the classes are 0 to {}", path.display(), classes - 1)
+            }
+            Self::Short { path, bytes, least } => {
+                format!("{}: {bytes} tokens; to train and to evaluate takes at least {least}", path.display())
+            }
+            Self::Empty { path } => format!("{}: no samples", path.display()),
+        }
+    }
+
+    /// What to do: every error says it.
+    #[must_use]
+    pub fn remedy(&self) -> String {
+        match self {
+            Self::Unknown { .. } => format!("there is: {}", super::names()),
+            Self::NotInstalled { remedy, .. } => (*remedy).into(),
+            Self::Folder { .. } => {
+                "read are the four idx files of the MNIST family (train-images-idx3-ubyte and so on), x_train.npy \
+                                    with y_train.npy, and a folder of pictures for each class"
+                    .into()
+            }
+            Self::Missing { .. } => "put it there, or name another folder".into(),
+            Self::Read { source, .. } => unread(source).into(),
+            Self::Idx { source, .. } => source.remedy().into(),
+            Self::Content { remedy, .. } => remedy.clone(),
+            Self::Count { .. } => "every sample needs its label: write both again".into(),
+            Self::Shape { .. } => "bring them to the same extents".into(),
+            Self::Label { .. } => "raise data.classes, on every peer, or leave the sample out".into(),
+            Self::Short { .. } => "a longer text, or a shorter model.context".into(),
+            Self::Empty { .. } => "name a file or folder that has some; was it cut off?".into(),
+        }
+    }
+
     /// Something is wrong with all of a file.
     pub(crate) fn whole(path: &Path, what: impl fmt::Display, remedy: impl fmt::Display) -> Self {
         Self::at(path, Place::Whole, what, remedy)
@@ -165,8 +199,36 @@ impl DataError {
     }
 
     /// A file could not be read.
-    pub(crate) fn read(path: &Path) -> impl FnOnce(std::io::Error) -> Self + '_ {
+    pub(crate) fn read(path: &Path) -> impl FnOnce(io::Error) -> Self + '_ {
         |source| Self::Read { path: path.into(), source }
+    }
+}
+
+impl fmt::Display for DataError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}; {}", self.fault(), self.remedy())
+    }
+}
+
+impl std::error::Error for DataError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Read { source, .. } => Some(source),
+            Self::Idx { source, .. } => Some(source),
+            _ => None,
+        }
+    }
+}
+
+/// What to do when the system does not hand a file out.
+fn unread(error: &io::Error) -> &'static str {
+    match error.kind() {
+        ErrorKind::NotFound => "is the path right, from the folder that this runs in?",
+        ErrorKind::PermissionDenied => "let this user read it",
+        ErrorKind::InvalidInput => "name a file or a folder",
+        ErrorKind::UnexpectedEof => "it has become shorter since it was opened: leave it as it is while it is read",
+        ErrorKind::OutOfMemory => "a smaller file, or a machine with more memory",
+        _ => "is the disk sound? try a copy of it elsewhere",
     }
 }
 

@@ -9,10 +9,15 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::encoding::Normalization;
-use super::error::DataError;
+use super::error::{DataError, Place};
 
 /// Bytes that are read of a file at once.
 const READ_BYTES: usize = 1 << 20;
+/// Bytes of rows as floats that are looked at at once, unless a row has more.
+pub(crate) const PIECE_BYTES: usize = 16 << 20;
+
+/// What is wrong with NaN and infinities.
+pub(crate) const NOT_FINITE: &str = "a number that is not finite";
 
 /// Rows of numbers.
 #[derive(Clone, Debug)]
@@ -40,6 +45,8 @@ pub struct Stored {
     pub(crate) normalization: Option<Arc<Normalization>>,
     /// Which of the file's rows they are.
     pub(crate) rows: Rows,
+    /// A number of the file's rows that is none of theirs: the label.
+    pub(crate) skipped: Option<usize>,
 }
 
 /// A choice of a file's rows.
@@ -97,6 +104,11 @@ impl Element {
             Self::U32(_) | Self::I32(_) | Self::F32(_) => 4,
             Self::U64(_) | Self::I64(_) | Self::F64(_) => 8,
         }
+    }
+
+    /// Whether what lies in a file may be no finite number.
+    fn is_float(self) -> bool {
+        matches!(self, Self::F16(_) | Self::F32(_) | Self::F64(_))
     }
 
     /// Appends the numbers in these bytes, as f64.
@@ -220,7 +232,7 @@ impl Features {
     /// Appends row after row, each of `width` numbers.
     ///
     /// # Errors
-    /// [`DataError::Read`] when the file cannot be read any more.
+    /// [`DataError`] when the file cannot be read any more, or has a number there that is not finite.
     pub fn read(&self, width: usize, rows: &[u32], out: &mut Vec<f32>) -> Result<(), DataError> {
         match self {
             Self::Resident(values) => {
@@ -249,6 +261,23 @@ impl Features {
                 stored.read(&rows, out)
             }
         }
+    }
+
+    /// Hands out rows in their order, in pieces of so many bytes as floats at most, or of a row.
+    pub(crate) fn each_piece(
+        &self,
+        width: usize,
+        rows: &[u32],
+        bytes: usize,
+        mut take: impl FnMut(&[f32]),
+    ) -> Result<(), DataError> {
+        let mut piece = Vec::new();
+        for rows in rows.chunks((bytes / (width * size_of::<f32>()).max(1)).max(1)) {
+            piece.clear();
+            self.read(width, rows, &mut piece)?;
+            take(&piece);
+        }
+        Ok(())
     }
 
     /// Brings all numbers to a mean and a deviation.
@@ -296,12 +325,20 @@ impl Rows {
 
 impl Stored {
     fn read(&self, rows: &[u32], out: &mut Vec<f32>) -> Result<(), DataError> {
-        let bytes_of_row = self.width * self.element.bytes();
-        let mut bytes = vec![0; bytes_of_row];
+        let in_file = self.width + usize::from(self.skipped.is_some());
+        let mut bytes = vec![0; in_file * self.element.bytes()];
         for &row in rows {
-            let first = out.len();
-            self.fill(self.begin + self.rows.row(row) * self.stride, &mut bytes)?;
+            let (first, in_file) = (out.len(), self.rows.row(row));
+            self.fill(self.begin + in_file * self.stride, &mut bytes)?;
             self.element.append(&bytes, self.divisor, out);
+            if let Some(skipped) = self.skipped {
+                out.remove(first + skipped);
+            }
+            // Rows in memory were looked at when they were read.
+            if self.element.is_float() && out[first..].iter().any(|value| !value.is_finite()) {
+                let place = Place::Part(format!("sample {in_file}"));
+                return Err(DataError::at(&self.path, place, NOT_FINITE, "replace it, or leave the sample out"));
+            }
             if let Some(normalization) = &self.normalization {
                 normalization.apply(&mut out[first..]);
             }
@@ -313,15 +350,16 @@ impl Stored {
         self.file.read_exact_at(bytes, at).map_err(DataError::read(&self.path))
     }
 
-    /// All bytes from one on, piece by piece.
+    /// All bytes from one on, piece by piece; a piece is a multiple of `unit`.
     pub(crate) fn scan(
         file: &File,
         path: &Path,
-        begin: u64,
-        end: u64,
+        (begin, end): (u64, u64),
+        unit: usize,
         mut take: impl FnMut(&[u8]) -> Result<(), DataError>,
     ) -> Result<(), DataError> {
-        let mut piece = vec![0; READ_BYTES.min(usize::try_from(end - begin).unwrap_or(READ_BYTES))];
+        let most = READ_BYTES.next_multiple_of(unit.max(1));
+        let mut piece = vec![0; most.min(usize::try_from(end - begin).unwrap_or(most))];
         let mut at = begin;
         while at < end {
             let now = piece.len().min(usize::try_from(end - at).unwrap_or(piece.len()));

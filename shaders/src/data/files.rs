@@ -41,9 +41,13 @@ pub(crate) fn head(path: &Path) -> Result<Vec<u8>, DataError> {
         return Ok(packed);
     }
     let mut head = Vec::new();
-    // What is cut off here goes on in the file: only what comes before counts.
-    let _ = MultiGzDecoder::new(&packed[..]).take(HEAD_BYTES).read_to_end(&mut head);
-    Ok(head)
+    // What is cut off here goes on in the file: only what comes before counts. Where nothing does, the stream is damaged.
+    match MultiGzDecoder::new(&packed[..]).take(HEAD_BYTES).read_to_end(&mut head) {
+        Err(error) if head.is_empty() => {
+            Err(DataError::Idx { path: path.into(), source: IdxError::Gzip(error.to_string()) })
+        }
+        _ => Ok(head),
+    }
 }
 
 /// Whether these bytes begin a gzip stream.

@@ -22,18 +22,28 @@ pub struct Inputs {
 /// # Errors
 /// [`DataError`]: path, place, and what to do.
 pub fn inputs(path: &Path, shape: &[usize], encoding: &Encoding) -> Result<Inputs, DataError> {
+    inputs_within(path, shape, encoding, DATA_BYTES_MAX)
+}
+
+/// The same, of at most so many bytes as floats where they are those of an array.
+pub(crate) fn inputs_within(
+    path: &Path,
+    shape: &[usize],
+    encoding: &Encoding,
+    limit: u64,
+) -> Result<Inputs, DataError> {
     let width: usize = shape.iter().product();
     let mut found = Inputs::default();
     if std::fs::metadata(path).map_err(DataError::read(path))?.is_dir() {
         for picture in pictures::pictures_in(path)? {
-            found.features.append(&mut pictures::one(&picture, shape)?);
+            found.features.append(&mut pictures::one(&picture, shape, encoding.size)?);
             found.names.push(picture.display().to_string());
         }
     } else {
         let array = match kind(&files::head(path)?) {
             Kind::Empty => return Err(DataError::Empty { path: path.into() }),
             Kind::Picture => {
-                found.features = pictures::one(path, shape)?;
+                found.features = pictures::one(path, shape, encoding.size)?;
                 found.names.push(path.display().to_string());
                 None
             }
@@ -58,7 +68,12 @@ pub fn inputs(path: &Path, shape: &[usize], encoding: &Encoding) -> Result<Input
             if array.shape != shape && array.sample_shape() != shape {
                 return Err(DataError::Shape { path: path.into(), found: array.shape, expected: shape.to_vec() });
             }
-            let features = array.features(DATA_BYTES_MAX)?;
+            if array.is_stored(limit) {
+                let what = format!("{} samples, more than {} MiB as floats", array.samples(), limit >> 20);
+                let remedy = "ask about a part at a time, as numpy.save(\"part.npy\", a[:100000]) writes it";
+                return Err(DataError::whole(path, what, remedy));
+            }
+            let features = array.features(limit)?;
             found.features = features.resident().map(<[f32]>::to_vec).unwrap_or_default();
         }
     }

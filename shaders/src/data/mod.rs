@@ -18,6 +18,8 @@ mod shakespeare;
 pub mod split;
 pub mod summary;
 
+use split::{SplitError, SplitRule};
+
 pub use encoding::{Column, Encoding, Normalization};
 pub use error::{DataError, Place};
 pub use features::{Element, Features, Order};
@@ -46,12 +48,32 @@ pub struct Dataset {
     pub encoding: Encoding,
     /// How what is trained on is changed each time.
     pub augment: augment::Augment,
+    /// Which rows of the data those are that are trained on.
+    pub origin: Origin,
     /// What is trained on.
     pub train: Split,
     /// What is evaluated on while training goes on; empty: the test part.
     pub validation: Split,
     /// What is tested on.
     pub test: Split,
+}
+
+/// Where the samples of a training part lay, among those that it was drawn of.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Origin {
+    /// All of them; 0: those of the training part.
+    pub(crate) samples: u32,
+    /// How it was drawn; `None`: it is the first ones.
+    pub(crate) drawn: Option<(Shares, u64)>,
+}
+
+impl Origin {
+    /// How many there were, and which of them `trained` samples are. Drawn again: kept, they would take memory that few need.
+    fn rows(self, trained: usize) -> (usize, Vec<u32>) {
+        let first = || (0..trained as u32).collect();
+        let drawn = self.drawn.and_then(|(shares, seed)| holdout::choose(self.samples, shares, seed));
+        ((self.samples as usize).max(trained), drawn.map_or_else(first, |[train, ..]| train))
+    }
 }
 
 /// Samples and their labels.
@@ -94,6 +116,16 @@ impl Dataset {
         let encoding = self.encoding.clone();
         let (name, shape) = (self.name.clone(), self.shape.clone());
         Self { name, shape, classes: self.classes, encoding, train: part.clone(), test: part, ..Self::default() }
+    }
+
+    /// The training samples in shards by a rule; one that a file says has a line for each sample that the data have, whichever of them are trained on.
+    ///
+    /// # Errors
+    /// As [`SplitRule::shards`].
+    pub fn shards(&self, rule: &SplitRule, shards: usize, seed: u64) -> Result<Vec<Vec<u32>>, SplitError> {
+        let is_regions = matches!(rule, SplitRule::Regions { .. });
+        let origin = is_regions.then(|| self.origin.rows(self.train.len()));
+        rule.shards_of(&self.train.labels, origin, shards, seed)
     }
 
     /// Brings all numbers to a mean and a deviation, as those of a model's training data.

@@ -3,15 +3,16 @@
 
 use std::path::{Path, PathBuf};
 
-use super::encoding::{Encoding, Normalization};
+use super::encoding::{Column, Encoding, Moments};
 use super::error::DataError;
+use super::features::PIECE_BYTES;
 use super::formats::array::{self, Array};
 use super::formats::characters::Vocabulary;
 use super::formats::{Kind, idx, kind, npy, pictures, table, text};
-use super::{CLASSES_MAX, Dataset, Features, Split, files, holdout};
+use super::{CLASSES_MAX, Dataset, Features, Origin, Split, files, holdout};
 use holdout::Shares;
 
-/// Rows that a normalisation is measured on where they do not lie in memory: spread evenly over the training part.
+/// Most rows that a normalisation is measured on where they do not lie in memory: spread evenly over the training part.
 const NORMALIZED_ROWS_MAX: usize = 65_536;
 /// Bytes as floats above which rows stay in their file.
 pub const RESIDENT_BYTES_MAX: u64 = 512 << 20;
@@ -23,6 +24,8 @@ pub struct Options {
     pub label: Option<String>,
     /// How many classes there are, or their names.
     pub classes: Classes,
+    /// Columns of a table that a model was trained on: it is encoded so. Empty: as the table has them.
+    pub columns: Vec<Column>,
     /// What is not trained on.
     pub shares: Shares,
     /// Of that choice.
@@ -95,6 +98,7 @@ impl Default for Options {
         Self {
             label: None,
             classes: Classes::Found,
+            columns: Vec::new(),
             shares: Shares::default(),
             seed: 0,
             normalize: Normalize::Auto,
@@ -253,6 +257,11 @@ fn one_array(path: &Path, options: &Options) -> Result<Loaded, DataError> {
     if samples == 0 || columns < 2 {
         return Err(DataError::Empty { path: path.into() });
     }
+    if array.is_stored(options.resident_bytes_max) {
+        let (features, labels) = array.with_label(label, options.resident_bytes_max)?;
+        let shape = vec![columns - 1];
+        return Ok(Loaded { shape, features, labels, labels_path: path.into(), varied: true, ..Loaded::default() });
+    }
     let all = array.features(u64::MAX)?;
     let Some(all) = all.resident() else { return Err(DataError::Empty { path: path.into() }) };
     let mut features = Vec::with_capacity(samples * (columns - 1));
@@ -345,16 +354,18 @@ fn part(
     if let Some((features, labels)) = test {
         dataset.test = Split { features, labels };
     }
-    let chosen = match (has_test, options.shares.validation > 0.0) {
+    let shares = match (has_test, options.shares.validation > 0.0) {
         (true, false) => {
             dataset.train = Split { features, labels };
             return Ok(());
         }
         // What would be tested on is trained on: there is a part for that.
-        (true, true) => holdout::choose(n, Shares { test: options.shares.validation, validation: 0.0 }, options.seed)
-            .map(|[train, none, validation]| [train, validation, none]),
-        (false, _) => holdout::choose(n, options.shares, options.seed),
+        (true, true) => Shares { test: options.shares.validation, validation: 0.0 },
+        (false, _) => options.shares,
     };
+    dataset.origin = Origin { samples: n, drawn: Some((shares, options.seed)) };
+    let chosen = holdout::choose(n, shares, options.seed)
+        .map(|[train, second, third]| if has_test { [train, third, second] } else { [train, second, third] });
     let take = |rows: Vec<u32>| Split {
         labels: rows.iter().map(|&row| labels[row as usize]).collect(),
         features: features.choose(width, rows),
@@ -370,16 +381,16 @@ fn part(
 /// By mean and deviation of the training part.
 fn normalize(dataset: &mut Dataset, width: usize) -> Result<(), DataError> {
     let train = &dataset.train;
-    let normalization = match train.features.resident() {
-        Some(rows) => Normalization::of(rows, width),
+    let mut moments = Moments::new(width);
+    match train.features.resident() {
+        Some(rows) => moments.add(rows),
         None => {
             let step = train.len().div_ceil(NORMALIZED_ROWS_MAX).max(1);
             let rows: Vec<u32> = (0..train.len() as u32).step_by(step).collect();
-            let mut some = Vec::new();
-            train.features.read(width, &rows, &mut some)?;
-            Normalization::of(&some, width)
+            train.features.each_piece(width, &rows, PIECE_BYTES, |piece| moments.add(piece))?;
         }
-    };
+    }
+    let normalization = moments.finish();
     dataset.normalize(&normalization);
     dataset.encoding.normalization = Some(normalization);
     Ok(())

@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::error::DataError;
+use super::features::PIECE_BYTES;
 use super::{Dataset, Split};
 
 /// Rows that ranges are measured on: the first ones.
@@ -52,16 +53,19 @@ impl Summary {
     /// Of a set.
     ///
     /// # Errors
-    /// [`DataError::Read`] when rows cannot be read from their file.
+    /// [`DataError`] when rows cannot be read from their file.
     pub fn of(dataset: &Dataset) -> Result<Self, DataError> {
         let train = &dataset.train;
-        let mut rows = Vec::new();
-        train.features.read_range(dataset.features(), 0..train.len().min(MEASURED_ROWS_MAX), &mut rows)?;
-        let sum: f64 = rows.iter().map(|&value| f64::from(value)).sum();
-        let mean = (sum / rows.len().max(1) as f64) as f32;
-        let (low, high) = rows
-            .iter()
-            .fold((f32::INFINITY, f32::NEG_INFINITY), |(low, high), &value| (low.min(value), high.max(value)));
+        let rows: Vec<u32> = (0..train.len().min(MEASURED_ROWS_MAX) as u32).collect();
+        let (mut count, mut sum, mut low, mut high) = (0usize, 0.0, f32::INFINITY, f32::NEG_INFINITY);
+        train.features.each_piece(dataset.features(), &rows, PIECE_BYTES, |piece| {
+            count += piece.len();
+            for &value in piece {
+                sum += f64::from(value);
+                (low, high) = (low.min(value), high.max(value));
+            }
+        })?;
+        let mean = (sum / count.max(1) as f64) as f32;
         let parts = [("train", train), ("validation", &dataset.validation), ("test", &dataset.test)];
         let parts = parts.into_iter().filter(|(_, split)| !split.is_empty());
         let encoding = &dataset.encoding;

@@ -387,3 +387,19 @@ fn jobs_keep_their_runs() {
         assert_eq!(job(text).unwrap().run_id().0.to_string(), run, "{text}");
     }
 }
+
+#[test]
+fn a_file_of_regions_is_of_the_run_by_what_it_says() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        let raw = RawJob::parse(&format!("[data]\nsplit = \"regions:{}\"", path.display()), "a").unwrap();
+        let job = Job::new(raw).unwrap();
+        assert_eq!(job.split.to_string(), format!("regions:{}", path.display()), "as a job file has it");
+        job.run_id()
+    };
+    let here = run("here.txt", "north\nsouth\n");
+    assert_eq!(here, run("elsewhere.txt", "north\nsouth\n"));
+    assert_ne!(here, run("here.txt", "south\nnorth\n"));
+}

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::data::error::{DataError, Place};
-use crate::data::features::{Element, Features, Rows, Stored};
+use crate::data::features::{Element, Features, NOT_FINITE, Rows, Stored};
 use crate::data::{CLASSES_MAX, DATA_BYTES_MAX};
 
 /// See the module.
@@ -49,13 +49,37 @@ impl Array {
             Values::File(file, begin) => {
                 let length = self.shape.iter().product::<usize>() * self.element.bytes();
                 let mut all = Vec::with_capacity(length);
-                Stored::scan(file, &self.path, *begin, begin + length as u64, |piece| {
+                Stored::scan(file, &self.path, (*begin, begin + length as u64), 1, |piece| {
                     all.extend_from_slice(piece);
                     Ok(())
                 })?;
                 Ok(all)
             }
         }
+    }
+
+    /// Whether its samples would stay in the file.
+    pub(crate) fn is_stored(&self, resident_bytes_max: u64) -> bool {
+        let numbers = self.shape.iter().map(|&extent| extent as u64).product::<u64>();
+        matches!(self.values, Values::File(..)) && numbers.saturating_mul(size_of::<f32>() as u64) > resident_bytes_max
+    }
+
+    /// Samples in the file whose label is one of their numbers, and the labels.
+    pub(crate) fn with_label(self, column: usize, resident_bytes_max: u64) -> Result<(Features, Vec<u32>), DataError> {
+        let (samples, bytes) = (self.samples(), self.element.bytes());
+        let (element, path) = (self.element, self.path.clone());
+        let Features::Stored(stored) = self.features(resident_bytes_max)? else { return Ok(Default::default()) };
+        let (row, mut labels) = (stored.stride as usize, Vec::with_capacity(samples));
+        let range = (stored.begin, stored.begin + samples as u64 * stored.stride);
+        Stored::scan(&stored.file, &path, range, row, |piece| {
+            for row in piece.chunks_exact(row) {
+                let number = element.numbers(&row[column * bytes..][..bytes]);
+                labels.push(label(&path, labels.len(), number.first().copied().unwrap_or(f64::NAN))?);
+            }
+            Ok(())
+        })?;
+        let width = stored.width - 1;
+        Ok((Features::Stored(Stored { width, skipped: Some(column), ..stored }), labels))
     }
 
     /// As samples: in memory, or where that takes more than so many bytes, in the file.
@@ -75,6 +99,7 @@ impl Array {
                 divisor: self.divisor,
                 normalization: None,
                 rows: Rows::Range(0, numbers / width.max(1) as u64),
+                skipped: None,
             }));
         }
         if numbers * size_of::<f32>() as u64 > DATA_BYTES_MAX {
@@ -85,12 +110,7 @@ impl Array {
         self.element.append(&self.bytes()?, self.divisor, &mut out);
         if let Some(at) = out.iter().position(|value| !value.is_finite()) {
             let place = Place::Part(format!("sample {}", at / width.max(1)));
-            return Err(DataError::at(
-                &self.path,
-                place,
-                "a number that is not finite",
-                "replace it, or leave the sample out",
-            ));
+            return Err(DataError::at(&self.path, place, NOT_FINITE, "replace it, or leave the sample out"));
         }
         Ok(Features::Resident(out))
     }

@@ -84,6 +84,23 @@ pub enum IdxError {
     },
 }
 
+impl IdxError {
+    /// What to do.
+    #[must_use]
+    pub fn remedy(&self) -> &'static str {
+        match self {
+            Self::Gzip(_) => "pack it again, or fetch it again",
+            Self::Magic { .. } => "was another file meant, or was it renamed?",
+            Self::Type { .. } => "write the values as unsigned bytes, or save them with numpy.save",
+            Self::Rank { .. } => {
+                "samples have two to four dimensions, labels one: do the two files stand in each other's place?"
+            }
+            Self::Length { .. } => "copy it again, or fetch it again",
+            Self::TooLarge { .. } => "a plain idx or NPY file is read row by row, however large",
+        }
+    }
+}
+
 /// Reads a file, unpacked where it is gzipped. Never allocates by what a header claims.
 ///
 /// # Errors

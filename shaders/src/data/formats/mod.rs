@@ -3,6 +3,7 @@
 //! Add a format: one file here, a variant of [`Kind`] with how it begins, and its branch in `data/open.rs`.
 
 pub(crate) mod array;
+mod cells;
 pub(crate) mod characters;
 pub mod idx;
 pub(crate) mod npy;

@@ -5,12 +5,12 @@
 
 use std::path::Path;
 
-use super::table::Table;
+use super::table::{Table, Wanted};
 use crate::data::error::DataError;
 
 /// Without the feature.
 #[cfg(not(feature = "parquet"))]
-pub(super) fn read(path: &Path) -> Result<Table, DataError> {
+pub(super) fn read(path: &Path, _: Wanted<'_>) -> Result<Table, DataError> {
     let remedy = "a build with it reads it: cargo install --path node --features parquet; or write it as CSV or NPY, as in Python: \
                   pandas.read_parquet(f).to_csv(\"data.csv\", index=False)";
     Err(DataError::whole(path, "Parquet, and this build is without the feature `parquet`", remedy))
@@ -27,10 +27,11 @@ mod reading {
     use parquet::file::reader::{FileReader as _, SerializedFileReader};
     use parquet::record::Field;
 
-    use super::super::table::COLUMNS_MAX;
-    use super::{DataError, Path, Table};
+    use super::super::cells::Cells;
+    use super::super::table::{COLUMNS_MAX, few_columns, too_large};
+    use super::{DataError, Path, Table, Wanted};
     use crate::data::error::Place;
-    use crate::data::{DATA_BYTES_MAX, files};
+    use crate::data::files;
 
     const DAMAGED: &str = "the file is damaged or was cut off: write it again";
 
@@ -39,48 +40,44 @@ mod reading {
     }
 
     /// A file's cells.
-    pub(in super::super) fn read(path: &Path) -> Result<Table, DataError> {
+    pub(in super::super) fn read(path: &Path, wanted: Wanted<'_>) -> Result<Table, DataError> {
         // The reader is written for files of honest writers: should one make it panic, that is an error of the file.
-        catch_unwind(AssertUnwindSafe(|| rows(path)))
+        catch_unwind(AssertUnwindSafe(|| rows(path, wanted)))
             .unwrap_or_else(|_| Err(DataError::whole(path, "Parquet that the reader stumbles over", DAMAGED)))
     }
 
-    fn rows(path: &Path) -> Result<Table, DataError> {
+    fn rows(path: &Path, wanted: Wanted<'_>) -> Result<Table, DataError> {
         let wrong = damaged(path);
         let (file, _) = files::open(path)?;
         let reader = SerializedFileReader::new(file).map_err(|error| wrong(&error))?;
         let metadata = reader.metadata();
         let names: Vec<String> =
             metadata.file_metadata().schema().get_fields().iter().map(|field| field.name().to_owned()).collect();
-        if names.len() < 2 || names.len() > COLUMNS_MAX {
-            let what = format!("{} columns", names.len());
-            let remedy = format!("a table has a column for the label and from 1 to {} more", COLUMNS_MAX - 1);
-            return Err(DataError::whole(path, what, remedy));
+        if names.len() < wanted.columns_min {
+            return Err(DataError::whole(path, format!("{} column(s)", names.len()), few_columns(wanted.columns_min)));
         }
-        let mut cells = Vec::new();
-        // Bytes of the cells as text, and what each of them takes beside.
-        let mut bytes = 0u64;
+        if names.len() > COLUMNS_MAX {
+            let what = format!("{} columns, at most {COLUMNS_MAX}", names.len());
+            return Err(DataError::whole(path, what, "save the numbers with numpy.save instead"));
+        }
+        let full = |full| too_large(path, &full);
+        let mut cells = Cells::new(names.len(), wanted.bytes_max);
+        cells.push(0, names.iter().map(String::as_str)).map_err(full)?;
+        let mut number = 0;
         for group in 0..reader.num_row_groups() {
             let group = reader.get_row_group(group).map_err(|error| wrong(&error))?;
             for row in group.get_row_iter(None).map_err(|error| wrong(&error))? {
                 let row = row.map_err(|error| wrong(&error))?;
-                let mut record = csv::StringRecord::with_capacity(row.len() * 8, row.len());
-                for (name, field) in row.get_column_iter() {
-                    record.push_field(&cell(path, name, field)?);
-                }
-                bytes += (record.as_slice().len() + record.len() * size_of::<usize>()) as u64;
-                if bytes > DATA_BYTES_MAX {
-                    let what = format!("more than {} MiB as a table", DATA_BYTES_MAX >> 20);
-                    let remedy = "save the numbers with numpy.save: a plain file is read row by row";
-                    return Err(DataError::whole(path, what, remedy));
-                }
-                cells.push(record);
+                let texts: Vec<String> =
+                    row.get_column_iter().map(|(name, field)| cell(path, name, field)).collect::<Result<_, _>>()?;
+                number += 1;
+                cells.push(number, texts.iter().map(String::as_str)).map_err(full)?;
             }
         }
-        if cells.is_empty() {
+        if number == 0 {
             return Err(DataError::Empty { path: path.into() });
         }
-        Ok(Table::of_cells(names, cells))
+        Ok(Table::of_cells(cells))
     }
 
     /// As CSV would have it.

@@ -77,6 +77,9 @@ pub(crate) fn open(folder: &Path, options: &Options) -> Result<Loaded, DataError
     let parted = train.is_dir() && test.is_dir();
     let root = if parted { &train } else { folder };
     let names = class_names(root, &options.classes)?;
+    if parted {
+        refuse_untrained(&test, &names)?;
+    }
     let mut reader = Reader { size: options.size, shape: None, first: PathBuf::new(), bytes: 0 };
     let train_files = files(root, &names)?;
     let test_files = if parted { files(&test, &names)? } else { Vec::new() };
@@ -100,14 +103,29 @@ pub(crate) fn open(folder: &Path, options: &Options) -> Result<Loaded, DataError
         labels_path: root.into(),
         test,
         test_path: folder.join("test"),
-        encoding: Encoding { class_names: names, ..Encoding::default() },
+        encoding: Encoding { class_names: names, size: options.size, ..Encoding::default() },
         ..Loaded::default()
     })
 }
 
+fn names_in(root: &Path) -> Result<Vec<String>, DataError> {
+    let name = |path: &PathBuf| Some(path.file_name()?.to_string_lossy().into_owned());
+    Ok(folders(root)?.iter().filter_map(name).collect())
+}
+
+/// An error where a class is tested on that nothing can be learnt of.
+fn refuse_untrained(test: &Path, names: &[String]) -> Result<(), DataError> {
+    match names_in(test)?.iter().find(|name| !names.contains(name)) {
+        None => Ok(()),
+        Some(odd) => {
+            let what = format!("the folder {odd:?} is none of the classes ({})", names.join(", "));
+            Err(DataError::whole(test, what, "put pictures of it into train/, too, or move the folder away"))
+        }
+    }
+}
+
 fn class_names(root: &Path, classes: &Classes) -> Result<Vec<String>, DataError> {
-    let found: Vec<String> =
-        folders(root)?.iter().filter_map(|path| Some(path.file_name()?.to_string_lossy().into_owned())).collect();
+    let found = names_in(root)?;
     if found.len() > CLASSES_MAX as usize {
         let what = format!("{} folders, and each is a class: at most {CLASSES_MAX}", found.len());
         return Err(DataError::whole(root, what, "put the pictures of a class into one folder"));
@@ -214,14 +232,15 @@ fn shape([height, width]: [u32; 2], colour: bool) -> Vec<usize> {
     if colour { [&picture[..], &[3]].concat() } else { picture.to_vec() }
 }
 
-/// One picture for a model that reads such samples.
-pub(crate) fn one(path: &Path, wanted: &[usize]) -> Result<Vec<f32>, DataError> {
+/// One picture for a model that reads such samples, brought to a size where those of its training were.
+pub(crate) fn one(path: &Path, wanted: &[usize], size: Option<[u32; 2]>) -> Result<Vec<f32>, DataError> {
     let colour = wanted.len() == 3;
-    let (size, bytes) = unpacked(path, colour, None)?;
+    let (size, bytes) = unpacked(path, colour, size)?;
     let found = shape(size, colour);
     if found != wanted {
         let what = format!("a picture of {found:?}, the model reads {wanted:?}");
-        return Err(DataError::whole(path, what, "bring it to that size first"));
+        let remedy = "bring it to that size first; a model that is trained with data.size does it itself";
+        return Err(DataError::whole(path, what, remedy));
     }
     Ok(bytes.into_iter().map(|byte| f32::from(byte) / BYTE).collect())
 }

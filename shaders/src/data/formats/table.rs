@@ -10,6 +10,7 @@ use std::path::Path;
 
 use crate::data::encoding::{Column, Encoding};
 use crate::data::error::{DataError, Place};
+use crate::data::formats::cells::{Cells, Full};
 use crate::data::formats::{Kind, kind, parquet};
 use crate::data::open::{Classes, Loaded};
 use crate::data::{CLASSES_MAX, DATA_BYTES_MAX, Features, Options, files};
@@ -29,21 +30,33 @@ const FAULTS_MAX: usize = 1000;
 /// Lines that are looked at to see whether there is a header.
 const LINES_LOOKED_AT: usize = 100;
 
+/// What a table is read for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Wanted<'a> {
+    /// Names that its header is known by.
+    pub(crate) names: &'a [&'a str],
+    /// Fewest columns.
+    pub(crate) columns_min: usize,
+    /// Most bytes of its cells.
+    pub(crate) bytes_max: u64,
+}
+
 /// A file's cells.
 #[derive(Debug)]
 pub(crate) struct Table {
     /// The header, or the columns' numbers from 0.
     names: Vec<String>,
+    /// Whether the first of the cells' rows is that.
     has_header: bool,
     /// Whether rows are told by their line in the file, or by their number from 1.
     has_lines: bool,
-    rows: Vec<csv::StringRecord>,
+    cells: Cells,
 }
 
 impl Table {
-    pub(crate) fn read(path: &Path, label: Option<&str>) -> Result<Self, DataError> {
+    pub(crate) fn read(path: &Path, wanted: Wanted<'_>) -> Result<Self, DataError> {
         if kind(&files::head(path)?) == Kind::Parquet {
-            return parquet::read(path);
+            return parquet::read(path, wanted);
         }
         let bytes = files::read(path, DATA_BYTES_MAX)?;
         let text = String::from_utf8(bytes).map_err(|error| {
@@ -52,34 +65,42 @@ impl Table {
         })?;
         // Excel writes a byte order mark.
         let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
-        let mut rows = records(path, text)?;
-        let columns = rows.first().map_or(0, csv::StringRecord::len);
-        if columns < 2 {
-            let what = format!("{} line(s) of {columns} column(s)", rows.len());
-            let remedy = "a table has a column for the label and at least one more, separated by comma, tab, semicolon or |; a text \
-                          is read by model.kind = \"lm\"";
-            return Err(DataError::whole(path, what, remedy));
+        let cells = records(path, text, wanted.bytes_max)?;
+        let columns = cells.columns();
+        if columns < wanted.columns_min {
+            let what = format!("{} line(s) of {columns} column(s)", cells.len());
+            return Err(DataError::whole(path, what, few_columns(wanted.columns_min)));
         }
         if columns > COLUMNS_MAX {
             let what = format!("{columns} columns, at most {COLUMNS_MAX}");
             return Err(DataError::whole(path, what, "save the numbers with numpy.save instead"));
         }
-        let has_header = has_header(&rows, label);
+        let has_header = has_header(&cells, wanted.names);
         let names = if has_header {
-            rows.remove(0).iter().map(|name| name.trim().to_owned()).collect()
+            cells.row(0).map(|name| name.trim().to_owned()).collect()
         } else {
             (0..columns).map(|i| i.to_string()).collect()
         };
-        if rows.is_empty() {
+        let table = Self { names, has_header, has_lines: true, cells };
+        if table.rows() == 0 {
             return Err(DataError::Empty { path: path.into() });
         }
-        Ok(Self { names, has_header, has_lines: true, rows })
+        if columns == 1 {
+            refuse_blank_lines(path, text)?;
+        }
+        Ok(table)
     }
 
-    /// Of cells that were not written as lines.
+    /// Of cells that were not written as lines; the first row is the header.
     #[cfg(feature = "parquet")]
-    pub(super) fn of_cells(names: Vec<String>, rows: Vec<csv::StringRecord>) -> Self {
-        Self { names, has_header: true, has_lines: false, rows }
+    pub(super) fn of_cells(cells: Cells) -> Self {
+        let names = cells.row(0).map(str::to_owned).collect();
+        Self { names, has_header: true, has_lines: false, cells }
+    }
+
+    /// Rows below the header.
+    fn rows(&self) -> usize {
+        self.cells.len() - usize::from(self.has_header)
     }
 
     /// Where rows are, by [`Self::line`].
@@ -88,25 +109,32 @@ impl Table {
     }
 
     fn line(&self, row: usize) -> u64 {
-        self.rows[row].position().map_or(row as u64 + 1, csv::Position::line)
+        self.cells.line(row + usize::from(self.has_header))
     }
 
     fn cell(&self, row: usize, column: usize) -> &str {
-        self.rows[row].get(column).unwrap_or("").trim()
+        self.cells.cell(row + usize::from(self.has_header), column).trim()
     }
 
-    /// Which column is the label.
-    fn label_column(&self, path: &Path, asked: Option<&str>) -> Result<usize, DataError> {
-        let Some(asked) = asked else {
-            let known = |name: &String| LABEL_NAMES.contains(&name.to_lowercase().as_str());
-            return Ok(self.names.iter().position(known).unwrap_or(self.names.len() - 1));
+    /// Which column is the label: none of those that a model reads.
+    fn label_column(&self, path: &Path, asked: Option<&str>, read: &[usize]) -> Result<usize, DataError> {
+        let none = || {
+            let what = format!("no column beside those that the model reads ({})", shown(&self.names));
+            DataError::whole(path, what, "add a column with the label")
         };
-        if let Some(at) = self.names.iter().position(|name| name == asked) {
-            return Ok(at);
-        }
-        match asked.parse::<usize>() {
-            Ok(at) if at < self.names.len() => Ok(at),
-            _ => {
+        let Some(asked) = asked else {
+            let known = |at: &usize| LABEL_NAMES.contains(&self.names[*at].to_lowercase().as_str());
+            let free = || (0..self.names.len()).filter(|at| !read.contains(at));
+            return free().find(known).or_else(|| free().next_back()).ok_or_else(none);
+        };
+        let number = || asked.parse::<usize>().ok().filter(|at| *at < self.names.len());
+        match self.names.iter().position(|name| name == asked).or_else(number) {
+            Some(at) if !read.contains(&at) => Ok(at),
+            Some(_) => {
+                let what = format!("column {asked:?} is one that the model reads");
+                Err(DataError::whole(path, what, "--label names the column of the label"))
+            }
+            None => {
                 let what = format!("no column {asked:?}");
                 let header = if self.has_header { "its header has" } else { "it has no header; its columns are" };
                 let shown = shown(&self.names);
@@ -114,6 +142,58 @@ impl Table {
             }
         }
     }
+
+    /// Where the columns of a model are.
+    fn places(&self, path: &Path, columns: &[Column], with_label: bool) -> Result<Vec<usize>, DataError> {
+        // Columns of a table without a header are called by their numbers, and so found where their table had them.
+        let named: Option<Vec<usize>> =
+            columns.iter().map(|column| self.names.iter().position(|name| *name == column.name)).collect();
+        if let Some(named) = named.filter(|_| self.has_header || with_label) {
+            return Ok(named);
+        }
+        if self.has_header {
+            let missing = columns.iter().find(|column| !self.names.contains(&column.name));
+            let what = format!("no column {:?}", missing.map_or("", |column| column.name.as_str()));
+            let remedy = format!("the model was trained with it; this table has {}", shown(&self.names));
+            return Err(DataError::whole(path, what, remedy));
+        }
+        if !with_label && self.names.len() == columns.len() {
+            return Ok((0..columns.len()).collect());
+        }
+        let (found, trained) = (self.names.len(), columns.len());
+        let what = format!("{found} columns without a header, the model was trained with {trained}");
+        let remedy = if with_label { "add a header" } else { "add a header, or leave the label's column out" };
+        Err(DataError::whole(path, what, remedy))
+    }
+}
+
+pub(super) fn few_columns(least: usize) -> &'static str {
+    if least < 2 {
+        return "a table has a column at least";
+    }
+    "a table has a column for the label and at least one more, separated by comma, tab, semicolon or |; a text is read by model.kind = \"lm\""
+}
+
+/// Of a table with one column a line without a value is an empty line, which the reader of lines passes over.
+fn refuse_blank_lines(path: &Path, text: &str) -> Result<(), DataError> {
+    let (mut lines, mut blank) = (Vec::new(), Vec::new());
+    for (line, content) in (1u64..).zip(text.lines()) {
+        if content.trim().is_empty() {
+            blank.push(line);
+        } else {
+            // What stands behind the last value is the end of the file.
+            lines.append(&mut blank);
+        }
+    }
+    if lines.is_empty() {
+        return Ok(());
+    }
+    Err(DataError::at(path, Place::Lines(lines), "a value is missing", "fill it in, or leave these lines out"))
+}
+
+pub(super) fn too_large(path: &Path, full: &Full) -> DataError {
+    let what = format!("more than {} MiB as a table", full.limit >> 20);
+    DataError::whole(path, what, "save the numbers with numpy.save: a plain file is read row by row")
 }
 
 /// A few names of many.
@@ -123,23 +203,26 @@ fn shown(names: &[String]) -> String {
     format!("{}{more}", names[..names.len().min(SHOWN)].join(", "))
 }
 
-fn records(path: &Path, text: &str) -> Result<Vec<csv::StringRecord>, DataError> {
+fn records(path: &Path, text: &str, bytes_max: u64) -> Result<Cells, DataError> {
     let first = text.lines().find(|line| !line.trim().is_empty()).unwrap_or("");
     let count = |delimiter: u8| first.bytes().filter(|&byte| byte == delimiter).count();
     let delimiter = DELIMITERS.iter().copied().rev().max_by_key(|&delimiter| count(delimiter)).unwrap_or(b',');
     let mut reader =
         csv::ReaderBuilder::new().delimiter(delimiter).has_headers(false).flexible(true).from_reader(text.as_bytes());
-    let mut rows: Vec<csv::StringRecord> = Vec::new();
-    let mut uneven = Vec::new();
-    for record in reader.records() {
-        let record = record.map_err(|error| DataError::whole(path, error, "quote cells that hold the separator"))?;
-        let expected = rows.first().map_or(record.len(), csv::StringRecord::len);
-        if record.len() != expected && uneven.len() < FAULTS_MAX {
-            uneven.push((record.position().map_or(0, csv::Position::line), record.len(), expected));
+    let (mut cells, mut uneven) = (None, Vec::new());
+    let mut record = csv::StringRecord::new();
+    let quote = |error| DataError::whole(path, error, "quote cells that hold the separator");
+    while reader.read_record(&mut record).map_err(quote)? {
+        let cells = cells.get_or_insert_with(|| Cells::new(record.len(), bytes_max));
+        let line = record.position().map_or(0, csv::Position::line);
+        if record.len() != cells.columns() && uneven.len() < FAULTS_MAX {
+            uneven.push((line, record.len(), cells.columns()));
         }
-        rows.push(record);
+        cells.push(line, record.iter()).map_err(|full| too_large(path, &full))?;
     }
-    let Some(&(_, found, expected)) = uneven.first() else { return Ok(rows) };
+    let Some(&(_, found, expected)) = uneven.first() else {
+        return cells.ok_or_else(|| DataError::Empty { path: path.into() });
+    };
     let lines = uneven.iter().map(|(line, ..)| *line).collect();
     let what = format!("{found} columns, the first line has {expected}");
     Err(DataError::at(path, Place::Lines(lines), what, "quote cells that hold the separator; was the file cut off?"))
@@ -149,32 +232,37 @@ fn is_number(cell: &str) -> bool {
     cell.trim().parse::<f64>().is_ok_and(f64::is_finite)
 }
 
-/// The first line is a header when it names the label, when a column of numbers begins with none, or when it names a label of itself.
-fn has_header(rows: &[csv::StringRecord], label: Option<&str>) -> bool {
-    let Some(first) = rows.first() else { return false };
-    let below = &rows[1..rows.len().min(LINES_LOOKED_AT)];
-    if first.iter().any(is_number) {
+/// The first line is a header when it has a name that is known, when a column of numbers begins with none, or when it names a label of itself.
+fn has_header(cells: &Cells, names: &[&str]) -> bool {
+    if cells.len() == 0 || cells.row(0).any(is_number) {
         return false;
     }
     let named = |cell: &str| {
         let cell = cell.trim();
-        label.is_some_and(|label| label == cell) || LABEL_NAMES.contains(&cell.to_lowercase().as_str())
+        names.contains(&cell) || LABEL_NAMES.contains(&cell.to_lowercase().as_str())
     };
-    let number_below = |i: usize| below.iter().filter_map(|row| row.get(i)).any(is_number);
-    first.iter().any(named) || (0..first.len()).any(number_below)
+    let below = 1..cells.len().min(LINES_LOOKED_AT);
+    let number_below = |column: usize| below.clone().any(|row| is_number(cells.cell(row, column)));
+    cells.row(0).any(named) || (0..cells.columns()).any(number_below)
 }
 
-/// A table as samples and labels.
+/// A table as samples and labels; with columns of a model, encoded as that was trained.
 pub(crate) fn open(path: &Path, options: &Options) -> Result<Loaded, DataError> {
-    let table = Table::read(path, options.label.as_deref())?;
-    let label = table.label_column(path, options.label.as_deref())?;
-    refuse_missing(path, &table, |_| true)?;
-    let columns = (0..table.names.len())
-        .filter(|&i| i != label)
-        .map(|i| column(path, &table, i))
-        .collect::<Result<Vec<_>, _>>()?;
+    let asked = options.label.as_deref();
+    let names: Vec<&str> = options.columns.iter().map(|column| column.name.as_str()).chain(asked).collect();
+    let table = Table::read(path, Wanted { names: &names, columns_min: 2, bytes_max: DATA_BYTES_MAX })?;
+    let trained = if options.columns.is_empty() { Vec::new() } else { table.places(path, &options.columns, true)? };
+    let label = table.label_column(path, asked, &trained)?;
+    let matters = |column: usize| trained.is_empty() || column == label || trained.contains(&column);
+    refuse_missing(path, &table, matters)?;
+    let (places, columns) = if trained.is_empty() {
+        let places: Vec<usize> = (0..table.names.len()).filter(|&i| i != label).collect();
+        let columns = places.iter().map(|&i| column(path, &table, i)).collect::<Result<Vec<_>, _>>()?;
+        (places, columns)
+    } else {
+        (trained, options.columns.clone())
+    };
     let (labels, class_names) = labels(path, &table, label, &options.classes)?;
-    let places: Vec<usize> = (0..table.names.len()).filter(|&i| i != label).collect();
     let features = encode(path, &table, &places, &columns)?;
     Ok(Loaded {
         shape: vec![columns.iter().map(Column::width).sum()],
@@ -189,33 +277,16 @@ pub(crate) fn open(path: &Path, options: &Options) -> Result<Loaded, DataError> 
 
 /// The rows of a table for a model that was trained on such columns; a column that is not among them, as a label, is not looked at.
 pub(crate) fn rows(path: &Path, columns: &[Column]) -> Result<Vec<f32>, DataError> {
-    let table = Table::read(path, columns.first().map(|column| column.name.as_str()))?;
-    let places: Vec<usize> = if table.has_header {
-        let place = |column: &Column| {
-            table.names.iter().position(|name| *name == column.name).ok_or_else(|| {
-                let what = format!("no column {:?}", column.name);
-                DataError::whole(
-                    path,
-                    what,
-                    format!("the model was trained with it; this table has {}", shown(&table.names)),
-                )
-            })
-        };
-        columns.iter().map(place).collect::<Result<_, _>>()?
-    } else if table.names.len() == columns.len() {
-        (0..columns.len()).collect()
-    } else {
-        let what =
-            format!("{} columns without a header, the model was trained with {}", table.names.len(), columns.len());
-        return Err(DataError::whole(path, what, "add a header, or leave the label's column out"));
-    };
+    let names: Vec<&str> = columns.iter().map(|column| column.name.as_str()).collect();
+    let table = Table::read(path, Wanted { names: &names, columns_min: 1, bytes_max: DATA_BYTES_MAX })?;
+    let places = table.places(path, columns, false)?;
     refuse_missing(path, &table, |column| places.contains(&column))?;
     encode(path, &table, &places, columns)
 }
 
 fn refuse_missing(path: &Path, table: &Table, matters: impl Fn(usize) -> bool) -> Result<(), DataError> {
     let (mut lines, mut first) = (Vec::new(), None);
-    for row in 0..table.rows.len() {
+    for row in 0..table.rows() {
         let missing = (0..table.names.len()).find(|&i| matters(i) && MISSING.contains(&table.cell(row, i)));
         if let Some(column) = missing.filter(|_| lines.len() < FAULTS_MAX) {
             first.get_or_insert((column, table.cell(row, column).to_owned()));
@@ -230,11 +301,11 @@ fn refuse_missing(path: &Path, table: &Table, matters: impl Fn(usize) -> bool) -
 /// What a column becomes.
 fn column(path: &Path, table: &Table, at: usize) -> Result<Column, DataError> {
     let name = table.names[at].clone();
-    let odd = (0..table.rows.len()).find(|&row| !is_number(table.cell(row, at)));
+    let odd = (0..table.rows()).find(|&row| !is_number(table.cell(row, at)));
     let Some(odd) = odd else { return Ok(Column { name, values: Vec::new() }) };
     let mut values = BTreeSet::new();
     let mut numbers = 0usize;
-    for row in 0..table.rows.len() {
+    for row in 0..table.rows() {
         let cell = table.cell(row, at);
         numbers += usize::from(is_number(cell));
         if values.len() <= ONE_HOT_MAX {
@@ -242,7 +313,7 @@ fn column(path: &Path, table: &Table, at: usize) -> Result<Column, DataError> {
         }
     }
     let place = Place::Part(format!("column {name:?}"));
-    if numbers > table.rows.len() / 2 {
+    if numbers > table.rows() / 2 {
         let row = if table.has_lines { "line" } else { "row" };
         let what = format!("{:?} in {row} {} among numbers", table.cell(odd, at), table.line(odd));
         return Err(DataError::at(path, place, what, "mend that line, or leave it out"));
@@ -256,44 +327,58 @@ fn column(path: &Path, table: &Table, at: usize) -> Result<Column, DataError> {
 
 fn encode(path: &Path, table: &Table, places: &[usize], columns: &[Column]) -> Result<Vec<f32>, DataError> {
     let width: usize = columns.iter().map(Column::width).sum();
-    let bytes = (table.rows.len() as u64).saturating_mul((width * size_of::<f32>()) as u64);
+    let bytes = (table.rows() as u64).saturating_mul((width * size_of::<f32>()) as u64);
     if bytes > DATA_BYTES_MAX {
         let what = format!("{} MiB as floats, at most {} are held", bytes >> 20, DATA_BYTES_MAX >> 20);
         return Err(DataError::whole(path, what, "save the numbers with numpy.save: a plain file is read row by row"));
     }
-    let mut out = Vec::with_capacity(table.rows.len() * width);
-    for row in 0..table.rows.len() {
+    let mut out = Vec::with_capacity(table.rows() * width);
+    for row in 0..table.rows() {
         for (&place, column) in places.iter().zip(columns) {
             let cell = table.cell(row, place);
             if column.values.is_empty() {
                 let value = cell.parse::<f32>().ok().filter(|value| value.is_finite());
-                out.push(value.ok_or_else(|| not_among(path, table, row, column, "is no number"))?);
+                out.push(value.ok_or_else(|| not_among(path, table, row, (place, column), "is no number"))?);
                 continue;
             }
             let found = column.values.iter().position(|value| value == cell);
-            let found =
-                found.ok_or_else(|| not_among(path, table, row, column, "was not there when the model was trained"))?;
+            let found = found.ok_or_else(|| {
+                not_among(path, table, row, (place, column), "was not there when the model was trained")
+            })?;
             out.extend((0..column.values.len()).map(|i| f32::from(u8::from(i == found))));
         }
     }
     Ok(out)
 }
 
-fn not_among(path: &Path, table: &Table, row: usize, column: &Column, why: &str) -> DataError {
-    let place = table.names.iter().position(|name| *name == column.name).unwrap_or(0);
-    let what = format!("{:?} in column {:?} {why}", table.cell(row, place), column.name);
+fn not_among(path: &Path, table: &Table, row: usize, (at, column): (usize, &Column), why: &str) -> DataError {
+    let what = format!("{:?} in column {:?} {why}", table.cell(row, at), column.name);
     DataError::at(path, table.place(vec![table.line(row)]), what, "mend it, or leave it out")
 }
 
 /// The classes, and their names where they have some: those that a job gives, or all that there are, sorted. Whole numbers are
 /// classes as they are.
 fn labels(path: &Path, table: &Table, at: usize, classes: &Classes) -> Result<(Vec<u32>, Vec<String>), DataError> {
-    let cells = || (0..table.rows.len()).map(|row| table.cell(row, at));
+    let cells = || (0..table.rows()).map(|row| table.cell(row, at));
     let place = || Place::Part(format!("column {:?}", table.names[at]));
     let whole =
         |cell: &str| cell.parse::<f64>().ok().filter(|n| n.fract() == 0.0 && (0.0..f64::from(CLASSES_MAX)).contains(n));
+    let beyond = |row: usize, class: u32, count: u32| {
+        let what =
+            format!("label {:?} in column {:?} is class {class} of {count}", table.cell(row, at), table.names[at]);
+        let remedy = "classes are counted from 0: raise data.classes, on every peer, or leave the row out";
+        DataError::at(path, table.place(vec![table.line(row)]), what, remedy)
+    };
+    // Told here, where the line is known.
+    let within = |labels: Vec<u32>| match classes {
+        Classes::Count(count) => match labels.iter().position(|class| class >= count) {
+            Some(row) => Err(beyond(row, labels[row], *count)),
+            None => Ok(labels),
+        },
+        _ => Ok(labels),
+    };
     if !matches!(classes, Classes::Named(_)) && cells().all(|cell| whole(cell).is_some()) {
-        return Ok((cells().filter_map(whole).map(|n| n as u32).collect(), Vec::new()));
+        return Ok((within(cells().filter_map(whole).map(|n| n as u32).collect())?, Vec::new()));
     }
     if let Some(odd) = cells().find(|cell| is_number(cell)).filter(|_| cells().all(is_number)) {
         let what = format!("{odd} is no class");
@@ -324,6 +409,29 @@ fn labels(path: &Path, table: &Table, at: usize, classes: &Classes) -> Result<(V
             )
         })
     };
-    let labels = (0..table.rows.len()).map(class).collect::<Result<_, _>>()?;
-    Ok((labels, names))
+    let labels = (0..table.rows()).map(class).collect::<Result<_, _>>()?;
+    Ok((within(labels)?, names))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+    use super::*;
+
+    #[test]
+    fn a_table_costs_no_more_than_the_limit() {
+        let path = std::env::temp_dir().join(format!("starling-table-limit-{}.csv", std::process::id()));
+        std::fs::write(&path, format!("a,label\n{}", "1,0\n".repeat(1000))).unwrap();
+        let read = |bytes_max| Table::read(&path, Wanted { names: &[], columns_min: 2, bytes_max });
+        // A header of 6 bytes, rows of 2; and for each 16, and 4 a cell.
+        let least = 6 + 1000 * 2 + 1001 * (16 + 2 * 4);
+        assert_eq!(read(least).unwrap().rows(), 1000);
+        let error = read(least - 1).unwrap_err().to_string();
+        assert!(
+            error.contains("-limit-") && error.contains("MiB as a table") && error.contains("numpy.save"),
+            "{error}"
+        );
+        std::fs::remove_file(&path).unwrap();
+    }
 }

@@ -15,7 +15,7 @@ use crate::data::features::{Element, Features, Order, Rows, Stored};
 use crate::data::formats::characters::{self, Vocabulary};
 use crate::data::formats::{Kind, kind, npy};
 use crate::data::holdout::Shares;
-use crate::data::{DATA_BYTES_MAX, Dataset, Options, Split, files};
+use crate::data::{DATA_BYTES_MAX, Dataset, Options, Origin, Split, files};
 
 /// Tokens of a text: bytes.
 pub const VOCABULARY: usize = 256;
@@ -39,12 +39,15 @@ impl Tokens {
         }
     }
 
-    fn count(&self) -> u64 {
-        let bytes = match self {
+    fn bytes(&self) -> u64 {
+        match self {
             Self::Bytes(bytes, _) => bytes.len() as u64,
             Self::File(_, _, bytes, _) => *bytes,
-        };
-        bytes / self.element().bytes() as u64
+        }
+    }
+
+    fn count(&self) -> u64 {
+        self.bytes() / self.element().bytes() as u64
     }
 }
 
@@ -106,10 +109,7 @@ fn npy_tokens(path: &Path, context: usize, options: &Options) -> Result<Dataset,
 }
 
 fn assemble(path: &Path, tokens: &Tokens, context: usize, options: &Options) -> Result<Dataset, DataError> {
-    let bytes = tokens.element().bytes();
-    if let Tokens::Bytes(all, _) = tokens
-        && !all.len().is_multiple_of(bytes)
-    {
+    if !tokens.bytes().is_multiple_of(tokens.element().bytes() as u64) {
         return Err(DataError::whole(path, "an odd number of bytes", "a token takes two: the file was cut off"));
     }
     let classes = vocabulary(path, tokens, options)?;
@@ -128,7 +128,7 @@ fn vocabulary(path: &Path, tokens: &Tokens, options: &Options) -> Result<usize, 
         Tokens::Bytes(bytes, element) => element.numbers(bytes).iter().fold(0.0, |a: f64, &b| a.max(b)) as usize,
         Tokens::File(file, begin, length, element) => {
             let mut largest = 0.0f64;
-            Stored::scan(file, path, *begin, begin + length, |piece| {
+            Stored::scan(file, path, (*begin, begin + length), element.bytes(), |piece| {
                 largest = element.numbers(piece).iter().fold(largest, |a, &b| a.max(b));
                 Ok(())
             })?;
@@ -180,6 +180,7 @@ fn windows(
                 divisor: 1.0,
                 normalization: None,
                 rows: Rows::Range(first, n),
+                skipped: None,
             }),
         };
         Ok(Split { labels: (first..first + n).map(label).collect(), features })
@@ -188,6 +189,7 @@ fn windows(
         name: path.display().to_string(),
         shape: vec![width],
         classes,
+        origin: Origin { samples: count as u32, drawn: None },
         train: split(0, trained)?,
         validation: split(trained, validated)?,
         test: split(trained + validated, tested)?,

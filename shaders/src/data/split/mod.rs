@@ -26,7 +26,7 @@ pub const ALL: &[(&str, &str)] = &[
     ("dirichlet:ALPHA", "every class is spread over the shards by a Dirichlet draw; the smaller ALPHA, the less alike"),
     ("classes:K", "every shard holds K classes only; the first shards the first K"),
     ("sizes:ALPHA", "every shard is a random sample, of a size by a Dirichlet draw; the smaller ALPHA, the less equal"),
-    ("regions:FILE", "as a file says: a line for each training sample with the name of its region"),
+    ("regions:FILE", "as a file says: a line for each sample of the data, in their order, with the name of its region"),
     ("rendezvous", "random samples, dealt among the peers that live by their pace, and again when peers come and go"),
 ];
 
@@ -91,7 +91,7 @@ pub enum SplitError {
         text: String,
     },
     /// A file of regions that does not fit the data.
-    #[error("regions:{}: {why}; a line for each training sample, with the name of its region", path.display())]
+    #[error("regions:{}: {why}; a line for each sample of the data, those that are held out as well, with the name of its region", path.display())]
     Regions {
         /// The file.
         path: PathBuf,
@@ -163,6 +163,17 @@ impl SplitRule {
     /// # Errors
     /// [`SplitError::TooFew`], and those of a file of regions.
     pub fn shards(&self, labels: &[u32], shards: usize, seed: u64) -> Result<Vec<Vec<u32>>, SplitError> {
+        self.shards_of(labels, None, shards, seed)
+    }
+
+    /// The same, where the samples are these of so many rows of the data, all of which a file of regions names.
+    pub(crate) fn shards_of(
+        &self,
+        labels: &[u32],
+        origin: Option<(usize, Vec<u32>)>,
+        shards: usize,
+        seed: u64,
+    ) -> Result<Vec<Vec<u32>>, SplitError> {
         if shards == 0 || labels.len() < shards {
             return Err(SplitError::TooFew { samples: labels.len(), shards });
         }
@@ -172,7 +183,14 @@ impl SplitRule {
             Self::Dirichlet { alpha } => dirichlet::shards(labels, shards, *alpha, &mut rng),
             Self::Classes { per_shard } => classes::shards(labels, shards, *per_shard, &mut rng),
             Self::Sizes { alpha } => sizes::shards(labels.len(), shards, *alpha, &mut rng),
-            Self::Regions { path } => regions::shards(&regions::read(path, labels.len())?, shards, &mut rng),
+            Self::Regions { path } => {
+                let samples = origin.as_ref().map_or(labels.len(), |(samples, _)| *samples);
+                let mut regions = regions::read(path, samples)?;
+                if let Some((_, rows)) = origin {
+                    regions = rows.iter().map(|&row| regions[row as usize]).collect();
+                }
+                regions::shards(&regions, shards, &mut rng)
+            }
             Self::Rendezvous => rendezvous::shards(labels.len(), shards, seed),
         };
         fill_empty(&mut parts);
@@ -260,6 +278,36 @@ mod tests {
         };
         assert!(sizes(0.3) > 200 && sizes(10_000.0) < 20);
         assert!(matches!("sizes:0".parse::<SplitRule>(), Err(SplitError::Alpha { rule: "sizes", .. })));
+    }
+
+    #[test]
+    fn a_file_of_regions_names_all_samples_whatever_is_held_out() {
+        let folder = std::env::temp_dir().join(format!("starling-regions-of-all-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let [table, regions] = ["a.csv", "regions.txt"].map(|name| folder.join(name));
+        // The first number of a sample says its row, and that its region.
+        std::fs::write(&table, (0..100).map(|i| format!("{i},{}\n", i % 2)).collect::<String>()).unwrap();
+        let region = |row: usize| ["north", "south", "east"][row * row % 7 % 3];
+        std::fs::write(&regions, (0..100).map(|i| format!("{}\n", region(i))).collect::<String>()).unwrap();
+        let rule = SplitRule::Regions { path: regions.clone() };
+        let shares = crate::data::Shares { validation: 0.2, test: 0.1 };
+        let normalize = crate::data::Normalize::None;
+        for seed in [1, 2] {
+            let options = crate::data::Options { shares, seed, normalize, ..Default::default() };
+            let data = crate::data::open(&table, &options).unwrap();
+            let parts = data.shards(&rule, 3, 1).unwrap();
+            let rows = data.train.features.resident().unwrap();
+            for part in &parts {
+                let of: Vec<&str> = part.iter().map(|&sample| region(rows[sample as usize] as usize)).collect();
+                assert!(of.iter().all(|name| *name == of[0]), "{of:?}");
+            }
+            assert_eq!(parts.iter().map(Vec::len).sum::<usize>(), 70);
+        }
+        std::fs::write(&regions, "a\n".repeat(70)).unwrap();
+        let data = crate::data::open(&table, &crate::data::Options { shares, ..Default::default() }).unwrap();
+        let error = data.shards(&rule, 3, 1).unwrap_err().to_string();
+        assert!(error.contains("70 lines, there are 100") && error.contains("held out"), "{error}");
+        std::fs::remove_dir_all(&folder).unwrap();
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! `regions:FILE`: data that lie where they were taken. The file has a line for each training sample, in their order: the name of its region.
+//! `regions:FILE`: data that lie where they were taken. The file has a line for each sample of the data, in their order: the name of its region.
+//! Which of them are held out a seed says, so those have a line as well. Where the data have a test part of their own, that has none.
 //! Regions are dealt to the shards in the order of their names, the largest share of samples still to be dealt deciding how many; with fewer
 //! regions than shards, a region is shared by several.
 
@@ -23,7 +24,7 @@ pub(super) fn read(path: &Path, samples: usize) -> Result<Vec<u32>, SplitError> 
         return Err(wrong(format!("line {} names no region", empty + 1)));
     }
     if lines.len() != samples {
-        return Err(wrong(format!("{} lines, there are {samples} training samples", lines.len())));
+        return Err(wrong(format!("{} lines, there are {samples} samples", lines.len())));
     }
     let mut numbers: BTreeMap<&str, u32> = lines.iter().map(|line| (*line, 0)).collect();
     numbers.values_mut().enumerate().for_each(|(i, number)| *number = i as u32);
@@ -32,9 +33,12 @@ pub(super) fn read(path: &Path, samples: usize) -> Result<Vec<u32>, SplitError> 
 
 /// Whole regions, side by side, so that shards get about equally many samples; a region is cut where there are too few.
 pub(super) fn shards(regions: &[u32], shards: usize, rng: &mut ChaCha8Rng) -> Vec<Vec<u32>> {
-    let count = regions.iter().copied().max().unwrap_or(0) as usize + 1;
-    let mut members = vec![Vec::new(); count];
+    let most = regions.iter().copied().max().unwrap_or(0) as usize + 1;
+    let mut members = vec![Vec::new(); most];
     regions.iter().enumerate().for_each(|(i, &region)| members[region as usize].push(i as u32));
+    // Of a small region all samples may be held out.
+    members.retain(|members| !members.is_empty());
+    let count = members.len();
     let mut parts = vec![Vec::new(); shards];
     if count >= shards {
         // Each to the shard with the fewest samples, the largest region first: nobody is left without one.

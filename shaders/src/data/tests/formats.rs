@@ -115,6 +115,41 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
 }
 
 #[test]
+fn a_table_for_a_model_is_encoded_as_that_was_trained() {
+    let folder = Folder::new("as-trained");
+    let trained = open(&folder.write("a.csv", "size,soil,kind\n1,wet,x\n2,dry,y\n3,mud,x\n"), &plain()).unwrap();
+    let options = Options { columns: trained.encoding.columns.clone(), ..plain() };
+    // Columns stand elsewhere, the last one is no label, there is another one, and fewer texts.
+    let other = folder.write("b.csv", "kind,note,soil,size\nx,,wet,1\ny,,dry,2\nx,,wet,5\n");
+    let options = Options { label: Some("kind".into()), ..options };
+    let data = open(&other, &options).unwrap();
+    assert_eq!(data.encoding.columns, trained.encoding.columns);
+    let expected = [(vec![1.0, 0.0, 0.0, 1.0], 0), (vec![2.0, 1.0, 0.0, 0.0], 1), (vec![5.0, 0.0, 0.0, 1.0], 0)];
+    assert_eq!(all(&data), expected);
+    let last = folder.write("c.csv", "soil,kind,size\nwet,x,1\ndry,y,2\nwet,x,5\n");
+    assert_eq!(all(&open(&last, &Options { label: None, ..options }).unwrap()), expected, "what is read is no label");
+    // Without a header columns are where they were.
+    let trained =
+        open(&folder.write("d.csv", "7,0,70\n8,1,80\n"), &Options { label: Some("1".into()), ..plain() }).unwrap();
+    let again = Options { columns: trained.encoding.columns.clone(), ..plain() };
+    assert_eq!(
+        all(&open(&folder.write("e.csv", "5,1,50\n6,0,60\n"), &again).unwrap()),
+        [(vec![5.0, 50.0], 1), (vec![6.0, 60.0], 0)]
+    );
+}
+
+#[test]
+fn a_model_of_one_column_is_asked_with_one() {
+    let folder = Folder::new("one-column");
+    let data = open(&folder.write("a.csv", "size,label\n1,0\n2,1\n3,1\n"), &plain()).unwrap();
+    for (name, text) in [("named.csv", "size\n7\n8\n"), ("bare.csv", "7\n8\n\n")] {
+        assert_eq!(inputs(&folder.write(name, text), &data.shape, &data.encoding).unwrap().features, [7.0, 8.0]);
+    }
+    let gap = inputs(&folder.write("gap.csv", "size\n7\n\n8\n"), &data.shape, &data.encoding).unwrap_err().to_string();
+    assert!(gap.contains("line 3") && gap.contains("missing"), "{gap}");
+}
+
+#[test]
 fn normalisation_is_of_the_training_part_alone() {
     let folder = Folder::new("normalised");
     let lines: String = (0..100).map(|i| format!("{i},{},{}\n", i * i, i % 2)).collect();
@@ -202,6 +237,10 @@ fn arrays_alone_in_folders_and_in_archives() {
     assert_eq!((data.shape.clone(), rows(&data.train, 2)), (vec![1, 2], vec![0.0, 1.0, 0.2, 0.4]));
     let input = inputs(&x, &[2], &Encoding::default()).unwrap();
     assert_eq!((input.features.len(), input.names.len()), (6, 3));
+    let all = inputs::inputs_within(&x, &[2], &Encoding::default(), 24).unwrap();
+    assert_eq!(all, input);
+    let most = inputs::inputs_within(&x, &[2], &Encoding::default(), 23).unwrap_err().to_string();
+    assert!(most.contains("x.npy: 3 samples") && most.contains("a part at a time"), "{most}");
 }
 
 #[test]
@@ -243,6 +282,8 @@ fn folders_of_pictures() {
     );
     let sized = open(&set, &Options { size: Some([2, 2]), ..Options::default() }).unwrap();
     assert_eq!(sized.shape, [2, 2]);
+    let one = inputs(&set.join("dog/large.png"), &sized.shape, &sized.encoding).unwrap();
+    assert_eq!(one.features, [1.0; 4], "brought to the size of the training");
     // With colour all have three channels.
     let mut bytes = std::io::Cursor::new(Vec::new());
     image::RgbImage::from_pixel(2, 2, image::Rgb([255, 0, 0])).write_to(&mut bytes, image::ImageFormat::Jpeg).unwrap();
@@ -303,5 +344,9 @@ fn tokens_of_two_bytes() {
         let few = Options { classes: Classes::Count(100), ..options.clone() };
         assert!(open(&path, &few).unwrap_err().to_string().contains("token 297"));
     }
-    assert!(open(&folder.write("odd.bin", &bytes[1..]), &options).unwrap_err().to_string().contains("odd"));
+    let odd = folder.write("odd.bin", &bytes[1..]);
+    for resident_bytes_max in [0, 1 << 20] {
+        let error = open(&odd, &Options { resident_bytes_max, ..options.clone() }).unwrap_err().to_string();
+        assert!(error.contains("odd number of bytes") && error.contains("cut off"), "{error}");
+    }
 }

@@ -10,7 +10,10 @@ use super::formats::{Folder, floats, npy, npz, picture};
 use super::idx_bytes;
 
 fn refused(path: &Path, options: &Options, parts: &[&str]) {
-    let error = open(path, options).map(|data| data.name).unwrap_err().to_string();
+    let error = open(path, options).map(|data| data.name).unwrap_err();
+    // Whatever it is, it says what to do.
+    let (error, remedy) = (error.to_string(), error.remedy());
+    assert!(remedy.len() > 10 && error.ends_with(&format!("; {remedy}")), "{error}");
     let name = path.file_name().unwrap().to_string_lossy().into_owned();
     for part in parts.iter().copied().chain([name.as_str()]) {
         assert!(error.contains(part), "{part:?} is missing: {error}");
@@ -50,7 +53,10 @@ fn tables_that_cannot_be_trained_on() {
     );
     refused(&folder.write("latin.csv", b"a,label\n1,0\n\xe9,1\n"), &Options::default(), &["format"]);
     let classes = Options { classes: Classes::Count(2), ..Options::default() };
-    refused(&folder.write("classes.csv", "1,0\n2,1\n3,2\n"), &classes, &["label 2", "sample 2", "0 to 1"]);
+    let parts = ["line 3", "label \"2\"", "column \"1\"", "class 2 of 2", "raise data.classes"];
+    refused(&folder.write("classes.csv", "1,0\n2,1\n3,2\n"), &classes, &parts);
+    let parts = ["line 5", "label \"c\"", "column \"kind\"", "class 2 of 2", "raise data.classes"];
+    refused(&folder.write("texts.csv", "x,kind\n1,a\n2,b\n3,a\n4,c\n"), &classes, &parts);
     let named = Options { classes: Classes::Named(vec!["a".into(), "b".into()]), ..Options::default() };
     refused(&folder.write("named.csv", "x,label\n1,a\n2,c\n"), &named, &["line 3", "\"c\"", "data.classes"]);
 }
@@ -141,6 +147,89 @@ fn files_of_other_kinds_say_what_to_do() {
     let two = Options { classes: Classes::Count(10), ..Options::default() };
     let error = open(&images, &two).unwrap_err().to_string();
     assert!(error.contains("t-labels-idx1-ubyte") && error.contains("label 255 of sample 1"), "{error}");
+}
+
+/// Errors that say where and what, each with its remedy.
+#[test]
+fn every_error_says_what_to_do() {
+    let folder = Folder::new("remedies");
+    let plain = Options::default();
+    refused(&folder.path().join("none.csv"), &plain, &["none.csv", "No such file", "is the path right"]);
+    for (part, what, rank, values) in
+        [("a", "images-idx3", [2u32, 1, 1], &[1u8, 2][..]), ("b", "images-idx3", [2, 1, 1], &[1, 2])]
+    {
+        folder.write(&format!("{part}-{what}-ubyte"), idx_bytes(&rank, values));
+    }
+    folder.write("b-labels-idx1-ubyte", idx_bytes(&[2, 1], &[0, 1]));
+    let label = |name: &str| folder.path().join(name);
+    let error = |path: &Path| open(path, &plain).map(|data| data.name).unwrap_err().to_string();
+    for (file, bytes, parts) in [
+        ("c-images-idx3-ubyte", idx_bytes(&[2, 1, 1], &[1]), ["announce 2 bytes", "copy it again"]),
+        ("d-images-idx3-ubyte", vec![0, 0, 13, 3, 0, 0, 0, 0], ["type 0x0d", "numpy.save"]),
+        ("e-images-idx3-ubyte", idx_bytes(&[2], &[1, 2]), ["1 dimensions", "each other's place"]),
+    ] {
+        refused(&folder.write(file, bytes), &plain, &parts);
+    }
+    let zipped = [&[0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3][..], b"not deflated"].concat();
+    refused(&folder.write("f.csv.gz", zipped), &plain, &["gzip", "again"]);
+    assert!(error(&label("a-images-idx3-ubyte")).contains("is the path right"));
+    assert!(error(&label("b-images-idx3-ubyte")).contains("each other's place"));
+    folder.write("four/train-images-idx3-ubyte", idx_bytes(&[2, 1, 1], &[1, 2]));
+    refused(&label("four"), &plain, &["there is no train-labels-idx1-ubyte", "put it there"]);
+    for (name, extents, values) in [
+        ("train-images-idx3-ubyte", &[2, 1, 1][..], &[1, 2][..]),
+        ("train-labels-idx1-ubyte", &[2], &[0, 1]),
+        ("t10k-images-idx3-ubyte", &[2, 1, 2], &[1, 2, 3, 4]),
+        ("t10k-labels-idx1-ubyte", &[2], &[0, 1]),
+    ] {
+        folder.write(&format!("four/{name}"), idx_bytes(extents, values));
+    }
+    assert!(error(&label("four")).contains("[1, 2]") && error(&label("four")).contains("same extents"));
+    refused(folder.path(), &plain, &["nothing in this folder", "four idx files"]);
+    let lm = Options { context: Some(8), ..Options::default() };
+    refused(&folder.write("short.txt", "abc"), &lm, &["3 tokens", "shorter model.context"]);
+    // What needs no file.
+    let others = [
+        DataError::Unknown { name: "x".into() },
+        DataError::NotInstalled { name: "x", looked: vec![], remedy: "install it" },
+        DataError::Label { path: "x".into(), label: 3, sample: 0, classes: 2 },
+        DataError::Count { path: "x".into(), images: 1, labels: 2 },
+        DataError::Empty { path: "x".into() },
+    ];
+    for error in others {
+        assert!(error.remedy().len() > 8 && error.to_string().ends_with(&error.remedy()), "{error}");
+    }
+}
+
+#[test]
+fn a_class_that_is_tested_on_alone_is_named() {
+    let folder = Folder::new("odd-class");
+    for name in ["train/a/0.png", "train/b/0.png", "test/a/0.png", "test/c/0.png"] {
+        folder.write(name, picture(2, 2, 9));
+    }
+    let error = open(folder.path(), &Options::default()).unwrap_err().to_string();
+    assert!(
+        error.contains("test: the folder \"c\"") && error.contains("(a, b)") && error.contains("train/"),
+        "{error}"
+    );
+    let named = Options { classes: Classes::Named(vec!["a".into(), "b".into(), "c".into()]), ..Options::default() };
+    assert_eq!(open(folder.path(), &named).unwrap().test.labels, [0, 2], "a job may know more");
+}
+
+#[test]
+fn a_table_of_another_kind_than_the_model_s_is_no_table_for_it() {
+    let folder = Folder::new("other-columns");
+    let column =
+        |name: &str, values: &[&str]| Column { name: name.into(), values: values.iter().map(|&v| v.into()).collect() };
+    let columns = vec![column("size", &[]), column("soil", &["dry", "wet"])];
+    let options = Options { columns, ..Options::default() };
+    refused(&folder.write("lacks.csv", "size,kind\n1,a\n2,b\n"), &options, &["no column \"soil\"", "size, kind"]);
+    let odd = "soil,kind,size\nwet,a,1\nmud,b,2\nmud,a,3\n";
+    refused(&folder.write("mud.csv", odd), &options, &["line 3", "\"mud\"", "soil"]);
+    refused(&folder.write("bare.csv", "size,soil\n1,wet\n2,dry\n"), &options, &["no column beside", "label"]);
+    let label = Options { label: Some("size".into()), ..options.clone() };
+    refused(&folder.write("asked.csv", odd), &label, &["\"size\"", "the model reads", "--label"]);
+    refused(&folder.write("plain.csv", "1,2,0\n1,2,1\n"), &options, &["without a header", "add a header"]);
 }
 
 /// How a file of each kind begins, for bytes that get further than the first check.
