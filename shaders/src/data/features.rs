@@ -4,7 +4,7 @@
 //! is cut off while it is mapped ends the process, and both are out of our hands.
 
 use std::fs::File;
-use std::os::unix::fs::FileExt as _;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -347,7 +347,7 @@ impl Stored {
     }
 
     fn fill(&self, at: u64, bytes: &mut [u8]) -> Result<(), DataError> {
-        self.file.read_exact_at(bytes, at).map_err(DataError::read(&self.path))
+        read_at(&self.file, bytes, at).map_err(DataError::read(&self.path))
     }
 
     /// All bytes from one on, piece by piece; a piece is a multiple of `unit`.
@@ -363,10 +363,28 @@ impl Stored {
         let mut at = begin;
         while at < end {
             let now = piece.len().min(usize::try_from(end - at).unwrap_or(piece.len()));
-            file.read_exact_at(&mut piece[..now], at).map_err(DataError::read(path))?;
+            read_at(file, &mut piece[..now], at).map_err(DataError::read(path))?;
             take(&piece[..now])?;
             at += now as u64;
         }
         Ok(())
     }
+}
+
+/// Fills `bytes` with those of a file from `at` on; where the file is read next by others is their affair.
+#[cfg(unix)]
+fn read_at(file: &File, bytes: &mut [u8], at: u64) -> io::Result<()> {
+    std::os::unix::fs::FileExt::read_exact_at(file, bytes, at)
+}
+
+/// Fills `bytes` with those of a file from `at` on: every read names its place.
+#[cfg(windows)]
+fn read_at(file: &File, mut bytes: &mut [u8], mut at: u64) -> io::Result<()> {
+    while !bytes.is_empty() {
+        match std::os::windows::fs::FileExt::seek_read(file, bytes, at)? {
+            0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+            read => (bytes, at) = (&mut bytes[read..], at + read as u64),
+        }
+    }
+    Ok(())
 }
