@@ -40,9 +40,11 @@ pub(super) fn open(
     };
     let mut access = Access { listener, names: args.dashboard_host.clone(), token: None };
     let address = access.address()?;
+    // Behind a proxy everybody comes from loopback: who names one, means others than this machine.
+    let open_to_others = !address.ip().is_loopback() || !args.dashboard_host.is_empty();
     let file = match &args.dashboard_token {
         Some(file) => Some(file.clone()),
-        None if address.ip().is_loopback() => None,
+        None if !open_to_others => None,
         None => Some(identity.with_extension("token")),
     };
     let scheme = "http://";
@@ -118,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn beyond_loopback_there_is_a_token() {
+    fn beyond_loopback_and_behind_a_proxy_there_is_a_token() {
         let dir = tempfile::tempdir().unwrap();
         let identity = dir.path().join("identity.key");
         let (access, notes) = open(&args(Some("localhost:0")), &identity, false).unwrap().unwrap();
@@ -126,6 +128,13 @@ mod tests {
         assert!(notes.iter().any(|note| note.contains("dashboard on http://127.0.0.1:")), "{notes:?}");
         let (access, notes) = open(&args(Some("0.0.0.0:0")), &identity, false).unwrap().unwrap();
         assert!(access.token.is_some() && dir.path().join("identity.token").exists(), "{notes:?}");
+        let proxied = dir.path().join("proxied.key");
+        let named = DashboardArgs { dashboard_host: vec!["box.example".into()], ..args(Some("localhost:0")) };
+        let (access, notes) = open(&named, &proxied, false).unwrap().unwrap();
+        assert!(
+            access.token.is_some() && dir.path().join("proxied.token").exists(),
+            "others come by a proxy: {notes:?}"
+        );
         assert!(open(&args(Some("none")), &identity, true).unwrap().is_none());
         assert!(open(&args(None), &identity, false).unwrap().is_none());
     }

@@ -23,6 +23,24 @@ pub(super) fn loss(value: Option<f32>) -> String {
     value.map_or_else(|| "-".into(), |value| format!("{value:.4}"))
 }
 
+/// `12.5`, `1234`: steps a second.
+pub(super) fn pace(steps: f32) -> String {
+    if steps < 99.95 { format!("{steps:.1}") } else { format!("{steps:.0}") }
+}
+
+/// `12 s`, `3m 20s`, `5h 12m`, `3d 4h`, or a dash.
+pub(super) fn duration(seconds: Option<f64>) -> String {
+    let Some(seconds) = seconds.filter(|seconds| seconds.is_finite() && *seconds >= 0.0) else { return "-".into() };
+    let whole = seconds.round() as u64;
+    let (minutes, hours, days) = (whole / 60, whole / 3600, whole / 86_400);
+    match whole {
+        0..60 => format!("{whole} s"),
+        60..3600 => format!("{minutes}m {}s", whole % 60),
+        3600..86_400 => format!("{hours}h {}m", minutes % 60),
+        _ => format!("{days}d {}h", hours % 24),
+    }
+}
+
 /// The first 8 digits of a hash, or a dash.
 pub(super) fn short(hash: Option<&str>) -> String {
     hash.map_or_else(|| "-".into(), |hash| hash.chars().take(8).collect())
@@ -31,6 +49,15 @@ pub(super) fn short(hash: Option<&str>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn time_left_is_two_units_at_most() {
+        let shown: Vec<String> =
+            [0.2, 12.4, 59.6, 200.0, 18_720.0, 273_600.0].map(|seconds| duration(Some(seconds))).into();
+        assert_eq!(shown, ["0 s", "12 s", "1m 0s", "3m 20s", "5h 12m", "3d 4h"]);
+        assert_eq!([duration(None), duration(Some(f64::NAN)), duration(Some(f64::INFINITY))], ["-", "-", "-"]);
+        assert_eq!([pace(0.0), pace(12.54), pace(1234.4)], ["0.0", "12.5", "1234"]);
+    }
 
     #[test]
     fn bytes_keep_three_digits() {

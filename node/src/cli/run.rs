@@ -69,8 +69,11 @@ pub(super) fn live(args: &RunArgs, started: Instant) -> Result<(), Error> {
         // Full of wishes: the next signal will do.
         let _ = pardons.try_send(Control::Pardon);
     })?;
-    let mut audience: Box<dyn Audience + Send> =
-        if args.child { Box::new(Lines::new()) } else { Box::new(People::new(peer.job.epochs, json.is_stdout())) };
+    let mut audience: Box<dyn Audience + Send> = if args.child {
+        Box::new(Lines::new())
+    } else {
+        Box::new(People::new(peer.job.epochs, json.is_stdout(), args.quiet))
+    };
     let report = peer.live(&control, controls, audience.as_mut());
     // Before the last word, which waits for its reader: the file needs none.
     let written = report.as_ref().map_or(Ok(()), |report| json.write(report));

@@ -300,7 +300,7 @@ struct Show {
 impl Show {
     fn new(args: &SimArgs, job: &Job, to_stderr: bool) -> Self {
         Self {
-            screen: Screen::new(args.peers(), job.epochs, to_stderr),
+            screen: Screen::new(args.peers(), job.epochs, to_stderr, args.quiet),
             json_logs: args.common.log_format == LogFormat::Json,
             notes: BTreeSet::new(),
         }
@@ -319,16 +319,19 @@ impl Show {
             SwarmEvent::Said { event: ChildEvent::Note(note), .. } if !self.notes.insert(note.text.clone()) => {}
             // Before it is ready, a peer speaks of the machine and not of itself.
             SwarmEvent::Said { event: ChildEvent::Note(note), facts, .. } if facts.ready.is_none() => {
-                self.screen.line(&note.text)
+                self.screen.note(&note.text);
             }
             SwarmEvent::Said { peer, event, facts } => self.screen.said(*peer, event, facts),
             // What a child says of its own death is shown with its death.
             SwarmEvent::Log { line, .. } if line.starts_with("error: ") || line.starts_with("hint: ") => {}
             SwarmEvent::Log { line, .. } if self.json_logs => self.screen.log(line),
             SwarmEvent::Log { peer, line } => self.screen.log(&format!("[peer {peer}] {line}")),
-            SwarmEvent::Died { peer, ending } => self.tell(*peer, &describe(ending)),
+            SwarmEvent::Died { peer, ending } => {
+                let text = self.screen.about(*peer, &describe(ending));
+                self.screen.warn(&text);
+            }
             SwarmEvent::Settling => {}
-            SwarmEvent::Disagreed => self.screen.line(&format!(
+            SwarmEvent::Disagreed => self.screen.warn(&format!(
                 "THE PEERS DO NOT AGREE: {} s after the last step they have not heard the same deltas",
                 sim::processes::launcher::AGREE_MAX.as_secs()
             )),

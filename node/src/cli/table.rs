@@ -9,7 +9,7 @@ use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use sim::processes::PeerFacts;
 use sim::processes::event::{ChildEvent, EpochDone, Status};
 
-use super::format::{bytes, loss, percent, short};
+use super::format::{bytes, duration, loss, pace, percent, short};
 use super::outlet::Outlet;
 use super::say;
 use crate::error::Error;
@@ -33,6 +33,8 @@ pub(super) struct Screen {
     terminal: bool,
     epochs: Option<u32>,
     peers: u32,
+    /// Only warnings and the last word are shown.
+    quiet: bool,
     /// The first write to standard output that failed, but for those whose reader was gone.
     failure: Arc<Mutex<Option<io::Error>>>,
 }
@@ -54,11 +56,11 @@ enum Draw {
 
 impl Screen {
     /// A table of `peers` rows on a terminal, plain lines elsewhere. `epochs` is the length of a row's bar.
-    pub(super) fn new(peers: u32, epochs: Option<u32>, to_stderr: bool) -> Self {
-        let terminal = if to_stderr { io::stderr().is_terminal() } else { io::stdout().is_terminal() };
+    pub(super) fn new(peers: u32, epochs: Option<u32>, to_stderr: bool, quiet: bool) -> Self {
+        let terminal = !quiet && if to_stderr { io::stderr().is_terminal() } else { io::stdout().is_terminal() };
         let failure = Arc::default();
         let mut canvas = Canvas { to_stderr, live: None, failure: Arc::clone(&failure) };
-        Self { outlet: Outlet::start(move |draw| canvas.draw(draw)), terminal, epochs, peers, failure }
+        Self { outlet: Outlet::start(move |draw| canvas.draw(draw)), terminal, epochs, peers, quiet, failure }
     }
 
     /// Begins a live table, on a terminal.
@@ -70,6 +72,13 @@ impl Screen {
 
     /// A line for people.
     pub(super) fn line(&self, text: &str) {
+        if !self.quiet {
+            self.warn(text);
+        }
+    }
+
+    /// A line that is there with `--quiet`, too.
+    pub(super) fn warn(&self, text: &str) {
         self.outlet.offer(Draw::Line(text.to_owned()), LINES_MAX);
     }
 
@@ -81,15 +90,16 @@ impl Screen {
     /// A peer said something.
     pub(super) fn said(&self, peer: u32, event: &ChildEvent, facts: &PeerFacts) {
         if self.terminal {
-            self.outlet.try_offer(Draw::Row { peer, text: row_text(facts), position: position(facts) }, ROWS_MAX);
+            let text = row_text(facts, self.epochs);
+            self.outlet.try_offer(Draw::Row { peer, text, position: position(facts) }, ROWS_MAX);
         } else if let ChildEvent::Epoch(epoch) = event {
-            let line = epoch_line(self.numbered().then_some(peer), epoch, facts);
+            let line = epoch_line(self.numbered().then_some(peer), epoch, facts, self.epochs);
             self.line(&line);
         }
         match event {
             ChildEvent::Note(note) => {
                 let text = self.about(peer, &escape(&note.text, TEXT_CHARS_MAX));
-                self.line(&text);
+                self.note_as(&note.text, &text);
             }
             ChildEvent::Restored(restored) => {
                 let size = bytes(restored.bytes as f64);
@@ -99,6 +109,15 @@ impl Screen {
             }
             _ => {}
         }
+    }
+
+    /// A note of the machine: no news, where it warns.
+    pub(super) fn note(&self, text: &str) {
+        self.note_as(text, text);
+    }
+
+    fn note_as(&self, note: &str, text: &str) {
+        if is_warning(note) { self.warn(text) } else { self.line(text) }
     }
 
     /// A sentence about a peer.
@@ -236,18 +255,37 @@ fn position(facts: &PeerFacts) -> u64 {
     status.steps * EPOCH_PARTS / u64::from(ready.steps_per_epoch.max(1))
 }
 
-const HEAD: &str = "peer              epoch     step    train     test  accuracy   said  heard      sent  received  \
+/// Until the last epoch at this pace; `None` without one, or while no steps are taken.
+fn seconds_left(facts: &PeerFacts, epochs: Option<u32>) -> Option<f64> {
+    let (ready, status) = (facts.ready.as_ref()?, facts.status.as_ref()?);
+    let steps = u64::from(epochs?) * u64::from(ready.steps_per_epoch);
+    let pace = f64::from(status.steps_per_second);
+    (!status.resting && pace > 0.0).then(|| steps.saturating_sub(status.steps) as f64 / pace)
+}
+
+/// Whether a note is no news but a warning: those begin with that word, or with another in capitals.
+fn is_warning(text: &str) -> bool {
+    if text.starts_with("warning:") {
+        return true;
+    }
+    let word = text.split([' ', ':']).next().unwrap_or("");
+    word.len() > 3 && word.chars().all(|letter| letter.is_ascii_uppercase())
+}
+
+const HEAD: &str = "peer              epoch     step  steps/s     left    train     test  accuracy   said  heard      sent  received  \
                     disagree  base      device";
 
-fn row_text(facts: &PeerFacts) -> String {
+fn row_text(facts: &PeerFacts, epochs: Option<u32>) -> String {
     let nothing = Status::default();
     let status = facts.status.as_ref().unwrap_or(&nothing);
     let epoch = facts.epoch.as_ref();
     let device = facts.ready.as_ref().map_or_else(String::new, |ready| device(&ready.device, &ready.backend));
     format!(
-        "{:>5} {:>8} {:>8} {:>8} {:>9} {:>6} {:>6} {:>9} {:>9} {:>9}  {:<8}  {device}",
+        "{:>5} {:>8} {:>8} {:>8} {:>8} {:>8} {:>9} {:>6} {:>6} {:>9} {:>9} {:>9}  {:<8}  {device}",
         status.epoch,
         status.steps,
+        pace(status.steps_per_second),
+        duration(seconds_left(facts, epochs)),
         loss(status.train_loss),
         loss(epoch.and_then(|epoch| epoch.test_loss)),
         percent(epoch.and_then(|epoch| epoch.test_accuracy).map(f64::from)),
@@ -260,13 +298,14 @@ fn row_text(facts: &PeerFacts) -> String {
     )
 }
 
-fn epoch_line(peer: Option<u32>, epoch: &EpochDone, facts: &PeerFacts) -> String {
+fn epoch_line(peer: Option<u32>, epoch: &EpochDone, facts: &PeerFacts, epochs: Option<u32>) -> String {
     let nothing = Status::default();
     let status = facts.status.as_ref().unwrap_or(&nothing);
     let who = peer.map_or_else(String::new, |peer| format!("peer {peer}  "));
+    let left = seconds_left(facts, epochs).map_or_else(String::new, |left| format!("  left {}", duration(Some(left))));
     format!(
         "{who}epoch {:>3}  step {:>6}  train {}  test {}  accuracy {:>7}  said {}  heard {}  sent {}  received {}  \
-         disagreement {}  base {}",
+         disagreement {}  base {}  steps/s {}{left}",
         epoch.epoch,
         epoch.steps,
         loss(epoch.train_loss),
@@ -278,6 +317,7 @@ fn epoch_line(peer: Option<u32>, epoch: &EpochDone, facts: &PeerFacts) -> String
         bytes(status.bytes_received as f64),
         loss(status.disagreement),
         short(Some(&epoch.base_hash)),
+        pace(status.steps_per_second),
     )
 }
 
@@ -285,4 +325,52 @@ fn epoch_line(peer: Option<u32>, epoch: &EpochDone, facts: &PeerFacts) -> String
 pub(super) fn device(name: &str, backend: &str) -> String {
     let name = escape(name, DEVICE_CHARS_MAX);
     if name == backend { name } else { format!("{name} ({backend})") }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+    use sim::processes::event::Ready;
+
+    use super::*;
+
+    fn facts(steps: u64, steps_per_second: f32) -> PeerFacts {
+        let ready = Ready {
+            peer: "ab".repeat(32),
+            addresses: Vec::new(),
+            device: "cpu".into(),
+            backend: "cpu".into(),
+            parameters: 10,
+            steps_per_epoch: 20,
+        };
+        let status = Status { steps, steps_per_second, ..Status::default() };
+        PeerFacts { ready: Some(ready), status: Some(status), ..PeerFacts::default() }
+    }
+
+    #[test]
+    fn a_row_says_how_fast_and_for_how_long_under_the_words_of_the_head() {
+        let row = row_text(&facts(40, 12.5), Some(10));
+        assert_eq!(seconds_left(&facts(40, 12.5), Some(10)), Some(160.0 / 12.5));
+        assert!(row.contains(" 12.5 ") && row.contains(" 13 s "), "{row}");
+        let words = |word: &str| HEAD.find(word).unwrap() + word.len() - "   0 [==========] ".len();
+        assert_eq!(&row[..words("steps/s")], format!("{:>5} {:>8} {:>8}", 0, 40, "12.5"), "{row}");
+        for (facts, epochs) in [(facts(40, 12.5), None), (facts(40, 0.0), Some(10)), (PeerFacts::default(), Some(10))] {
+            assert_eq!(seconds_left(&facts, epochs), None);
+        }
+        assert_eq!(seconds_left(&facts(900, 1.0), Some(10)), Some(0.0), "over");
+    }
+
+    #[test]
+    fn who_is_quiet_tells_of_what_is_wrong_and_of_nothing_else() {
+        for text in [
+            "WARNING: the checkpoint at step 3 cannot be written",
+            "BASE MISMATCH with a",
+            "warning: others may read it",
+        ] {
+            assert!(is_warning(text), "{text}");
+        }
+        for text in ["training on shard 0", "GPU 3 is there", "", "A", "dashboard on http://127.0.0.1:1/"] {
+            assert!(!is_warning(text), "{text}");
+        }
+    }
 }

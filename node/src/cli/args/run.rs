@@ -53,6 +53,9 @@ pub struct RunArgs {
     /// Smoke test: train alone on one batch for 200 steps [or --epochs of 50]; exit code 3 unless it was learnt by heart
     #[arg(long, conflicts_with_all = ["child", "company"])]
     pub overfit_one_batch: bool,
+    /// Neither a bar nor a line of an epoch or a neighbour: the summary, warnings and errors stay
+    #[arg(long, short)]
+    pub quiet: bool,
     /// What people look at.
     #[command(flatten)]
     pub dashboard: DashboardArgs,

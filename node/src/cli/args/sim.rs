@@ -104,6 +104,9 @@ pub struct SimArgs {
     /// [default: none of them has one]
     #[arg(long, value_name = "IP:PORT[-LAST]", conflicts_with_all = ["scenario", "twin", "netns"], value_parser = crate::cli::place::to_serve)]
     pub dashboard: Option<Places>,
+    /// Neither bars nor a line of an epoch: the summary, warnings and errors stay
+    #[arg(long, short)]
+    pub quiet: bool,
     /// Put each peer into a network namespace of its own, where they meet by mDNS (needs root)
     #[arg(long)]
     pub netns: bool,

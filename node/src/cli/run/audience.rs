@@ -73,8 +73,8 @@ pub(super) struct People {
 }
 
 impl People {
-    pub(super) fn new(epochs: Option<u32>, to_stderr: bool) -> Self {
-        let screen = Screen::new(1, epochs, to_stderr);
+    pub(super) fn new(epochs: Option<u32>, to_stderr: bool, quiet: bool) -> Self {
+        let screen = Screen::new(1, epochs, to_stderr, quiet);
         screen.open();
         Self { screen, facts: PeerFacts::default() }
     }
