@@ -88,7 +88,7 @@ async fn live(
     let identity = Identity::from_seed(&setup.identity_seed);
     // The network first: a port in use is known at once, a learner takes its time.
     let network = setup.network.as_ref().map(|network| open(&setup, network, &identity)).transpose()?;
-    let (early, worker) = build(setup.learner, setup.context.parameters, control).await?;
+    let (early, worker) = build(setup.learner, setup.context.parameters, observe, control).await?;
     let settle_max = Duration::from_micros(setup.config.gossip.settle_max.0);
     let mut peer = Peer::new(setup.config, setup.context, identity, setup.incarnation, setup.seed);
     if let Some(standing) = &setup.resume {
@@ -140,13 +140,15 @@ fn open(setup: &PeerSetup, network: &NetworkSetup, identity: &Identity) -> Resul
 async fn build(
     learner: MakeLearner,
     parameters: usize,
+    observe: &mut (dyn FnMut(Observation) + Send),
     control: &mut Receiver<Control>,
 ) -> Result<(Vec<Control>, Worker), Error> {
-    let mut early = Vec::new();
+    let (mut early, mut signs) = (Vec::new(), view_interval());
     let mut start = std::pin::pin!(timeout(BUILD_MAX, Worker::start(learner)));
     let started = loop {
         tokio::select! {
             started = &mut start => break started,
+            _ = signs.tick() => observe(Observation::Building),
             Some(asked) = control.recv() => match asked {
                 // Nobody is banned yet.
                 Control::Rest | Control::Show | Control::Checkpoint | Control::Pardon => {}
@@ -270,6 +272,7 @@ impl Driver<'_> {
     fn finish(&mut self) {
         if self.finish_by.is_none() {
             self.finish_by = Some(Instant::now() + self.finish_max);
+            (self.observe)(Observation::Leaving);
             self.checkpoint_the_end();
             self.handle(Input::Finish);
         }
@@ -441,4 +444,4 @@ fn learner_failed(error: &LearnerError) -> Error {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -5,8 +5,8 @@
 //! so nobody waits for it but the first.
 
 use std::convert::Infallible;
-use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use axum::Json;
@@ -19,13 +19,13 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 use protocol::event::Shown;
 use protocol::fixed::to_f32;
-use protocol::learner::base_hash;
 use serde::{Deserialize, Serialize};
 use shaders::data::Dataset;
 use shaders::predict::Sampler;
 use tokio::sync::{mpsc, oneshot};
 
 use super::bases::busy;
+use super::board::Copied;
 use super::judge::{JUDGE_EVERY, Judgement, judge};
 use super::metrics::PREFIX;
 use super::problem::Problem;
@@ -58,25 +58,10 @@ pub(super) struct Desk {
 }
 
 enum Order {
-    Predict {
-        of: Arc<Shown>,
-        inputs: Vec<Vec<f32>>,
-        reply: oneshot::Sender<Result<Predicted, Problem>>,
-    },
-    Generate {
-        of: Arc<Shown>,
-        wish: Wish,
-        reply: oneshot::Sender<Result<ModelOf, Problem>>,
-        text: mpsc::Sender<String>,
-    },
-    Judge {
-        of: Arc<Shown>,
-        reply: oneshot::Sender<Result<Arc<Judged>, Problem>>,
-    },
-    Sample {
-        of: Arc<Shown>,
-        reply: oneshot::Sender<String>,
-    },
+    Predict { of: Copied, inputs: Vec<Vec<f32>>, reply: oneshot::Sender<Result<Predicted, Problem>> },
+    Generate { of: Copied, wish: Wish, reply: oneshot::Sender<Result<ModelOf, Problem>>, text: mpsc::Sender<String> },
+    Judge { of: Copied, reply: oneshot::Sender<Result<Arc<Judged>, Problem>> },
+    Sample { of: Copied, reply: oneshot::Sender<String> },
 }
 
 /// `GET /v1/confusion`
@@ -163,7 +148,7 @@ impl Desk {
     }
 
     /// A text by a language model; `None` where there is none, or the thread is busy.
-    pub(super) async fn sample(&self, of: Arc<Shown>) -> Option<String> {
+    pub(super) async fn sample(&self, of: Copied) -> Option<String> {
         let (reply, answer) = oneshot::channel();
         self.place(Order::Sample { of, reply }).ok()?;
         answer.await.ok()
@@ -276,22 +261,24 @@ struct Clerk {
     answers: Answers,
     /// What is tested on.
     data: Option<Arc<Dataset>>,
-    /// The copy whose weights are loaded, and its name.
-    of: Option<(Arc<Shown>, ModelOf)>,
+    /// The copy whose weights are loaded, which is not kept for that, and its name.
+    of: Option<(Weak<Shown>, ModelOf)>,
     /// The last judgement, and when it was made.
     judged: Option<(Instant, Arc<Judged>)>,
 }
 
 impl Clerk {
-    fn load(&mut self, shown: &Arc<Shown>) -> Result<ModelOf, Problem> {
+    fn load(&mut self, copied: &Copied) -> Result<ModelOf, Problem> {
+        let shown = &copied.shown;
+        let name = Arc::downgrade(shown);
         if let Some((loaded, model)) = &self.of
-            && Arc::ptr_eq(loaded, shown)
+            && loaded.ptr_eq(&name)
         {
             return Ok(model.clone());
         }
         let weights: Vec<f32> = shown.base.iter().map(|&value| to_f32(value)).collect();
         let model = ModelOf {
-            base_hash: base_hash(&shown.base).to_string(),
+            base_hash: copied.hash(),
             heard: shown.heard.to_string(),
             samples: shown.samples,
             steps: shown.steps,
@@ -299,11 +286,11 @@ impl Clerk {
         };
         self.of = None;
         self.answers.set_weights(&weights, model.base_hash.clone()).map_err(|error| refused(&error))?;
-        self.of = Some((Arc::clone(shown), model.clone()));
+        self.of = Some((name, model.clone()));
         Ok(model)
     }
 
-    fn judge(&mut self, of: &Arc<Shown>) -> Result<Arc<Judged>, Problem> {
+    fn judge(&mut self, of: &Copied) -> Result<Arc<Judged>, Problem> {
         if let Some((at, judged)) = &self.judged
             && at.elapsed() < JUDGE_EVERY
         {
@@ -324,7 +311,7 @@ impl Clerk {
         Ok(judged)
     }
 
-    fn sample(&mut self, of: &Arc<Shown>) -> Result<String, Problem> {
+    fn sample(&mut self, of: &Copied) -> Result<String, Problem> {
         self.load(of)?;
         let mut sampler = Sampler::new(temperature_default(), 0, SAMPLE_SEED);
         let (mut utf8, mut text, until) = (Utf8Stream::default(), String::new(), Instant::now() + SAMPLE_MAX);
@@ -338,7 +325,7 @@ impl Clerk {
         Ok(text)
     }
 
-    fn predict(&mut self, of: &Arc<Shown>, inputs: &[Vec<f32>]) -> Result<Predicted, Problem> {
+    fn predict(&mut self, of: &Copied, inputs: &[Vec<f32>]) -> Result<Predicted, Problem> {
         let features = self.answers.features();
         let hint = "as many numbers as a sample of the training data has, as they stand there; from 0 to 1 for pictures of bytes";
         if let Some(wrong) = inputs.iter().find(|input| input.len() != features) {
@@ -365,7 +352,7 @@ impl Clerk {
 
     fn generate(
         &mut self,
-        of: &Arc<Shown>,
+        of: &Copied,
         wish: &Wish,
         reply: oneshot::Sender<Result<ModelOf, Problem>>,
         text: &mpsc::Sender<String>,

@@ -1,10 +1,11 @@
 //! What the driver's side writes and the server's side reads. Nobody waits for the other: a state is replaced, lists are copied under a
 //! lock that is held for no longer than that, and neither side holds it while it does anything else.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
 
 use protocol::event::Shown;
+use protocol::learner::base_hash;
 use tokio::sync::watch;
 
 use super::events::{Entry, Ring};
@@ -32,6 +33,25 @@ pub(super) struct Copied {
     /// When it came.
     pub(super) at: Instant,
     pub(super) shown: Arc<Shown>,
+    /// Its hash, once somebody has asked: a page asks with every picture, and a large base takes a tenth of a second.
+    hash: Arc<OnceLock<String>>,
+}
+
+impl Copied {
+    fn new(shown: Arc<Shown>) -> Self {
+        Self { at: Instant::now(), shown, hash: Arc::default() }
+    }
+
+    /// The hash, if it is known.
+    #[cfg(test)]
+    pub(super) fn hashed(&self) -> Option<&String> {
+        self.hash.get()
+    }
+
+    /// Hash of the base. The first who asks waits for it.
+    pub(super) fn hash(&self) -> String {
+        self.hash.get_or_init(|| base_hash(&self.shown.base).to_string()).clone()
+    }
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -70,7 +90,12 @@ impl Board {
     }
 
     pub(super) fn note_base(&self, shown: Arc<Shown>) {
-        self.base.send_replace(Some(Copied { at: Instant::now(), shown }));
+        self.base.send_replace(Some(Copied::new(shown)));
+    }
+
+    /// Lets go of a copy of that age, which answers nobody any more.
+    pub(super) fn drop_base(&self, age: Duration) {
+        self.base.send_if_modified(|base| base.take_if(|copied| copied.at.elapsed() >= age).is_some());
     }
 
     pub(super) fn status(&self) -> Arc<Snapshot> {

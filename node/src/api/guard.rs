@@ -6,9 +6,10 @@
 //! - what another site embeds is refused (`Sec-Fetch-Site`).
 //!
 //! Where there is a token, it is asked for, as a bearer token or as the cookie that `POST /v1/session` gives for it. Requests have a rate,
-//! wrong tokens a much lower one.
+//! wrong tokens a much lower one, of each address: who guesses keeps nobody else out.
 
-use std::net::IpAddr;
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -25,14 +26,16 @@ use super::token::{TOKEN_CHARS_MAX, Token};
 pub(super) const REQUESTS_PER_SECOND_MAX: f64 = 500.0;
 /// Requests that may come at once.
 const REQUESTS_BURST_MAX: f64 = 1000.0;
-/// Wrong tokens a second, of everybody together: a token of 256 bits is not guessed, a shorter one of a person's may be.
+/// Wrong tokens a second, of an address: a token of 256 bits is not guessed, a shorter one of a person's may be.
 const FAILURES_PER_SECOND_MAX: f64 = 1.0;
 /// Wrong tokens that may come at once.
 const FAILURES_BURST_MAX: f64 = 10.0;
+/// Addresses whose wrong tokens are counted apart; those beyond share one count.
+const FAILURES_ADDRESSES_MAX: usize = 1024;
 /// A request that is not answered by then is given up.
 const REQUEST_MAX: Duration = Duration::from_secs(15);
-/// Name of the browser's cookie.
-const COOKIE: &str = "starling";
+/// Beginning of the name of the browser's cookie. Browsers do not tell the ports of a machine apart: peers whose tokens differ name theirs differently.
+const COOKIE: &str = "starling-";
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
 /// Who may ask.
@@ -44,7 +47,63 @@ pub(super) struct Guard {
     names: Vec<String>,
     token: Option<Token>,
     requests: Mutex<Bucket>,
-    failures: Mutex<Bucket>,
+    failures: Mutex<Failures>,
+}
+
+/// Where a request comes from, for whoever counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Caller(IpAddr);
+
+impl Caller {
+    /// Of one IPv6 network anybody has as many addresses as they like: it counts as one.
+    pub(super) fn of(address: IpAddr) -> Self {
+        match address.to_canonical() {
+            IpAddr::V6(address) => {
+                let network = u128::from(address) & !u128::from(u64::MAX);
+                Self(IpAddr::V6(Ipv6Addr::from(network)))
+            }
+            address => Self(address),
+        }
+    }
+}
+
+/// Wrong tokens by address.
+#[derive(Debug)]
+struct Failures {
+    of: BTreeMap<Caller, Bucket>,
+    /// Of all for whom there is no room.
+    others: Bucket,
+}
+
+impl Failures {
+    fn new() -> Mutex<Self> {
+        Mutex::new(Self { of: BTreeMap::new(), others: Self::bucket() })
+    }
+
+    fn bucket() -> Bucket {
+        Bucket::new(FAILURES_PER_SECOND_MAX, FAILURES_BURST_MAX)
+    }
+
+    /// What is left to an address.
+    fn left(&mut self, from: Caller, now: Instant) -> f64 {
+        let room = self.of.len() < FAILURES_ADDRESSES_MAX;
+        match self.of.get_mut(&from) {
+            Some(bucket) => bucket.left(now),
+            None if room => FAILURES_BURST_MAX,
+            None => self.others.left(now),
+        }
+    }
+
+    fn note(&mut self, from: Caller, now: Instant) {
+        if self.of.len() >= FAILURES_ADDRESSES_MAX {
+            // Whose wrong tokens are forgiven needs no place.
+            self.of.retain(|_, bucket| bucket.left(now) < FAILURES_BURST_MAX);
+        }
+        let room = self.of.len() < FAILURES_ADDRESSES_MAX || self.of.contains_key(&from);
+        let bucket = if room { self.of.entry(from).or_insert_with(Self::bucket) } else { &mut self.others };
+        bucket.left(now);
+        bucket.left -= 1.0;
+    }
 }
 
 /// So much a second, and so much at once.
@@ -57,8 +116,8 @@ struct Bucket {
 }
 
 impl Bucket {
-    fn new(per_second: f64, most: f64) -> Mutex<Self> {
-        Mutex::new(Self { per_second, most, left: most, at: Instant::now() })
+    fn new(per_second: f64, most: f64) -> Self {
+        Self { per_second, most, left: most, at: Instant::now() }
     }
 
     fn left(&mut self, now: Instant) -> f64 {
@@ -68,12 +127,12 @@ impl Bucket {
     }
 }
 
-/// Whether there is room for `cost`, which is taken then.
-fn take(bucket: &Mutex<Bucket>, cost: f64) -> bool {
+/// Whether there is room for one more, which is taken then.
+fn take(bucket: &Mutex<Bucket>) -> bool {
     let mut bucket = bucket.lock().unwrap_or_else(PoisonError::into_inner);
     let enough = bucket.left(Instant::now()) >= 1.0;
     if enough {
-        bucket.left -= cost;
+        bucket.left -= 1.0;
     }
     enough
 }
@@ -84,32 +143,38 @@ impl Guard {
             loopback: listens_on.is_loopback(),
             names,
             token,
-            requests: Bucket::new(REQUESTS_PER_SECOND_MAX, REQUESTS_BURST_MAX),
-            failures: Bucket::new(FAILURES_PER_SECOND_MAX, FAILURES_BURST_MAX),
+            requests: Mutex::new(Bucket::new(REQUESTS_PER_SECOND_MAX, REQUESTS_BURST_MAX)),
+            failures: Failures::new(),
         }
     }
 
     /// The cookie for whoever brings the token.
-    pub(super) fn session(&self, token: &str) -> Result<HeaderValue, Problem> {
+    pub(super) fn session(&self, token: &str, from: Caller) -> Result<HeaderValue, Problem> {
         let Some(ours) = &self.token else {
             return Err(Problem::new(StatusCode::CONFLICT, "this peer asks for no token", "just go on"));
         };
-        if !self.knows(ours, token) {
-            return Err(unknown());
-        }
-        let cookie = format!("{COOKIE}={}; HttpOnly; SameSite=Strict; Path=/", ours.session());
+        self.know(ours, token, from)?;
+        let cookie = format!("{}={}; HttpOnly; SameSite=Strict; Path=/", cookie_name(ours), ours.session());
         HeaderValue::try_from(cookie).map_err(|_| unknown())
     }
 
-    fn knows(&self, ours: &Token, token: &str) -> bool {
-        if token.len() > TOKEN_CHARS_MAX || !take(&self.failures, 0.0) {
-            return false;
+    /// Whether that is the token. From where too many wrong ones came, the right one waits, too: else who guesses would learn it.
+    fn know(&self, ours: &Token, token: &str, from: Caller) -> Result<(), Problem> {
+        let now = Instant::now();
+        let mut failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
+        if failures.left(from, now) < 1.0 {
+            let error = "too many wrong tokens came from your address";
+            return Err(Problem::new(
+                StatusCode::TOO_MANY_REQUESTS,
+                error,
+                "wait some seconds, then bring the right one",
+            ));
         }
-        let right = ours.is(token);
-        if !right {
-            take(&self.failures, 1.0);
+        if token.len() <= TOKEN_CHARS_MAX && ours.is(token) {
+            return Ok(());
         }
-        right
+        failures.note(from, now);
+        Err(Problem::new(StatusCode::UNAUTHORIZED, "that is not the token of this peer", TOKEN_HINT))
     }
 
     fn check(&self, request: &Request) -> Result<(), Problem> {
@@ -135,30 +200,44 @@ impl Guard {
         if embedded && !is_page(request.uri().path()) {
             return Err(Problem::new(StatusCode::FORBIDDEN, "another site embeds this", "open the dashboard itself"));
         }
-        if !take(&self.requests, 1.0) {
+        if !take(&self.requests) {
             let error = format!("more than {REQUESTS_PER_SECOND_MAX} requests a second");
             return Err(Problem::new(StatusCode::TOO_MANY_REQUESTS, error, "ask more slowly, or in batches"));
         }
         match &self.token {
-            Some(token) if !is_public(request.uri().path()) && !self.holds(token, headers) => Err(unknown()),
+            Some(token) if !is_public(request.uri().path()) => {
+                self.admit(token, headers, of(request.extensions().get().copied()))
+            }
             _ => Ok(()),
         }
     }
 
-    fn holds(&self, ours: &Token, headers: &HeaderMap) -> bool {
+    fn admit(&self, ours: &Token, headers: &HeaderMap, from: Caller) -> Result<(), Problem> {
         let text = |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
         if let Some(token) = text(header::AUTHORIZATION).and_then(|value| value.strip_prefix("Bearer ")) {
-            return self.knows(ours, token.trim());
+            return self.know(ours, token.trim(), from);
         }
+        let name = cookie_name(ours);
         let cookies = text(header::COOKIE).unwrap_or("").split(';');
-        let mut sessions = cookies.filter_map(|cookie| cookie.trim().strip_prefix(COOKIE)?.strip_prefix('='));
-        sessions.any(|session| ours.is_session(session))
+        let mut sessions = cookies.filter_map(|cookie| cookie.trim().strip_prefix(name.as_str())?.strip_prefix('='));
+        if sessions.any(|session| ours.is_session(session)) { Ok(()) } else { Err(unknown()) }
     }
 }
 
+const TOKEN_HINT: &str = "Authorization: Bearer TOKEN; `starling run` says which file holds it";
+
 fn unknown() -> Problem {
-    let hint = "Authorization: Bearer TOKEN; `starling run` says which file holds it. Wrong tokens are answered slowly";
-    Problem::new(StatusCode::UNAUTHORIZED, "this peer asks for a token", hint)
+    Problem::new(StatusCode::UNAUTHORIZED, "this peer asks for a token", TOKEN_HINT)
+}
+
+/// See [`COOKIE`]. Also two machines whose ports are one port here (`ssh -L`) have names of their own so.
+fn cookie_name(ours: &Token) -> String {
+    format!("{COOKIE}{}", ours.name())
+}
+
+/// Where a request comes from. The server says it of each; one that nobody says it of counts like others of that kind.
+pub(super) fn of(from: Option<Caller>) -> Caller {
+    from.unwrap_or(Caller(IpAddr::V4(Ipv4Addr::UNSPECIFIED)))
 }
 
 /// The page itself, to which other sites may link.
@@ -223,6 +302,8 @@ mod tests {
 
     use super::*;
 
+    const HERE: Caller = Caller(IpAddr::V4(Ipv4Addr::LOCALHOST));
+
     fn guard(token: Option<&str>) -> Guard {
         Guard::new("127.0.0.1".parse().unwrap(), Vec::new(), token.map(Token::of))
     }
@@ -280,21 +361,61 @@ mod tests {
         }
         let bearer = ("authorization", "Bearer a token of some length");
         assert_eq!(status(&guard, "GET", "/v1/status", &[host, bearer]), 200);
-        let cookie = guard.session("a token of some length").unwrap();
+        let cookie = guard.session("a token of some length", HERE).unwrap();
         let cookie = cookie.to_str().unwrap().split(';').next().unwrap().to_owned();
         assert_eq!(status(&guard, "GET", "/v1/status", &[host, ("cookie", &format!("a=b; {cookie}"))]), 200);
-        assert_eq!(status(&guard, "GET", "/v1/status", &[host, ("cookie", "starling=00")]), 401);
+        let made_up = format!("{}=00", cookie.split('=').next().unwrap());
+        assert_eq!(status(&guard, "GET", "/v1/status", &[host, ("cookie", &made_up)]), 401);
+    }
+
+    #[test]
+    fn two_peers_of_one_machine_keep_two_cookies() {
+        let name = |token| {
+            let cookie = guard(Some(token)).session(token, HERE).unwrap();
+            cookie.to_str().unwrap().split('=').next().unwrap().to_owned()
+        };
+        assert_eq!(name("a token of some length"), name("a token of some length"), "after a restart, too");
+        assert_ne!(name("a token of some length"), name("a token of another peer"));
     }
 
     #[test]
     fn tokens_are_not_guessed_in_a_hurry() {
         let guard = guard(Some("a token of some length"));
+        let answer = |token, from| guard.session(token, from).map_or_else(|problem| problem.status.as_u16(), |_| 200);
         for _ in 0..FAILURES_BURST_MAX as usize {
-            assert!(guard.session("wrong").is_err());
+            assert_eq!(answer("wrong", HERE), 401);
         }
-        assert!(guard.session("a token of some length").is_err(), "even the right one waits now");
-        guard.failures.lock().unwrap().left = 2.0;
-        assert!(guard.session("a token of some length").is_ok());
+        assert_eq!(
+            answer("a token of some length", HERE),
+            429,
+            "even the right one waits now, and is not called wrong"
+        );
+        let elsewhere = Caller::of("192.0.2.7".parse().unwrap());
+        assert_eq!(answer("a token of some length", elsewhere), 200, "who guesses keeps nobody else out");
+        guard.failures.lock().unwrap().of.get_mut(&HERE).unwrap().left = 2.0;
+        assert_eq!(answer("a token of some length", HERE), 200);
+        let bearer = ("authorization", "Bearer wrong");
+        assert_eq!(status(&guard, "GET", "/v1/status", &[("host", "localhost"), bearer]), 401);
+    }
+
+    #[test]
+    fn addresses_of_who_guesses_take_little_memory() {
+        let guard = guard(Some("a token of some length"));
+        for i in 0..3 * FAILURES_ADDRESSES_MAX as u32 {
+            let from = Caller::of(IpAddr::V4(Ipv4Addr::from(i)));
+            assert!(guard.session("wrong", from).is_err());
+        }
+        assert_eq!(guard.failures.lock().unwrap().of.len(), FAILURES_ADDRESSES_MAX);
+        let last = Caller::of(IpAddr::V4(Ipv4Addr::from(u32::MAX)));
+        assert_eq!(
+            guard.session("a token of some length", last).unwrap_err().status.as_u16(),
+            429,
+            "those beyond share"
+        );
+        let network = |text: &str| Caller::of(text.parse().unwrap());
+        assert_eq!(network("2001:db8::1"), network("2001:db8::2:3"), "an address is nothing there");
+        assert_ne!(network("2001:db8::1"), network("2001:db8:0:1::1"));
+        assert_eq!(network("::ffff:192.0.2.7"), network("192.0.2.7"));
     }
 
     #[test]

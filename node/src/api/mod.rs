@@ -25,6 +25,7 @@ mod pages;
 mod past;
 mod problem;
 mod routes;
+mod sentences;
 mod server;
 mod snapshot;
 mod stream;
@@ -117,12 +118,16 @@ impl Access {
 pub fn start(access: Access, content: Content, control: mpsc::Sender<Control>) -> Result<(Watcher, Server), Error> {
     let address = access.address()?;
     let Content { peer, run, model, began, audit, mut registry, answers, data, log } = content;
-    let first = Watcher::first(peer, run);
+    let first = Watcher::first(peer, run, began);
     let board = Arc::new(Board::new(first.clone()));
     metrics::register(&mut registry, Arc::clone(&board));
     let desk = Desk::open(answers, data, &mut registry)?;
     let (past, bases, model) = (Arc::<Past>::default(), Bases::new(&board, control.clone()), Arc::new(model));
     let keep = past::keep(Arc::clone(&past), Arc::clone(&board), bases.clone(), desk.clone(), Arc::clone(&model));
+    let tidy = bases::tidy(Arc::clone(&board), bases::RECENT);
+    let beside = async {
+        tokio::join!(keep, tidy);
+    };
     let app = routes::router(Shared {
         desk,
         bases,
@@ -136,6 +141,6 @@ pub fn start(access: Access, content: Content, control: mpsc::Sender<Control>) -
         model,
         streams: Shared::streams(),
     });
-    let server = server::start(access.listener, app, keep)?;
+    let server = server::start(access.listener, app, beside)?;
     Ok((Watcher::new(board, first, began), server))
 }

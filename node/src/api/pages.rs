@@ -5,6 +5,9 @@ use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 
+use super::problem::Problem;
+use crate::text::escape;
+
 /// A file of the page.
 struct Asset {
     name: &'static str,
@@ -46,7 +49,9 @@ pub(super) async fn asset(Path(name): Path<String>, headers: HeaderMap) -> Respo
 
 fn serve(name: &str, headers: &HeaderMap) -> Response {
     let Some(asset) = ASSETS.iter().find(|asset| asset.name == name) else {
-        return (StatusCode::NOT_FOUND, "there is no such page\n").into_response();
+        let error = format!("there is nothing at /{}", escape(name, 80));
+        return Problem::new(StatusCode::NOT_FOUND, error, "/ is the dashboard, docs/dashboard.md lists the rest")
+            .into_response();
     };
     // A browser keeps a file and asks each time whether it is still the same: after an update no old page meets a new server.
     let tag = format!("\"{}\"", &blake3::hash(asset.bytes).to_hex()[..16]);

@@ -22,7 +22,7 @@ const PAUSE: Duration = Duration::from_secs(10);
 /// Largest model that is noted, parameters: a note of it takes 20 MiB for a moment, and the dashboard has 30.
 pub(super) const PARAMETERS_MAX: usize = 1 << 20;
 /// Most tensors of a note.
-const TENSORS_MAX: usize = 64;
+pub(super) const TENSORS_MAX: usize = 64;
 
 /// The model at a moment.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -105,8 +105,9 @@ pub(super) async fn keep(past: Arc<Past>, board: Arc<Board>, bases: Bases, desk:
     let mut pause = PAUSE;
     while evaluations.changed().await.is_ok() {
         // A peer that is busy, or leaves: the next time, then.
-        if let Ok(shown) = bases.fresh().await {
-            let text = if run.model == "lm" { desk.sample(Arc::clone(&shown)).await } else { None };
+        if let Ok(copied) = bases.fresh().await {
+            let shown = Arc::clone(&copied.shown);
+            let text = if run.model == "lm" { desk.sample(copied).await } else { None };
             let (steps, epoch, shapes) = (shown.steps, shown.epoch, Arc::clone(&model));
             let described = tokio::task::spawn_blocking(move || shapes.describe(&shown)).await.unwrap_or_default();
             let histograms = described.into_iter().take(TENSORS_MAX).map(|tensor| tensor.histogram()).collect();

@@ -5,13 +5,12 @@ use std::sync::Arc;
 use axum::extract::rejection::{JsonRejection, QueryRejection};
 use axum::extract::{DefaultBodyLimit, Path, Query, State};
 use axum::http::header::{CONTENT_TYPE, SET_COOKIE};
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::{HeaderMap, Method, StatusCode};
 use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use axum::{Json, Router};
+use axum::{Extension, Json, Router};
 use prometheus_client::registry::Registry;
-use protocol::learner::base_hash;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tokio::sync::{Semaphore, mpsc};
@@ -20,19 +19,20 @@ use super::answers::{Desk, confusion, generate, predict};
 use super::bases::{Bases, busy};
 use super::board::Board;
 use super::events::{Kind, Level};
-use super::guard::{self, Guard};
+use super::guard::{self, Caller, Guard};
 use super::history::Columns;
 use super::lives;
 use super::logs::{self, LogLevel};
-use super::past::{Histograms, Past, Text};
+use super::past::{self, Histograms, Past, Text};
 use super::problem::Problem;
 use super::snapshot::{Phase, Snapshot};
-use super::stream::{STREAMS_MAX, events};
+use super::stream::{STREAMS_MAX, Seen, events};
 use super::watcher::say;
 use super::weights::{Described, Model, Picture};
 use super::{metrics, pages};
 use crate::driver::Control;
 use crate::store::audit::{self, Audit};
+use crate::text::escape;
 
 /// Largest body of a request, bytes.
 pub(super) const BODY_BYTES_MAX: usize = 1 << 20;
@@ -83,9 +83,20 @@ pub(super) fn router(shared: Shared) -> Router {
         .route("/v1/generate", post(generate))
         .route("/v1/control", post(control))
         .route("/v1/session", post(session))
+        .method_not_allowed_fallback(other_method)
         .with_state(shared)
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .layer(from_fn_with_state(guard, guard::layer))
+}
+
+/// The path is there, and is asked in another way.
+async fn other_method(method: Method) -> Problem {
+    let error = format!("{method} is no way to ask this");
+    Problem::new(
+        StatusCode::METHOD_NOT_ALLOWED,
+        error,
+        "docs/dashboard.md lists the interface: what is read by GET, what acts by POST",
+    )
 }
 
 /// The process lives and answers.
@@ -121,10 +132,10 @@ async fn history(State(shared): State<Shared>) -> Json<Columns> {
     Json(shared.board.history())
 }
 
-/// `?after=SEQ`, for who keeps no event stream's memory.
+/// `?after=ID`, for who keeps no event stream's memory.
 #[derive(Debug, Default, Deserialize)]
 struct After {
-    after: Option<u64>,
+    after: Option<String>,
 }
 
 async fn stream(
@@ -132,14 +143,17 @@ async fn stream(
     query: Result<Query<After>, QueryRejection>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let Query(After { after }) = query
-        .map_err(|error| Problem::new(StatusCode::BAD_REQUEST, error.body_text(), "after=N, the number of an event"))?;
-    let last = headers.get("last-event-id").and_then(|value| value.to_str().ok()?.parse().ok());
+    let hint = "after=ID, the id of an event, or its number";
+    let wrong = |error: String| Problem::new(StatusCode::BAD_REQUEST, error, hint);
+    let Query(After { after }) = query.map_err(|error| wrong(error.body_text()))?;
+    let unknown = |text: &String| wrong(format!("after={:?} is no id of an event", escape(text, 80)));
+    let after = after.map(|text| Seen::parse(&text).ok_or_else(|| unknown(&text))).transpose()?;
+    let last = headers.get("last-event-id").and_then(|value| Seen::parse(value.to_str().ok()?));
     let Ok(place) = Arc::clone(&shared.streams).try_acquire_owned() else {
         let error = format!("{STREAMS_MAX} event streams are open already");
         return Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, error, "close one, or poll /v1/status"));
     };
-    Ok(events(shared.board, last.or(after).unwrap_or(0), place).into_response())
+    Ok(events(shared.board, last.or(after).unwrap_or_default(), place).into_response())
 }
 
 /// `GET /v1/model`
@@ -152,29 +166,39 @@ struct ModelNow {
     epoch: u32,
     parameters: usize,
     tensors: Vec<Described>,
+    /// What is noted of the past, for who finds nothing of it.
+    noted: Noted,
+}
+
+/// Limits of `GET /v1/model/{index}/past` and `GET /v1/texts`.
+#[derive(Debug, Serialize)]
+struct Noted {
+    parameters_max: usize,
+    tensors_max: usize,
 }
 
 async fn model(State(shared): State<Shared>) -> Result<Response, Problem> {
-    let shown = shared.bases.fresh().await?;
-    let model = Arc::clone(&shared.model);
+    let copied = shared.bases.fresh().await?;
+    let (shown, model) = (Arc::clone(&copied.shown), Arc::clone(&shared.model));
     let now = blocking(move || ModelNow {
-        base_hash: base_hash(&shown.base).to_string(),
+        base_hash: copied.hash(),
         heard: shown.heard.to_string(),
         samples: shown.samples,
         steps: shown.steps,
         epoch: shown.epoch,
         parameters: shown.base.len(),
         tensors: model.describe(&shown),
+        noted: Noted { parameters_max: past::PARAMETERS_MAX, tensors_max: past::TENSORS_MAX },
     });
     Ok(Json(now.await?).into_response())
 }
 
 async fn picture(State(shared): State<Shared>, Path(index): Path<String>) -> Result<Json<Picture>, Problem> {
-    let shown = shared.bases.fresh().await?;
+    let copied = shared.bases.fresh().await?;
     let model = Arc::clone(&shared.model);
     let draw = blocking(move || {
-        let mut picture = model.picture(&shown, index.parse().ok()?)?;
-        picture.base_hash = base_hash(&shown.base).to_string();
+        let mut picture = model.picture(&copied.shown, index.parse().ok()?)?;
+        picture.base_hash = copied.hash();
         Some(picture)
     });
     let none = || Problem::new(StatusCode::NOT_FOUND, "the model has no such tensor", "GET /v1/model lists them");
@@ -248,9 +272,13 @@ struct Login {
     token: String,
 }
 
-async fn session(State(shared): State<Shared>, login: Result<Json<Login>, JsonRejection>) -> Result<Response, Problem> {
+async fn session(
+    State(shared): State<Shared>,
+    from: Option<Extension<Caller>>,
+    login: Result<Json<Login>, JsonRejection>,
+) -> Result<Response, Problem> {
     let Json(Login { token }) = login.map_err(|error| malformed(&error, "{\"token\": \"...\"}"))?;
-    let cookie = shared.guard.session(&token)?;
+    let cookie = shared.guard.session(&token, guard::of(from.map(|Extension(from)| from)))?;
     Ok((StatusCode::NO_CONTENT, [(SET_COOKIE, cookie)]).into_response())
 }
 

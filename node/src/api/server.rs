@@ -6,13 +6,17 @@ use std::thread;
 use std::time::Duration;
 
 use axum::Router;
+use hyper::Request;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
+use hyper::service::Service;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::net::TcpStream;
 use tokio::sync::{Semaphore, oneshot};
 use tokio::time::timeout;
 
+use super::guard::Caller;
 use crate::error::{Error, Kind};
 
 /// Connections at a time; further ones are closed at once. A browser opens six at most.
@@ -78,8 +82,8 @@ const LAST_WORDS_MAX: Duration = Duration::from_millis(200);
 async fn accept(listener: tokio::net::TcpListener, app: Router) {
     let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     loop {
-        let stream = match listener.accept().await {
-            Ok((stream, _)) => stream,
+        let (stream, from) = match listener.accept().await {
+            Ok(found) => found,
             Err(error) => {
                 tracing::debug!(%error, "no connection");
                 tokio::time::sleep(ACCEPT_PAUSE).await;
@@ -92,18 +96,35 @@ async fn accept(listener: tokio::net::TcpListener, app: Router) {
         };
         let app = app.clone();
         tokio::spawn(async move {
-            serve(stream, app).await;
+            serve(stream, Caller::of(from.ip()), app).await;
             drop(place);
         });
     }
 }
 
-async fn serve(stream: TcpStream, app: Router) {
+/// The app, told where each request of a connection comes from.
+struct Told {
+    from: Caller,
+    app: TowerToHyperService<Router>,
+}
+
+impl Service<Request<Incoming>> for Told {
+    type Response = <TowerToHyperService<Router> as Service<Request<Incoming>>>::Response;
+    type Error = <TowerToHyperService<Router> as Service<Request<Incoming>>>::Error;
+    type Future = <TowerToHyperService<Router> as Service<Request<Incoming>>>::Future;
+
+    fn call(&self, mut request: Request<Incoming>) -> Self::Future {
+        request.extensions_mut().insert(self.from);
+        self.app.call(request)
+    }
+}
+
+async fn serve(stream: TcpStream, from: Caller, app: Router) {
     // Events are small, and looked at as they come.
     let _ = stream.set_nodelay(true);
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(HEAD_MAX).max_buf_size(HEAD_BYTES_MAX);
-    let connection = http.serve_connection(TokioIo::new(stream), TowerToHyperService::new(app));
+    let connection = http.serve_connection(TokioIo::new(stream), Told { from, app: TowerToHyperService::new(app) });
     if let Ok(Err(error)) = timeout(CONNECTION_MAX, connection).await {
         tracing::trace!(%error, "a connection of the dashboard");
     }

@@ -11,6 +11,8 @@ use serde::{Deserialize, Serialize};
 pub struct Snapshot {
     /// Version of the program.
     pub version: String,
+    /// Which life of the peer this is: when its process began, milliseconds since 1970 (UTC). Events are numbered anew in each.
+    pub life: u64,
     /// When this was true, milliseconds since 1970 (UTC).
     pub time_ms: u64,
     /// Since the process began.

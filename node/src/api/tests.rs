@@ -120,6 +120,11 @@ fn the_state_is_what_was_observed() {
     assert!(served.get("/healthz").0.starts_with("http/1.1 200"));
     served.step(20);
     assert!(served.get("/readyz").0.starts_with("http/1.1 200"));
+    served.watcher.observe(&Observation::Leaving);
+    let (head, body) = served.get("/readyz");
+    assert!(head.starts_with("http/1.1 503") && body.contains("ask another one"), "{head}\n{body}");
+    let mut served = serve(None);
+    served.step(20);
     let (head, body) = served.get("/v1/status");
     assert!(head.contains("content-security-policy: default-src 'none'") && head.contains("nosniff"), "{head}");
     let status: Value = serde_json::from_str(&body).unwrap();
@@ -129,7 +134,17 @@ fn the_state_is_what_was_observed() {
     assert_eq!(status["gossip"]["dense_bytes"], 20 * 32 * 4, "2 (N-1)/N * 4 d bytes a step");
     let history: Value = serde_json::from_str(&served.get("/v1/history").1).unwrap();
     assert_eq!(history["steps"], serde_json::json!([20]));
-    assert!(served.get("/nothing").0.starts_with("http/1.1 404"));
+    for path in ["/nothing", "/v1/nothing"] {
+        let (head, body) = served.get(path);
+        assert!(head.starts_with("http/1.1 404") && body.contains("\"hint\""), "{head}\n{body}");
+    }
+    for path in ["/v1/status", "/nothing"] {
+        let (head, body) = served.post(path, JSON, "{}");
+        assert!(head.starts_with("http/1.1 405") && body.contains("\"hint\""), "{head}\n{body}");
+        assert!(head.contains("allow: get"), "{head}");
+    }
+    assert!(served.get("/v1/control").0.starts_with("http/1.1 405"));
+    assert!(served.get("/v1/events?after=x").0.starts_with("http/1.1 400"));
 }
 
 #[test]
@@ -139,7 +154,9 @@ fn events_come_as_they_happen_and_go_on_where_a_reader_was() {
     let mut stream = TcpStream::connect(served.address).unwrap();
     stream.set_read_timeout(Some(WAIT_MAX)).unwrap();
     let host = served.address;
-    write!(stream, "GET /v1/events HTTP/1.1\r\nhost: {host}\r\nlast-event-id: 1\r\n\r\n").unwrap();
+    let status: Value = serde_json::from_str(&served.get("/v1/status").1).unwrap();
+    let life = status["life"].as_u64().unwrap();
+    write!(stream, "GET /v1/events HTTP/1.1\r\nhost: {host}\r\nlast-event-id: {life}-1\r\n\r\n").unwrap();
     let mut heard = String::new();
     let mut until = |what: &str, served: &mut Served, say: bool| {
         let begun = Instant::now();
@@ -157,7 +174,7 @@ fn events_come_as_they_happen_and_go_on_where_a_reader_was() {
     let first = until("\"steps\":1,", &mut served, true);
     assert!(first.contains("text/event-stream") && !first.contains("training begins"), "event 1 was seen: {first}");
     let then = until("the first steps are taken", &mut served, false);
-    assert!(then.contains("id: 2") && then.contains("event: event"), "{then}");
+    assert!(then.contains(&format!("id: {life}-2")) && then.contains("event: event"), "{then}");
     served.watcher.close();
     until("\"phase\":\"stopped\"", &mut served, false);
 }
@@ -277,6 +294,53 @@ fn check_open_metrics(text: &str) {
     }
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_scrape_does_not_wait_for_a_step() {
+    const STEP: Duration = Duration::from_secs(4);
+    let mut served = serve(None);
+    let (control, controls) = mpsc::channel(2);
+    let setup = crate::driver::tests::alone(STEP);
+    let (began, heard) = std::sync::mpsc::channel();
+    let mut watcher = served.watcher;
+    let peer = tokio::spawn(async move {
+        let mut observe = |seen: Observation| {
+            watcher.observe(&seen);
+            if matches!(seen, Observation::Event(Event::TrainingStarted { .. })) {
+                let _ = began.send(());
+            }
+        };
+        crate::driver::run(setup, &mut observe, controls).await
+    });
+    heard.recv_timeout(WAIT_MAX).unwrap();
+    // All of these come and go while the learner is in its first step.
+    let (begun, mut slowest, mut asked) = (Instant::now(), Duration::ZERO, 0);
+    while begun.elapsed() < STEP / 2 {
+        let at = Instant::now();
+        for path in ["/metrics", "/v1/status", "/healthz"] {
+            let answer = ask(served.address, path);
+            assert!(answer.starts_with("HTTP/1.1 200"), "{path}: {answer}");
+            assert!(path != "/metrics" || answer.contains("\nstarling_steps_total 0\n"), "no step is over: {answer}");
+        }
+        (slowest, asked) = (slowest.max(at.elapsed()), asked + 1);
+        // Requests have a rate.
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    assert!(asked > 3 && slowest < STEP / 4, "{asked} times, at worst {slowest:?}");
+    control.send(Control::Abort).await.unwrap();
+    let _ = tokio::time::timeout(WAIT_MAX, peer).await.unwrap().unwrap();
+    served.wishes.close();
+}
+
+/// The whole answer.
+fn ask(address: SocketAddr, path: &str) -> String {
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(WAIT_MAX)).unwrap();
+    write!(stream, "GET {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer
+}
+
 #[test]
 fn a_token_opens_the_door() {
     let served = serve(Some("a token of some length"));
@@ -284,7 +348,12 @@ fn a_token_opens_the_door() {
     assert!(served.get("/").0.starts_with("http/1.1 200"), "the page asks for it");
     let (head, _) = served.post("/v1/session", JSON, "{\"token\":\"a token of some length\"}");
     assert!(head.starts_with("http/1.1 204") && head.contains("httponly; samesite=strict"), "{head}");
-    assert!(served.post("/v1/session", JSON, "{\"token\":\"another\"}").0.starts_with("http/1.1 401"));
+    for status in std::iter::repeat_n("401", 10).chain(["429"]) {
+        let (head, body) = served.post("/v1/session", JSON, "{\"token\":\"another\"}");
+        assert!(head.starts_with(&format!("http/1.1 {status}")) && body.contains("\"hint\""), "{head}\n{body}");
+    }
+    let (head, body) = served.post("/v1/session", JSON, "{\"token\":\"a token of some length\"}");
+    assert!(head.starts_with("http/1.1 429") && body.contains("too many wrong tokens"), "{head}\n{body}");
 }
 
 #[test]

@@ -16,12 +16,15 @@ pub(super) const TOKEN_CHARS_MAX: usize = 256;
 const TOKEN_CHARS_MIN: usize = 16;
 const MODE_OTHERS: u32 = 0o077;
 const RANDOM_BYTES: usize = 32;
+/// Digits of a cookie's name: of some peers of one person no two have the same.
+const NAME_DIGITS: usize = 8;
 
 /// What is kept of a token: enough to know it again.
 #[derive(Clone, Copy, Debug)]
 pub struct Token {
     digest: blake3::Hash,
     session: blake3::Hash,
+    name: blake3::Hash,
 }
 
 impl Token {
@@ -32,6 +35,7 @@ impl Token {
         Self {
             digest: derive("starling 1 dashboard token", text),
             session: derive("starling 1 dashboard session", text),
+            name: derive("starling 1 dashboard cookie", text),
         }
     }
 
@@ -43,6 +47,11 @@ impl Token {
     /// What a browser's cookie holds in its place.
     pub(super) fn session(&self) -> String {
         self.session.to_hex().to_string()
+    }
+
+    /// What tells that cookie from those of other tokens, and nothing of the token.
+    pub(super) fn name(&self) -> String {
+        self.name.to_hex()[..NAME_DIGITS].to_owned()
     }
 
     /// Whether a cookie is ours.

@@ -16,6 +16,7 @@ use super::board::Board;
 use super::events::{Entry, Kind, Level};
 use super::history::{Evaluated, Point};
 use super::lives::Said;
+use super::sentences::sentence;
 use super::snapshot::{Other, Own, Phase, Run, Snapshot};
 use crate::driver::{Observation, Traffic};
 use crate::store::checkpoint::News;
@@ -74,8 +75,18 @@ impl Watcher {
     }
 
     /// What a fresh peer says of itself.
-    pub(super) fn first(peer: Own, run: Run) -> Snapshot {
-        Snapshot { version: env!("CARGO_PKG_VERSION").to_owned(), peer, run, ..Snapshot::default() }
+    pub(super) fn first(peer: Own, run: Run, began: Instant) -> Snapshot {
+        let (time_ms, uptime) = (unix_ms(), began.elapsed());
+        Snapshot {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            // No two lives of a peer begin at one moment.
+            life: time_ms.saturating_sub(uptime.as_millis() as u64),
+            time_ms,
+            uptime_s: uptime.as_secs_f64(),
+            peer,
+            run,
+            ..Snapshot::default()
+        }
     }
 
     /// Takes one observation.
@@ -86,6 +97,9 @@ impl Watcher {
             Observation::LinkRefused { peer, reason } => {
                 self.say(Kind::Trust, Level::Warning, None, &format!("link with {peer} refused: {reason}"));
             }
+            // Who looks sees that somebody is there.
+            Observation::Building => self.publish(),
+            Observation::Leaving => self.leave(),
             Observation::FirstSteps => self.say(Kind::Training, Level::Info, None, "the first steps are taken"),
             Observation::Device(news) => {
                 (self.now.peer.device, self.now.peer.backend) = (news.device.clone(), news.backend.clone());
@@ -122,9 +136,12 @@ impl Watcher {
         }
     }
 
-    /// Somebody has asked it to leave.
-    pub fn leaving(&mut self) {
+    /// At once, and not with the next view: whoever asks `/readyz` sends others elsewhere.
+    fn leave(&mut self) {
         self.leaving = true;
+        self.now.phase = Phase::Leaving;
+        self.now.training.seconds_left = None;
+        self.publish();
     }
 
     /// It is over.
@@ -374,76 +391,15 @@ fn other(fellow: &Fellow, known: &BTreeMap<u64, PeerId>, way: Option<Way>) -> Ot
     }
 }
 
-/// What the rest of the events are to people; `None` for what happens many times a second.
-fn sentence(event: &Event) -> Option<(Kind, Level, Option<PeerId>, String)> {
-    use Level::{Error, Info, Warning};
-    Some(match event {
-        Event::DeltaRefused { from, origin, seq, reason } => {
-            let text = format!("delta {seq} of {} was refused: {reason}", origin.peer.short());
-            (Kind::Trust, Warning, Some(*from), text)
-        }
-        Event::Offence { peer, what } => (Kind::Trust, Warning, Some(*peer), format!("{}: {what}", peer.short())),
-        Event::Held { origin, reason, .. } => {
-            let text = format!("deltas of {} wait: it is suspected ({reason:?})", origin.peer.short());
-            (Kind::Trust, Warning, Some(origin.peer), text)
-        }
-        Event::Released { origin } => {
-            let text = format!("deltas of {} go in: no majority in time", origin.peer.short());
-            (Kind::Trust, Info, Some(origin.peer), text)
-        }
-        Event::Excluded { origin, why, retracted, .. } => {
-            let name = origin.peer.short();
-            let text = format!("the swarm has excluded {name} ({why}); {retracted} of its deltas were taken back");
-            (Kind::Trust, Warning, Some(origin.peer), text)
-        }
-        Event::RoundEvicted { peer, round } => {
-            let text = format!("round {round} goes on without {}: its delta is overdue", peer.short());
-            (Kind::Peers, Warning, Some(*peer), text)
-        }
-        Event::ExchangeRefused { from, reason } => {
-            (Kind::Trust, Warning, Some(*from), format!("an exchange with {} was refused: {reason}", from.short()))
-        }
-        Event::SnapshotServed { to, bytes } => {
-            (Kind::Snapshot, Info, Some(*to), format!("a snapshot of {bytes} bytes went to {}", to.short()))
-        }
-        Event::SnapshotRestored { from, bytes, deltas, fetched_in, witness } => {
-            let witness = witness
-                .map_or("nobody could confirm it".to_owned(), |peer| format!("{} found the same base", peer.short()));
-            let from_name = from.short();
-            let seconds = fetched_in.as_secs_f64();
-            let text = format!(
-                "caught up by a snapshot of {from_name}: {bytes} bytes in {seconds:.1} s, {deltas} deltas; {witness}"
-            );
-            (Kind::Snapshot, Info, Some(*from), text)
-        }
-        Event::SnapshotFailed { from, reason } => {
-            (Kind::Snapshot, Warning, Some(*from), format!("a snapshot of {} was given up: {reason}", from.short()))
-        }
-        Event::HistoryYielded { from, origins, .. } => {
-            let name = from.short();
-            let text = format!("a longer history of {name} replaces ours; {origins} chains are renounced");
-            (Kind::Snapshot, Warning, Some(*from), text)
-        }
-        Event::BaseMismatch { peer, .. } => {
-            let text = format!("BASE MISMATCH with {}: the same deltas, another model", peer.short());
-            (Kind::Trust, Error, Some(*peer), text)
-        }
-        Event::Dealt { peers, samples } => {
-            (Kind::Peers, Info, None, format!("trains on {samples} samples, its share among {peers} peers"))
-        }
-        Event::LearnerFailed(error) => (Kind::Device, Error, None, format!("the learner failed: {error}")),
-        _ => return None,
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn watcher() -> (Watcher, Arc<Board>) {
-        let now = Watcher::first(Own::default(), Run { parameters: 10, gossip: true, ..Run::default() });
+        let began = Instant::now();
+        let now = Watcher::first(Own::default(), Run { parameters: 10, gossip: true, ..Run::default() }, began);
         let board = Arc::new(Board::new(now.clone()));
-        (Watcher::new(Arc::clone(&board), now, Instant::now()), board)
+        (Watcher::new(Arc::clone(&board), now, began), board)
     }
 
     fn fellow(deltas: u64) -> Fellow {
@@ -466,6 +422,20 @@ mod tests {
         assert_eq!(watcher.others()[0].gone_s, None, "it says something");
         let texts: Vec<String> = board.events_after(0).iter().map(|entry| entry.text.clone()).collect();
         assert_eq!(texts, ["07070707 is there ()", "07070707 is gone: the link closed"]);
+    }
+
+    #[test]
+    fn a_peer_that_is_built_gives_signs_of_life_and_one_that_leaves_says_so_at_once() {
+        let (mut watcher, board) = watcher();
+        let first = board.status();
+        assert!(first.time_ms > 0 && first.life > 0 && first.life <= first.time_ms, "{first:?}");
+        std::thread::sleep(Duration::from_millis(20));
+        watcher.observe(&Observation::Building);
+        let then = board.status();
+        assert!(then.time_ms > first.time_ms && then.uptime_s > first.uptime_s, "{then:?}");
+        assert_eq!((then.phase, then.life), (Phase::Starting, first.life));
+        watcher.observe(&Observation::Leaving);
+        assert_eq!(board.status().phase, Phase::Leaving, "without a view");
     }
 
     #[test]

@@ -37,6 +37,10 @@ pub enum Observation {
         /// How it is reached.
         way: Way,
     },
+    /// Twice a second while the learner is built, which may take minutes: there is no view of it yet.
+    Building,
+    /// It was asked to finish, by whomever, and begins to.
+    Leaving,
     /// The peer reports.
     Event(Event),
     /// A link was refused by us or by them; both operators can act on the text.

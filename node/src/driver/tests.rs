@@ -66,6 +66,14 @@ fn setup(id: u8, run: u8, epochs: u32, peers: Vec<String>) -> PeerSetup {
     }
 }
 
+/// A peer without a network whose steps take so long.
+pub(crate) fn alone(step: Duration) -> PeerSetup {
+    let gossip = Gossip { enabled: false, company: 0, ..Gossip::default() };
+    let config = Config { gossip, ..setup(1, 5, 10, Vec::new()).config };
+    let learner: MakeLearner = Box::new(move || Ok(Box::new(Fake { step, ..Fake::new(PARAMETERS, 1) })));
+    PeerSetup { config, network: None, learner, ..setup(1, 5, 10, Vec::new()) }
+}
+
 fn start(setup: PeerSetup) -> Running {
     let (control, controls) = channel(4);
     let seen = Arc::new(Mutex::new(Vec::new()));
@@ -391,6 +399,26 @@ async fn an_abort_ends_at_once_even_in_a_long_step() {
     assert_eq!(peer.result().await.0.unwrap_err().kind, Kind::Interrupted);
     // Two seconds and what a busy machine adds, far below the step.
     assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", begun.elapsed());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_peer_whose_learner_takes_its_time_gives_signs_of_life_and_says_that_it_leaves() {
+    let mut slow = setup(1, 5, 10_000, Vec::new());
+    slow.learner = Box::new(|| {
+        std::thread::sleep(4 * VIEW_INTERVAL);
+        Ok(Box::new(Fake { step: Duration::from_millis(1), ..Fake::new(PARAMETERS, 1) }))
+    });
+    let peer = start(slow);
+    peer.event("training", |event| matches!(event, Event::TrainingStarted { .. })).await;
+    peer.ask(Control::Finish).await;
+    let (result, seen) = peer.result().await;
+    result.unwrap();
+    let place = |is: fn(&Observation) -> bool| seen.iter().position(is);
+    let signs = seen.iter().filter(|seen| matches!(seen, Observation::Building)).count();
+    assert!(signs >= 2, "{signs} signs of life in two seconds");
+    let leaving = place(|seen| matches!(seen, Observation::Leaving)).expect("it says that it leaves");
+    let last = place(|seen| matches!(seen, Observation::Event(Event::Final(_)))).expect("it evaluates");
+    assert!(leaving < last, "before it settles: {leaving}, {last}");
 }
 
 #[test]

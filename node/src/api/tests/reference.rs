@@ -77,6 +77,23 @@ fn the_reference_of_the_metrics_is_what_a_scrape_says() {
 }
 
 #[test]
+fn every_metric_that_is_watched_is_there() {
+    let page = everything(&mut serve(None));
+    let families: Vec<_> = page.lines().filter(|line| !line.starts_with('#')).collect();
+    let known = |name: &str| families.iter().any(|line| line.split(['{', ' ']).next() == Some(name));
+    let alarms = include_str!("../../../../docs/operations.md").split("What deserves an alarm").nth(1).unwrap();
+    let alarms = alarms.split("\n## ").next().unwrap();
+    for (file, text) in
+        [("docs/grafana.json", include_str!("../../../../docs/grafana.json")), ("docs/operations.md", alarms)]
+    {
+        let letter = |c: char| c.is_ascii_alphanumeric() || c == '_';
+        let words = text.split(|c| !letter(c)).filter(|word| word.starts_with("starling_"));
+        let (there, gone): (Vec<_>, Vec<_>) = words.partition(|word| known(word));
+        assert!(there.len() >= 4 && gone.is_empty(), "{file}: no scrape says {gone:?}");
+    }
+}
+
+#[test]
 fn every_route_is_in_the_documentation_and_every_documented_one_is_there() {
     let source = include_str!("../routes.rs");
     let router = source.split_once("Router::new()").unwrap().1.split_once(".with_state").unwrap().0;

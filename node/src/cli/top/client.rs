@@ -26,6 +26,10 @@ const CURVES_EVERY: Duration = Duration::from_secs(3);
 const ANSWER_BYTES_MAX: u64 = 8 << 20;
 /// Longest head of an answer, bytes.
 const HEAD_BYTES_MAX: u64 = 16 << 10;
+/// Longest id of an event, bytes: two numbers.
+const ID_BYTES_MAX: usize = 48;
+/// Before the first event.
+const FIRST: &str = "0";
 /// Longest reason that is shown, characters.
 const REASON_CHARS_MAX: usize = 120;
 
@@ -53,7 +57,7 @@ impl Door {
     /// Starts the thread that tells what the peer says, under its number; it ends when nobody listens any more.
     pub(super) fn watch(self, peer: usize, news: SyncSender<(usize, News)>) {
         thread::spawn(move || {
-            let mut seen = 0;
+            let mut seen = FIRST.to_owned();
             loop {
                 let mut tell = |what| news.send((peer, what)).is_ok();
                 let why = match self.follow(&mut seen, &mut tell) {
@@ -81,11 +85,11 @@ impl Door {
             News::Status(_) => false,
             News::Curves(_) | News::Lost(_) => true,
         };
-        self.stream(&mut 0, &mut tell)?;
+        self.stream(&mut FIRST.to_owned(), &mut tell)?;
         Ok((status, curves, events))
     }
 
-    fn follow(&self, seen: &mut u64, tell: &mut impl FnMut(News) -> bool) -> Result<(), String> {
+    fn follow(&self, seen: &mut String, tell: &mut impl FnMut(News) -> bool) -> Result<(), String> {
         let mut curves = None::<Instant>;
         let mut failed = None;
         let ended = self.stream(seen, &mut |what| {
@@ -106,8 +110,8 @@ impl Door {
         failed.map_or(ended, Err)
     }
 
-    /// Reads the event stream until `tell` says false or it ends. `seen` is the number of the last event.
-    fn stream(&self, seen: &mut u64, tell: &mut dyn FnMut(News) -> bool) -> Result<(), String> {
+    /// Reads the event stream until `tell` says false or it ends. `seen` is the id of the last event.
+    fn stream(&self, seen: &mut String, tell: &mut dyn FnMut(News) -> bool) -> Result<(), String> {
         let mut answer = self.get(&format!("/v1/events?after={seen}"))?;
         let (mut name, mut line) = (String::new(), String::new());
         loop {
@@ -127,15 +131,18 @@ impl Door {
                     // What a later version says beside is no reason to look away.
                     let what = match name.as_str() {
                         "status" => Some(News::Status(Box::new(read_json(value)?))),
-                        "event" => serde_json::from_str::<Entry>(value).ok().map(|entry| {
-                            *seen = entry.seq;
-                            News::Event(Box::new(entry))
-                        }),
+                        "event" => serde_json::from_str::<Entry>(value).ok().map(|entry| News::Event(Box::new(entry))),
                         _ => None,
                     };
                     if what.is_some_and(|what| !tell(what)) {
                         return Ok(());
                     }
+                }
+                // It goes back in a request line.
+                "id" if value.len() <= ID_BYTES_MAX
+                    && value.bytes().all(|byte| byte == b'-' || byte.is_ascii_digit()) =>
+                {
+                    value.clone_into(seen);
                 }
                 _ => {}
             }
@@ -253,5 +260,27 @@ mod tests {
         assert!(matches!(next(), (3, News::Curves(_))));
         assert!(matches!(next(), (3, News::Lost(why)) if why == "the stream has ended"));
         assert!(matches!(next(), (3, News::Status(_))), "after a second");
+    }
+
+    #[test]
+    fn a_reader_goes_on_after_the_last_event_of_that_life() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let asked = thread::spawn(move || {
+            let event = "event: event\ndata: {\"seq\":3,\"time_ms\":0,\"kind\":\"peers\",\"level\":\"info\",\"peer\":null,\"text\":\"x\"}\n";
+            [format!("{event}id: 1700-3\n\nid: a&b\n\n"), String::new()].map(|events| {
+                let (stream, _) = listener.accept().unwrap();
+                let mut stream = BufReader::new(stream);
+                let mut line = String::new();
+                stream.read_line(&mut line).unwrap();
+                let _ = write!(stream.get_mut(), "HTTP/1.0 200 OK\r\n\r\n{events}");
+                line
+            })
+        });
+        let (news, heard) = sync_channel(8);
+        door(address).watch(0, news);
+        assert!(matches!(heard.recv_timeout(SILENCE_MAX).unwrap(), (0, News::Event(entry)) if entry.seq == 3));
+        let [first, second] = asked.join().unwrap();
+        assert!(first.contains("?after=0 ") && second.contains("?after=1700-3 "), "{first}{second}");
     }
 }
