@@ -9,6 +9,7 @@ const $ = (id) => document.getElementById(id);
 const VIEWS = ["overview", "swarm", "model", "events"];
 const HISTORY_EVERY_MS = 2000;
 const SILENCE_MAX_MS = 4000;
+const RETRY_MIN_MS = 1000;
 const RETRY_MAX_MS = 8000;
 
 const TONES = { starting: "idle", joining: "warn", training: "good", paused: "warn", done: "good", leaving: "warn", stopped: "bad" };
@@ -33,14 +34,18 @@ async function ask(path, options) {
 }
 
 const json = async (path) => (await ask(path)).json();
+/** The same for views, which ask nobody who is gone. */
+const look = (path) => (stopped ? Promise.reject(new Error("the peer has left")) : json(path));
 const post = (path, body) => ask(path, { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(body) });
 
-const views = { overview: new Overview($("view-overview")), swarm: new Swarm($("view-swarm")), model: new Model($("view-model"), json), events: new Events($("view-events"), json) };
+const views = { overview: new Overview($("view-overview")), swarm: new Swarm($("view-swarm")), model: new Model($("view-model"), look), events: new Events($("view-events"), look) };
 let view = null;
 let status = null;
 let heardAt = 0;
 let stopped = false;
+let life = null;
 let unseen = 0;
+let historyAt = 0;
 
 function route() {
   const wanted = location.hash.slice(1);
@@ -80,14 +85,36 @@ function draw() {
   $("checkpoint").hidden = over || !status.run.checkpoints;
   if (view === "overview") views.overview.status(status);
   if (view === "swarm") views.swarm.status(status);
+  views.model.status(status);
 }
 
-let historyAt = 0;
+/** What is drawn is of one life of the peer: that of another one begins on an empty page. */
+function lives(now) {
+  if (now === life) return;
+  if (life !== null) {
+    for (const one of VIEWS) views[one].clear();
+    seen(0);
+    historyAt = 0;
+  }
+  life = now;
+}
+
+function take(next) {
+  lives(next.life);
+  status = next;
+  heardAt = Date.now();
+  stopped = status.phase === "stopped";
+  draw();
+  watch();
+}
+
 async function history() {
-  if (view !== "overview" || performance.now() - historyAt < HISTORY_EVERY_MS / 2) return;
+  if (stopped || view !== "overview" || performance.now() - historyAt < HISTORY_EVERY_MS / 2) return;
   historyAt = performance.now();
   try {
-    views.overview.history(await json("/v1/history"));
+    const of = life;
+    const found = await json("/v1/history");
+    if (of === life) views.overview.history(found);
   } catch {
     // The stream says when the peer is away.
   }
@@ -104,28 +131,33 @@ function watch() {
 }
 
 let source = null;
-let pause = 1000;
+let again = 0;
+let pause = RETRY_MIN_MS;
 function listen() {
+  clearTimeout(again);
   if (source) source.close();
   source = new EventSource("/v1/events");
   source.addEventListener("status", (event) => {
-    status = JSON.parse(event.data);
-    heardAt = Date.now();
-    pause = 1000;
-    stopped = status.phase === "stopped";
-    if (stopped) source.close();
-    draw();
-    watch();
+    pause = RETRY_MIN_MS;
+    take(JSON.parse(event.data));
+    if (!stopped) return;
+    // It may come back, in a life of its own.
+    source.close();
+    again = setTimeout(listen, RETRY_MAX_MS);
   });
   source.addEventListener("event", (event) => {
     const entry = JSON.parse(event.data);
+    // An id is LIFE-NUMBER.
+    lives(Number(event.lastEventId.split("-")[0]));
     if (views.events.add(entry) && view !== "events" && entry.level !== "info") seen(unseen + 1);
   });
   source.addEventListener("error", () => {
     // A stream that is refused is not opened again by the browser.
-    if (source.readyState !== EventSource.CLOSED || stopped) return;
-    json("/v1/status").then(listen, () => setTimeout(listen, pause));
+    if (source.readyState !== EventSource.CLOSED) return;
+    again = setTimeout(listen, pause);
     pause = Math.min(2 * pause, RETRY_MAX_MS);
+    // Where all streams are taken, the state is still told; where a token is missing, this opens the door.
+    json("/v1/status").then(take, () => {});
   });
 }
 
@@ -143,6 +175,8 @@ function confirm(action) {
     } catch (error) {
       put($("ask-error"), error.message);
       $("ask-error").hidden = false;
+      // Escape leaves the value as it is: it must not say yes a second time.
+      $("ask").returnValue = "no";
       $("ask").showModal();
     }
   };
@@ -157,8 +191,12 @@ $("door-form").addEventListener("submit", async (event) => {
   event.preventDefault();
   const answer = await fetch("/v1/session", { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify({ token: $("door-token").value.trim() }) }).catch(() => null);
   $("door-error").hidden = Boolean(answer && answer.ok);
-  put($("door-error"), answer ? "That is not the token." : "The peer does not answer.");
-  if (!answer || !answer.ok) return;
+  if (!answer || !answer.ok) {
+    const problem = answer ? await answer.json().catch(() => ({})) : {};
+    const unknown = answer ? `${answer.status} ${answer.statusText}` : "the peer does not answer";
+    put($("door-error"), [problem.error || unknown, problem.hint].filter(Boolean).join(": "));
+    return;
+  }
   $("door-token").value = "";
   $("door").close();
   listen();
@@ -188,9 +226,14 @@ $("logs").addEventListener("close", async () => {
 $("pause").addEventListener("click", () => confirm(status && status.phase === "paused" ? "resume" : "pause"));
 $("checkpoint").addEventListener("click", () => confirm("checkpoint"));
 $("leave").addEventListener("click", () => confirm("leave"));
+document.querySelector(".skip").addEventListener("click", (event) => {
+  // Its address is no view: going there would leave the one that is shown.
+  event.preventDefault();
+  $("main").focus();
+});
 addEventListener("hashchange", () => { route(); $("main").focus({ preventScroll: true }); });
 heardAt = Date.now();
 setInterval(watch, 1000);
 setInterval(history, HISTORY_EVERY_MS);
 route();
-json("/v1/status").then((first) => { status = first; heardAt = Date.now(); draw(); listen(); }, listen);
+json("/v1/status").then((first) => { take(first); listen(); }, listen);

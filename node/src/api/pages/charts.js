@@ -32,12 +32,16 @@ export class Chart {
   /** Columns: the first is time in seconds. */
   set(data) {
     this.data = data;
-    const known = data[0].length > 1 && data.slice(1).some((column) => column.some((value) => value !== null));
+    const known = data.slice(1).some((column) => column.some((value) => value !== null));
     this.none.hidden = known;
     this.say(data[0].length - 1);
-    if (!known || this.box.clientWidth === 0) return;
-    if (this.plot) this.plot.setData(data);
-    else this.draw();
+    if (!known) this.drop();
+    else if (this.plot) this.plot.setData(data);
+    else if (this.box.clientWidth > 0) this.draw();
+  }
+
+  clear() {
+    this.set([[], ...this.series.map(() => [])]);
   }
 
   say(index) {
@@ -64,7 +68,8 @@ export class Chart {
       ],
       series: [{}, ...this.series.map((one) => ({
         label: one.label, stroke: one.hidden || one.band ? "transparent" : color(one.color), width: 2, dash: one.dash, spanGaps: true,
-        points: { show: one.points ? (plot) => plot.data[0].length < POINTS_SHOWN : false, size: 5, fill: color(one.color) },
+        // One point is no line.
+        points: { show: one.hidden ? false : (plot) => plot.data[0].length < (one.points ? POINTS_SHOWN : 2), size: 5, stroke: color(one.color), fill: color(one.color) },
       }))],
       bands: this.series.flatMap((one, i) => (one.band ? [{ series: [i + 1, i + 2], fill: faint(color(one.color)) }] : [])),
       hooks: { setCursor: [(plot) => this.say(plot.cursor.idx ?? this.data[0].length - 1)] },
@@ -78,10 +83,14 @@ export class Chart {
     else if (this.data) this.set(this.data);
   }
 
+  drop() {
+    if (this.plot) this.plot.destroy();
+    this.plot = null;
+  }
+
   redraw() {
     if (!this.plot) return;
-    this.plot.destroy();
-    this.plot = null;
+    this.drop();
     this.set(this.data);
   }
 }

@@ -26,6 +26,12 @@ export class Deltas {
     if (visible) this.refresh();
   }
 
+  clear() {
+    this.rows.replaceChildren();
+    this.table.hidden = true;
+    this.none.hidden = false;
+  }
+
   async refresh() {
     clearTimeout(this.timer);
     try {
@@ -43,7 +49,7 @@ export class Deltas {
   }
 
   row(one) {
-    const button = h("button", { class: "link-button", type: "button", onclick: () => this.open(one) }, `${count(one.seq)}`);
+    const button = h("button", { class: "link-button", type: "button", onclick: () => this.open(one) }, String(one.seq));
     return h("tr", {}, h("td", {}, button), h("td", { class: "left mono" }, one.own ? "this peer" : name(one.origin)),
       h("td", { class: "left num" }, clock(one.at)), h("td", { class: "left" }, one.own ? neighbours(one.applied_by.length) : "this peer"));
   }

@@ -32,12 +32,9 @@ export class Events {
   }
 
   add(entry) {
+    // A stream that was opened anew says again what is known.
     const last = this.entries[this.entries.length - 1];
-    // Numbers that begin again are those of a new life of the peer.
-    if (last && entry.seq <= last.seq) {
-      if (entry.time_ms <= last.time_ms) return false;
-      this.entries = [];
-    }
+    if (last && entry.seq <= last.seq) return false;
     this.entries.push(entry);
     if (this.entries.length > KEPT_MAX) this.entries.shift();
     if (this.visible && !this.due) {
@@ -45,6 +42,12 @@ export class Events {
       requestAnimationFrame(() => { this.due = false; this.draw(); });
     }
     return true;
+  }
+
+  clear() {
+    this.entries = [];
+    this.deltas.clear();
+    this.draw();
   }
 
   show(visible) {

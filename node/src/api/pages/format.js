@@ -2,6 +2,9 @@
 
 const DASH = "–";
 
+/** Deltas that a peer may lack before it is said to be behind: fewer are under way in a lively swarm. */
+export const BEHIND = 32;
+
 export const fixed = (value, digits) => (Number.isFinite(value) ? value.toFixed(digits) : DASH);
 
 /** Three significant digits, as 0.123, 12.3, 123; tiny ones as 1.2e-5. */

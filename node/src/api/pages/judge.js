@@ -1,15 +1,23 @@
 // What the shared model takes for what, when somebody asks, and the samples it is most wrongly sure of.
 import { card, count, fixed, h, name, percent, put } from "./format.js";
 
+const ABOUT = "From a copy of the shared model, beside training; at most every 5 seconds.";
+
 export class Judge {
   constructor(root, fetchJson) {
     this.fetchJson = fetchJson;
     this.button = h("button", { class: "button", type: "button", onclick: () => this.refresh() }, "Look now");
-    this.note = h("p", { class: "quiet num", role: "status" }, "From a copy of the shared model, beside training; at most every 5 seconds.");
+    this.note = h("p", { class: "quiet num", role: "status" }, ABOUT);
     this.matrix = h("div", { class: "scroll" });
     this.wrong = h("div", { class: "wrong" });
     root.append(this.card = card("What is taken for what", this.button, this.note, this.matrix, this.wrong));
     this.card.classList.add("judge");
+  }
+
+  clear() {
+    put(this.note, ABOUT);
+    this.matrix.replaceChildren();
+    this.wrong.replaceChildren();
   }
 
   async refresh() {

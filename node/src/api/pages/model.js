@@ -15,10 +15,29 @@ export class Model {
     root.append(h("div", { class: "tools" }, this.live, h("span", { class: "scale" }, "−", h("i"), "+"), this.about), this.state, this.layers);
     this.judge = new Judge(root, fetchJson);
     this.texts = h("ol", { class: "texts" });
-    this.said = card("What it writes, by epoch", h("p", { class: "quiet" }, "The same draws each time: what differs is the model."), this.texts);
-    this.said.hidden = true;
+    this.unwritten = empty("It has written nothing yet", "After evaluations it writes a few lines, with the same draws each time.");
+    this.said = card("What it writes, after evaluations", h("p", { class: "quiet" }, "The same draws each time: what differs is the model."), this.texts, this.unwritten);
     root.append(this.said);
+    // Which of the two there is, depends on the kind of the model.
+    this.said.hidden = true;
+    this.judge.card.hidden = true;
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.cards.forEach((one) => { paint(one); ridge(one); }));
+  }
+
+  status({ run }) {
+    const writes = run.model === "lm";
+    this.said.hidden = !writes;
+    this.judge.card.hidden = writes;
+  }
+
+  clear() {
+    this.cards.clear();
+    this.layers.replaceChildren();
+    this.texts.replaceChildren();
+    this.judge.clear();
+    put(this.about, "");
+    this.state.hidden = false;
+    this.state.replaceChildren(h("b", {}, "The model is being copied"), "The learner does that between two steps.");
   }
 
   show(visible) {
@@ -42,10 +61,10 @@ export class Model {
       put(this.about, `base ${name(model.base_hash)}, step ${count(model.steps)}, ${count(model.samples)} samples of the swarm`);
       for (const tensor of model.tensors) {
         if (!this.visible) return;
-        await this.tensor(tensor);
+        await this.tensor(tensor, model);
       }
       this.state.hidden = true;
-      await this.written();
+      await this.written(model);
     } catch (error) {
       this.state.hidden = this.cards.size > 0;
       this.state.replaceChildren(h("b", {}, "No picture of the model"), String(error.message || error));
@@ -55,15 +74,17 @@ export class Model {
     }
   }
 
-  async written() {
+  async written(model) {
+    if (this.said.hidden) return;
     const texts = await this.fetchJson("/v1/texts");
-    this.said.hidden = texts.length === 0;
-    this.judge.card.hidden = texts.length > 0;
+    this.unwritten.hidden = texts.length > 0;
+    const large = tooLarge(model);
+    if (large) this.unwritten.replaceChildren(h("b", {}, "No texts are kept"), large);
     this.texts.replaceChildren(...texts.slice().reverse().map((one) => h("li", {},
       h("span", { class: "tag num" }, `epoch ${one.epoch}, step ${count(one.steps)}`), h("pre", {}, one.text.trimStart()))));
   }
 
-  async tensor(tensor) {
+  async tensor(tensor, model) {
     const [picture, past] = await Promise.all([this.fetchJson(`/v1/model/${tensor.index}`), this.fetchJson(`/v1/model/${tensor.index}/past`)]);
     let one = this.cards.get(tensor.index);
     if (!one) {
@@ -81,10 +102,15 @@ export class Model {
     Object.assign(one, { data: picture, cells: decode(picture.cells) });
     paint(one);
     histogram(one, tensor);
-    Object.assign(one, { history: past, range: tensor.range });
+    const none = tensor.index < model.noted.tensors_max ? "over time: from the second evaluation on" : `over time: of the first ${model.noted.tensors_max} tensors`;
+    Object.assign(one, { history: past, range: tensor.range, none: tooLarge(model) || none });
     ridge(one);
   }
 }
+
+/** Why nothing of the past is kept, if nothing is. */
+const tooLarge = ({ parameters, noted }) => (parameters > noted.parameters_max
+  ? `Histograms over time and texts are kept of models of at most ${noted.parameters_max.toLocaleString("en")} parameters; this one has ${parameters.toLocaleString("en")}.` : null);
 
 function decode(text) {
   const raw = atob(text);
@@ -134,8 +160,10 @@ function histogram(one, tensor) {
 function ridge(one) {
   const { counts, range, steps } = one.history;
   one.past.hidden = counts.length < 2;
-  one.when.hidden = one.past.hidden;
-  if (one.past.hidden) return;
+  if (one.past.hidden) {
+    put(one.when, one.none);
+    return;
+  }
   const [columns, rows] = [counts.length, counts[0].length];
   Object.assign(one.past, { width: columns, height: rows });
   const widest = Math.max(...range, Number.MIN_VALUE);

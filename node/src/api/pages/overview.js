@@ -1,6 +1,6 @@
 // How training goes: figures, progress, curves.
 import { Chart } from "./charts.js";
-import { bytes, card, count, duration, fixed, h, name, percent, put } from "./format.js";
+import { BEHIND, bytes, card, count, duration, fixed, h, name, percent, put } from "./format.js";
 
 const STATS = [
   ["loss", "Training loss", "nats"],
@@ -57,6 +57,10 @@ export class Overview {
       card("Bytes against data-parallel training", this.ratio, compare), facts));
   }
 
+  clear() {
+    for (const chart of [this.loss, this.accuracy, this.pace, this.traffic, this.apart]) chart.clear();
+  }
+
   stat(key, value, note) {
     put(this.stats[key].value, value);
     put(this.stats[key].note, note || "\u00a0");
@@ -69,7 +73,7 @@ export class Overview {
     this.stat("loss", training.train_loss === null ? "–" : fixed(training.train_loss, 4), test);
     this.stat("accuracy", percent(training.test_accuracy ?? NaN), training.base_hash ? `base ${name(training.base_hash)}` : "after the first epoch");
     this.stat("pace", count(training.steps_per_second), `${count(training.steps)} steps`);
-    this.stat("peers", String(alive), run.gossip ? `${gossip.neighbours} linked, ${gossip.agreed ? "agreed" : "catching up"}` : "trains alone");
+    this.stat("peers", String(alive), run.gossip ? `${gossip.neighbours} linked, ${together(status)}` : "trains alone");
     this.stat("said", bytes(gossip.bytes_sent), gossip.bytes_ratio ? `${count(gossip.bytes_ratio)} times less than dense` : `${gossip.deltas_said} deltas`);
     this.stat("apart", percent(gossip.disagreement ?? NaN), `${count(gossip.deltas_said)} said, ${count(gossip.deltas_heard)} heard`);
     const all = run.epochs === null ? null : run.epochs * run.steps_per_epoch;
@@ -118,4 +122,12 @@ export class Overview {
     this.traffic.set([time, history.bytes_sent_per_second, history.bytes_received_per_second]);
     this.apart.set([time, history.disagreement]);
   }
+}
+
+/** Deltas are always under way, so two sets that differ are nothing: only who lacks many is behind. */
+function together({ phase, gossip, peers }) {
+  if (phase === "joining") return "catching up";
+  if (gossip.agreed) return "agreed";
+  const behind = peers.filter((peer) => peer.linked && peer.behind > BEHIND).length;
+  return behind ? `${behind} behind` : "in step";
 }
