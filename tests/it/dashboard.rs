@@ -236,6 +236,102 @@ fn the_page_of_a_swarm_lives_in_a_browser() {
     println!("pictures of the dashboard: {}", screenshots().display());
 }
 
+/// A peer that trains by itself and shows its dashboard there, for who has the token.
+fn alone(home: &Path, at: &str, token: &Path) -> (Peer, String) {
+    let arguments = ["--no-gossip", "--dashboard", at, "--dashboard-token", token.to_str().unwrap()];
+    let mut peer = peer(home, 0, &arguments);
+    peer.until("it trains", WAIT_MAX, |peer| peer.status.steps > 0);
+    let place =
+        peer.notes.iter().find_map(|note| Some(note.split_once("dashboard on ")?.1.split_once(' ')?.0.to_owned()));
+    let place = place.unwrap_or_else(|| panic!("it says where the dashboard is: {:?}", peer.notes));
+    (peer, place)
+}
+
+#[test]
+fn the_page_asks_at_the_door_and_outlives_its_peer() {
+    if !browser::available("the door of the dashboard in a browser") {
+        return;
+    }
+    let home = tempfile::tempdir().unwrap();
+    let file = home.path().join("token");
+    let (first, dashboard) = alone(home.path(), "127.0.0.1:0", &file);
+    let mut page = Browser::start();
+    page.look(1440, 900, false);
+    page.open(&dashboard);
+    page.until("document.getElementById('door')?.open === true", WAIT_MAX);
+    let knock = |page: &mut Browser, token: &str| {
+        page.eval(&format!("document.getElementById('door-token').value = '{token}'"));
+        page.eval("document.querySelector('#door button').click()");
+    };
+    let said = |words: &str| format!("document.getElementById('door-error').textContent.includes('{words}')");
+    knock(&mut page, "a token that is none of ours");
+    page.until(&said("not the token of this peer"), WAIT_MAX);
+    pictures(&mut page, "door");
+    // Who is asked to wait is not told that a right token is wrong.
+    page.eval("Promise.all(Array.from({ length: 12 }, () => fetch('/v1/session', { method: 'POST', headers: { 'content-type': 'application/json' }, body: '{\"token\":\"wrong\"}' })))");
+    let token = std::fs::read_to_string(&file).unwrap();
+    knock(&mut page, token.trim());
+    page.until(&said("too many wrong tokens"), WAIT_MAX);
+    std::thread::sleep(Duration::from_millis(1500));
+    knock(&mut page, token.trim());
+    page.until("document.getElementById('phase').textContent === 'training'", WAIT_MAX);
+
+    // The way past the head of the page leaves the view as it is.
+    page.eval("location.hash = 'swarm'");
+    page.until("document.getElementById('view-swarm').textContent.includes('This peer trains alone')", WAIT_MAX);
+    page.eval("document.querySelector('#view-swarm tbody tr').dataset.kept = 'yes'");
+    page.eval("document.querySelector('.skip').click()");
+    assert_eq!(page.eval("document.activeElement.id + ' ' + location.hash"), "main #swarm");
+    let steps = "document.querySelectorAll('#view-swarm tbody td')[3].textContent";
+    let before = page.eval(steps).to_string();
+    page.until(&format!("{steps} !== {before}"), WAIT_MAX);
+    assert_eq!(page.eval("document.querySelector('#view-swarm tbody tr').dataset.kept"), "yes", "rows stay");
+
+    // A wish that fails is not wished again by Escape.
+    page.eval(
+        "window.posts = 0; window.asked = window.fetch; window.fetch = (path, options) => path === '/v1/control' ? (window.posts += 1, Promise.reject(new \
+         Error('on purpose'))) : window.asked(path, options)",
+    );
+    page.eval("document.getElementById('pause').click()");
+    page.eval("document.getElementById('ask-yes').click()");
+    page.until(
+        "window.posts === 1 && document.getElementById('ask').open && !document.getElementById('ask-error').hidden",
+        WAIT_MAX,
+    );
+    page.eval("document.getElementById('ask').close()");
+    std::thread::sleep(Duration::from_millis(500));
+    assert_eq!(page.eval("window.posts"), 1, "closing the question is no yes");
+    page.eval("window.fetch = window.asked");
+
+    // It leaves, and another life of it comes to the same place.
+    page.eval("location.hash = 'overview'");
+    page.until("document.querySelectorAll('#view-overview .plot canvas').length > 0", WAIT_MAX);
+    page.eval("document.getElementById('leave').click()");
+    page.eval("document.getElementById('ask-yes').click()");
+    page.until("document.getElementById('phase').textContent === 'stopped'", WAIT_MAX);
+    page.until("document.getElementById('lost').textContent.includes('has left')", WAIT_MAX);
+    pictures(&mut page, "stopped");
+    let asked = page.requests.len();
+    std::thread::sleep(Duration::from_secs(4));
+    page.eval("0");
+    let curves = page.requests[asked..].iter().filter(|url| url.ends_with("/v1/history")).count();
+    assert_eq!(curves, 0, "nobody is asked who is gone");
+    drop(first);
+    let at = dashboard.trim_start_matches("http://").trim_end_matches('/').to_owned();
+    let (second, _) = alone(home.path(), &at, &file);
+    page.until(
+        "document.getElementById('phase').textContent === 'training' && document.getElementById('lost').hidden",
+        WAIT_MAX,
+    );
+    page.eval("location.hash = 'events'");
+    page.until("document.querySelectorAll('.log li').length > 0", WAIT_MAX);
+    let begun = page.eval(
+        "[...document.querySelectorAll('.log li')].filter((li) => li.textContent.includes('training begins')).length",
+    );
+    assert_eq!(begun, 1, "of this life alone");
+    drop(second);
+}
+
 /// Where pictures for people are kept: `STARLING_SCREENSHOTS`, or `screenshots` in the target folder.
 fn screenshots() -> PathBuf {
     let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap();

@@ -24,6 +24,28 @@ fn and_on_whatever_device_there_is() {
 }
 
 #[test]
+fn who_is_quiet_says_the_summary_and_what_is_wrong() {
+    let home = tempfile::tempdir().unwrap();
+    let say = |arguments: &[&str]| harness::cli::run(home.path(), arguments, Duration::from_secs(120));
+    let run = ["run", "--no-gossip", "--dashboard", "none", "--device", "cpu", "--threads", "1", "--epochs", "3"];
+    let sim = ["sim", "--device", "cpu", "--peers", "2", "--epochs", "20"];
+    for loud in [&run[..], &sim[..]] {
+        let [told, quiet] = [say(loud), say(&[loud, &["--quiet"]].concat())];
+        told.assert_succeeds();
+        quiet.assert_succeeds();
+        let epochs =
+            |text: &str| text.lines().filter(|line| line.contains("epoch ") && line.contains("steps/s ")).count();
+        assert!(epochs(&told.stdout) >= 3 && told.stdout.contains("  left "), "{}", told.stdout);
+        assert_eq!(epochs(&quiet.stdout), 0, "{}", quiet.stdout);
+        let last = |text: &str| text.lines().last().unwrap_or("").split(' ').next().unwrap_or("").to_owned();
+        assert!(!quiet.stdout.is_empty() && last(&quiet.stdout) == last(&told.stdout), "{}", quiet.stdout);
+        assert!(quiet.stdout.lines().count() < told.stdout.lines().count() && quiet.stderr.is_empty(), "{quiet:?}");
+    }
+    let wrong = say(&["run", "--no-gossip", "--dashboard", "none", "--quiet", "--device", "nothing of that name"]);
+    wrong.assert_fails(5, &["nothing of that name", "hint"]);
+}
+
+#[test]
 fn sgd_and_the_dense_codec_train_too() {
     // Long enough that whichever process starts first has not gone half the way alone: 20 epochs take a twentieth of a
     // second, and ended anywhere from 88 to 98 %.
