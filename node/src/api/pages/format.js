@@ -2,8 +2,11 @@
 
 const DASH = "–";
 
-/** Deltas that a peer may lack before it is said to be behind: fewer are under way in a lively swarm. */
-export const BEHIND = 32;
+const UNDER_WAY = 32;
+const UNDER_WAY_S = 10;
+
+/** Deltas that a peer may lack before it is said to be behind: those of ten seconds are under way in a lively swarm, hundreds with a small model. */
+export const lagMax = ({ gossip, uptime_s: up }) => UNDER_WAY + (UNDER_WAY_S * (gossip.deltas_said + gossip.deltas_heard)) / Math.max(1, up);
 
 export const fixed = (value, digits) => (Number.isFinite(value) ? value.toFixed(digits) : DASH);
 

@@ -1,6 +1,6 @@
 // How training goes: figures, progress, curves.
 import { Chart } from "./charts.js";
-import { BEHIND, bytes, card, count, duration, fixed, h, name, percent, put } from "./format.js";
+import { bytes, card, count, duration, fixed, h, lagMax, name, percent, put } from "./format.js";
 
 const STATS = [
   ["loss", "Training loss", "nats"],
@@ -125,9 +125,10 @@ export class Overview {
 }
 
 /** Deltas are always under way, so two sets that differ are nothing: only who lacks many is behind. */
-function together({ phase, gossip, peers }) {
-  if (phase === "joining") return "catching up";
-  if (gossip.agreed) return "agreed";
-  const behind = peers.filter((peer) => peer.linked && peer.behind > BEHIND).length;
+function together(status) {
+  if (status.phase === "joining") return "catching up";
+  if (status.gossip.agreed) return "agreed";
+  const most = lagMax(status);
+  const behind = status.peers.filter((peer) => peer.linked && peer.behind > most).length;
   return behind ? `${behind} behind` : "in step";
 }

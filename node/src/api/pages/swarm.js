@@ -1,5 +1,5 @@
 // Who is there: a graph for the eye, and the same as a table.
-import { BEHIND, card, count, duration, empty, fixed, h, name, put, s } from "./format.js";
+import { card, count, duration, empty, fixed, h, lagMax, name, put, s } from "./format.js";
 
 const SIZE = 400;
 const RING = 142;
@@ -101,7 +101,7 @@ export class Swarm {
       this.nodes.append(node.box);
       this.known.set(peer.id, node);
     }
-    const state = kind(peer);
+    const state = kind(peer, lagMax(status));
     node.box.setAttribute("class", `node ${state}`);
     node.box.setAttribute("transform", `translate(${x.toFixed(1)} ${y.toFixed(1)})`);
     put(node.sub, peer.self ? "this peer" : peer.gone_s !== null ? "gone" : peer.linked ? peer.way || "linked" : "by way of others");
@@ -115,7 +115,9 @@ export class Swarm {
     node.deltas = deltas;
   }
 
-  list(own, peers, { training, gossip }) {
+  list(own, peers, status) {
+    const { training, gossip } = status;
+    const most = lagMax(status);
     const mine = ["this peer", "–", "–", count(training.steps), count(training.steps_per_second), fixed(training.train_loss ?? NaN, 4), count(gossip.deltas_said), "–"];
     const others = peers.map((peer) => [peer, peer.gone_s !== null
       ? [`gone for ${duration(Math.floor(peer.gone_s))}: ${peer.gone_why}`, "–", "–", "–", "–", "–", count(peer.deltas), "–"]
@@ -126,7 +128,7 @@ export class Swarm {
     wanted.forEach(([peer, cells], i) => {
       const row = this.row(peer);
       set(row.box, "class", peer.gone_s === null ? "" : "gone");
-      set(row.dot, "class", `dot ${tone(peer)}`);
+      set(row.dot, "class", `dot ${tone(peer, most)}`);
       cells.forEach((text, cell) => put(row.cells[cell], text));
       if (this.body.children[i] !== row.box) this.body.insertBefore(row.box, this.body.children[i] ?? null);
     });
@@ -158,11 +160,11 @@ function set(node, name, value) {
   if (node.getAttribute(name) !== value) node.setAttribute(name, value);
 }
 
-function kind(peer) {
+function kind(peer, most) {
   if (peer.self) return "self";
   if (peer.gone_s !== null) return "gone";
   if (!peer.linked) return "far";
-  return peer.agrees ? "agrees" : peer.behind > BEHIND ? "behind" : "";
+  return peer.agrees ? "agrees" : peer.behind > most ? "behind" : "";
 }
 
-const tone = (peer) => ({ self: "self", gone: "bad", far: "", agrees: "good", behind: "warn" })[kind(peer)] || "good";
+const tone = (peer, most) => ({ self: "self", gone: "bad", far: "", agrees: "good", behind: "warn" })[kind(peer, most)] || "good";
