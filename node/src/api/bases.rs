@@ -132,9 +132,10 @@ mod tests {
         let board = Arc::new(Board::new(Snapshot::default()));
         board.note_base(shown());
         let kept = Arc::downgrade(&board.bases().borrow().as_ref().unwrap().shown);
+        board.drop_base(COPY_MAX);
+        assert!(kept.upgrade().is_some(), "a young one stays");
         let age = Duration::from_millis(200);
         let tidying = tokio::spawn(tidy(Arc::clone(&board), age));
-        assert!(kept.upgrade().is_some(), "a young one stays");
         timeout(COPY_MAX, async {
             while kept.upgrade().is_some() {
                 sleep(Duration::from_millis(10)).await;
