@@ -54,9 +54,9 @@ complete -c starling -n "__fish_starling_using_subcommand run" -l identity -d 'F
 complete -c starling -n "__fish_starling_using_subcommand run" -l audit -d 'Folder of the audit log, or none [default: identity.audit/RUN, beside the identity]' -r -F
 complete -c starling -n "__fish_starling_using_subcommand run" -l shard -d 'Train on this shard, numbered from 0, of the job\'s [default: drawn from the identity]' -r
 complete -c starling -n "__fish_starling_using_subcommand run" -l epochs -d 'Stop after so many epochs [default: as in the job, else never]' -r
-complete -c starling -n "__fish_starling_using_subcommand run" -l dashboard -d 'Serve the dashboard, state, metrics and predictions over HTTP there, or none [default: 127.0.0.1:7878, or a free port when that is taken]. Beyond loopback it asks for a token' -r
-complete -c starling -n "__fish_starling_using_subcommand run" -l dashboard-token -d 'Ask for the token in this file, made when it is not there [default: identity.token beside the identity, beyond loopback]' -r -F
-complete -c starling -n "__fish_starling_using_subcommand run" -l dashboard-host -d 'The dashboard may be called by this name, too (repeatable): that of a proxy in front of it' -r
+complete -c starling -n "__fish_starling_using_subcommand run" -l dashboard -d 'Serve the dashboard, state, metrics and predictions over HTTP there, or none [default: 127.0.0.1:7878, or a free port when that is taken]. Beyond loopback, and with --dashboard-host, it asks for a token' -r
+complete -c starling -n "__fish_starling_using_subcommand run" -l dashboard-token -d 'Ask for the token in this file, made when it is not there [default: identity.token beside the identity, beyond loopback and with --dashboard-host]' -r -F
+complete -c starling -n "__fish_starling_using_subcommand run" -l dashboard-host -d 'The dashboard may be called by this name, too (repeatable): that of a proxy in front of it. Who comes by it needs the token' -r
 complete -c starling -n "__fish_starling_using_subcommand run" -l checkpoint -d 'Write checkpoints into this folder: DIR/step-N, to predict from, to export, and to --resume' -r -F
 complete -c starling -n "__fish_starling_using_subcommand run" -l checkpoint-every -d 'How often: a time as 30s, 5m, 1h, or with the evaluation of every so many epochs as 10epochs [default: 1m]' -r
 complete -c starling -n "__fish_starling_using_subcommand run" -l keep -d 'Keep the newest K of them, and the best [default: 3]' -r
@@ -78,6 +78,7 @@ complete -c starling -n "__fish_starling_using_subcommand run" -l no-relay -d 'N
 complete -c starling -n "__fish_starling_using_subcommand run" -l no-upnp -d 'Do not ask the router to open a port (UPnP)'
 complete -c starling -n "__fish_starling_using_subcommand run" -l no-gossip -d 'Train alone, without a socket'
 complete -c starling -n "__fish_starling_using_subcommand run" -l overfit-one-batch -d 'Smoke test: train alone on one batch for 200 steps [or --epochs of 50]; exit code 3 unless it was learnt by heart'
+complete -c starling -n "__fish_starling_using_subcommand run" -s q -l quiet -d 'Neither a bar nor a line of an epoch or a neighbour: the summary, warnings and errors stay'
 complete -c starling -n "__fish_starling_using_subcommand run" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c starling -n "__fish_starling_using_subcommand ls" -l wait -d 'How long to listen for answers' -r
 complete -c starling -n "__fish_starling_using_subcommand ls" -l json -d 'Write what was heard as JSON; - is standard output' -r -F
@@ -93,9 +94,9 @@ complete -c starling -n "__fish_starling_using_subcommand join" -l identity -d '
 complete -c starling -n "__fish_starling_using_subcommand join" -l audit -d 'Folder of the audit log, or none [default: identity.audit/RUN, beside the identity]' -r -F
 complete -c starling -n "__fish_starling_using_subcommand join" -l shard -d 'Train on this shard, numbered from 0, of the job\'s [default: drawn from the identity]' -r
 complete -c starling -n "__fish_starling_using_subcommand join" -l epochs -d 'Stop after so many epochs [default: as in the job, else never]' -r
-complete -c starling -n "__fish_starling_using_subcommand join" -l dashboard -d 'Serve the dashboard, state, metrics and predictions over HTTP there, or none [default: 127.0.0.1:7878, or a free port when that is taken]. Beyond loopback it asks for a token' -r
-complete -c starling -n "__fish_starling_using_subcommand join" -l dashboard-token -d 'Ask for the token in this file, made when it is not there [default: identity.token beside the identity, beyond loopback]' -r -F
-complete -c starling -n "__fish_starling_using_subcommand join" -l dashboard-host -d 'The dashboard may be called by this name, too (repeatable): that of a proxy in front of it' -r
+complete -c starling -n "__fish_starling_using_subcommand join" -l dashboard -d 'Serve the dashboard, state, metrics and predictions over HTTP there, or none [default: 127.0.0.1:7878, or a free port when that is taken]. Beyond loopback, and with --dashboard-host, it asks for a token' -r
+complete -c starling -n "__fish_starling_using_subcommand join" -l dashboard-token -d 'Ask for the token in this file, made when it is not there [default: identity.token beside the identity, beyond loopback and with --dashboard-host]' -r -F
+complete -c starling -n "__fish_starling_using_subcommand join" -l dashboard-host -d 'The dashboard may be called by this name, too (repeatable): that of a proxy in front of it. Who comes by it needs the token' -r
 complete -c starling -n "__fish_starling_using_subcommand join" -l checkpoint -d 'Write checkpoints into this folder: DIR/step-N, to predict from, to export, and to --resume' -r -F
 complete -c starling -n "__fish_starling_using_subcommand join" -l checkpoint-every -d 'How often: a time as 30s, 5m, 1h, or with the evaluation of every so many epochs as 10epochs [default: 1m]' -r
 complete -c starling -n "__fish_starling_using_subcommand join" -l keep -d 'Keep the newest K of them, and the best [default: 3]' -r
@@ -119,6 +120,7 @@ complete -c starling -n "__fish_starling_using_subcommand join" -l no-relay -d '
 complete -c starling -n "__fish_starling_using_subcommand join" -l no-upnp -d 'Do not ask the router to open a port (UPnP)'
 complete -c starling -n "__fish_starling_using_subcommand join" -l no-gossip -d 'Train alone, without a socket'
 complete -c starling -n "__fish_starling_using_subcommand join" -l overfit-one-batch -d 'Smoke test: train alone on one batch for 200 steps [or --epochs of 50]; exit code 3 unless it was learnt by heart'
+complete -c starling -n "__fish_starling_using_subcommand join" -s q -l quiet -d 'Neither a bar nor a line of an epoch or a neighbour: the summary, warnings and errors stay'
 complete -c starling -n "__fish_starling_using_subcommand join" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c starling -n "__fish_starling_using_subcommand doctor" -l job -d 'Whether peers of this job can be met' -r -F
 complete -c starling -n "__fish_starling_using_subcommand doctor" -l peer -d 'Whether this peer can be reached (repeatable)' -r
@@ -169,6 +171,7 @@ complete -c starling -n "__fish_starling_using_subcommand sim; and not __fish_se
 json\t'One object a line'"
 complete -c starling -n "__fish_starling_using_subcommand sim; and not __fish_seen_subcommand_from compare saturation help" -l no-gossip -d 'Every peer trains alone'
 complete -c starling -n "__fish_starling_using_subcommand sim; and not __fish_seen_subcommand_from compare saturation help" -l baseline -d 'Run the same again without gossip, and compare'
+complete -c starling -n "__fish_starling_using_subcommand sim; and not __fish_seen_subcommand_from compare saturation help" -s q -l quiet -d 'Neither bars nor a line of an epoch: the summary, warnings and errors stay'
 complete -c starling -n "__fish_starling_using_subcommand sim; and not __fish_seen_subcommand_from compare saturation help" -l netns -d 'Put each peer into a network namespace of its own, where they meet by mDNS (needs root)'
 complete -c starling -n "__fish_starling_using_subcommand sim; and not __fish_seen_subcommand_from compare saturation help" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c starling -n "__fish_starling_using_subcommand sim; and not __fish_seen_subcommand_from compare saturation help" -f -a "compare" -d 'What changed between two reports of `sim --virtual --json`'
