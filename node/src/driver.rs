@@ -321,7 +321,7 @@ impl Driver<'_> {
 
     fn event(&mut self, event: Event) {
         if let Event::Epoch(report) | Event::Final(report) = &event {
-            self.reported(report);
+            self.reported(report, matches!(event, Event::Epoch(_)));
         }
         self.record_event(&event);
         if let (Event::Offence { peer, what }, Some(network)) = (&event, self.network.as_mut()) {

@@ -6,7 +6,7 @@
 //! - what another site embeds is refused (`Sec-Fetch-Site`).
 //!
 //! Where there is a token, it is asked for, as a bearer token or as the cookie that `POST /v1/session` gives for it. Requests have a rate,
-//! wrong tokens a much lower one, of each address: who guesses keeps nobody else out.
+//! wrong tokens a much lower one, of each address: who guesses keeps nobody at another one out. Behind a proxy all come from its address.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};

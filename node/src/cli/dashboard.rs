@@ -52,7 +52,7 @@ pub(super) fn open(
         access.token = Some(api::load_or_create(&file)?);
         notes.push(format!("dashboard on {scheme}{address}/ for who holds the token in {}", file.display()));
         if !address.ip().is_loopback() {
-            let text = "the dashboard has no TLS: on a network that others can read, serve loopback and go through ssh -L or a proxy";
+            let text = "WARNING: the dashboard has no TLS: on a network that others can read, serve loopback and go through ssh -L or a proxy";
             notes.push(text.to_owned());
         }
     } else {

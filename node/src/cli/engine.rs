@@ -205,7 +205,7 @@ fn news_of(lost: &str, recovered: Recovered) -> DeviceNews {
     let Recovered { why, device, same, steps, took } = recovered;
     let then = if same { "it was opened again" } else { "the CPU takes over" };
     let text = format!(
-        "{lost} failed ({why}); {then} after {:.1} s: the shared model is whole, the optimizer's moments and {steps} steps of \
+        "WARNING: {lost} failed ({why}); {then} after {:.1} s: the shared model is whole, the optimizer's moments and {steps} steps of \
          its own are lost",
         took.as_secs_f64()
     );

@@ -7,6 +7,7 @@ use std::path::Path;
 use protocol::config::Mode;
 use protocol::trust::admission::SwarmKey;
 use protocol::{partner, trigger};
+use shaders::data::split::SplitRule;
 use shaders::engine::products::Precision;
 use shaders::optim::schedule::Curve;
 
@@ -127,6 +128,11 @@ pub(super) fn shared(job: &Job) -> String {
     shared.reading.label = None;
     if let Data::Folder(path) = &mut shared.data {
         *path = DATA_OF_YOUR_OWN.into();
+    }
+    if let SplitRule::Regions { path } = &mut shared.split
+        && let Some(name) = path.file_name()
+    {
+        *path = name.into();
     }
     to_toml(&shared, job.key)
 }

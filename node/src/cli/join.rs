@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use protocol::id::RunId;
+use shaders::data::split::SplitRule;
 use zeroize::Zeroizing;
 
 use super::args::JoinArgs;
@@ -32,7 +33,7 @@ pub(super) fn run(mut args: JoinArgs) -> Result<(), Error> {
             .hint("`starling run --job FILE` takes part in the job of a file"));
     }
     let code = args.code.as_deref().map(Code::parse).transpose().map_err(bad_code)?;
-    let (text, job) = find(&args, code)?;
+    let (text, job, announced) = find(&args, code)?;
     let file = args.save.clone().unwrap_or_else(|| PathBuf::from(format!("{}.toml", job.name)));
     // Never more than what was asked for may be agreed to: the question comes before anything is kept.
     if !args.yes && !args.fetch_only {
@@ -49,14 +50,33 @@ pub(super) fn run(mut args: JoinArgs) -> Result<(), Error> {
         let message = format!("the peers of {:?} train on data of their own: --data PATH names yours", job.name);
         return Err(Error::new(Kind::Usage, message));
     }
+    if let SplitRule::Regions { path } = &job.split {
+        same_regions(path, &file, announced)?;
+    }
     // It is shown, named by its run id, and agreed to.
     args.run.open = true;
     args.run.job = Some(file);
     run::live(&args.run, Instant::now())
 }
 
-/// The job file, from a peer, and the job that it describes.
-fn find(args: &JoinArgs, code: Option<Code>) -> Result<(Zeroizing<String>, Job), Error> {
+/// Whether the file of regions that a job names is here, and the one that was announced.
+fn same_regions(path: &Path, file: &Path, announced: Option<RunId>) -> Result<(), Error> {
+    let remedy = format!("put the file that all peers share there, then `starling run --job {}`", file.display());
+    let job = Job::new(RawJob::read(file)?)?;
+    if job.regions.is_none() {
+        let message = format!("the job names a file of regions, {}, which cannot be read here", path.display());
+        return Err(Error::new(Kind::Input, message).hint(remedy));
+    }
+    if announced.is_some_and(|run| run != job.run_id()) {
+        let message =
+            format!("{} is not the file of regions of the others: with it the run is another one", path.display());
+        return Err(Error::new(Kind::Input, message).hint(remedy));
+    }
+    Ok(())
+}
+
+/// The job file, from a peer, the job that it describes, and the run that was announced.
+fn find(args: &JoinArgs, code: Option<Code>) -> Result<(Zeroizing<String>, Job, Option<RunId>), Error> {
     let (target, run, open) = if args.what.starts_with('/') {
         (target(&args.what)?, None, code.is_none())
     } else {
@@ -70,12 +90,12 @@ fn find(args: &JoinArgs, code: Option<Code>) -> Result<(Zeroizing<String>, Job),
     let there = target.clone();
     if open && let Answer::Open(text) = runtime.block_on(invitation::fetch(there.peer, there.addresses))? {
         let job = read(&text, run, false)?;
-        return Ok((text.into(), job));
+        return Ok((text.into(), job, run));
     }
     let code = code.map_or_else(|| ask_for_code(&args.what), Ok)?;
     let text = runtime.block_on(pairing::fetch(target, &code))?;
     let job = read(&text, run, true)?;
-    Ok((text, job))
+    Ok((text, job, run))
 }
 
 fn bad_code(why: String) -> Error {
@@ -131,14 +151,17 @@ fn read(text: &str, run: Option<RunId>, paired: bool) -> Result<Job, Error> {
         Error::new(Kind::Network, format!("the peer's job file is not used: {why}"))
             .hint("another peer may have a good one; a newer or older starling may be running there")
     };
-    let job = RawJob::parse(text, "the peer's job file").and_then(Job::new).map_err(|error| bad(&error.message))?;
+    let job =
+        RawJob::parse(text, "the peer's job file").and_then(Job::of_a_stranger).map_err(|error| bad(&error.message))?;
     if !paired && job.key.is_some() {
         return Err(bad(&"it holds a key, which nobody gives away"));
     }
     if paired && job.key.is_none() {
         return Err(bad(&"it holds no key"));
     }
-    if run.is_some_and(|run| run != job.run_id()) {
+    // A file of regions is of the run, too, and does not come with the job.
+    let known = !matches!(job.split, SplitRule::Regions { .. });
+    if known && run.is_some_and(|run| run != job.run_id()) {
         return Err(bad(&format_args!("it describes run {}, another one was announced", job.run_id().0.short())));
     }
     Ok(job)
@@ -199,6 +222,27 @@ mod tests {
         assert_eq!((again.epochs, again.recompute, again.precision.name()), (None, false, "f32"));
         let other = Job::new(RawJob::parse("[training]\nseed = 77", "b").unwrap()).unwrap();
         assert!(read(&shared, Some(other.run_id()), false).unwrap_err().message.contains("another one was announced"));
+    }
+
+    #[test]
+    fn no_file_is_read_for_a_job_that_nobody_has_agreed_to() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("regions.txt");
+        fs::write(&path, "north\nsouth\n").unwrap();
+        let job =
+            Job::new(RawJob::parse(&format!("[data]\nsplit = \"regions:{}\"", path.display()), "a").unwrap()).unwrap();
+        let shared = job_command::invitation(&job).unwrap();
+        assert!(shared.contains("\"regions:regions.txt\""), "where it lies is this machine's: {shared}");
+        let there = shared.replace("regions:regions.txt", &format!("regions:{}", path.display()));
+        assert_eq!(read(&there, Some(job.run_id()), false).unwrap().regions, None);
+        // Once agreed to, it has to be the one of the others.
+        let file = folder.path().join("job.toml");
+        fs::write(&file, &there).unwrap();
+        assert!(same_regions(&path, &file, Some(job.run_id())).is_ok());
+        fs::write(&path, "south\nnorth\n").unwrap();
+        assert!(same_regions(&path, &file, Some(job.run_id())).unwrap_err().message.contains("of the others"));
+        fs::remove_file(&path).unwrap();
+        assert!(same_regions(&path, &file, None).unwrap_err().message.contains("cannot be read here"));
     }
 
     #[test]

@@ -10,7 +10,7 @@ use super::args::{EVERY_DEFAULT, KEEP_DEFAULT, Keeping};
 use crate::driver::Checkpoints;
 use crate::error::{Error, Kind};
 use crate::store::checkpoint::chain::Chain;
-use crate::store::checkpoint::{self, About, Course, Folder, Fork, Keeper, Resume, Trend};
+use crate::store::checkpoint::{self, About, Course, Folder, Fork, Keeper, Name, Resume, Trend};
 
 /// A checkpoint to go on from.
 pub(super) struct Earlier {
@@ -21,6 +21,7 @@ pub(super) struct Earlier {
     pub(super) notes: Vec<String>,
     /// Its folder of checkpoints.
     dir: PathBuf,
+    name: Name,
 }
 
 /// What `--resume` names, if it is of this run.
@@ -35,9 +36,12 @@ pub(super) fn earlier(keeping: &Keeping, run: &str, job: &str) -> Result<Option<
         return Err(Error::new(Kind::Input, message).hint(difference(&their_job, job)));
     }
     notes.push(format!("going on from {}: {} steps, {} epochs", path.display(), standing.steps, standing.epochs));
+    // One that was taken out of the row comes behind all of as many steps.
+    let name = path.file_name().and_then(|name| name.to_str()).and_then(Name::parse);
+    let name = name.unwrap_or(Name { steps: standing.steps, again: u32::MAX });
     // A checkpoint itself may be named; further ones lie beside it.
     let dir = if path == *dir { path.parent().map_or_else(|| ".".into(), Path::to_path_buf) } else { dir.clone() };
-    Ok(Some(Earlier { learner, standing, course, notes, dir }))
+    Ok(Some(Earlier { learner, standing, course, notes, dir, name }))
 }
 
 fn short(run: &str) -> &str {
@@ -88,10 +92,14 @@ pub(super) fn checkpoints(
         (Ok(theirs), Ok(ours)) => theirs == ours,
         _ => false,
     };
-    let from = earlier.filter(|earlier| same(earlier)).map(|earlier| earlier.standing.steps);
+    let from = earlier.filter(|earlier| same(earlier)).map(|earlier| earlier.name);
     let folder = Folder::open(dir, about, keeping.keep.unwrap_or(KEEP_DEFAULT), from)?;
     let trend = earlier.map_or(Trend::default(), |earlier| earlier.course.trend);
-    let fork = earlier.map(|earlier| Fork { branch: earlier.course.branch, steps: earlier.standing.steps });
+    let fork = earlier.map(|earlier| Fork {
+        branch: earlier.course.branch,
+        steps: earlier.standing.steps,
+        said: earlier.standing.said(),
+    });
     let every = keeping.checkpoint_every.unwrap_or(EVERY_DEFAULT);
     Ok(Some(Checkpoints::new(Keeper::start(folder), every, chain, Course { branch, trend }, fork)))
 }

@@ -107,7 +107,9 @@ impl Translator {
                 self.status = self.status_of(&view, traffic);
                 tell(ChildEvent::Status(self.status.clone()));
             }
-            Observation::LinkRefused { peer, reason } => tell(note(format!("link with {peer} refused: {reason}"))),
+            Observation::LinkRefused { peer, reason } => {
+                tell(note(format!("WARNING: link with {peer} refused: {reason}")))
+            }
             Observation::FirstSteps => self.first_step_s = Some(self.begun.elapsed().as_secs_f64()),
             Observation::Device(news) => {
                 (self.ready.device, self.ready.backend) = (news.device, news.backend);
@@ -189,7 +191,7 @@ impl Translator {
             }
             Event::SnapshotRestored { bytes, deltas, .. } => tell(ChildEvent::Restored(Restored { bytes, deltas })),
             Event::SnapshotFailed { from, reason } => {
-                tell(note(format!("snapshot from {} given up: {reason}", from.short())))
+                tell(note(format!("WARNING: snapshot from {} given up: {reason}", from.short())))
             }
             Event::BaseMismatch { peer, .. } => tell(note(format!(
                 "BASE MISMATCH with {}: the same deltas, another model. One of the two computes wrongly",
@@ -202,7 +204,7 @@ impl Translator {
                 tell(note(format!("deltas of {} wait: it is suspected ({reason:?})", origin.peer.short())));
             }
             Event::Excluded { origin, why, retracted, .. } => tell(note(format!(
-                "the swarm has excluded {} ({why}); {retracted} of its deltas were taken back",
+                "WARNING: the swarm has excluded {} ({why}); {retracted} of its deltas were taken back",
                 origin.peer.short()
             ))),
             Event::Dealt { peers, samples } => {

@@ -6,6 +6,7 @@
 //! that the shapes agree), and how many epochs this peer wants to take.
 
 use std::fmt::{self, Write as _};
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use protocol::codec::Codec;
@@ -154,15 +155,19 @@ impl Init {
     }
 }
 
+/// Longest file of regions, bytes.
+const REGIONS_BYTES_MAX: u64 = 1 << 30;
+
 /// See [`Job::regions`].
 fn regions(split: &SplitRule) -> Option<Hash> {
     let SplitRule::Regions { path } = split else { return None };
-    // To open a pipe is to wait for its writer.
-    if !std::fs::metadata(path).ok()?.is_file() {
+    // To open a pipe is to wait for its writer; what the system makes up while it is read has no length.
+    let found = std::fs::metadata(path).ok()?;
+    if !found.is_file() || !(1..=REGIONS_BYTES_MAX).contains(&found.len()) {
         return None;
     }
     let mut hasher = blake3::Hasher::new();
-    hasher.update_reader(std::fs::File::open(path).ok()?).ok()?;
+    hasher.update_reader(std::fs::File::open(path).ok()?.take(REGIONS_BYTES_MAX)).ok()?;
     Some(Hash(*hasher.finalize().as_bytes()))
 }
 
@@ -172,6 +177,16 @@ impl Job {
     /// # Errors
     /// The first value that is out of place: key, value, limit and remedy.
     pub fn new(raw: RawJob) -> Result<Self, Error> {
+        let mut job = Self::of_a_stranger(raw)?;
+        job.regions = regions(&job.split);
+        Ok(job)
+    }
+
+    /// The same, and no file of this machine is read for it: where it names one of regions, its run is not known.
+    ///
+    /// # Errors
+    /// As [`Job::new`].
+    pub fn of_a_stranger(raw: RawJob) -> Result<Self, Error> {
         let raw = raw.over(RawJob::demo()?);
         let optimizer = optimizer::kind(&raw.optimizer)?;
         let default = Gossip::default();
@@ -192,7 +207,7 @@ impl Job {
             model,
             reading: Reading::new(&raw.data)?,
             data: data::source(raw.data.set, raw.data.path)?,
-            regions: regions(&split),
+            regions: None,
             split,
             shards: within("data.shards", raw.data.shards.unwrap_or(1), 1, SHARDS_MAX)?,
             batch: within("data.batch", raw.data.batch.unwrap_or(1), 1, BATCH_MAX)?,

@@ -181,9 +181,12 @@ impl Driver<'_> {
         }
     }
 
-    pub(super) fn reported(&mut self, report: &Report) {
+    /// Of the end of an epoch, or of a run: that is no epoch for early stop.
+    pub(super) fn reported(&mut self, report: &Report, is_epoch: bool) {
         let Some(checkpoints) = &mut self.checkpoints else { return };
-        checkpoints.course.trend.hear(report.evaluation.loss);
+        if is_epoch {
+            checkpoints.course.trend.hear(report.evaluation.loss);
+        }
         if let Some(checkpoint) = checkpoints.held.take() {
             checkpoints.hand_over(checkpoint, Some(Worth::of(report)));
         }

@@ -30,6 +30,7 @@ impl Spent {
     }
 
     /// Out of the kernel's text.
+    #[cfg(target_os = "linux")]
     fn parse(text: &str) -> Option<Self> {
         let mut nanos = text.split_whitespace().map(|word| word.parse().ok().map(Duration::from_nanos));
         Some(Self { running: nanos.next()??, waiting: nanos.next()?? })

@@ -63,7 +63,7 @@ impl Chain {
     pub fn goes_on(&self, standing: &Standing, course: Course) -> bool {
         let text = read_text(&self.path, MARK_BYTES_MAX).unwrap_or_default();
         let Ok(mark) = serde_json::from_str::<Mark>(&text) else { return false };
-        let begun_with = Fork { branch: course.branch, steps: standing.steps };
+        let begun_with = Fork { branch: course.branch, steps: standing.steps, said: standing.said() };
         let of_it = course.branch == mark.branch || mark.fork == Some(begun_with);
         let same_life = mark.run == self.run && mark.incarnation == standing.origin.incarnation;
         same_life && of_it && mark.seq <= standing.said()
@@ -160,12 +160,15 @@ mod tests {
         chain.stand(7, 0, 1, None).unwrap();
         let (early, late) = (at(100, 10), at(400, 40));
         assert!(chain.goes_on(&early, by(1)) && chain.goes_on(&late, by(1)));
-        chain.stand(7, 10, 2, Some(Fork { branch: 1, steps: 100 })).unwrap();
+        chain.stand(7, 10, 2, Some(Fork { branch: 1, steps: 100, said: 10 })).unwrap();
         assert!(chain.goes_on(&early, by(1)), "it has said nothing yet");
         assert!(!chain.goes_on(&late, by(1)), "its deltas from the 11th on may be other ones");
         chain.open().unwrap();
-        chain.stand(7, 15, 2, Some(Fork { branch: 1, steps: 100 })).unwrap();
+        chain.stand(7, 15, 2, Some(Fork { branch: 1, steps: 100, said: 10 })).unwrap();
         assert!(!chain.goes_on(&late, by(1)) && !chain.goes_on(&early, by(1)));
         assert!(chain.goes_on(&at(150, 15), by(2)));
+        // As many steps, and another delta behind them: not what it began with.
+        chain.stand(7, 10, 3, Some(Fork { branch: 1, steps: 100, said: 10 })).unwrap();
+        assert!(chain.goes_on(&early, by(1)) && !chain.goes_on(&at(100, 11), by(1)));
     }
 }

@@ -153,6 +153,14 @@ impl About {
             return Err(wrong("a model, classes or extents out of all bounds".to_owned())
                 .hint("the bounds are those of a job: docs/engine.md"));
         }
+        let numbers: usize = self.shape.iter().product();
+        if let Some(normalization) = &self.encoding.normalization
+            && [&normalization.mean, &normalization.deviation].iter().any(|values| values.len() != numbers)
+        {
+            return Err(wrong(format!(
+                "a mean and a deviation for each of {numbers} numbers of a sample are expected"
+            )));
+        }
         let mut network = self.model.build(&self.shape, self.classes).map_err(|error| wrong(error.to_string()))?;
         if network.parameters() != self.parameters || network.classes() != self.classes {
             return Err(wrong(format!("{} parameters, its model has {}", self.parameters, network.parameters())));

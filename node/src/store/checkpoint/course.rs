@@ -18,6 +18,8 @@ pub struct Fork {
     pub branch: u64,
     /// Of so many steps.
     pub steps: u64,
+    /// And so many deltas of its own.
+    pub said: u64,
 }
 
 /// How the loss on what is evaluated on went, epoch by epoch.

@@ -67,7 +67,9 @@ pub struct Name {
 }
 
 impl Name {
-    fn parse(name: &str) -> Option<Self> {
+    /// Of a folder.
+    #[must_use]
+    pub fn parse(name: &str) -> Option<Self> {
         let (steps, again) = match name.strip_prefix(PREFIX)?.split_once('.') {
             Some((steps, again)) => (steps, again.parse().ok().filter(|again| *again > 0)?),
             None => (name.strip_prefix(PREFIX)?, 0),

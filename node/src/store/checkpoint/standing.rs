@@ -109,6 +109,6 @@ pub(super) fn parse(text: &str) -> Result<(Standing, Course, String), String> {
         unsaid_samples: text.unsaid_samples,
         samples_per_step: text.samples_per_step,
     };
-    let trend = Trend { best: text.lowest_loss, since: text.epochs_since };
+    let trend = Trend { best: text.lowest_loss.filter(|loss| loss.is_finite()), since: text.epochs_since };
     Ok((standing, Course { branch: text.branch, trend }, text.run))
 }

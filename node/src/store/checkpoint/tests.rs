@@ -52,7 +52,7 @@ fn worth(loss: f32) -> Option<Worth> {
 }
 
 fn open(dir: &Path, keep: u32, fresh: bool) -> Folder {
-    Folder::open(dir, about(), keep, if fresh { None } else { Some(u64::MAX) }).unwrap()
+    Folder::open(dir, about(), keep, if fresh { None } else { Some(Name { steps: u64::MAX, again: 0 }) }).unwrap()
 }
 
 fn steps_in(dir: &Path) -> Vec<String> {
@@ -121,7 +121,8 @@ fn who_goes_on_from_an_earlier_one_does_not_keep_the_later_ones_in_the_row() {
         folder.write(&checkpoint(steps), worth(1.0 / steps as f32), Course::default()).unwrap();
     }
     drop(folder);
-    let mut folder = Folder::open(dir.path(), about(), 2, Some(200)).unwrap();
+    let mut folder = Folder::open(dir.path(), about(), 2, Some(Name { steps: 200, again: 0 })).unwrap();
+    assert_eq!(steps_in(dir.path()).len(), 3, "nothing has gone on from it yet");
     folder.write(&checkpoint(250), worth(0.5), Course::default()).unwrap();
     assert_eq!(steps_in(dir.path()), ["step-250", "step-200"], "the new one is the newest");
     assert_eq!(latest(dir.path()).unwrap().about().unwrap().steps, 250);
@@ -300,7 +301,7 @@ fn a_configuration_that_somebody_made_up_costs_nothing() {
         )
     };
     let good = serde_json::to_value(about()).unwrap();
-    let cases: [(&str, String); 7] = [
+    let cases: [(&str, String); 8] = [
         ("model", lm(4_000_000_000u32)),
         ("model", r#"{"kind":"mlp","hidden":[0]}"#.to_owned()),
         ("model", r#"{"kind":"cnn","channels":[],"residual_blocks":1,"hidden":[]}"#.to_owned()),
@@ -308,6 +309,7 @@ fn a_configuration_that_somebody_made_up_costs_nothing() {
         ("shape", "[]".to_owned()),
         ("shape", "[0, 4]".to_owned()),
         ("parameters", "7".to_owned()),
+        ("encoding", r#"{"normalization":{"mean":[0.5],"deviation":[1.0]}}"#.to_owned()),
     ];
     for (key, value) in cases {
         let mut odd = good.clone();
@@ -317,6 +319,8 @@ fn a_configuration_that_somebody_made_up_costs_nothing() {
     }
     let standing = standing::to_text(&checkpoint(1).standing, Course::default(), RUN).unwrap();
     assert!(standing::parse(&standing).is_ok());
+    let endless = standing.replace("\"lowest_loss\":null", "\"lowest_loss\":1e39");
+    assert_eq!(standing::parse(&endless).unwrap().1.trend.best, None, "no loss that there can be");
     for (from, to) in [
         ("\"seq\":5", "\"seq\":18446744073709551615"),
         ("\"seq\":5", "\"seq\":0"),

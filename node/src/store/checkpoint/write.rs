@@ -33,17 +33,19 @@ pub struct Folder {
     keep: usize,
     /// Of those in the folder, as far as they were evaluated.
     losses: BTreeMap<Name, f32>,
+    /// Those that the run goes on without.
+    later: Vec<Name>,
     _lock: Lock,
 }
 
 impl Folder {
-    /// Takes a folder, which is made when it is not there, for checkpoints of a run that goes on from one of so many steps in it. Those that
-    /// are damaged are set aside, and those after that one, of which the run will know nothing; what a write that was cut off has left is
-    /// removed.
+    /// Takes a folder, which is made when it is not there, for checkpoints of a run that goes on from one of them. Those that are damaged are
+    /// set aside; those after that one, of which the run will know nothing, as soon as there is another one; what a write that was cut off has
+    /// left is removed.
     ///
     /// # Errors
     /// A folder that cannot be written, is in use, or holds checkpoints when the run begins anew.
-    pub fn open(dir: &Path, about: About, keep: u32, from: Option<u64>) -> Result<Self, Error> {
+    pub fn open(dir: &Path, about: About, keep: u32, from: Option<Name>) -> Result<Self, Error> {
         let failed = |error: io::Error| {
             Error::new(Kind::Input, format!("the checkpoints in {}: {error}", dir.display()))
                 .hint("--checkpoint DIR names a folder that you may write to")
@@ -58,13 +60,19 @@ impl Folder {
                     dir.display()
                 )));
         }
-        let mut folder =
-            Self { dir: dir.to_owned(), about, keep: keep.max(1) as usize, losses: BTreeMap::new(), _lock: lock };
+        let mut folder = Self {
+            dir: dir.to_owned(),
+            about,
+            keep: keep.max(1) as usize,
+            losses: BTreeMap::new(),
+            later: Vec::new(),
+            _lock: lock,
+        };
         folder.clear().map_err(failed)?;
         for name in found {
             match read::config(&place(dir, name)) {
                 Err(_) => folder.set_aside(DAMAGED, name).map_err(failed)?,
-                Ok(_) if from.is_some_and(|from| name.steps > from) => folder.set_aside(LATER, name).map_err(failed)?,
+                Ok(_) if from.is_some_and(|from| name > from) => folder.later.push(name),
                 Ok(config) => folder.note(name, config.evaluation),
             }
         }
@@ -110,11 +118,17 @@ impl Folder {
     ) -> Result<(PathBuf, u64), String> {
         let steps = checkpoint.standing.steps;
         let taken = names(&self.dir).map_err(|error| error.to_string())?;
-        let again = taken.iter().find(|name| name.steps == steps).map_or(0, |name| name.again + 1);
+        let again = taken.iter().find(|name| name.steps == steps && !self.later.contains(name));
+        let again = again.map_or(0, |name| name.again + 1);
         let name = Name { steps, again };
         let files = files(&self.about, checkpoint, worth, course)?;
         let writing = self.dir.join(format!("{WRITING}{name}"));
         let written = self.write_files(&writing, &files).and_then(|()| {
+            // From here on the run has gone another way.
+            while let Some(later) = self.later.last() {
+                self.set_aside(LATER, *later)?;
+                self.later.pop();
+            }
             fs::rename(&writing, place(&self.dir, name))?;
             sync_folder(&self.dir)
         });

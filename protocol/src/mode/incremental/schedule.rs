@@ -520,7 +520,7 @@ impl Peer {
                 self.session_over(report);
             }
             (pending, result) => {
-                // Results come in the order of commands; anything else is a bug of the driver.
+                // Results come in the order of commands, what is heard apart; anything else is a bug of the driver.
                 debug_assert!(false, "{pending:?} was answered by {result:?}");
             }
         }

@@ -235,6 +235,8 @@ fn shape([height, width]: [u32; 2], colour: bool) -> Vec<usize> {
 /// One picture for a model that reads such samples, brought to a size where those of its training were.
 pub(crate) fn one(path: &Path, wanted: &[usize], size: Option<[u32; 2]>) -> Result<Vec<f32>, DataError> {
     let colour = wanted.len() == 3;
+    // What else a checkpoint may say of it is not what its model reads.
+    let size = size.filter(|size| wanted.starts_with(&size.map(|side| side as usize)));
     let (size, bytes) = unpacked(path, colour, size)?;
     let found = shape(size, colour);
     if found != wanted {

@@ -56,7 +56,9 @@ pub(crate) struct Table {
 impl Table {
     pub(crate) fn read(path: &Path, wanted: Wanted<'_>) -> Result<Self, DataError> {
         if kind(&files::head(path)?) == Kind::Parquet {
-            return parquet::read(path, wanted);
+            let table = parquet::read(path, wanted)?;
+            refuse_twins(path, &table.names)?;
+            return Ok(table);
         }
         let bytes = files::read(path, DATA_BYTES_MAX)?;
         let text = String::from_utf8(bytes).map_err(|error| {
@@ -76,11 +78,12 @@ impl Table {
             return Err(DataError::whole(path, what, "save the numbers with numpy.save instead"));
         }
         let has_header = has_header(&cells, wanted.names);
-        let names = if has_header {
+        let names: Vec<String> = if has_header {
             cells.row(0).map(|name| name.trim().to_owned()).collect()
         } else {
             (0..columns).map(|i| i.to_string()).collect()
         };
+        refuse_twins(path, &names)?;
         let table = Self { names, has_header, has_lines: true, cells };
         if table.rows() == 0 {
             return Err(DataError::Empty { path: path.into() });
@@ -164,6 +167,17 @@ impl Table {
         let what = format!("{found} columns without a header, the model was trained with {trained}");
         let remedy = if with_label { "add a header" } else { "add a header, or leave the label's column out" };
         Err(DataError::whole(path, what, remedy))
+    }
+}
+
+/// Columns are told by their names.
+fn refuse_twins(path: &Path, names: &[String]) -> Result<(), DataError> {
+    let mut seen = BTreeSet::new();
+    match names.iter().find(|name| !seen.insert(*name)) {
+        Some(twin) => {
+            Err(DataError::whole(path, format!("two columns called {twin:?}"), "give each column a name of its own"))
+        }
+        None => Ok(()),
     }
 }
 
@@ -418,6 +432,16 @@ mod tests {
     #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
     use super::*;
+
+    #[test]
+    fn columns_of_one_name_are_refused() {
+        let path = std::env::temp_dir().join(format!("starling-twins-{}.csv", std::process::id()));
+        std::fs::write(&path, "x,x,label\n1,2,0\n3,4,1\n").unwrap();
+        let error =
+            Table::read(&path, Wanted { columns_min: 2, names: &[], bytes_max: 1 << 20 }).unwrap_err().to_string();
+        std::fs::remove_file(&path).unwrap();
+        assert!(error.contains("two columns called \"x\"") && error.contains("a name of its own"), "{error}");
+    }
 
     #[test]
     fn a_table_costs_no_more_than_the_limit() {
