@@ -121,6 +121,7 @@ fn patience_ends_a_run_and_remembers_when_it_is_resumed() {
         starling(home.path(), &format!("run --open --no-gossip --audit none {line} --checkpoint {}", path("kept")));
     begun.assert_succeeds();
     assert!(begun.stdout.contains("in 3 epochs"), "{}", begun.stdout);
+    assert!(begun.stdout.contains("mlp of 8970 parameters, about "), "before training: {}", begun.stdout);
     let report = json(&fs::read_to_string(path("out.json")).unwrap());
     let epochs = report["peers"][0]["epochs"].as_u64().unwrap();
     assert!((4..1000).contains(&epochs) && report["interrupted"] == false, "{epochs}");

@@ -45,6 +45,8 @@ pub(super) struct Engine {
     /// Name of the device.
     pub(super) device: String,
     pub(super) backend: String,
+    /// Bytes of memory that it will take, of the device and the host together.
+    pub(super) planned: u64,
     /// What the user should know of the device.
     pub(super) note: Option<String>,
     /// What its pictures are of.
@@ -126,6 +128,8 @@ pub(super) fn build(
     let info = executor.info().clone();
     let footprint = footprint(&spec, job, executor.choices(), life(job, (gossip, checkpoints), &info))?;
     fits(&footprint, &info)?;
+    let planned =
+        if info.free_memory.is_some() { footprint.resident() } else { footprint.device() + footprint.on_host() };
     let (recovery, watch) = if info.backend == CPU_BACKEND {
         (None, None) // Its memory is the host's own.
     } else {
@@ -159,6 +163,7 @@ pub(super) fn build(
         steps_per_epoch: if part.one_batch { ONE_BATCH_STEPS } else { job.steps_per_epoch(dataset.train.len()) },
         device: info.name,
         backend: info.backend,
+        planned,
         note: both(info.note, ignored),
         shapes,
         learner: Box::new(learner),

@@ -25,6 +25,7 @@ use self::ending::{watch_leash, watch_signals};
 use super::args::RunArgs;
 use super::engine::{self, Engine};
 use super::files::JsonTarget;
+use super::format::bytes;
 use super::keeping::Earlier;
 use super::manager::Manager;
 use super::patience::Patience;
@@ -196,6 +197,8 @@ impl Peer {
             notes.extend(job_command::exposed(args.job.as_deref(), &job));
             let how = if args.shard.is_some() { "" } else { ", drawn from the identity (--shard I chooses)" };
             notes.push(format!("swarm {:?}, run {}", job.name, job.run_id().0.short()));
+            let (kind, parameters) = (job.model.kind(), engine.context.parameters);
+            notes.push(format!("{kind} of {parameters} parameters, about {} of memory", bytes(engine.planned as f64)));
             notes.push(format!("training on shard {shard} of {}{how}", job.shards));
         }
         let from_file = args.peers.as_deref().map(peers::read).transpose()?.unwrap_or_default();
