@@ -183,7 +183,8 @@ impl Guard {
         // HTTP/1.1 has the name in a header, and a proxy's form in the request line.
         let host = text(&header::HOST).or_else(|| request.uri().authority().map(|authority| authority.as_str()));
         let host = host.unwrap_or("");
-        if !is_ours(host, self.loopback, &self.names) {
+        let named_twice = headers.get_all(header::HOST).iter().nth(1).is_some();
+        if named_twice || !is_ours(host, self.loopback, &self.names) {
             return Err(Problem::new(
                 StatusCode::MISDIRECTED_REQUEST,
                 format!("{:?} is no name of this server", crate::text::escape(host, 80)),
@@ -252,10 +253,14 @@ fn is_public(path: &str) -> bool {
 
 /// Whether a request may call us so. An IP address is never the work of DNS; a name may be anybody's.
 fn is_ours(host: &str, loopback: bool, names: &[String]) -> bool {
-    let name = match host.strip_prefix('[') {
-        Some(rest) => rest.split_once(']').map_or("", |(name, _port)| name),
-        None => host.rsplit_once(':').map_or(host, |(name, _port)| name),
+    let (name, port) = match host.strip_prefix('[') {
+        Some(rest) => rest.split_once(']').unwrap_or(("", "")),
+        None => host.split_at(host.rfind(':').unwrap_or(host.len())),
     };
+    // Nothing else may stand behind it: 127.0.0.1:80.evil.com is a name of somebody else's.
+    if !port.is_empty() && port.strip_prefix(':').is_none_or(|digits| digits.parse::<u16>().is_err()) {
+        return false;
+    }
     if name.eq_ignore_ascii_case("localhost") || names.iter().any(|known| known.eq_ignore_ascii_case(name)) {
         return true;
     }
@@ -331,6 +336,21 @@ mod tests {
         {
             assert!(!is_ours(host, true, &names), "{host}");
         }
+        for host in [
+            "127.0.0.1:7941.evil.com",
+            "localhost:evil.com",
+            "[::1].evil.com",
+            "[::1]x",
+            "localhost:",
+            "localhost:99999",
+        ] {
+            assert!(!is_ours(host, true, &names), "{host}");
+        }
+        let twice = [("host", "localhost"), ("host", "evil.com")];
+        assert_eq!(
+            status(&Guard::new("127.0.0.1".parse().unwrap(), Vec::new(), None), "GET", "/v1/status", &twice),
+            421
+        );
         assert!(is_ours("192.0.2.7:80", false, &[]) && !is_ours("evil.example", false, &[]));
     }
 

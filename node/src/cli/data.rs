@@ -7,7 +7,7 @@ use shaders::data::summary::{self, Picture, Summary};
 use shaders::data::{self, Dataset, Options};
 
 use super::args::{DataCommand, DataShowArgs};
-use super::files::JsonTarget;
+use super::files::{JsonTarget, replace};
 use super::say;
 use crate::error::{Error, Kind};
 use crate::text::escape;
@@ -61,7 +61,7 @@ fn show(args: &DataShowArgs) -> Result<(), Error> {
             Error::new(Kind::Usage, format!("--png: the samples are {:?}, no pictures", dataset.shape))
                 .hint("leave it out")
         })?;
-        std::fs::write(path, picture)
+        replace(path, &picture)
             .map_err(|error| Error::new(Kind::Input, format!("cannot write {}: {error}", path.display())))?;
     }
     if json.is_stdout() {

@@ -80,16 +80,25 @@ pub(super) fn schema(job: &Job) -> Result<SchemaHash, Error> {
     Ok(schema_of(&network(job, &dataset)?, &dataset))
 }
 
-/// Of the shapes, and of the characters where tokens are some: peers with other ones would not understand each other.
+/// Of the shapes, and of what numbers mean: characters, columns and classes. Peers with other ones would not understand each other.
 fn schema_of(network: &Network, dataset: &Dataset) -> SchemaHash {
-    let (shapes, characters) = (network.schema().hash(), &dataset.encoding.characters);
-    if characters.is_empty() {
+    let (shapes, encoding) = (network.schema().hash(), &dataset.encoding);
+    let columns =
+        encoding.columns.iter().flat_map(|column| std::iter::once(&column.name).chain(&column.values).chain([&END]));
+    let texts: Vec<&String> = columns.chain(&encoding.class_names).collect();
+    if encoding.characters.is_empty() && texts.is_empty() {
         return shapes;
     }
     let mut hasher = blake3::Hasher::new_derive_key("starling 1 schema with characters");
-    hasher.update(&shapes.0.0).update(characters.as_bytes());
+    hasher.update(&shapes.0.0).update(encoding.characters.as_bytes());
+    for text in texts {
+        hasher.update(&(text.len() as u64).to_le_bytes()).update(text.as_bytes());
+    }
     SchemaHash(Hash(*hasher.finalize().as_bytes()))
 }
+
+/// Between the columns of a table.
+static END: String = String::new();
 
 /// What of the data a peer trains on, and in which order.
 #[derive(Clone, Copy, Debug)]

@@ -1,10 +1,11 @@
 //! The files that commands write: checked before a long run, written after it.
 
 use std::fs::{self, File, OpenOptions};
-use std::io;
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
+use tempfile::NamedTempFile;
 
 use super::say;
 use crate::error::{Error, Kind};
@@ -65,7 +66,7 @@ impl TextTarget {
     }
 
     pub(super) fn write_bytes(&self, bytes: &[u8]) -> Result<(), Error> {
-        fs::write(&self.path, bytes).map_err(|error| unwritable(self.flag, &self.path, &error))
+        replace(&self.path, bytes).map_err(|error| unwritable(self.flag, &self.path, &error))
     }
 }
 
@@ -86,6 +87,31 @@ fn check_place(flag: &str, path: &Path) -> Result<(), Error> {
     opened.map_err(|error| unwritable(flag, path, &error))
 }
 
+/// Beside its place first: what was there stays whole until all of the new one is. What is no regular file, or lies in a folder that takes no
+/// other file, is written as it is.
+pub(super) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    // The file that a link names, not the link.
+    let place = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    let regular = fs::metadata(&place).map_or(true, |found| found.is_file());
+    let folder = place.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let draft = if regular { draft(folder).ok() } else { None };
+    let Some(mut draft) = draft else { return fs::write(path, bytes) };
+    draft.write_all(bytes)?;
+    draft.as_file().sync_all()?;
+    if let Ok(found) = fs::metadata(&place) {
+        draft.as_file().set_permissions(found.permissions())?;
+    }
+    draft.persist(&place).map(drop).map_err(|error| error.error)
+}
+
+/// With the rights of a new file; gone when it is not put into its place.
+fn draft(folder: &Path) -> io::Result<NamedTempFile> {
+    let mut builder = tempfile::Builder::new();
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+    builder.prefix(".starling-").tempfile_in(folder)
+}
+
 fn unwritable(flag: &str, path: &Path, error: &io::Error) -> Error {
     Error::new(Kind::Input, format!("{flag} {}: cannot be written: {error}", path.display()))
         .hint("name a file in a folder that is there and that you may write to")
@@ -95,6 +121,25 @@ fn unwritable(flag: &str, path: &Path, error: &io::Error) -> Error {
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
     use super::*;
+
+    #[test]
+    fn what_is_there_is_replaced_as_a_whole_and_keeps_its_rights() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let folder = tempfile::tempdir().unwrap();
+        let [place, link] = ["report.json", "link.json"].map(|name| folder.path().join(name));
+        fs::write(&place, "old").unwrap();
+        fs::set_permissions(&place, fs::Permissions::from_mode(0o640)).unwrap();
+        std::os::unix::fs::symlink(&place, &link).unwrap();
+        let reader = File::open(&place).unwrap();
+        replace(&link, b"new").unwrap();
+        assert_eq!(
+            (fs::read_to_string(&place).unwrap(), io::read_to_string(reader).unwrap()),
+            ("new".into(), "old".into())
+        );
+        assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
+        assert_eq!(fs::metadata(&place).unwrap().permissions().mode() & 0o777, 0o640);
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2, "no draft is left");
+    }
 
     #[test]
     fn what_cannot_be_written_is_found_before_the_run() {

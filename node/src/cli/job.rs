@@ -65,8 +65,11 @@ fn init(args: &JobInitArgs) -> Result<(), Error> {
                 _ => message,
             }
         })?;
-    file.write_all(text.as_bytes())
-        .map_err(|error| Error::new(Kind::Input, format!("cannot write {shown}: {error}")))?;
+    file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(|error| {
+        // Half a job is one without its key.
+        let _ = std::fs::remove_file(&args.file);
+        Error::new(Kind::Input, format!("cannot write {shown}: {error}")).hint("make room, or name a place with some")
+    })?;
     say::line(&format!("wrote {shown}: swarm {:?}, run {}", job.name, job.run_id().0.short()))?;
     say::line(&format!("next: copy it to every machine and run there  starling run --job {shown}"))?;
     if job.key.is_some() {

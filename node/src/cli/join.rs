@@ -33,6 +33,10 @@ pub(super) fn run(mut args: JoinArgs) -> Result<(), Error> {
             .hint("`starling run --job FILE` takes part in the job of a file"));
     }
     let code = args.code.as_deref().map(Code::parse).transpose().map_err(bad_code)?;
+    // Before a code is spent.
+    if !args.yes && !args.fetch_only {
+        somebody_is_there()?;
+    }
     let (text, job, announced) = find(&args, code)?;
     let file = args.save.clone().unwrap_or_else(|| PathBuf::from(format!("{}.toml", job.name)));
     // Never more than what was asked for may be agreed to: the question comes before anything is kept.
@@ -167,15 +171,20 @@ fn read(text: &str, run: Option<RunId>, paired: bool) -> Result<Job, Error> {
     Ok(job)
 }
 
+fn somebody_is_there() -> Result<(), Error> {
+    if io::stdin().is_terminal() {
+        return Ok(());
+    }
+    Err(Error::new(Kind::Usage, "nobody is there to agree to this job").hint("--yes agrees beforehand"))
+}
+
 /// Shows the file, and asks.
 fn agree(job: &Job) -> Result<(), Error> {
     // Spelled out as it was understood, and without its key.
     for line in job_command::to_toml(job, None).lines() {
         say::line(&escape(line, 400))?;
     }
-    if !io::stdin().is_terminal() {
-        return Err(Error::new(Kind::Usage, "nobody is there to agree to this job").hint("--yes agrees beforehand"));
-    }
+    somebody_is_there()?;
     let whom = if job.key.is_some() { "the members of this swarm" } else { "everyone on this network who does" };
     print!("train this with {whom} ({:?}, run {})? [y/N] ", job.name, job.run_id().0.short());
     say::written(io::stdout().flush())?;

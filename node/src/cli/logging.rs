@@ -64,6 +64,13 @@ pub(super) fn set_level(level: &str) -> Result<(), String> {
 
 /// Starts logging.
 pub(super) fn init(common: &Common) -> Result<(), Error> {
+    // One word alone would be taken for the name of a module.
+    if common.log.chars().all(|letter| letter.is_ascii_alphabetic())
+        && common.log.parse::<tracing::level_filters::LevelFilter>().is_err()
+    {
+        return Err(Error::new(Kind::Usage, format!("--log {}: no such level", common.log))
+            .hint("error, warn, info, debug or trace, or by module as node=debug,libp2p=info"));
+    }
     let filter = EnvFilter::try_new(&common.log).map_err(|error| {
         Error::new(Kind::Usage, format!("--log {}: {error}", common.log))
             .hint("error, warn, info, debug or trace, or by module as node=debug,libp2p=info")

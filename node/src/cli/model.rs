@@ -1,6 +1,5 @@
 //! `starling predict|generate|eval|export`.
 
-use std::fs;
 use std::io::{self, Write as _};
 use std::path::Path;
 use std::thread;
@@ -12,7 +11,7 @@ use shaders::models::ModelSpec;
 use shaders::predict::Sampler;
 
 use super::args::{EvalArgs, ExportArgs, GenerateArgs, ModelAt, PredictArgs};
-use super::files::{JsonTarget, TextTarget};
+use super::files::{JsonTarget, TextTarget, replace};
 use super::{engine, inputs, say};
 use crate::config::data::RawClasses;
 use crate::config::raw::RawData;
@@ -265,7 +264,7 @@ fn draw(kind: Picture, path: &Path, measures: &Measures, about: &About) -> Resul
         Picture::Svg => picture.svg().into_bytes(),
         Picture::Png => picture.png(PNG_SCALE).map_err(|error| unwritable(&error))?,
     };
-    fs::write(path, bytes).map_err(|error| unwritable(&error))
+    replace(path, &bytes).map_err(|error| unwritable(&error))
 }
 
 pub(super) fn export(args: &ExportArgs) -> Result<(), Error> {

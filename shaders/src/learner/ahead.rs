@@ -199,13 +199,13 @@ impl TrainingLearner {
         if broken > 0 {
             return Err(LearnerError::NonFinite { count: broken, parameters: d });
         }
-        let mut kept = Gossip::finish_choice(on, choosing.kept, &mut self.words)?;
+        let kept = Gossip::finish_choice(on, choosing.kept, &mut self.words)?;
         let bounds = Bounds { weight, norm_max, residual_norm };
         let payload = learner::encode_bounded(codec, d, bounds, &mut self.decoded, |factor, payload| {
             // The largest of a part are those of the whole, but for what the scaling makes equal.
-            kept.iter_mut().for_each(|(_, value)| *value *= factor);
             if let Some(density) = codec.density() {
-                density.encode_kept(d, &kept, payload);
+                let part: Vec<_> = kept.iter().map(|(place, value)| (*place, factor * value)).collect();
+                density.encode_kept(d, &part, payload);
             }
             Ok(())
         })?;

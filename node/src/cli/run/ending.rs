@@ -4,7 +4,7 @@ use std::io::{self, BufRead as _};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
 
@@ -16,6 +16,9 @@ use crate::error::Error;
 const ORPHAN_MAX: Duration = Duration::from_millis(500);
 /// After a signal: how long the peer may take to agree and evaluate before it is told to stop at once.
 const SETTLE_ON_SIGNAL_MAX: Duration = Duration::from_millis(1500);
+
+/// Who stops a group of processes often signals each twice: that is no wish to lose the last checkpoint.
+const SAME_SIGNAL: Duration = Duration::from_millis(300);
 
 /// The launcher's leash: `finish` on standard input, and its end when the launcher is gone.
 pub(super) fn watch_leash(control: mpsc::Sender<Control>) {
@@ -47,8 +50,13 @@ pub(super) fn watch_leash(control: mpsc::Sender<Control>) {
 pub(super) fn watch_signals(control: mpsc::Sender<Control>) -> Result<Arc<AtomicBool>, Error> {
     let stopped = Arc::new(AtomicBool::new(false));
     let seen = Arc::clone(&stopped);
+    let mut first = None;
     signals::watch(move |count| {
         seen.store(true, Ordering::Relaxed);
+        let first = *first.get_or_insert_with(Instant::now);
+        if count > 1 && first.elapsed() < SAME_SIGNAL {
+            return;
+        }
         if count > 1 {
             let _ = control.try_send(Control::Abort);
             return;
