@@ -36,6 +36,8 @@ impl Trained {
         let [job, kept] = ["job.toml", "kept"].map(|name| trained.path(name));
         let mut arguments =
             vec!["run", "--open", "--no-gossip", "--device", "cpu", "--job", text(&job), "--epochs", epochs];
+        // Else the order of the samples is drawn from the new identity.
+        arguments.extend(["--shard", "0"]);
         let path = trained.path(data);
         if !data.is_empty() {
             arguments.extend(["--data", text(&path)]);
