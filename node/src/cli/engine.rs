@@ -1,12 +1,14 @@
 //! From a job to what computes it: data, model, device, learner.
 
+mod schema;
+
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 use protocol::config::Mode;
 use protocol::fixed::from_f32;
-use protocol::id::{Hash, PeerId, SchemaHash};
+use protocol::id::{PeerId, SchemaHash};
 use protocol::learner::{Learner, Progress, Saved};
 use protocol::log::Context;
 use shaders::data::split::SplitRule;
@@ -77,28 +79,8 @@ pub(super) fn shape(job: &Job) -> Result<Shape, Error> {
 /// Hash of the shapes of a job's model, as peers compare it.
 pub(super) fn schema(job: &Job) -> Result<SchemaHash, Error> {
     let dataset = load(job)?;
-    Ok(schema_of(&network(job, &dataset)?, &dataset))
+    Ok(schema::of(&network(job, &dataset)?, &dataset))
 }
-
-/// Of the shapes, and of what numbers mean: characters, columns and classes. Peers with other ones would not understand each other.
-fn schema_of(network: &Network, dataset: &Dataset) -> SchemaHash {
-    let (shapes, encoding) = (network.schema().hash(), &dataset.encoding);
-    let columns =
-        encoding.columns.iter().flat_map(|column| std::iter::once(&column.name).chain(&column.values).chain([&END]));
-    let texts: Vec<&String> = columns.chain(&encoding.class_names).collect();
-    if encoding.characters.is_empty() && texts.is_empty() {
-        return shapes;
-    }
-    let mut hasher = blake3::Hasher::new_derive_key("starling 1 schema with characters");
-    hasher.update(&shapes.0.0).update(encoding.characters.as_bytes());
-    for text in texts {
-        hasher.update(&(text.len() as u64).to_le_bytes()).update(text.as_bytes());
-    }
-    SchemaHash(Hash(*hasher.finalize().as_bytes()))
-}
-
-/// Between the columns of a table.
-static END: String = String::new();
 
 /// What of the data a peer trains on, and in which order.
 #[derive(Clone, Copy, Debug)]
@@ -147,7 +129,7 @@ pub(super) fn build(
     };
     let context = Context {
         run: job.run_id(),
-        schema: schema_of(&spec.model, &dataset),
+        schema: schema::of(&spec.model, &dataset),
         parameters: spec.model.parameters(),
         codec: job.codec,
         limits: job.limits(),
