@@ -12,6 +12,7 @@
 //! consumer: queues towards the network and the learner are bounded and refuse.
 
 mod checkpoints;
+mod copies;
 mod observation;
 mod records;
 mod setup;
@@ -26,13 +27,14 @@ use protocol::learner::{Computed, LearnerError};
 use protocol::time::Span;
 use protocol::trust::Identity;
 use protocol::trust::admission::Credentials;
-use protocol::wire::frame_bytes_max;
+use protocol::wire::{Message, frame_bytes_max};
 use protocol::{Event, Input, Output, Peer, SaveAt};
 use serde_json::{Value, json};
 use tokio::sync::mpsc::Receiver;
 use tokio::time::{Instant, Interval, MissedTickBehavior, sleep_until, timeout};
 
 pub use self::checkpoints::{Checkpoints, Every};
+use self::copies::Copies;
 pub use self::observation::{Control, Observation, Traffic};
 use self::records::Gathered;
 pub use self::setup::{DeviceNews, DeviceWatch, LanSetup, MakeLearner, NetworkSetup, PeerSetup};
@@ -96,6 +98,7 @@ async fn live(
     }
     let mut driver = Driver {
         clock: Clock(Instant::now()),
+        copies: Copies::new(peer.origin()),
         peer,
         network,
         worker,
@@ -178,6 +181,7 @@ struct Driver<'a> {
     /// Whether a step was taken.
     trained: bool,
     timers: Timers,
+    copies: Copies,
     audit: Audit,
     /// Records that are written together.
     gathered: Gathered,
@@ -258,8 +262,22 @@ impl Driver<'_> {
     fn on_network(&mut self, happening: Happening) {
         match happening {
             // The receipt lives until the input was handled: only then does the sender get its credit back.
-            Happening::Input(input, _receipt) => self.handle(input),
+            Happening::Input(input, _receipt) => {
+                self.look_for_copies(&input);
+                self.handle(input);
+            }
             Happening::Observe(observation) => (self.observe)(observation),
+        }
+    }
+
+    /// A neighbour of which two lives speak in turns has a key file that runs twice.
+    fn look_for_copies(&mut self, input: &Input) {
+        if let (Input::Message { from, message: Message::Status(status) }, Some(network)) =
+            (input, self.network.as_mut())
+            && self.copies.spoke(*from, status.incarnation)
+        {
+            let reason = "two processes use its identity and take each other's links away: its key file was copied; remove the file for one of the two, whose next run makes a new one";
+            network.refused(&from.to_string(), reason);
         }
     }
 
@@ -326,6 +344,14 @@ impl Driver<'_> {
         self.record_event(&event);
         if let (Event::Offence { peer, what }, Some(network)) = (&event, self.network.as_mut()) {
             network.offended(*peer, what);
+        }
+        // Before it trains, it catches up: with deltas of its own earlier lives as well.
+        if let (Event::DeltaHeard { origin, .. }, Some(network)) = (&event, self.network.as_mut())
+            && self.trained
+            && let Some(who) = self.copies.heard(*origin, Instant::now().into_std())
+        {
+            let hint = "remove the key file for one of the two, whose next run makes a new one";
+            network.refused(&origin.peer.to_string(), &format!("this peer's identity is used by {who}: {hint}"));
         }
         if let Event::LearnerFailed(error) = &event {
             self.fail(learner_failed(error));

@@ -1,5 +1,7 @@
 //! The others: who is heard on the LAN, and what becomes of a dial.
 
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
 use libp2p::Multiaddr;
@@ -10,12 +12,14 @@ use super::reach::{self, Reached};
 use super::{Finding, Question};
 use crate::swarm::interfaces;
 use crate::swarm::lan::{self, Listing};
-use crate::swarm::{self, Target};
+use crate::swarm::{self, Door, Target};
 
 /// How long to listen for peers.
 const HEAR_MAX: Duration = Duration::from_millis(2500);
 /// How long a name may take to be looked up: of the time, so much is left to try what it stands for.
 const LOOK_UP_MAX: Duration = Duration::from_millis(2500);
+/// How long a door may take to open that somebody on this network has announced.
+const ANSWER_MAX: Duration = Duration::from_millis(250);
 /// Peers of the LAN that are tried.
 const TRIED_MAX: usize = 8;
 
@@ -34,6 +38,7 @@ pub(super) fn heard(question: &Question, us: Option<PeerId>, by: Instant) -> Vec
     let ours = interfaces::all().unwrap_or_default();
     let (selves, others): (Vec<_>, Vec<_>) = heard.iter().partition(|listing| Some(listing.peer) == us);
     let mut findings: Vec<Finding> = selves.iter().map(|listing| double(listing, &ours)).collect();
+    findings.extend(twice(&heard, us, by));
     if others.is_empty() {
         findings.push(Finding::hint(
             "mDNS",
@@ -43,7 +48,7 @@ pub(super) fn heard(question: &Question, us: Option<PeerId>, by: Instant) -> Vec
         return findings;
     }
     let Some((name, credentials)) = &question.job else {
-        let runs: std::collections::BTreeSet<_> = others.iter().map(|listing| listing.run).collect();
+        let runs: BTreeSet<_> = others.iter().map(|listing| listing.run).collect();
         findings.push(Finding::fine(
             "mDNS",
             format!("{} other peers of {} jobs answer (`starling ls`)", others.len(), runs.len()),
@@ -99,6 +104,40 @@ fn double(listing: &Listing, ours: &[interfaces::Interface]) -> Finding {
     )
 }
 
+/// Identities that two processes answer for, wherever they run. What a killed peer has announced is heard for two minutes more, so
+/// only doors that open count.
+fn twice(heard: &[Listing], us: Option<PeerId>, by: Instant) -> Vec<Finding> {
+    let mut lives: BTreeMap<PeerId, Vec<&Listing>> = BTreeMap::new();
+    heard
+        .iter()
+        .filter(|listing| !listing.pairs)
+        .for_each(|listing| lives.entry(listing.peer).or_default().push(listing));
+    let several = lives.into_iter().filter(|(_, lives)| lives.len() > 1).take(TRIED_MAX);
+    let opens = |listing: &Listing| {
+        let doors = listing.addresses.iter().filter_map(swarm::door);
+        let mut doors = doors.filter_map(|door| if let Door::Tcp(at) = door { Some(at) } else { None });
+        doors.find(|at| {
+            let wait = by.saturating_duration_since(Instant::now()).min(ANSWER_MAX);
+            !wait.is_zero() && TcpStream::connect_timeout(at, wait).is_ok()
+        })
+    };
+    let one = |(peer, lives): (PeerId, Vec<&Listing>)| {
+        // A peer that begins anew at its old port is one.
+        let doors: BTreeSet<SocketAddr> = lives.into_iter().filter_map(opens).collect();
+        let [first, second, ..] = doors.iter().collect::<Vec<_>>()[..] else { return None };
+        let is_ours = Some(peer) == us;
+        let whose = if is_ours { "this identity".to_owned() } else { format!("the identity of peer {}", peer.short()) };
+        Some(Finding::broken(
+            "identity",
+            format!(
+                "two processes use {whose} (at {first} and {second}): the key file was copied, and they take each other's links away"
+            ),
+            "remove the file for one of the two: its next run makes a new one",
+        ))
+    };
+    several.filter_map(one).collect()
+}
+
 fn version(listing: &Listing, schema: protocol::id::SchemaHash) -> Option<Finding> {
     let peer = listing.peer.short();
     if listing.wire != VERSION {
@@ -144,4 +183,45 @@ fn finding(who: &str, reached: Reached) -> Finding {
 
 fn shown(addresses: &[Multiaddr]) -> String {
     addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+
+    use super::*;
+
+    fn listing(peer: u8, at: SocketAddr) -> Listing {
+        Listing {
+            peer: PeerId([peer; 32]),
+            run: protocol::id::RunId(protocol::id::Hash([1; 32])),
+            schema: protocol::id::SchemaHash(protocol::id::Hash([2; 32])),
+            wire: VERSION,
+            job: "job".to_owned(),
+            open: true,
+            pairs: false,
+            addresses: vec![Multiaddr::from(at.ip()).with(libp2p::multiaddr::Protocol::Tcp(at.port()))],
+        }
+    }
+
+    #[test]
+    fn an_identity_is_used_twice_where_two_doors_open() {
+        let doors = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
+        let [a, b] = doors.each_ref().map(|door| door.local_addr().unwrap());
+        let closed = {
+            let gone = TcpListener::bind("127.0.0.1:0").unwrap();
+            gone.local_addr().unwrap()
+        };
+        let by = Instant::now() + Duration::from_secs(2);
+        let us = Some(PeerId([1; 32]));
+        // A life that is over, the same door in a new life, and another peer.
+        let fine = [listing(1, a), listing(1, closed), listing(1, a), listing(2, b)];
+        assert_eq!(twice(&fine, us, by).len(), 0);
+        let copied = [listing(1, a), listing(1, b), listing(3, a), listing(3, b)];
+        let found: Vec<String> = twice(&copied, us, by).iter().map(|finding| format!("{finding:?}")).collect();
+        assert!(
+            found.len() == 2 && found[0].contains("this identity") && found[1].contains("identity of peer 0303"),
+            "{found:?}"
+        );
+    }
 }

@@ -53,7 +53,7 @@ impl Network {
     }
 
     /// Tells of a refusal, and counts those that are no news. Part of the words may be a stranger's.
-    pub(super) fn refused(&mut self, peer: &str, reason: &str) {
+    pub(crate) fn refused(&mut self, peer: &str, reason: &str) {
         let [peer, reason] = [peer, reason].map(|text| escape(text, TEXT_CHARS_MAX));
         if let Some(times) = self.refusals.note(&peer, &reason, Instant::now()) {
             tracing::warn!(peer, reason, "a link was refused");

@@ -228,6 +228,42 @@ mod tests {
         }
     }
 
+    /// Two of eight that are in league give nobody a base: more than a third of those who could know must have it.
+    #[test]
+    fn the_more_could_know_the_more_must_say_so() {
+        let others = [2, 4, 5, 6, 7, 8].map(|id| PeerId([id; 32]));
+        let name = base_hash(&[1, 2]);
+        let answer = |same| Message::SnapshotChecked { base_hash: name, same };
+        let asked = |outputs: &[Output]| {
+            let of = |output: &Output| match output {
+                Output::Send { to, message: Message::SnapshotCheck { .. } } => Some(*to),
+                _ => None,
+            };
+            outputs.iter().find_map(of)
+        };
+        for honest in [true, false] {
+            let mut taker = Taker::new();
+            for peer in others {
+                taker.input(Input::Connected { peer });
+                taker.hear(peer, digest([(STRANGER, 5)].into_iter().collect()));
+            }
+            let mut outputs = taker.offered(vec![(STRANGER, 5, Hash([7; 32]))], &[1, 2]);
+            // The first that is asked is in league with the giver, or not; the others know nothing of its base, or all the same.
+            let mut said = 0;
+            while let Some(witness) = asked(&outputs) {
+                let same = (said == 0 || honest).then_some(true);
+                outputs = taker.hear(witness, answer(same));
+                said += 1;
+                assert!(said < 10, "it never ends");
+                assert_eq!(restores(&outputs), honest && said == 2, "{said}");
+            }
+            if !honest {
+                let patient: Vec<Output> = (0..6).flat_map(|_| taker.after(Span::from_secs(1))).collect();
+                assert!(!restores(&patient) && failed(&patient));
+            }
+        }
+    }
+
     /// What nobody can say is taken by a newcomer when nobody else has anything to give, and after a while.
     #[test]
     fn a_base_of_which_nobody_can_say_anything_is_the_last_that_a_newcomer_takes() {

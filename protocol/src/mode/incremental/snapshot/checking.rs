@@ -1,7 +1,8 @@
 //! Whether a snapshot is believed: what other peers say of its base, and what is done when they say nothing.
 //!
-//! They are asked as soon as the head is here, so most of the time the answer comes before the last part. One yes will do while
-//! nobody says no; where they differ more must say yes than no, the giver among them.
+//! They are asked as soon as the head is here, so most of the time the answers come before the last part. A base is that of the swarm
+//! when more than a third of those who could know, the giver among them, say so, and more say yes than no: of up to five one beside
+//! the giver, of eight two. Fewer than that may be in league.
 //!
 //! Nobody can say of a base in which something is that nobody else has heard, and a member that makes one up has it in its hands that
 //! nobody has. An honest one is known to others a moment later. So they are asked again for [`PATIENCE`], and then
@@ -99,25 +100,30 @@ impl Checks {
         waited_for
     }
 
-    /// What they say by now; `all`: nobody else is left who could say anything, or has the time to.
-    fn verdict(&self, all: bool) -> Verdict {
+    /// What they say by now; `all`: nobody else is left who could say anything, or has the time to. `needed` must say yes.
+    fn verdict(&self, all: bool, needed: usize) -> Verdict {
         let (same, another) = (self.same.len(), self.another.len());
-        if same > another || (all && same > 0 && same == another) {
-            return Verdict::Same(self.same[0]);
+        match self.same.first() {
+            Some(&first) if same >= needed && (same > another || (all && same == another)) => Verdict::Same(first),
+            _ if another > same && (all || another > same + 1) => Verdict::Another,
+            Some(_) if !all => Verdict::Open,
+            None if !all && another > 0 => Verdict::Open,
+            _ => Verdict::Silence,
         }
-        if another > same && (all || another > same + 1) {
-            return Verdict::Another;
-        }
-        if same + another > 0 { Verdict::Open } else { Verdict::Silence }
     }
+}
+
+/// How many beside the giver must have its base, when so many others could know: with it more than a third of all of them.
+fn quorum(others: usize) -> usize {
+    ((others + 1) / 3).max(1)
 }
 
 enum Verdict {
     Same(PeerId),
     Another,
-    /// They differ.
+    /// They differ, or are too few.
     Open,
-    /// Nobody can say, so far.
+    /// Nobody can say, so far, or too few after all.
     Silence,
 }
 
@@ -128,13 +134,18 @@ impl Peer {
         others.filter(|(_, neighbour)| neighbour.confirmed.as_ref().is_none_or(|heard| !heard.is_empty()))
     }
 
+    /// How many of them must have the same base; whoever has not said yet what it has is not expected to.
+    fn witnesses_needed(&self, giver: PeerId) -> usize {
+        quorum(self.possible_witnesses(giver).filter(|(_, neighbour)| neighbour.confirmed.is_some()).count())
+    }
+
     /// Asks the next one who may have the same base, when it is time to.
     pub(super) fn ask_witness(&mut self) {
         let (now, pairs) = (self.now, self.in_pairs());
         let Some(taking) = &self.snapshots.taking else { return };
         let Some(head) = taking.head().filter(|_| !pairs) else { return };
         let checks = &taking.checks;
-        let is_settled = matches!(checks.verdict(false), Verdict::Same(_));
+        let is_settled = matches!(checks.verdict(false, self.witnesses_needed(taking.from)), Verdict::Same(_));
         if taking.cut.is_some() || is_settled || checks.is_waiting(now) || now < checks.pause_until {
             return;
         }
@@ -185,7 +196,7 @@ impl Peer {
         let Some(head) = taking.head() else { return };
         let possible = self.possible_witnesses(giver).count();
         let all_spoke = self.possible_witnesses(giver).all(|(peer, _)| checks.has_spoken(&peer));
-        match checks.verdict(all_spoke || age >= PATIENCE) {
+        match checks.verdict(all_spoke || age >= PATIENCE, self.witnesses_needed(giver)) {
             Verdict::Same(witness) => self.believe_snapshot(Some(witness)),
             Verdict::Another => {
                 self.give_up("another peer has another base for the same deltas", DOUBT_PAUSE);
