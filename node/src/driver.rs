@@ -276,8 +276,8 @@ impl Driver<'_> {
             (input, self.network.as_mut())
             && self.copies.spoke(*from, status.incarnation)
         {
-            let reason = "two processes use its identity and take each other's links away: its key file was copied; remove the file for one of the two, whose next run makes a new one";
-            network.refused(&from.to_string(), reason);
+            let reason = "two processes use its identity and take each other's links away; remove the file for one of the two, whose next run makes a new one";
+            network.copied(&from.to_string(), reason);
         }
     }
 
@@ -351,7 +351,7 @@ impl Driver<'_> {
             && let Some(who) = self.copies.heard(*origin, Instant::now().into_std())
         {
             let hint = "remove the key file for one of the two, whose next run makes a new one";
-            network.refused(&origin.peer.to_string(), &format!("this peer's identity is used by {who}: {hint}"));
+            network.copied(&origin.peer.to_string(), &format!("this peer's identity is used by {who}, too; {hint}"));
         }
         if let Event::LearnerFailed(error) = &event {
             self.fail(learner_failed(error));
@@ -360,7 +360,11 @@ impl Driver<'_> {
             && *origin == self.peer.origin()
         {
             let message = format!("the swarm has excluded this peer ({why})");
-            let hint = "its deltas looked like a lie to more than half of the others: check its data, its clock and its device";
+            let hint = if *why == "equivocation" {
+                "it has said two deltas under one number: its key file runs twice, or came back from a copy with older checkpoints; make a new one for this peer (`starling id new --force`)"
+            } else {
+                "its deltas looked like a lie to more than half of the others: check its data, its clock and its device"
+            };
             self.fail(Error::new(Kind::Network, message).hint(hint));
         }
         if matches!(event, Event::Epoch(_)) {

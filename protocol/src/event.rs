@@ -134,6 +134,8 @@ pub enum Timer {
     Settle,
     /// A round takes too long: go on without whoever is missing.
     Round,
+    /// News of where peers are may be passed on.
+    News,
     /// With groups: a delegate looks whether there is something to say although nobody trains.
     Groups,
 }

@@ -12,16 +12,14 @@ use crate::event::{Event, Input, Output, Timer};
 use crate::id::{Hash, Origin, PeerId};
 use crate::learner::Moved;
 use crate::log::{Context, Delta, Exclusions, Head, Log, VersionVector};
+use crate::membership::news::{News, messages_for};
 use crate::membership::{Membership, short_key};
 use crate::mode::full_sync::Rounds;
 use crate::mode::incremental::{Digest, Offers, Restraint, Saving, Schedule, Session, Snapshots, Witness};
 use crate::mode::pairwise::Pairs;
 use crate::time::{Span, Time};
 use crate::trust::{Guard, Identity};
-use crate::wire::{Message, PeerRecord, Range, Status};
-
-/// Most short keys in a heartbeat.
-const STATUS_NEIGHBOURS_MAX: usize = 64;
+use crate::wire::{Message, PeerRecord, Range, STATUS_NEIGHBOURS_MAX, Status};
 
 /// Facts of a peer at a moment, for status lines.
 #[derive(Clone, Debug, PartialEq)]
@@ -99,6 +97,7 @@ pub struct Peer {
     pub(crate) offers: Offers,
     pub(crate) snapshots: Snapshots,
     pub(crate) witness: Witness,
+    news: News,
     pub(crate) session: Session,
     pub(crate) saving: Saving,
     pub(crate) restraint: Restraint,
@@ -130,6 +129,7 @@ impl Peer {
             offers: Offers::default(),
             snapshots: Snapshots::default(),
             witness: Witness::default(),
+            news: News::default(),
             session: Session::default(),
             saving: Saving::default(),
             restraint: Restraint::default(),
@@ -270,6 +270,10 @@ impl Peer {
             Timer::Snapshot => self.snapshot_due(),
             Timer::Settle => self.settle(true),
             Timer::Round => self.round_overdue(),
+            Timer::News => {
+                self.news.timer_came();
+                self.tell_news();
+            }
             Timer::Groups => {} // The delegate's.
         }
     }
@@ -446,8 +450,25 @@ impl Peer {
     fn learn_peers(&mut self, from: Option<PeerId>, records: Vec<PeerRecord>) {
         let news = self.members.learn(from, records, self.now);
         if !news.is_empty() {
-            self.say_to_all(from, &Message::Peers(news));
+            // What a look round the network finds is passed on when it speaks for itself.
+            if from.is_some() {
+                self.news.gather(from, news);
+                self.tell_news();
+            }
             self.dial_missing();
+        }
+    }
+
+    /// Passes on what is known of where peers are, as soon as it may be said.
+    fn tell_news(&mut self) {
+        let news = self.news.take(self.now);
+        for to in self.members.neighbour_ids() {
+            for records in messages_for(to, &news) {
+                self.send(to, Message::Peers(records));
+            }
+        }
+        if let Some(at) = self.news.waits_until(self.now) {
+            self.set_timer(at, Timer::News);
         }
     }
 

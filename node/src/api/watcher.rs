@@ -97,6 +97,9 @@ impl Watcher {
             Observation::LinkRefused { peer, reason } => {
                 self.say(Kind::Trust, Level::Warning, None, &format!("link with {peer} refused: {reason}"));
             }
+            Observation::Copied { peer, reason } => {
+                self.say(Kind::Trust, Level::Warning, None, &format!("the key of {peer} was copied: {reason}"));
+            }
             // Who looks sees that somebody is there.
             Observation::Building => self.publish(),
             Observation::Leaving => self.leave(),

@@ -35,6 +35,7 @@ use crate::api::{self, Access, Content, LogLevel, Own, Watcher};
 use crate::config::{Init, Job};
 use crate::driver::{self, Checkpoints, Control, LanSetup, NetworkSetup, Observation, PeerSetup};
 use crate::error::{Error, Kind};
+use crate::platform::Lock;
 use crate::store::audit::Audit;
 use crate::store::checkpoint::Trend;
 use crate::store::checkpoint::chain::Chain;
@@ -151,6 +152,8 @@ struct Peer {
     child: bool,
     company: Option<u16>,
     started: Instant,
+    /// Nobody else takes part in this run with this identity.
+    _claim: Option<Lock>,
 }
 
 impl Peer {
@@ -169,6 +172,9 @@ impl Peer {
             None => (drawn_shard(&id.0, job.shards), &id.0),
         };
         let run = job.run_id().0.to_string();
+        // Nothing is folded into a base then.
+        let alone = args.no_gossip || args.overfit_one_batch;
+        let claim = if alone { None } else { identity::claim(&identity_path, &run)? };
         let mut earlier = keeping::earlier(&args.keeping, &run, &job.canonical())?;
         let device = (args.common.device.as_str(), args.common.threads(1));
         let state = earlier.as_mut().map(|earlier| std::mem::take(&mut earlier.learner));
@@ -179,8 +185,6 @@ impl Peer {
         let mut notes: Vec<String> = engine.note.iter().cloned().collect();
         notes.extend(shown_at.into_iter().flatten());
         notes.extend(earlier.iter().flat_map(|earlier| earlier.notes.iter().cloned()));
-        // Nothing is folded into a base then.
-        let alone = args.no_gossip || args.overfit_one_batch;
         let chain = Chain::new(&identity_path, &run);
         let resume = earlier.as_ref().map(|Earlier { standing, .. }| standing.clone());
         let incarnation = keeping::incarnation(now_ms(), id, earlier.as_ref(), &chain);
@@ -238,6 +242,7 @@ impl Peer {
             child: args.child,
             company: args.company,
             started,
+            _claim: claim,
         })
     }
 

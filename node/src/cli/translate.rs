@@ -110,6 +110,9 @@ impl Translator {
             Observation::LinkRefused { peer, reason } => {
                 tell(note(format!("WARNING: link with {peer} refused: {reason}")))
             }
+            Observation::Copied { peer, reason } => {
+                tell(note(format!("WARNING: the key of {peer} was copied: {reason}")))
+            }
             Observation::FirstSteps => self.first_step_s = Some(self.begun.elapsed().as_secs_f64()),
             Observation::Device(news) => {
                 (self.ready.device, self.ready.backend) = (news.device, news.backend);

@@ -50,6 +50,13 @@ pub enum Observation {
         /// Why, in one line.
         reason: String,
     },
+    /// An identity is used by two processes at once.
+    Copied {
+        /// Whose.
+        peer: String,
+        /// How we know and what to do, in one line.
+        reason: String,
+    },
     /// The first steps are taken.
     FirstSteps,
     /// The device failed, and the learner goes on.

@@ -279,13 +279,17 @@ async fn one_identity_twice_and_a_wrong_one_are_named() {
 /// Two processes with one key that never meet: their neighbour knows, and so does the older of them.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_copied_key_is_named_by_who_sees_both() {
+    let copied = |seen: &Observation| match seen {
+        Observation::Copied { reason, .. } => Some(reason.clone()),
+        _ => None,
+    };
     let between = start(setup(2, 5, 100_000, Vec::new()));
     let address = between.address().await;
     let copies = [1_000, 2_000]
         .map(|incarnation| start(PeerSetup { incarnation, ..setup(1, 5, 100_000, vec![address.clone()]) }));
-    let reason = between.refusal().await;
+    let reason = between.saw("a copied key", copied).await;
     assert!(reason.contains("two processes use its identity"), "{reason}");
-    let reason = copies[0].refusal().await;
+    let reason = copies[0].saw("a copied key", copied).await;
     assert!(reason.contains("a process that began after this one"), "{reason}");
     for peer in copies.into_iter().chain([between]) {
         peer.ask(Control::Abort).await;

@@ -44,6 +44,20 @@ pub(crate) fn is_pipe(kind: FileType) -> bool {
     };
 }
 
+/// Which file it is: the numbers of its device and of its inode. `None` where there is none, or the system has no such numbers.
+pub(crate) fn file_id(path: &Path) -> Option<(u64, u64)> {
+    #[cfg(unix)]
+    return {
+        use std::os::unix::fs::MetadataExt as _;
+        std::fs::metadata(path).ok().map(|found| (found.dev(), found.ino()))
+    };
+    #[cfg(not(unix))]
+    return {
+        let _ = path;
+        None
+    };
+}
+
 /// Held as long as it lives.
 #[derive(Debug)]
 pub(crate) struct Lock(#[expect(dead_code, reason = "it is held")] File);

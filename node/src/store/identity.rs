@@ -13,7 +13,7 @@ use protocol::id::parse_hex;
 use zeroize::Zeroizing;
 
 use crate::error::{Error, Kind};
-use crate::platform;
+use crate::platform::{self, Lock};
 
 /// Seed of an ed25519 key; wiped from memory when dropped.
 pub type Seed = Zeroizing<[u8; 32]>;
@@ -95,6 +95,36 @@ pub fn create_new(path: &Path, replace: bool) -> Result<Seed, Error> {
         _ => Error::new(Kind::Input, format_args!("cannot write the identity key {}: {error}", path.display()))
             .hint("name a file in a directory that you may write to"),
     })
+}
+
+/// Keeps other processes on this machine from taking part in the same run with the same key, as long as it is held. `None` where
+/// no lock can be made beside the key: a folder that may not be written to.
+///
+/// # Errors
+/// [`Kind::Input`] when another process has it.
+pub(crate) fn claim(path: &Path, run: &str) -> Result<Option<Lock>, Error> {
+    let folder = path.with_extension("chain");
+    let file = folder.join(format!("{}.lock", &run[..run.len().min(16)]));
+    let open = || {
+        fs::create_dir_all(&folder)?;
+        platform::private(&mut OpenOptions::new()).write(true).create(true).truncate(false).open(&file)
+    };
+    let held = match open() {
+        Ok(file) => platform::lock(file),
+        Err(error) => {
+            tracing::debug!(path = %file.display(), %error, "no lock is made");
+            return Ok(None);
+        }
+    };
+    match held {
+        Err(error) if error.kind() == ErrorKind::WouldBlock => {
+            let what = format!("another process takes part in this run with the identity {}", path.display());
+            Err(Error::new(Kind::Input, what).hint(
+                "two of one identity take each other's links away: stop it, or give this one an identity of its own with --identity FILE, which is made when it is not there",
+            ))
+        }
+        other => Ok(other.ok()),
+    }
 }
 
 /// A fresh seed that no file knows: the identity of one run.
@@ -179,6 +209,20 @@ mod tests {
     fn write(path: &Path, text: &str, mode: u32) {
         fs::write(path, text).unwrap();
         fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    }
+
+    #[test]
+    fn one_process_a_run_has_an_identity() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("identity.key");
+        let (run, other) = ("ab".repeat(32), "cd".repeat(32));
+        let held = claim(&path, &run).unwrap();
+        assert!(held.is_some());
+        let refused = claim(&path, &run).unwrap_err().to_string();
+        assert!(refused.contains("--identity FILE"), "{refused}");
+        assert!(claim(&path, &other).unwrap().is_some(), "one identity may take part in two jobs");
+        drop(held);
+        assert!(claim(&path, &run).unwrap().is_some());
     }
 
     #[test]

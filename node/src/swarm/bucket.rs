@@ -4,9 +4,9 @@
 //! that are small and cheap to say: of those a window holds a hundred thousand, and each costs the receiver a decision. So
 //! what comes in is counted, and who is over the limits floods.
 //!
-//! An honest peer is never over them, since its own writer keeps to half of them ([`Pace`]), and what was held up on
-//! the way arrives at once only as far as the window goes: 4 MiB of deltas, of which the smallest has 220 bytes, are less
-//! than [`FRAMES_BURST`]. A snapshot is frames of 256 KiB, so its frames are few, and its bytes are bounded by the credit
+//! An honest peer is never over them, since its own writer keeps to half of them ([`Pace`]), of control frames to a fifth, and what was
+//! held up on the way arrives at once only as far as the window and the patience of a link go: 4 MiB of deltas, of which the smallest
+//! has 220 bytes, are less than [`FRAMES_BURST`]. What one peer has left is counted over all its links. A snapshot is frames of 256 KiB, so its frames are few, and its bytes are bounded by the credit
 //! long before they are here.
 
 use std::time::{Duration, Instant};
@@ -24,16 +24,35 @@ pub(crate) const FRAMES_BURST: u32 = 40_000;
 pub(crate) const CONTROL_FRAMES_PER_SECOND_MAX: u32 = 1000;
 /// Such frames at once: a writer's queue twice.
 pub(crate) const CONTROL_FRAMES_BURST: u32 = 8192;
+/// Our own part of that: what was held up until the link would have been given up must still be no flood.
+const CONTROL_MARGIN: f64 = 5.0;
 /// Bytes a second: more than a core encrypts.
 pub(crate) const BYTES_PER_SECOND_MAX: u64 = 2 << 30;
 /// Windows of bytes at once, beyond that.
 pub(crate) const BYTES_BURST_WINDOWS: usize = 4;
 
-/// What a message counts for, frames.
-pub(crate) fn frames_of(message: &Message) -> usize {
-    match message {
-        Message::Deltas(chain) => 1 + chain.len() / DELTAS_A_FRAME,
-        _ => 1,
+/// What a message counts for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Counts {
+    pub(crate) frames: usize,
+    /// See [`CONTROL_FRAMES_PER_SECOND_MAX`].
+    pub(crate) is_control: bool,
+}
+
+impl Counts {
+    pub(crate) fn of(message: &Message) -> Self {
+        let frames = if let Message::Deltas(chain) = message { 1 + chain.len() / DELTAS_A_FRAME } else { 1 };
+        let is_bulk = message.is_of_pairs()
+            || matches!(
+                message,
+                Message::Delta(_)
+                    | Message::Deltas(_)
+                    | Message::Offer(_)
+                    | Message::Want(_)
+                    | Message::SnapshotWant { .. }
+                    | Message::SnapshotPart { .. }
+            );
+        Self { frames, is_control: !is_bulk }
     }
 }
 
@@ -70,6 +89,7 @@ impl Bucket {
 #[derive(Clone, Debug)]
 pub(crate) struct Pace {
     frames: Bucket,
+    control: Bucket,
     bytes: Bucket,
 }
 
@@ -78,15 +98,23 @@ impl Pace {
         let burst = (BYTES_BURST_WINDOWS * window / 2) as f64;
         Self {
             frames: Bucket::new(f64::from(FRAMES_PER_SECOND_MAX) / 2.0, f64::from(CONTROL_FRAMES_BURST) / 2.0, now),
+            control: Bucket::new(
+                f64::from(CONTROL_FRAMES_PER_SECOND_MAX) / CONTROL_MARGIN,
+                f64::from(CONTROL_FRAMES_BURST) / CONTROL_MARGIN,
+                now,
+            ),
             bytes: Bucket::new(BYTES_PER_SECOND_MAX as f64 / 2.0, burst, now),
         }
     }
 
-    /// A message of so many bytes, which counts for so many frames, may be said now; otherwise how long it is to wait.
-    pub(crate) fn take(&mut self, bytes: usize, frames: usize, now: Instant) -> Result<(), Duration> {
+    /// A message of so many bytes may be said now; otherwise how long it is to wait.
+    pub(crate) fn take(&mut self, bytes: usize, counts: Counts, now: Instant) -> Result<(), Duration> {
         self.bytes.take(bytes as f64, now)?;
-        // Bytes that were taken for a frame that waits are taken again: a little slower, never faster.
-        self.frames.take(frames as f64, now)
+        // What was taken for a frame that waits is taken again: a little slower, never faster.
+        if counts.is_control {
+            self.control.take(1.0, now)?;
+        }
+        self.frames.take(counts.frames as f64, now)
     }
 }
 
@@ -126,19 +154,9 @@ impl Allowance {
 
     /// And this was in it.
     pub(crate) fn message(&mut self, message: &Message, now: Instant) -> Result<(), Flood> {
-        let more = frames_of(message) - 1;
-        self.frames.take(more as f64, now).map_err(|_| Flood::Frames)?;
-        let is_bulk = message.is_of_pairs()
-            || matches!(
-                message,
-                Message::Delta(_)
-                    | Message::Deltas(_)
-                    | Message::Offer(_)
-                    | Message::Want(_)
-                    | Message::SnapshotWant { .. }
-                    | Message::SnapshotPart { .. }
-            );
-        if is_bulk {
+        let Counts { frames, is_control } = Counts::of(message);
+        self.frames.take((frames - 1) as f64, now).map_err(|_| Flood::Frames)?;
+        if !is_control {
             return Ok(());
         }
         self.control.take(1.0, now).map_err(|_| Flood::Control)
@@ -149,6 +167,7 @@ impl Allowance {
 mod tests {
     use super::*;
     use crate::swarm::frame::window_bytes;
+    use crate::swarm::link::STALL_MAX;
     use protocol::wire::SNAPSHOT_PART_BYTES;
 
     #[test]
@@ -167,19 +186,29 @@ mod tests {
     #[test]
     fn whoever_keeps_to_the_pace_is_never_over_the_limits() {
         let start = Instant::now();
-        for bytes in [220, 10_000, SNAPSHOT_PART_BYTES] {
+        let part = Message::SnapshotPart { base_hash: protocol::id::Hash::ZERO, offset: 0, bytes: Vec::new().into() };
+        for (bytes, message) in [
+            (220, &part),
+            (10_000, &part),
+            (SNAPSHOT_PART_BYTES, &part),
+            (60, &Message::SnapshotAsk),
+            (9_000, &Message::Bye),
+        ] {
+            let counts = Counts::of(message);
             let window = window_bytes(1 << 20);
             let (mut pace, mut allowance) = (Pace::new(window, start), Allowance::new(window, start));
-            let (mut now, mut held) = (start, 0);
+            let (mut now, mut gulp, mut held) = (start, start, 0);
             for _ in 0..200_000 {
                 // The clock of the sender goes by its pace alone; what is said arrives in gulps of a window.
-                while let Err(wait) = pace.take(bytes, 1, now) {
+                while let Err(wait) = pace.take(bytes, counts, now) {
                     now += wait.max(Duration::from_micros(1));
                 }
                 held += 1;
-                if held * bytes >= window {
+                if held * bytes >= window || now - gulp >= STALL_MAX {
+                    gulp = now;
                     for _ in 0..held {
                         assert_eq!(allowance.frame(bytes, now), Ok(()), "{bytes} bytes");
+                        assert_eq!(allowance.message(message, now), Ok(()), "{bytes} bytes");
                     }
                     held = 0;
                 }

@@ -11,6 +11,7 @@ use protocol::id::PeerId;
 use protocol::wire::Message;
 
 use super::address::{self, Way};
+use super::frame::window_bytes;
 use super::handshake::{self, Meeting, Verdict};
 use super::link::{End, Link, LinkEvent};
 use super::port::Opened;
@@ -71,6 +72,7 @@ impl Network {
                 let banned = self.offenders.refusal(them, Instant::now());
                 let policy = self.admission.guests.refusal(them).or(banned);
                 let relayed = record.way == Way::Relayed;
+                let window = window_bytes(self.admission.body_bytes_max);
                 let link = Link {
                     meeting: Meeting { credentials, them, connection, relayed, places, policy },
                     meter: Arc::clone(&self.meter),
@@ -78,6 +80,7 @@ impl Network {
                     inbox_room: Arc::clone(&self.inbox_room),
                     events: self.events.clone(),
                     body_bytes_max: self.admission.body_bytes_max,
+                    allowance: self.allowances.of(them, window, Instant::now()),
                 };
                 self.tasks.spawn(link.run(stream));
             }

@@ -9,7 +9,7 @@
 //! hold linked peers only, so what is passed on was once proved; no records are kept for anybody; and the protocol's
 //! name holds the run, so that tables of different runs never mix.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
@@ -31,7 +31,7 @@ const WALK_PAUSE_MIN: Duration = Duration::from_secs(2);
 /// Longest pause between walks.
 const WALK_PAUSE_MAX: Duration = Duration::from_secs(600);
 /// Most addresses of a hint that are passed on.
-const HINT_ADDRESSES_MAX: usize = 8;
+pub(super) const HINT_ADDRESSES_MAX: usize = 8;
 
 /// A peer that a walk wants to reach.
 #[derive(Debug)]
@@ -45,7 +45,7 @@ pub(crate) struct Dht {
     kad: kad::Behaviour<MemoryStore>,
     walks: Walks,
     /// Linked peers that are in the table; as many as there are links.
-    known: BTreeSet<PeerId>,
+    known: BTreeMap<PeerId, Vec<Multiaddr>>,
 }
 
 /// When to walk.
@@ -90,15 +90,21 @@ impl Dht {
             .set_periodic_bootstrap_interval(None);
         let mut kad = kad::Behaviour::with_config(us, MemoryStore::new(us), config);
         kad.set_mode(Some(Mode::Server));
-        Self { kad, walks: Walks { pause: WALK_PAUSE_MIN, due: None }, known: BTreeSet::new() }
+        Self { kad, walks: Walks { pause: WALK_PAUSE_MIN, due: None }, known: BTreeMap::new() }
     }
 
     /// A linked peer is reached at these addresses.
     pub(crate) fn know(&mut self, peer: PeerId, addresses: impl IntoIterator<Item = Multiaddr>, now: Instant) {
-        for address in addresses.into_iter().take(HINT_ADDRESSES_MAX) {
-            self.kad.add_address(&peer, address);
+        let addresses: Vec<Multiaddr> = addresses.into_iter().take(HINT_ADDRESSES_MAX).collect();
+        if self.known.get(&peer) == Some(&addresses) {
+            return;
         }
-        if self.known.insert(peer) {
+        // In place of what it said before: the table has no bound of its own for the addresses of one peer.
+        self.kad.remove_peer(&peer);
+        for address in &addresses {
+            self.kad.add_address(&peer, address.clone());
+        }
+        if self.known.insert(peer, addresses).is_none() {
             self.walks.soon(now);
         }
     }

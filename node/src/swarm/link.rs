@@ -7,7 +7,7 @@
 //! them.
 
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
@@ -17,7 +17,7 @@ use protocol::wire::{LENGTH_BYTES, Message, WireError, decode_body, encode_frame
 use tokio::sync::mpsc::Sender;
 use tokio::time::{Instant, timeout, timeout_at};
 
-use super::bucket::{Allowance, Flood, Pace, frames_of};
+use super::bucket::{Allowance, Counts, Flood, Pace};
 use super::budget::{Budget, Room};
 use super::frame::{FrameError, Item, Meter, Metered, consumed, put_credit, read_item, window_bytes};
 use super::handshake::{Meeting, Verdict};
@@ -25,7 +25,7 @@ use super::offenders::STRIKES_MAX;
 use super::queue::{CreditBroken, Queue, Receipt, Stage};
 
 /// A write, or a wait for credit, that makes no progress for so long ends the link.
-const STALL_MAX: Duration = Duration::from_secs(10);
+pub(super) const STALL_MAX: Duration = Duration::from_secs(10);
 /// How long a link that has said everything waits until the other side has read it.
 const LINGER_MAX: Duration = Duration::from_millis(300);
 /// Small messages are gathered up to here: below 16 KiB a write costs a third more (measured, TCP+Noise+Yamux).
@@ -103,6 +103,8 @@ pub(crate) struct Link {
     pub(crate) events: Sender<LinkEvent>,
     /// Largest frame body of this run.
     pub(crate) body_bytes_max: usize,
+    /// What the peer may say, over all its links: who hangs up and comes back has no more.
+    pub(crate) allowance: Arc<Mutex<Allowance>>,
 }
 
 impl Link {
@@ -125,6 +127,10 @@ impl Link {
         self.meeting.places.release(peer, connection);
     }
 
+    fn allowance(&self) -> MutexGuard<'_, Allowance> {
+        self.allowance.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     async fn carry<S: AsyncRead + AsyncWrite + Unpin>(&self, stream: S, queue: &Arc<Queue>) -> End {
         let (mut reader, writer) = stream.split();
         let end = tokio::select! {
@@ -141,9 +147,8 @@ impl Link {
 
     async fn read<R: AsyncRead + Unpin>(&self, reader: &mut R, queue: &Arc<Queue>) -> End {
         let mut body = Vec::new();
-        let mut allowance = Allowance::new(window_bytes(self.body_bytes_max), Instant::now().into_std());
         loop {
-            let message = match self.read_one(reader, queue, &mut body, &mut allowance).await {
+            let message = match self.read_one(reader, queue, &mut body).await {
                 Ok(Some(message)) => message,
                 Ok(None) => continue,
                 Err(end) => return end,
@@ -160,7 +165,6 @@ impl Link {
         reader: &mut R,
         queue: &Arc<Queue>,
         body: &mut Vec<u8>,
-        allowance: &mut Allowance,
     ) -> Result<Option<LinkEvent>, End>
     where
         R: AsyncRead + Unpin,
@@ -168,14 +172,14 @@ impl Link {
         let item = read_item(reader, self.body_bytes_max, body).await?;
         let now = Instant::now().into_std();
         let item_bytes = if let Item::Data(bytes) = item { bytes } else { 0 };
-        allowance.frame(LENGTH_BYTES + item_bytes, now)?;
+        self.allowance().frame(LENGTH_BYTES + item_bytes, now)?;
         match item {
             Item::Credit(bytes) => queue.granted(bytes).map(|()| None).map_err(End::Credit),
             Item::Data(bytes) => {
                 let mut receipt = queue.received(bytes)?;
                 let message = decode_body(body).map_err(End::Malformed)?;
                 consumed(body);
-                allowance.message(&message, now)?;
+                self.allowance().message(&message, now)?;
                 let (peer, connection) = (self.meeting.them, self.meeting.connection);
                 receipt.keep(self.inbox_room.enter(receipt.bytes()).await);
                 Ok(Some(LinkEvent::Message { peer, connection, message, receipt }))
@@ -227,7 +231,7 @@ struct Outgoing {
     /// The next data item, when it waits for credit or its turn.
     next: Vec<u8>,
     /// What it counts for.
-    frames: usize,
+    counts: Counts,
     /// Whether its turn has come.
     paced: bool,
 }
@@ -242,7 +246,7 @@ impl Outgoing {
         while self.ready.len() < WRITE_PIECE_BYTES {
             if self.next.is_empty() {
                 let message = queue.pop()?;
-                self.frames = frames_of(&message);
+                self.counts = Counts::of(&message);
                 // A buffer that doubles as it grows would be twice as large as what a slow reader makes us keep.
                 self.next.reserve_exact(frame_bytes(&message));
                 if let Err(error) = encode_frame(&message, &mut self.next) {
@@ -251,7 +255,7 @@ impl Outgoing {
                 }
             }
             if !self.paced {
-                if let Err(wait) = pace.take(self.next.len(), self.frames, Instant::now().into_std()) {
+                if let Err(wait) = pace.take(self.next.len(), self.counts, Instant::now().into_std()) {
                     return Some(wait);
                 }
                 self.paced = true;

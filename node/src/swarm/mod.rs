@@ -13,9 +13,8 @@
 //! places      bounded neighbours, one link a pair                         the smaller id decides
 //! link        reader and writer of an admitted stream                     a task each
 //! frame queue length words, credit, bounded queues                        a slow reader slows itself
-//! seeds       named addresses, dialled until they answer
 //! budget      bytes that all links together hold in memory         who does not read gets no more
-//! bucket offenders   how much a neighbour may say, and who gets no link for a while
+//! bucket allowances offenders   how much a neighbour may say, and who gets no link for a while
 //! dialer      TCP first, then QUIC, then relayed                           a head start, not a wait
 //! seeds names named addresses, looked up and dialled until they answer
 //! gate        nothing below is for strangers                               opened when the key was proved
@@ -28,6 +27,7 @@
 //! hears [`Input::Connected`] once for each admitted link, [`Input::Disconnected`] once after it, messages in between.
 
 mod address;
+mod allowances;
 mod behaviour;
 mod bucket;
 mod budget;
@@ -89,6 +89,7 @@ use tokio::time::Interval;
 
 pub use self::address::Way;
 pub(crate) use self::address::parse as parse_address;
+use self::allowances::Allowances;
 use self::behaviour::{Behaviour, BehaviourEvent};
 use self::budget::{Budget, Room};
 use self::dialer::Dialer;
@@ -169,6 +170,7 @@ pub(crate) struct Network {
     lookups: JoinSet<(Multiaddr, io::Result<Vec<Multiaddr>>)>,
     refusals: Refusals,
     offenders: Offenders,
+    allowances: Allowances,
     bans: u64,
     wide: Wide,
     reach: Reach,
@@ -262,6 +264,7 @@ impl Network {
             lookups: JoinSet::new(),
             refusals: Refusals::default(),
             offenders: Offenders::default(),
+            allowances: Allowances::default(),
             bans: 0,
             wide,
             reach: Reach::default(),

@@ -53,12 +53,22 @@ impl Network {
     }
 
     /// Tells of a refusal, and counts those that are no news. Part of the words may be a stranger's.
-    pub(crate) fn refused(&mut self, peer: &str, reason: &str) {
+    pub(super) fn refused(&mut self, peer: &str, reason: &str) {
         let [peer, reason] = [peer, reason].map(|text| escape(text, TEXT_CHARS_MAX));
         if let Some(times) = self.refusals.note(&peer, &reason, Instant::now()) {
             tracing::warn!(peer, reason, "a link was refused");
             self.admission.audit.note(Kind::Refuse, json!({ "peer": peer, "reason": reason, "times": times }));
             self.happenings.push_back(Happening::Observe(Observation::LinkRefused { peer, reason }));
+        }
+    }
+
+    /// Tells that two processes have one key.
+    pub(crate) fn copied(&mut self, peer: &str, reason: &str) {
+        if let Some(times) = self.refusals.note(peer, reason, Instant::now()) {
+            tracing::warn!(peer, reason, "a key was copied");
+            self.admission.audit.note(Kind::Copied, json!({ "peer": peer, "reason": reason, "times": times }));
+            let (peer, reason) = (peer.to_owned(), reason.to_owned());
+            self.happenings.push_back(Happening::Observe(Observation::Copied { peer, reason }));
         }
     }
 

@@ -15,7 +15,7 @@ use protocol::wire::PeerRecord;
 use super::Network;
 use super::address::{self, Way};
 use super::behaviour::BehaviourEvent;
-use super::dht::Hint;
+use super::dht::{HINT_ADDRESSES_MAX, Hint};
 use super::members::MembersEvent;
 use super::reach::{Wish, is_public, through};
 
@@ -106,8 +106,10 @@ impl Network {
     /// A neighbour says where it and others are: where it is itself goes into the table of Kademlia.
     pub(super) fn overhear(&mut self, from: PeerId, records: &[PeerRecord]) {
         let Some(id) = address::to_network(from) else { return };
-        for record in records.iter().filter(|record| record.peer == from) {
-            let addresses = record.addresses.iter().filter_map(|text| address::parse_heard(text)).collect();
+        // One word about itself a message: the protocol's bounds are looked at later.
+        if let Some(record) = records.iter().find(|record| record.peer == from) {
+            let addresses = record.addresses.iter().take(HINT_ADDRESSES_MAX);
+            let addresses = addresses.filter_map(|text| address::parse_heard(text)).collect();
             self.swarm.behaviour_mut().members.inner_mut().know(id, addresses);
         }
     }

@@ -8,6 +8,7 @@
 //! the first cannot (address translation, one-way firewalls). That gives one connection a pair almost always.
 
 mod diversity;
+pub(crate) mod news;
 mod pace;
 mod table;
 mod whereabouts;
@@ -62,6 +63,9 @@ const REPLY_MAX: Span = Span::from_secs(3);
 /// How long others are left to send a neighbour what they have said themselves. guess: three intervals of anti-entropy.
 const LEFT_MAX: Span = Span::from_secs(3);
 
+/// A neighbour that does not leave out whom we leave out is told so, so far apart.
+const EXCLUSIONS_PAUSE: Span = Span::from_secs(3);
+
 /// Weight of the newest round trip in the smoothed one. paper: RFC 6298.
 const ROUND_TRIP_SMOOTHING: f32 = 1.0 / 8.0;
 
@@ -93,6 +97,8 @@ pub struct Neighbour {
     /// Time from a digest of ours to its answer, smoothed, seconds; NaN before the first answer. What it sends us ahead
     /// of the answer is part of it: this is what an exchange costs, not what a ping does.
     pub round_trip: f32,
+    /// When it may be told again whom we leave out.
+    exclusions_after: Time,
     /// Digests that wait for an answer, and when the last of them went out.
     asked: (u32, Time),
 }
@@ -112,8 +118,18 @@ impl Neighbour {
             left_to_others: None,
             snapshot_offer_after: Time(0),
             round_trip: f32::NAN,
+            exclusions_after: Time(0),
             asked: (0, now),
         }
+    }
+
+    /// Whether it may be told now whom we leave out and it does not: it may not believe that, and it says so ten times a second.
+    pub fn may_be_told_exclusions(&mut self, now: Time) -> bool {
+        let may = now >= self.exclusions_after;
+        if may {
+            self.exclusions_after = now + EXCLUSIONS_PAUSE;
+        }
+        may
     }
 
     /// A digest goes out that is to be answered.
@@ -195,11 +211,19 @@ pub fn short_key(peer: PeerId) -> u64 {
     u64::from_le_bytes(bytes)
 }
 
+/// Who told of a peer that has not spoken for itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Teller {
+    Peer(PeerId),
+    /// A look round the network: mDNS, Kademlia. Whoever is on it may make it find anybody.
+    Network,
+}
+
 #[derive(Debug)]
 struct Member {
     places: Whereabouts,
-    /// Who told of it first; `None`: itself, or we found it.
-    teller: Option<PeerId>,
+    /// Who told of it first; `None`: itself.
+    teller: Option<Teller>,
     /// Whether there ever was a link.
     reached: bool,
     dial_after: Time,
@@ -213,7 +237,7 @@ struct Member {
 }
 
 impl Member {
-    fn new(places: Whereabouts, teller: Option<PeerId>, dial_after: Time) -> Self {
+    fn new(places: Whereabouts, teller: Option<Teller>, dial_after: Time) -> Self {
         Self { places, teller, reached: false, dial_after, failures: 0, refused: false, lost: None, left: false }
     }
 
@@ -487,6 +511,15 @@ impl Membership {
         if member.failures > DIAL_FAILURES_MAX && !member.is_lost(now) && self.members.len() > MEMBERS_KEPT {
             self.members.remove(&peer);
         }
+    }
+
+    /// Whether there are fewer links than wanted, and peers that are being dialled for the first time.
+    #[must_use]
+    pub fn expects_links(&self, target: usize) -> bool {
+        let is_coming = |(peer, member): (&PeerId, &Member)| {
+            member.failures == 0 && !member.refused && !self.neighbours.contains_key(peer)
+        };
+        self.neighbours.len() < target && self.members.iter().any(is_coming)
     }
 
     /// Ourselves and whom we know, as many as one message takes.

@@ -63,11 +63,8 @@ fn the_neighbour_target_and_the_table_are_bounded() {
     for i in 0..2 * MEMBERS_MAX as u32 {
         let mut id = [1; 32];
         id[..4].copy_from_slice(&i.to_be_bytes());
-        table.learn(
-            None,
-            vec![PeerRecord { peer: PeerId(id), addresses: vec!["/ip4/127.0.0.1/tcp/1".into()] }],
-            Time(0),
-        );
+        let record = PeerRecord { peer: PeerId(id), addresses: vec!["/ip4/127.0.0.1/tcp/1".into()] };
+        table.learn(Some(record.peer), vec![record], Time(0));
     }
     assert_eq!(table.members.len(), MEMBERS_MAX);
     assert_eq!(table.to_dial(Time(0), 3).len(), 3);
@@ -237,6 +234,20 @@ fn one_peer_that_tells_of_thousands_fills_a_share_of_the_table() {
     }
     assert_eq!(table.members.len(), MEMBERS_MAX / 8);
     assert_eq!(table.learn(Some(peer(8)), vec![record(7)], Time(0)).len(), 1, "others are heard");
+}
+
+#[test]
+fn what_the_network_shows_takes_half_of_the_table_and_nobodys_place_who_speaks() {
+    let mut table = Membership::new(PeerId([0; 32]), MEMBERS_MAX, 0);
+    for i in 0..3 * MEMBERS_MAX as u32 {
+        assert_eq!(table.learn(None, vec![numbered(i)], Time(0)).len(), 1, "the latest finds its place");
+    }
+    assert_eq!(table.members.len(), MEMBERS_MAX / 2);
+    for i in 0..200 {
+        let own = record(i + 1);
+        assert_eq!(table.learn(Some(own.peer), vec![own], Time(0)).len(), 1);
+    }
+    assert_eq!(table.members.len(), MEMBERS_MAX / 2 + 200);
 }
 
 #[test]

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use super::Message;
-use super::message::{Exchange, RANGES_MAX, Range};
+use super::message::{
+    ADDRESS_BYTES_MAX, ADDRESSES_MAX, Exchange, PEER_RECORDS_MAX, PeerRecord, RANGES_MAX, Range, STATUS_NEIGHBOURS_MAX,
+};
 use crate::log::{Head, SAMPLES_MAX, SignedDelta};
 use crate::trust::{Exclusion, RECORDS_MAX, Vote};
 
@@ -32,7 +34,8 @@ impl Message {
             }
             Self::Delta(signed) => is_seq(signed.header.seq) && is_seq(signed.header.round),
             Self::Deltas(deltas) => are_of_one_chain(deltas),
-            Self::Status(status) => is_seq(status.round),
+            Self::Status(status) => is_seq(status.round) && status.neighbours.len() <= STATUS_NEIGHBOURS_MAX,
+            Self::Peers(records) => records.len() <= PEER_RECORDS_MAX && records.iter().all(is_place),
             Self::Offer(ranges) | Self::Want(ranges) => {
                 ranges.len() <= RANGES_MAX
                     && ranges.iter().all(|range: &Range| is_seq(range.first) && is_seq(range.last))
@@ -47,8 +50,7 @@ impl Message {
                 is_exchange(exchange) && part.load >= 1
             }
             Self::ExchangeDone { exchange } | Self::ExchangeLost { exchange } => is_exchange(exchange),
-            Self::Peers(_)
-            | Self::SnapshotOffer { .. }
+            Self::SnapshotOffer { .. }
             | Self::SnapshotAsk
             | Self::SnapshotWant { .. }
             | Self::SnapshotPart { .. }
@@ -56,7 +58,7 @@ impl Message {
             | Self::Bye
             | Self::ExchangeAsk => true,
         };
-        (!fine).then_some("it said a number that no honest peer says")
+        (!fine).then_some("it said a number, or more at once, than any honest peer says")
     }
 }
 
@@ -86,6 +88,10 @@ fn are_heads(heads: &[Head]) -> bool {
         && heads.iter().all(|head| head.samples <= head.seq.saturating_mul(SAMPLES_MAX))
         // Sorted and without repetition: one form for one set.
         && heads.is_sorted_by(|a, b| a.origin < b.origin)
+}
+
+fn is_place(record: &PeerRecord) -> bool {
+    record.addresses.len() <= ADDRESSES_MAX && record.addresses.iter().all(|text| text.len() <= ADDRESS_BYTES_MAX)
 }
 
 fn is_vote(vote: &Vote) -> bool {
@@ -121,12 +127,31 @@ mod tests {
         Message::Digest { heard, excluded: Vec::new(), spot: None, base_hash: None, answer: false }
     }
 
+    fn place(addresses: usize, bytes: usize) -> PeerRecord {
+        PeerRecord { peer: PeerId([1; 32]), addresses: vec!["x".repeat(bytes); addresses] }
+    }
+
+    fn status(neighbours: usize) -> crate::wire::Status {
+        crate::wire::Status {
+            incarnation: 1,
+            steps: 0,
+            steps_per_second: 0.0,
+            train_loss: 0.0,
+            heard: Hash::ZERO,
+            neighbours: vec![1; neighbours],
+            finished: false,
+            round: 0,
+        }
+    }
+
     #[test]
     fn what_honest_peers_say_passes() {
         let good = [
             digest(SEQ_MAX),
             head(vec![(origin(1), 1, Hash::ZERO), (origin(2), SEQ_MAX, Hash::ZERO)]),
             Message::Offer(vec![Range { origin: origin(1), first: 1, last: 9 }; RANGES_MAX]),
+            Message::Peers(vec![place(ADDRESSES_MAX, ADDRESS_BYTES_MAX); PEER_RECORDS_MAX]),
+            Message::Status(status(STATUS_NEIGHBOURS_MAX)),
             Message::Bye,
         ];
         assert!(good.iter().all(|message| message.out_of_bounds().is_none()));
@@ -145,6 +170,10 @@ mod tests {
             Message::Offer(vec![huge]),
             Message::Want(vec![huge]),
             Message::Offer(vec![Range { last: 2, ..huge }; RANGES_MAX + 1]),
+            Message::Peers(vec![place(1, 1); PEER_RECORDS_MAX + 1]),
+            Message::Peers(vec![place(ADDRESSES_MAX + 1, 1)]),
+            Message::Peers(vec![place(1, ADDRESS_BYTES_MAX + 1)]),
+            Message::Status(status(STATUS_NEIGHBOURS_MAX + 1)),
         ];
         for message in bad {
             assert!(message.out_of_bounds().is_some(), "{message:?}");

@@ -16,6 +16,8 @@ pub(crate) const ADDRESSES_MAX: usize = 8;
 pub(crate) const ADDRESS_BYTES_MAX: usize = 256;
 /// Most peers in one exchange.
 pub(crate) const PEER_RECORDS_MAX: usize = 64;
+/// Most neighbours that a status names.
+pub(crate) const STATUS_NEIGHBOURS_MAX: usize = 64;
 /// Most ranges in one request.
 pub(crate) const RANGES_MAX: usize = 256;
 

@@ -15,7 +15,7 @@ mod message;
 
 pub use base_part::{BasePart, LoosePart};
 pub use bounds::{DELTAS_BYTES_MAX, DELTAS_MAX, ORIGINS_MAX, SEQ_MAX};
-pub(crate) use message::{ADDRESS_BYTES_MAX, ADDRESSES_MAX, PEER_RECORDS_MAX, RANGES_MAX};
+pub(crate) use message::{ADDRESS_BYTES_MAX, ADDRESSES_MAX, PEER_RECORDS_MAX, RANGES_MAX, STATUS_NEIGHBOURS_MAX};
 pub use message::{Exchange, Greeting, Message, Part, PeerRecord, Range, Refusal, SnapshotHead, Status};
 
 use bincode::config::{self, Config};

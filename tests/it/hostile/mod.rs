@@ -2,6 +2,7 @@
 
 mod place;
 mod rates;
+mod words;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

@@ -249,7 +249,7 @@ fn lock(dir: &Path) -> Result<Lock, Error> {
     })?;
     platform::lock(file).map_err(|error| {
         Error::new(ErrorKind::Input, format_args!("the audit log in {} cannot be locked: {error}", dir.display()))
-            .hint("another starling with this identity writes there: stop it, or give this one --audit DIR (or none)")
+            .hint("another starling writes there: stop it, or name another folder with --audit DIR (or none)")
     })
 }
 

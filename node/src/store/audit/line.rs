@@ -40,6 +40,7 @@ kinds! {
     Stop "stop" "the peer has stopped, and why"
     Admit "admit" "a link was admitted"
     Refuse "refuse" "a link was refused, by us or by them"
+    Copied "copied" "an identity is used by two processes at once"
     Closed "closed" "an admitted link is over"
     Accept "accept" "deltas of an origin went into the base, gathered over some seconds"
     Reject "reject" "a delta was refused"

@@ -13,7 +13,8 @@
 //!
 //! It is made when a life begins, taken away before the first message to anybody goes out, and made anew when a peer has come to its end and has
 //! written that down. A peer that is killed among others leaves none, and begins a new life when it is resumed. It lies where the
-//! identity is, and not with the checkpoints: those may be copied, or come back from a backup.
+//! identity is, and not with the checkpoints: those may be copied, or come back from a backup. And it names the key file by its place on the
+//! disk: a folder that was copied with all that is in it, to another machine or back from there, goes on with no chain.
 
 use std::fs;
 use std::io;
@@ -23,7 +24,7 @@ use protocol::Standing;
 use serde::{Deserialize, Serialize};
 
 use super::{Course, Fork};
-use crate::platform::sync_folder;
+use crate::platform::{file_id, sync_folder};
 use crate::store::bounded::read_text;
 
 /// Longest mark, bytes.
@@ -39,12 +40,16 @@ struct Mark {
     branch: u64,
     #[serde(default)]
     fork: Option<Fork>,
+    /// Which file the key is, as the system counts them.
+    #[serde(default)]
+    key: Option<(u64, u64)>,
 }
 
 /// The mark of an identity in a run.
 #[derive(Debug)]
 pub struct Chain {
     path: PathBuf,
+    identity: PathBuf,
     run: String,
     /// Whether it is there, as far as we know.
     stands: bool,
@@ -55,7 +60,7 @@ impl Chain {
     #[must_use]
     pub fn new(identity: &Path, run: &str) -> Self {
         let path = identity.with_extension("chain").join(format!("{}.json", &run[..run.len().min(16)]));
-        Self { path, run: run.to_owned(), stands: false }
+        Self { path, identity: identity.to_owned(), run: run.to_owned(), stands: false }
     }
 
     /// Whether the life of that checkpoint may go on: nothing that it does not hold has left this machine.
@@ -66,7 +71,8 @@ impl Chain {
         let begun_with = Fork { branch: course.branch, steps: standing.steps, said: standing.said() };
         let of_it = course.branch == mark.branch || mark.fork == Some(begun_with);
         let same_life = mark.run == self.run && mark.incarnation == standing.origin.incarnation;
-        same_life && of_it && mark.seq <= standing.said()
+        let same_file = mark.key == file_id(&self.identity);
+        same_life && of_it && same_file && mark.seq <= standing.said()
     }
 
     /// A life begins or goes on in the process `branch`, from `fork`; or it has ended and is written down: nothing beyond that delta has left.
@@ -77,7 +83,14 @@ impl Chain {
         self.lift()?;
         let folder = self.path.parent().unwrap_or(Path::new("."));
         fs::create_dir_all(folder)?;
-        let text = serde_json::to_string(&Mark { run: self.run.clone(), incarnation, seq, branch, fork })?;
+        let text = serde_json::to_string(&Mark {
+            run: self.run.clone(),
+            incarnation,
+            seq,
+            branch,
+            fork,
+            key: file_id(&self.identity),
+        })?;
         let mut file = tempfile::NamedTempFile::new_in(folder)?;
         io::Write::write_all(&mut file, text.as_bytes())?;
         file.as_file().sync_all()?;
@@ -148,6 +161,23 @@ mod tests {
         assert!(chain.goes_on(&standing(7, 9), Course::default()));
         fs::write(&chain.path, "{}").unwrap();
         assert!(!chain.goes_on(&standing(7, 9), Course::default()));
+    }
+
+    /// Both copies would say other things under the same numbers, and be left out for it.
+    #[cfg(unix)]
+    #[test]
+    fn what_was_copied_with_its_key_goes_on_with_no_chain() {
+        let folders = [(); 2].map(|()| tempfile::tempdir().unwrap());
+        let [here, there] = folders.each_ref().map(|folder| folder.path().join("identity.key"));
+        fs::write(&here, "key").unwrap();
+        let mut chain = Chain::new(&here, &"ab".repeat(32));
+        chain.stand(7, 5, 0, None).unwrap();
+        assert!(chain.goes_on(&standing(7, 5), Course::default()));
+        fs::copy(&here, &there).unwrap();
+        let copy = Chain::new(&there, &"ab".repeat(32));
+        fs::create_dir_all(copy.path.parent().unwrap()).unwrap();
+        fs::copy(&chain.path, &copy.path).unwrap();
+        assert!(!copy.goes_on(&standing(7, 5), Course::default()));
     }
 
     #[test]

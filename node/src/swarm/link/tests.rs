@@ -42,7 +42,11 @@ impl Side {
         let meeting =
             Meeting { credentials, them, connection, relayed: false, places: Places::new(us, 4), policy: None };
         let (budget, inbox_room) = (Arc::default(), Arc::default());
-        let link = Link { meeting, meter: Arc::clone(&meter), budget, inbox_room, events: sender, body_bytes_max };
+        let allowance = Allowance::new(window_bytes(body_bytes_max), std::time::Instant::now());
+        let allowance = Arc::new(Mutex::new(allowance));
+        let meter = Arc::clone(&meter);
+        let link =
+            Link { meeting, meter: Arc::clone(&meter), budget, inbox_room, events: sender, body_bytes_max, allowance };
         (link, Self { events, meter })
     }
 
@@ -121,12 +125,11 @@ async fn a_large_frame_gives_its_memory_back_before_the_next_one_comes() {
     let limit = frame_bytes_max(PAYLOAD_BYTES);
     let (link, _side) = Side::of(1, 2, 4, limit);
     let queue = Queue::new(window_bytes(limit), &Arc::default());
-    let mut allowance = Allowance::new(window_bytes(limit), Instant::now().into_std());
     let (mut frame, mut body) = (Vec::new(), Vec::new());
     let part = Message::SnapshotPart { base_hash: Hash::ZERO, offset: 0, bytes: vec![7; PAYLOAD_BYTES].into() };
     encode_frame(&part, &mut frame).unwrap();
     let mut reader = futures::io::Cursor::new(frame);
-    let heard = link.read_one(&mut reader, &queue, &mut body, &mut allowance).await.unwrap().unwrap();
+    let heard = link.read_one(&mut reader, &queue, &mut body).await.unwrap().unwrap();
     assert!(matches!(heard, LinkEvent::Message { message, .. } if message == part));
     assert!(body.capacity() <= PAYLOAD_BYTES / 4, "{} bytes are kept", body.capacity());
 }

@@ -21,6 +21,7 @@
 use crate::event::{Event, Output, Refused};
 use crate::id::{Origin, PeerId};
 use crate::log::{Delta, Exclusions, SignedDelta};
+use crate::membership::Neighbour;
 use crate::peer::Peer;
 use crate::time::Span;
 use crate::trust::audit::{Act, Entry};
@@ -298,6 +299,10 @@ impl Peer {
         let news = self.guard.records.values().chain(self.guard.pending.values());
         let news: Vec<Exclusion> =
             news.filter(|r| !theirs.covers(r.about, r.from_seq)).take(RECORDS_MAX).cloned().collect();
+        let now = self.now;
+        let may = |neighbour: &mut Neighbour| neighbour.may_be_told_exclusions(now);
+        let news =
+            if news.is_empty() || !self.members.neighbour_mut(from).is_some_and(may) { Vec::new() } else { news };
         for record in news {
             self.send(from, Message::Exclusion(record));
         }

@@ -12,7 +12,7 @@ use crate::log::VersionVector;
 use crate::membership::Neighbour;
 use crate::peer::Peer;
 use crate::time::{Span, Time};
-use crate::wire::Message;
+use crate::wire::{Message, ORIGINS_MAX};
 
 /// Catching up takes no longer than this, but for a snapshot that comes well; then training begins with what there is.
 const CATCH_UP_MAX: Span = Span::from_secs(20);
@@ -79,6 +79,10 @@ impl Peer {
         let now = self.now;
         if let Some(joining) = self.session.joining.as_mut().filter(|joining| first || now < joining.moves_until) {
             for (origin, seq) in heard.iter().filter(|(origin, _)| *origin != self.origin) {
+                // Of more than a log takes nobody catches up with all.
+                if joining.target.len() >= ORIGINS_MAX && joining.target.get(&origin) == 0 {
+                    continue;
+                }
                 joining.target.raise(origin, seq.min(self.log.excluded().last_allowed(origin)));
             }
         }

@@ -241,11 +241,14 @@ mod tests {
             };
             outputs.iter().find_map(of)
         };
-        for honest in [true, false] {
+        for (honest, quick) in [(true, true), (false, true), (false, false)] {
             let mut taker = Taker::new();
             for peer in others {
                 taker.input(Input::Connected { peer });
-                taker.hear(peer, digest([(STRANGER, 5)].into_iter().collect()));
+                // Those in league are not to be believed because they are the first to say anything.
+                if quick {
+                    taker.hear(peer, digest([(STRANGER, 5)].into_iter().collect()));
+                }
             }
             let mut outputs = taker.offered(vec![(STRANGER, 5, Hash([7; 32]))], &[1, 2]);
             // The first that is asked is in league with the giver, or not; the others know nothing of its base, or all the same.
@@ -257,7 +260,7 @@ mod tests {
                 assert!(said < 10, "it never ends");
                 assert_eq!(restores(&outputs), honest && said == 2, "{said}");
             }
-            if !honest {
+            if !honest && quick {
                 let patient: Vec<Output> = (0..6).flat_map(|_| taker.after(Span::from_secs(1))).collect();
                 assert!(!restores(&patient) && failed(&patient));
             }

@@ -19,6 +19,8 @@ use crate::membership::Neighbour;
 use crate::peer::Peer;
 use crate::time::{Span, Time};
 
+/// A snapshot is believed when links that are being made are there, or after so long. guess: a handshake over some thousand kilometres.
+const LINKS_MAX: Span = Span::from_millis(300);
 /// After so long without an answer the next one is asked, too.
 pub(super) const WITNESS_MAX: Span = Span::from_secs(1);
 /// Peers that are asked one after the other.
@@ -134,9 +136,11 @@ impl Peer {
         others.filter(|(_, neighbour)| neighbour.confirmed.as_ref().is_none_or(|heard| !heard.is_empty()))
     }
 
-    /// How many of them must have the same base; whoever has not said yet what it has is not expected to.
-    fn witnesses_needed(&self, giver: PeerId) -> usize {
-        quorum(self.possible_witnesses(giver).filter(|(_, neighbour)| neighbour.confirmed.is_some()).count())
+    /// How many of them must have the same base. Whoever has not said yet what it has may know, for a second: else two that are in
+    /// league would only have to be quicker than the others.
+    fn witnesses_needed(&self, giver: PeerId, age: Span) -> usize {
+        let counts = |neighbour: &Neighbour| neighbour.confirmed.is_some() || age < WITNESS_MAX;
+        quorum(self.possible_witnesses(giver).filter(|(_, neighbour)| counts(neighbour)).count())
     }
 
     /// Asks the next one who may have the same base, when it is time to.
@@ -145,7 +149,8 @@ impl Peer {
         let Some(taking) = &self.snapshots.taking else { return };
         let Some(head) = taking.head().filter(|_| !pairs) else { return };
         let checks = &taking.checks;
-        let is_settled = matches!(checks.verdict(false, self.witnesses_needed(taking.from)), Verdict::Same(_));
+        let is_settled =
+            matches!(checks.verdict(false, self.witnesses_needed(taking.from, now - taking.since)), Verdict::Same(_));
         if taking.cut.is_some() || is_settled || checks.is_waiting(now) || now < checks.pause_until {
             return;
         }
@@ -196,7 +201,10 @@ impl Peer {
         let Some(head) = taking.head() else { return };
         let possible = self.possible_witnesses(giver).count();
         let all_spoke = self.possible_witnesses(giver).all(|(peer, _)| checks.has_spoken(&peer));
-        match checks.verdict(all_spoke || age >= PATIENCE, self.witnesses_needed(giver)) {
+        match checks.verdict(all_spoke || age >= PATIENCE, self.witnesses_needed(giver, age)) {
+            // And they would have to be there before the others.
+            Verdict::Same(_) if age < LINKS_MAX && self.members.expects_links(self.config.gossip.neighbours_target) => {
+            }
             Verdict::Same(witness) => self.believe_snapshot(Some(witness)),
             Verdict::Another => {
                 self.give_up("another peer has another base for the same deltas", DOUBT_PAUSE);
