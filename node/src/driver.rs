@@ -367,7 +367,7 @@ impl Driver<'_> {
             };
             self.fail(Error::new(Kind::Network, message).hint(hint));
         }
-        if matches!(event, Event::Epoch(_)) {
+        if matches!(event, Event::Epoch(_) | Event::Evaluated(_)) {
             // So that what is printed of the epoch has the bytes of its own time.
             self.view();
         }

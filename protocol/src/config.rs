@@ -260,11 +260,13 @@ pub struct Training {
     /// model forgets what is no longer said: measured with Dirichlet 0.1 and 8 peers, 94 % while all train, 82 % after the
     /// slower half has trained alone for the last fifth of the run.
     pub overtime: bool,
+    /// Steps after which the model is evaluated within an epoch, too; `None`: at its end alone.
+    pub evaluate_every: Option<u32>,
 }
 
 impl Default for Training {
     fn default() -> Self {
-        Self { steps_per_epoch: 100, epochs: None, overtime: false }
+        Self { steps_per_epoch: 100, epochs: None, overtime: false, evaluate_every: None }
     }
 }
 

@@ -160,6 +160,8 @@ pub enum Event {
         /// Deltas already in the base.
         deltas: u64,
     },
+    /// The model was evaluated within an epoch; `epoch` is the last that is over.
+    Evaluated(Report),
     /// A delta of our own was said.
     DeltaSaid {
         /// Its number.

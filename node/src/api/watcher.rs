@@ -164,6 +164,7 @@ impl Watcher {
                 self.say(Kind::Training, Level::Info, None, &format!("training is over after {steps} steps"));
             }
             Event::Epoch(report) => self.evaluated(report, "epoch", false),
+            Event::Evaluated(report) => self.evaluated(report, "within an epoch, after epoch", false),
             Event::Final(report) => self.evaluated(report, "the last evaluation, after epoch", true),
             Event::DeltaSaid { seq, steps, weight, payload_bytes, disagreement } => {
                 let said = Said::new(*seq, unix_ms(), *steps, *weight, *payload_bytes, *disagreement);

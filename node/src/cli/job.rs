@@ -122,6 +122,7 @@ pub(super) fn shared(job: &Job) -> String {
     let mut shared = Job {
         epochs: None,
         patience: None,
+        evaluate_every: None,
         recompute: false,
         precision: Precision::default(),
         swarm_allow: None,
@@ -178,6 +179,7 @@ pub(super) fn to_toml(job: &Job, key: Option<SwarmKey>) -> String {
     });
     let epochs = job.epochs.map_or_else(|| "# epochs: until stopped\n".into(), |epochs| format!("epochs = {epochs}\n"));
     let patience = job.patience.map_or_else(String::new, |epochs| format!("patience = {epochs}\n"));
+    let every = job.evaluate_every.map_or_else(String::new, |steps| format!("evaluate_every = {steps}\n"));
     let precision = match job.precision {
         Precision::F32 => String::new(),
         other => format!("precision = \"{}\"\n", other.name()),
@@ -192,7 +194,7 @@ pub(super) fn to_toml(job: &Job, key: Option<SwarmKey>) -> String {
          trigger = \"{trigger}\"\ntrigger_drift = {drift:?}\ntrigger_plateau = {plateau:?}\n{link}\
          partner = \"{partner}\"\npartner_alpha = {alpha:?}\npartner_distance = \"{distance}\"\n{graph}\n\
          [trust]\nenabled = {trust}\nprobation = {probation}\n{allow}\n\
-         [training]\n{epochs}{patience}{recompute}{precision}{weights}seed = {seed}\n",
+         [training]\n{epochs}{patience}{every}{recompute}{precision}{weights}seed = {seed}\n",
         name = quoted(&job.name),
         loss = job.loss.name(),
         model = model::to_toml(&job.model),
@@ -253,7 +255,7 @@ mod tests {
             "[optimizer]\nwarm_up_samples = 500",
             "[optimizer]\nrate_by_peers = \"sqrt\"",
             "[optimizer]\nschedule = \"cosine\"\ntotal_samples = 9000\nwarm_up_samples = 500\nfloor = 0.3",
-            "[data]\nsplit = \"dirichlet:0.1\"\n[training]\nepochs = 3\npatience = 2\nseed = 9\nrecompute = true\nprecision = \"f16\"",
+            "[data]\nsplit = \"dirichlet:0.1\"\n[training]\nepochs = 3\npatience = 2\nevaluate_every = 70\nseed = 9\nrecompute = true\nprecision = \"f16\"",
             "[gossip]\npartner = \"exponential\"\npartner_alpha = 0.3\npartner_distance = \"round_trip\"",
             "[gossip]\ntrigger = \"adaptive\"\ntrigger_drift = 0.2\ntrigger_plateau = 1e-9\nlink_bytes_per_second = 1e7",
             "[gossip]\nmode = \"full_sync\"\nround_deadline_s = 2.5",
@@ -275,8 +277,22 @@ mod tests {
             job.key = key;
             let again = Job::new(RawJob::parse(&to_toml(&job, key), "b").unwrap()).unwrap();
             assert_eq!(
-                (again.run_id(), again.epochs, again.patience, again.recompute, again.precision, again.swarm_allow),
-                (job.run_id(), job.epochs, job.patience, job.recompute, job.precision, job.swarm_allow.clone()),
+                (
+                    again.run_id(),
+                    again.epochs,
+                    (again.patience, again.evaluate_every),
+                    again.recompute,
+                    again.precision,
+                    again.swarm_allow
+                ),
+                (
+                    job.run_id(),
+                    job.epochs,
+                    (job.patience, job.evaluate_every),
+                    job.recompute,
+                    job.precision,
+                    job.swarm_allow.clone()
+                ),
                 "{text}"
             );
         }

@@ -382,6 +382,7 @@ impl Peer {
             epochs: job.epochs,
             // The launcher says when the others are done, too.
             overtime: self.child && self.network.is_some(),
+            evaluate_every: job.evaluate_every,
         };
         gossip.partner_graph = job.partners_of(Identity::from_seed(&self.identity_seed).peer_id());
         gossip.link_bytes_per_second = job.link_bytes_per_second;

@@ -177,7 +177,7 @@ impl Translator {
                 self.status.deltas_heard += 1;
                 self.status.disagreement = finite(disagreement);
             }
-            Event::Epoch(report) => self.epoch_over(report, tell),
+            Event::Epoch(report) | Event::Evaluated(report) => self.epoch_over(report, tell),
             Event::Final(report) => {
                 self.note_point(&report);
                 self.last = Some(report);

@@ -40,6 +40,8 @@ pub const BATCH_MAX: u32 = 65_536;
 pub const SHARDS_MAX: u32 = 256;
 /// Most epochs.
 pub const EPOCHS_MAX: u32 = 1_000_000;
+/// Most steps between two evaluations that a job may ask for.
+const EVALUATE_EVERY_MAX: u32 = 1_000_000_000;
 
 /// A job as all its peers understand it.
 #[derive(Clone, Debug)]
@@ -120,6 +122,8 @@ pub struct Job {
     pub epochs: Option<u32>,
     /// Epochs in a row without a lower loss after which a peer stops; `None`: it does not. Not part of the run.
     pub patience: Option<u32>,
+    /// Steps after which the model is evaluated within an epoch, too; `None`: at the end of each. Not part of the run.
+    pub evaluate_every: Option<u32>,
     /// How much each class counts in training; `None`: every sample alike.
     pub class_weights: Option<ClassWeights>,
     /// Of the split and of the order of samples.
@@ -269,6 +273,11 @@ impl Job {
                 .training
                 .patience
                 .map(|epochs| within("training.patience", epochs, 1, EPOCHS_MAX))
+                .transpose()?,
+            evaluate_every: raw
+                .training
+                .evaluate_every
+                .map(|steps| within("training.evaluate_every", steps, 1, EVALUATE_EVERY_MAX))
                 .transpose()?,
             class_weights,
             seed: seed(raw.training.seed.unwrap_or(0))?,

@@ -199,6 +199,8 @@ layers! {
         epochs: u32,
         /// Epochs in a row without a lower loss after which a peer stops.
         patience: u32,
+        /// Optimizer steps after which the model is evaluated within an epoch, too; without it, at the end of each.
+        evaluate_every: u32,
         /// Of a classifier: how much each class counts in training; `balanced`: all alike, however many samples they have.
         class_weights: RawClassWeights,
         /// Seed of the split and of the order of samples.

@@ -167,6 +167,8 @@ steps = 10
 # epochs = 30
 # It stops earlier when so many epochs in a row have brought no lower loss on what it evaluates on. Each machine may choose.
 # patience = 5
+# The model is evaluated at the end of each epoch; of long ones every so many steps, too. Each machine may choose.
+# evaluate_every = 1000
 # Less memory and a third more work: activations are computed again in place of being kept. Each machine may choose.
 # recompute = false
 # In what a GPU keeps the operands of products while it multiplies; weights, activations and sums are f32 anyway. Where a device

@@ -42,7 +42,7 @@ fn setup(id: u8, run: u8, epochs: u32, peers: Vec<String>) -> PeerSetup {
     PeerSetup {
         config: Config {
             gossip,
-            training: Training { steps_per_epoch: 20, epochs: Some(epochs), overtime: false },
+            training: Training { steps_per_epoch: 20, epochs: Some(epochs), overtime: false, evaluate_every: None },
             ..Config::default()
         },
         context,

@@ -35,7 +35,7 @@ fn config(company: usize, epochs: u32, codec: &dyn Codec) -> Config {
             join_grace: Span::from_secs(3),
             ..Gossip::default()
         },
-        training: Training { steps_per_epoch: 100, epochs: Some(epochs), overtime: false },
+        training: Training { steps_per_epoch: 100, epochs: Some(epochs), overtime: false, evaluate_every: None },
         ..Config::default()
     }
 }
@@ -100,6 +100,36 @@ fn a_swarm_agrees_to_the_bit_and_finds_the_mean() {
             assert!(view.deltas_heard >= 7 * 250, "{view:?}");
         }
     }
+}
+
+/// Long epochs are looked into; what is looked at changes nothing.
+#[test]
+fn within_an_epoch_the_model_is_evaluated_as_often_as_wanted() {
+    let run = |every| {
+        let mut config = config(3, 3, &DenseF32);
+        config.training.evaluate_every = every;
+        let (mut network, ids) = swarm(4, config, &DenseF32, Faults::NONE, 1);
+        settle(&mut network);
+        check(&network);
+        let steps = |pick: fn(&Event) -> Option<(u32, u64)>| -> Vec<(u32, u64)> {
+            network.events(ids[0]).iter().filter_map(pick).collect()
+        };
+        let within = steps(|event| match event {
+            Event::Evaluated(report) => Some((report.epoch, report.steps)),
+            _ => None,
+        });
+        let ends = steps(|event| match event {
+            Event::Epoch(report) => Some((report.epoch, report.steps)),
+            _ => None,
+        });
+        (within, ends)
+    };
+    let (none, ends) = run(None);
+    assert_eq!((none, &ends[..]), (Vec::new(), &[(1, 100), (2, 200), (3, 300)][..]));
+    let (within, the_same) = run(Some(40));
+    assert_eq!(the_same, ends);
+    assert_eq!(within.iter().map(|&(epoch, _)| epoch).collect::<Vec<_>>(), [0, 0, 1, 1, 2, 2], "{within:?}");
+    assert!(within.iter().all(|&(epoch, steps)| steps > 100 * u64::from(epoch) && steps < 100 * u64::from(epoch + 1)));
 }
 
 #[test]

@@ -24,7 +24,7 @@ fn rounds(company: usize, epochs: u32) -> Config {
             round_deadline: Span::from_secs(2),
             ..Gossip::default()
         },
-        training: Training { steps_per_epoch: 20, epochs: Some(epochs), overtime: false },
+        training: Training { steps_per_epoch: 20, epochs: Some(epochs), overtime: false, evaluate_every: None },
         ..Config::default()
     }
 }
@@ -227,7 +227,7 @@ fn the_worked_example_of_incremental_updates_with_conditional_communication() {
     let mut config = rounds(2, 1);
     (config.gossip.mode, config.gossip.trigger) = (Mode::Incremental, TriggerRule::Drift);
     (config.gossip.trigger_drift, config.gossip.trigger_steps_max) = (0.0101, Some(1000));
-    config.training = Training { steps_per_epoch: 1, epochs: None, overtime: false };
+    config.training = Training { steps_per_epoch: 1, epochs: None, overtime: false, evaluate_every: None };
     let (mut network, ids) = three_nodes(config);
     // One step each, and then the rate is nothing: what follows adds no drift.
     let moved = |network: &Network| ids.iter().all(|&id| network.peer(id).view().steps >= 1);

@@ -33,7 +33,7 @@ fn config(enabled: bool) -> Config {
             neighbours_target: 32,
             ..Gossip::default()
         },
-        training: Training { steps_per_epoch: 1000, epochs: Some(5), overtime: true },
+        training: Training { steps_per_epoch: 1000, epochs: Some(5), overtime: true, evaluate_every: None },
         trust: Trust { enabled, ..Trust::default() },
     }
 }

@@ -100,11 +100,11 @@ pub struct Status {
 /// See [`ChildEvent::Epoch`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct EpochDone {
-    /// Epochs done.
+    /// Epochs done: of an evaluation within one, those before it.
     pub epoch: u32,
     /// Optimizer steps taken.
     pub steps: u64,
-    /// Mean over the epoch, nats a sample.
+    /// Mean over the epoch, or lately within one, nats a sample.
     pub train_loss: Option<f32>,
     /// On the test split, nats a sample.
     pub test_loss: Option<f32>,

@@ -186,7 +186,7 @@ fn setup(part: Part) -> PeerSetup {
     let Part { id, mind, steps, step, log_bytes, company, peer } = part;
     let parameters = mind.parameters();
     let gossip = Gossip { steps, company, join_grace: COMPANY_GRACE, log_bytes_max: log_bytes, ..Gossip::default() };
-    let training = Training { steps_per_epoch: u32::MAX, epochs: None, overtime: false };
+    let training = Training { steps_per_epoch: u32::MAX, epochs: None, overtime: false, evaluate_every: None };
     let step = step.unwrap_or(Duration::from_millis(10));
     PeerSetup {
         config: Config { gossip, training, ..Config::default() },

@@ -57,7 +57,7 @@ impl Living {
         // Who begins to train before a snapshot is offered takes none for seconds.
         let join_grace = Span::from_millis(if log_bytes_max <= SHORT_LOG_BYTES { 2000 } else { 10 });
         let gossip = Gossip { steps: 2, log_bytes_max, join_grace, ..Gossip::default() };
-        let training = Training { steps_per_epoch: 50, epochs: None, overtime: false };
+        let training = Training { steps_per_epoch: 50, epochs: None, overtime: false, evaluate_every: None };
         let config = Config { gossip, training, ..Config::default() };
         let peer = Peer::new(config, context(), identity(index), 1, u64::from(index));
         let mut living = Self {

@@ -27,6 +27,7 @@ pub(crate) mod alone;
 mod anti_entropy;
 mod brake;
 mod checkpoint;
+mod evaluate;
 mod hear;
 mod judge;
 mod moved;

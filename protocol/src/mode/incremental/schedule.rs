@@ -11,10 +11,10 @@ use super::checkpoint::{Asked, Standing};
 use super::speed::Speed;
 use super::when::Watch;
 use crate::config::{Config, Training};
-use crate::event::{Event, Output, Report};
+use crate::event::{Event, Output};
 use crate::fixed::Weight;
 use crate::id::{Hash, PeerId};
-use crate::learner::{Command, Computed, Evaluation, Progress, Share, Trained, Weights};
+use crate::learner::{Command, Computed, Progress, Share, Trained};
 use crate::log::{Delta, Head, VersionVector};
 use crate::peer::Peer;
 use crate::time::{Span, Time};
@@ -72,6 +72,11 @@ pub(crate) enum Pending {
         steps: u64,
         heard: Hash,
     },
+    /// Within an epoch.
+    Look {
+        steps: u64,
+        heard: Hash,
+    },
     Final {
         heard: Hash,
     },
@@ -103,22 +108,24 @@ pub(crate) struct Schedule {
     pub(super) pending: VecDeque<Pending>,
     ready: Vec<Delta>,
     pub(super) steps_issued: u64,
-    steps_done: u64,
+    pub(super) steps_done: u64,
+    /// Steps that were issued when the model was last evaluated.
+    pub(super) looked_at: u64,
     /// Steps issued since the last delta, and the number at which the trigger is asked about the next one.
     pub(super) since_delta: u32,
     pub(super) delta_due: u32,
     pub(super) watch: Watch,
     pub(super) brake: Brake,
     pub(super) epochs_issued: u32,
-    epochs_done: u32,
+    pub(super) epochs_done: u32,
     pub(super) deltas_issued: u64,
     /// Samples and steps done since the last signed delta.
     pub(super) unsaid_samples: u64,
     pub(super) unsaid_steps: u32,
     /// Samples a step, lately.
     samples_per_step: u64,
-    epoch_loss: LossMean,
-    recent_loss: f32,
+    pub(super) epoch_loss: LossMean,
+    pub(super) recent_loss: f32,
     speed: Speed,
     /// As the data were last dealt.
     dealt: Vec<Share>,
@@ -128,7 +135,7 @@ pub(crate) struct Schedule {
 
 /// Mean over steps.
 #[derive(Debug, Default, Clone, Copy)]
-struct LossMean {
+pub(super) struct LossMean {
     sum: f64,
     steps: u64,
 }
@@ -139,7 +146,7 @@ impl LossMean {
         self.steps += u64::from(trained.steps);
     }
 
-    fn take(&mut self) -> f32 {
+    pub(super) fn take(&mut self) -> f32 {
         let mean = self.sum / self.steps as f64;
         *self = Self::default();
         mean as f32
@@ -158,6 +165,7 @@ impl Schedule {
             ready: Vec::new(),
             steps_issued: 0,
             steps_done: 0,
+            looked_at: 0,
             since_delta: 0,
             delta_due: config.gossip.steps.max(1),
             watch: Watch::default(),
@@ -198,7 +206,7 @@ impl Schedule {
 
     /// It goes on from there; of its own chain so many deltas are said.
     pub(super) fn resume(&mut self, standing: &Standing, said: u64) {
-        (self.steps_issued, self.steps_done) = (standing.steps, standing.steps);
+        (self.steps_issued, self.steps_done, self.looked_at) = (standing.steps, standing.steps, standing.steps);
         (self.epochs_issued, self.epochs_done) = (standing.epochs, standing.epochs);
         (self.since_delta, self.deltas_issued) = (standing.since_delta, said);
         (self.unsaid_steps, self.unsaid_samples) = (standing.unsaid_steps, standing.unsaid_samples);
@@ -320,6 +328,8 @@ impl Peer {
                 self.issue_evaluation();
             }
             self.deal();
+        } else if self.schedule.look_is_due() && !self.rounds.is_open() {
+            self.issue_look();
         }
     }
 
@@ -382,7 +392,7 @@ impl Peer {
     }
 
     /// What is shown is the base: in the mode `pairwise` it lags behind between two exchanges.
-    fn fold_to_show(&mut self) {
+    pub(super) fn fold_to_show(&mut self) {
         if self.in_pairs() {
             self.issue(Command::Fold, Pending::Fold);
         }
@@ -392,32 +402,6 @@ impl Peer {
     /// about to replace the base), as far as one delta may say it: what is beyond its bound (`restraint.rs`) stays unsaid.
     pub(super) fn stop_training(&mut self) {
         self.schedule.stopping = true;
-    }
-
-    fn weights_shown(&self) -> Weights {
-        if self.config.gossip.enabled { Weights::Base } else { Weights::Local }
-    }
-
-    pub(crate) fn issue_evaluation(&mut self) {
-        self.flush_ready();
-        self.fold_to_show();
-        self.save_before_evaluation(Some(self.schedule.epochs_issued));
-        let pending = Pending::Epoch {
-            epoch: self.schedule.epochs_issued,
-            steps: self.schedule.steps_issued,
-            heard: self.set_when_issued(),
-        };
-        let weights = self.weights_shown();
-        self.issue(Command::Evaluate { weights }, pending);
-    }
-
-    pub(super) fn issue_final(&mut self) {
-        self.flush_ready();
-        self.fold_to_show();
-        self.save_before_evaluation(None);
-        let heard = self.set_when_issued();
-        let weights = self.weights_shown();
-        self.issue(Command::Evaluate { weights }, Pending::Final { heard });
     }
 
     pub(super) fn issue_snapshot(&mut self) {
@@ -514,6 +498,9 @@ impl Peer {
             (Pending::Epoch { epoch, steps, heard }, Computed::Evaluated { evaluation, base_hash }) => {
                 self.epoch_over(epoch, steps, heard, evaluation, base_hash);
             }
+            (Pending::Look { steps, heard }, Computed::Evaluated { evaluation, base_hash }) => {
+                self.looked(steps, heard, evaluation, base_hash);
+            }
             (Pending::Final { heard }, Computed::Evaluated { evaluation, base_hash }) => {
                 let report =
                     self.report(self.schedule.epochs_done, self.schedule.steps_done, heard, evaluation, base_hash);
@@ -526,20 +513,6 @@ impl Peer {
         }
         self.note_training_done();
         self.settle(false);
-    }
-
-    fn epoch_over(&mut self, epoch: u32, steps: u64, heard: Hash, evaluation: Evaluation, base_hash: Hash) {
-        self.schedule.epochs_done = epoch;
-        let report = self.report(epoch, steps, heard, evaluation, base_hash);
-        self.event(Event::Epoch(report));
-    }
-
-    fn report(&mut self, epoch: u32, steps: u64, heard: Hash, evaluation: Evaluation, base_hash: Hash) -> Report {
-        self.schedule.known_base = Some((heard, base_hash));
-        let recent = self.schedule.recent_loss;
-        let mean = self.schedule.epoch_loss.take();
-        let train_loss = if mean.is_nan() { recent } else { mean };
-        Report { epoch, steps, train_loss, evaluation, base_hash, heard }
     }
 }
 
