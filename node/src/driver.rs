@@ -329,6 +329,7 @@ impl Driver<'_> {
             (Output::Event(event), _) => self.event(event),
             (Output::Audit(record), _) => self.record(&record),
             (Output::Shown(shown), _) => (self.observe)(Observation::Shown(Arc::from(shown))),
+            (Output::Gradient(gradient), _) => (self.observe)(Observation::Gradient(Arc::from(gradient))),
             (Output::Stopped, _) => drop(self.end.get_or_insert(Ok(()))),
             (Output::Send { to, message }, Some(network)) => network.send(to, message),
             (Output::Dial { peer, addresses }, Some(network)) => network.dial(peer, &addresses),

@@ -4,8 +4,8 @@ use crate::codec::CodecError;
 use crate::id::{Hash, Origin, PeerId};
 use crate::learner::{Command, Computed, Evaluation, LearnerError};
 use crate::log::Invalid;
-pub use crate::mode::Shown;
 pub use crate::mode::incremental::{Checkpoint, SaveAt, Standing};
+pub use crate::mode::{GRADIENT_PARAMETERS_MAX, Gradient, Shown};
 use crate::time::{Span, Time};
 use crate::trust::{Reason, audit};
 use crate::wire::{Exchange, Message};
@@ -60,7 +60,8 @@ pub enum Input {
         /// How long the learner took.
         took: Span,
     },
-    /// Give a copy of the base: [`Output::Shown`] follows, one for all who ask while it is on its way.
+    /// Give a copy of the base: [`Output::Shown`] follows, one for all who ask while it is on its way. If steps are taken and the model is no larger
+    /// than [`GRADIENT_PARAMETERS_MAX`], an [`Output::Gradient`] comes after the next ones, unless the learner needed its place.
     Show,
     /// Take no steps until [`Input::Resume`], and gossip on.
     Pause,
@@ -111,6 +112,8 @@ pub enum Output {
     Audit(audit::Record),
     /// The copy of the base that was asked for.
     Shown(Box<Shown>),
+    /// The gradient of steps after it.
+    Gradient(Box<Gradient>),
     /// A checkpoint that was asked for.
     Saved(Box<Checkpoint>),
     /// The last output: the peer is done.

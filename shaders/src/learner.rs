@@ -4,12 +4,13 @@
 //! replayed; between the steps of one stretch the host says nothing and reads nothing.
 //!
 //! Here is what the host knows and decides; `machine.rs` is what lies on the device, `gossip.rs` what the device does for the swarm,
-//! `ahead.rs` how the device goes on while the host reads, and `recovery.rs` how a learner goes on when the device fails.
+//! `ahead.rs` how the device goes on while the host reads, `gradient.rs` what people see of a step, and `recovery.rs` how a learner goes on when the device fails.
 
 mod ahead;
 mod feed;
 mod footprint;
 mod gossip;
+mod gradient;
 mod machine;
 mod recovery;
 mod saved;
@@ -96,6 +97,8 @@ pub struct TrainingLearner {
     batches: Batches,
     /// Share of the learning rate that the step was last given.
     share: f32,
+    /// Whether the scratch buffer holds the gradient of the last step.
+    gradient_lies: bool,
     /// Steps asked for in its life.
     steps: u64,
     ahead: Ahead,
@@ -166,6 +169,7 @@ impl TrainingLearner {
             kept: None,
             batches,
             share: 1.0,
+            gradient_lies: false,
             steps: 0,
             ahead: Ahead::default(),
             decoded: Decoded::default(),
@@ -219,6 +223,7 @@ impl TrainingLearner {
     /// theta - b.
     fn read_residual(&mut self) -> Result<Vec<f32>, LearnerError> {
         let mut residual = vec![0.0; self.spec.model.parameters()];
+        self.gradient_lies = false;
         self.machine.residual(&mut residual)?;
         Ok(residual)
     }
@@ -263,9 +268,11 @@ impl TrainingLearner {
         }
         // measured (benches/delta.rs): software Vulkan takes three times as long to choose as the host to read and choose.
         let here = self.machine.executor.info().software;
-        let Self { machine: Machine { executor, gossip, .. }, decoded, words, .. } = self;
+        let Self { machine: Machine { executor, gossip, .. }, decoded, words, gradient_lies, .. } = self;
         let payload = if let Some(density) = codec.density() {
             let bounds = Bounds { weight, norm_max, residual_norm };
+            // The host reads all of theta - b.
+            *gradient_lies &= !here;
             learner::encode_bounded(codec, d, bounds, decoded, |factor, payload| {
                 let on = executor.as_mut();
                 let kept = if here {
@@ -310,6 +317,7 @@ impl TrainingLearner {
     }
 
     fn evaluate_once(&mut self, weights: Weights) -> Result<Evaluation, LearnerError> {
+        self.gradient_lies = false;
         match weights {
             Weights::Base => self.machine.gossip.base_to_scratch(self.machine.executor.as_mut())?,
             Weights::Local => self.machine.theta_to_scratch(&mut self.words)?,
@@ -412,6 +420,10 @@ impl Learner for TrainingLearner {
 
     fn base(&mut self) -> Result<Vec<i32>, LearnerError> {
         self.retried(Self::read_base)
+    }
+
+    fn gradient(&mut self) -> Result<Option<Vec<f32>>, LearnerError> {
+        self.retried(Self::read_gradient)
     }
 
     fn base_hash(&mut self) -> Result<Hash, LearnerError> {

@@ -75,6 +75,30 @@ fn a_running_peer_says_how_it_stands_and_pauses() {
         assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
     };
     post("{\"action\":\"pause\"}");
+    // What a peer goes down: of every tensor, and of a step that it has taken.
+    let begun = Instant::now();
+    let seen = loop {
+        let seen = http::json(&http::get(&dashboard, "/v1/model"));
+        if seen["gradient_steps"].is_u64() {
+            break seen;
+        }
+        assert!(begun.elapsed() < WAIT_MAX, "a gradient comes to whoever looks: {seen}");
+        std::thread::sleep(Duration::from_millis(200));
+    };
+    for tensor in seen["tensors"].as_array().unwrap() {
+        let (of, gradient) = (&tensor["parameters"], &tensor["gradient"]);
+        let counted: u64 = gradient["histogram"].as_array().unwrap().iter().filter_map(Value::as_u64).sum();
+        assert!(gradient["range"].as_f64().unwrap() > 0.0 && of == counted, "{tensor}");
+    }
+    let past = loop {
+        let past = http::json(&http::get(&dashboard, "/v1/model/0/past"));
+        if past["gradients"]["counts"].as_array().is_some_and(|notes| !notes.is_empty()) {
+            break past;
+        }
+        assert!(begun.elapsed() < WAIT_MAX, "and is noted after an evaluation: {past}");
+        std::thread::sleep(Duration::from_millis(200));
+    };
+    assert!(past["gradients"]["steps"].as_array().map(Vec::len) <= past["steps"].as_array().map(Vec::len), "{past}");
     let begun = Instant::now();
     let at_rest = loop {
         let before = status(&dashboard);
@@ -211,6 +235,7 @@ fn the_page_of_a_swarm_lives_in_a_browser() {
     page.until("document.getElementById('logs').open", WAIT_MAX);
     page.eval("document.getElementById('logs-level').value = 'warn'");
     page.eval("document.querySelector('#logs button[value=yes]').click()");
+    page.until("[...document.querySelectorAll('.bars.gradients i')].some((bar) => bar.style.height !== '0' && bar.style.height !== '0px')", WAIT_MAX);
     page.until(
         "[...document.querySelectorAll('.log li')].some((li) => li.textContent.includes('logs from level warn on'))",
         WAIT_MAX,

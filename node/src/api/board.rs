@@ -4,7 +4,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
-use protocol::event::Shown;
+use protocol::event::{Gradient, Shown};
 use protocol::learner::base_hash;
 use tokio::sync::watch;
 
@@ -22,6 +22,8 @@ pub(super) struct Board {
     events: Mutex<Ring>,
     history: Mutex<History>,
     base: watch::Sender<Option<Copied>>,
+    /// The last one that was shown, and when it came.
+    gradient: watch::Sender<Option<(Instant, Arc<Gradient>)>>,
     lives: Mutex<Lives>,
     /// How many evaluations there were.
     evaluations: watch::Sender<u64>,
@@ -66,6 +68,7 @@ impl Board {
             events: Mutex::default(),
             history: Mutex::default(),
             base: watch::Sender::new(None),
+            gradient: watch::Sender::new(None),
             lives: Mutex::default(),
             evaluations: watch::Sender::new(0),
         }
@@ -93,8 +96,13 @@ impl Board {
         self.base.send_replace(Some(Copied::new(shown)));
     }
 
-    /// Lets go of a copy of that age, which answers nobody any more.
+    pub(super) fn note_gradient(&self, gradient: Arc<Gradient>) {
+        self.gradient.send_replace(Some((Instant::now(), gradient)));
+    }
+
+    /// Lets go of copies of that age, which answer nobody any more.
     pub(super) fn drop_base(&self, age: Duration) {
+        self.gradient.send_if_modified(|gradient| gradient.take_if(|(at, _)| at.elapsed() >= age).is_some());
         self.base.send_if_modified(|base| base.take_if(|copied| copied.at.elapsed() >= age).is_some());
     }
 
@@ -112,6 +120,14 @@ impl Board {
 
     pub(super) fn bases(&self) -> watch::Receiver<Option<Copied>> {
         self.base.subscribe()
+    }
+
+    pub(super) fn gradients(&self) -> watch::Receiver<Option<(Instant, Arc<Gradient>)>> {
+        self.gradient.subscribe()
+    }
+
+    pub(super) fn gradient(&self) -> Option<Arc<Gradient>> {
+        self.gradient.borrow().as_ref().map(|(_, gradient)| Arc::clone(gradient))
     }
 
     /// Changes the lives of deltas.

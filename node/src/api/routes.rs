@@ -166,6 +166,8 @@ struct ModelNow {
     epoch: u32,
     parameters: usize,
     tensors: Vec<Described>,
+    /// Optimizer steps of this peer with the one whose gradient this is; null while none is known.
+    gradient_steps: Option<u64>,
     /// What is noted of the past, for who finds nothing of it.
     noted: Noted,
 }
@@ -180,6 +182,7 @@ struct Noted {
 async fn model(State(shared): State<Shared>) -> Result<Response, Problem> {
     let copied = shared.bases.fresh().await?;
     let (shown, model) = (Arc::clone(&copied.shown), Arc::clone(&shared.model));
+    let gradient = shared.board.gradient();
     let now = blocking(move || ModelNow {
         base_hash: copied.hash(),
         heard: shown.heard.to_string(),
@@ -187,7 +190,8 @@ async fn model(State(shared): State<Shared>) -> Result<Response, Problem> {
         steps: shown.steps,
         epoch: shown.epoch,
         parameters: shown.base.len(),
-        tensors: model.describe(&shown),
+        tensors: model.describe(&shown, gradient.as_deref()),
+        gradient_steps: gradient.map(|gradient| gradient.steps),
         noted: Noted { parameters_max: past::PARAMETERS_MAX, tensors_max: past::TENSORS_MAX },
     });
     Ok(Json(now.await?).into_response())
@@ -206,7 +210,7 @@ async fn picture(State(shared): State<Shared>, Path(index): Path<String>) -> Res
 }
 
 async fn histograms(State(shared): State<Shared>, Path(index): Path<String>) -> Json<Histograms> {
-    Json(index.parse().map(|index| shared.past.histograms(index)).unwrap_or_default())
+    Json(shared.past.histograms(index.parse().unwrap_or(usize::MAX)))
 }
 
 async fn texts(State(shared): State<Shared>) -> Json<Vec<Text>> {

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use prometheus_client::registry::Registry;
 use protocol::View;
-use protocol::event::{Event, Shown};
+use protocol::event::{Event, Gradient, Shown};
 use protocol::id::{Hash, PeerId};
 use protocol::schema::{Schema, Tensor};
 use serde_json::Value;
@@ -262,6 +262,15 @@ fn a_picture_is_of_a_copy_that_the_driver_gives() {
     assert!(answer.contains("\"kind\":\"filters\"") && answer.contains("\"tiles\":2"), "{answer}");
     let model: Value = serde_json::from_str(&served.get("/v1/model").1).unwrap();
     assert_eq!((&model["samples"], &model["tensors"][0]["parameters"]), (&9.into(), &32.into()));
+    assert!(model["tensors"][0]["gradient"].is_null() && model["gradient_steps"].is_null(), "none was seen: {model}");
+    let gradient = Gradient { values: vec![-0.5; 32], steps: 3, epoch: 0 };
+    served.watcher.observe(&Observation::Gradient(Arc::new(gradient)));
+    let model: Value = serde_json::from_str(&served.get("/v1/model").1).unwrap();
+    let gradient = &model["tensors"][0]["gradient"];
+    assert_eq!(
+        (&gradient["mean"], &gradient["histogram"][0], &model["gradient_steps"]),
+        (&(-0.5).into(), &32.into(), &3.into())
+    );
     assert!(served.get("/v1/model/7").0.starts_with("http/1.1 404"));
     assert!(served.get("/v1/model/x").0.starts_with("http/1.1 404"));
 }

@@ -136,6 +136,7 @@ impl Watcher {
             }
             Observation::Shown(shown) => self.board.note_base(Arc::clone(shown)),
             Observation::Event(event) => self.event(event),
+            Observation::Gradient(gradient) => self.board.note_gradient(Arc::clone(gradient)),
         }
     }
 

@@ -1,10 +1,9 @@
-//! The tensors of a copy of the base as the dashboard shows them: figures, a histogram, and a picture ([`crate::inference::tiles`]).
+//! The tensors of a copy of the base as the dashboard shows them: figures, histograms of weights and gradients, and a picture ([`crate::inference::tiles`]).
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use protocol::event::Shown;
+use protocol::event::{Gradient, Shown};
 use protocol::fixed::to_f32;
-use protocol::schema::Tensor;
 use serde::Serialize;
 
 pub use crate::inference::tiles::Model;
@@ -24,6 +23,17 @@ pub(super) struct Described {
     name: String,
     shape: Vec<u32>,
     parameters: usize,
+    #[serde(flatten)]
+    figures: Figures,
+    /// `filters`, `matrix`, `vector`.
+    picture: &'static str,
+    /// Of the gradient in its place; null until one was shown.
+    gradient: Option<Figures>,
+}
+
+/// What a row of numbers is like.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub(super) struct Figures {
     mean: f32,
     deviation: f32,
     least: f32,
@@ -31,8 +41,6 @@ pub(super) struct Described {
     /// Counts of equal steps from `-range` to `range`.
     histogram: Vec<u32>,
     range: f32,
-    /// `filters`, `matrix`, `vector`.
-    picture: &'static str,
 }
 
 /// `GET /v1/model/{index}`: a picture.
@@ -55,23 +63,59 @@ pub(super) struct Picture {
     cells: String,
 }
 
+/// Range and counts.
+pub(super) type Histogram = (f32, Vec<u32>);
+
 impl Described {
-    /// Range and counts.
-    pub(super) fn histogram(self) -> (f32, Vec<u32>) {
+    /// Of the weights, and of the gradient.
+    pub(super) fn histograms(self) -> (Histogram, Option<Histogram>) {
+        (self.figures.shortened(), self.gradient.map(Figures::shortened))
+    }
+}
+
+impl Figures {
+    /// What is finite of them: a step that burst has gradients that are not, and the peer says so elsewhere.
+    fn of(values: impl Iterator<Item = f32> + Clone) -> Self {
+        let values = values.filter(|value| value.is_finite());
+        let n = values.clone().count().max(1) as f64;
+        let mean = values.clone().map(f64::from).sum::<f64>() / n;
+        let variance = values.clone().map(|value| (f64::from(value) - mean).powi(2)).sum::<f64>() / n;
+        let ends = values.clone().map(|value| (value, value)).reduce(|(a, b), (value, _)| (a.min(value), b.max(value)));
+        let (least, greatest) = ends.unwrap_or_default();
+        let range = least.abs().max(greatest.abs());
+        let mut histogram = vec![0; BARS];
+        for value in values {
+            let place = (value / range.max(f32::MIN_POSITIVE) + 1.0) / 2.0 * BARS as f32;
+            histogram[(place as usize).min(BARS - 1)] += 1;
+        }
+        Self { mean: mean as f32, deviation: variance.sqrt() as f32, least, greatest, histogram, range }
+    }
+
+    fn shortened(self) -> Histogram {
         (self.range, self.histogram)
     }
 }
 
 impl Model {
-    /// All tensors of a copy.
-    pub(super) fn describe(&self, shown: &Shown) -> Vec<Described> {
+    /// All tensors of a copy, and of a gradient where one is known.
+    pub(super) fn describe(&self, shown: &Shown, gradient: Option<&Gradient>) -> Vec<Described> {
         let mut rest = shown.base.as_slice();
+        let mut slopes = gradient.map_or(&[][..], |gradient| &gradient.values);
         let mut described = Vec::new();
         for (index, tensor) in self.schema.tensors.iter().enumerate().take(TENSORS_MAX) {
             let Some((values, after)) = rest.split_at_checked(tensor.elements()) else { break };
             rest = after;
             let kind = self.kind(index).map_or("vector", Kind::name);
-            described.push(describe(index, tensor, values, kind));
+            let slope = slopes.split_off(..tensor.elements()).map(|slope| Figures::of(slope.iter().copied()));
+            described.push(Described {
+                index,
+                name: tensor.name.clone(),
+                shape: tensor.shape.clone(),
+                parameters: values.len(),
+                figures: Figures::of(values.iter().map(|&value| to_f32(value))),
+                picture: kind,
+                gradient: slope,
+            });
         }
         described
     }
@@ -89,39 +133,11 @@ impl Model {
     }
 }
 
-fn describe(index: usize, tensor: &Tensor, values: &[i32], picture: &'static str) -> Described {
-    let n = values.len().max(1) as f64;
-    let number = |&value: &i32| f64::from(to_f32(value));
-    let mean = values.iter().map(number).sum::<f64>() / n;
-    let variance = values.iter().map(|value| (number(value) - mean).powi(2)).sum::<f64>() / n;
-    let (least, greatest) = values.iter().fold((i32::MAX, i32::MIN), |(a, b), &value| (a.min(value), b.max(value)));
-    let (least, greatest) = if values.is_empty() { (0.0, 0.0) } else { (to_f32(least), to_f32(greatest)) };
-    let range = least.abs().max(greatest.abs());
-    let mut histogram = vec![0; BARS];
-    for &value in values {
-        let place = (to_f32(value) / range.max(f32::MIN_POSITIVE) + 1.0) / 2.0 * BARS as f32;
-        histogram[(place as usize).min(BARS - 1)] += 1;
-    }
-    Described {
-        index,
-        name: tensor.name.clone(),
-        shape: tensor.shape.clone(),
-        parameters: values.len(),
-        mean: mean as f32,
-        deviation: variance.sqrt() as f32,
-        least,
-        greatest,
-        histogram,
-        range,
-        picture,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
     use protocol::id::Hash;
-    use protocol::schema::Schema;
+    use protocol::schema::{Schema, Tensor};
 
     use super::*;
     use crate::inference::tiles::SIDE_MAX;
@@ -161,9 +177,9 @@ mod tests {
         let picture = model.picture(&shown, 2).unwrap();
         assert_eq!((picture.kind, picture.width, picture.height, picture.units), ("matrix", 3, SIDE_MAX, 400));
         assert!(cells(&picture).iter().all(|cell| *cell == 127), "the mean of ones is one");
-        let described = model.describe(&shown);
-        assert_eq!((described.len(), described[2].parameters, described[2].mean), (3, 1200, 1.0));
-        assert_eq!(described[2].histogram.iter().sum::<u32>(), 1200);
+        let described = model.describe(&shown, None);
+        assert_eq!((described.len(), described[2].parameters, described[2].figures.mean), (3, 1200, 1.0));
+        assert_eq!(described[2].figures.histogram.iter().sum::<u32>(), 1200);
         assert_eq!(described[1].picture, "vector");
     }
 
@@ -180,10 +196,24 @@ mod tests {
     }
 
     #[test]
+    fn a_gradient_stands_beside_its_tensor_and_what_is_not_finite_is_left_out() {
+        let (model, shown) = model();
+        let mut values = vec![0.0; shown.base.len()];
+        values[3 * 16..3 * 16 + 3].copy_from_slice(&[-2.0, 1.0, f32::NAN]);
+        let described = model.describe(&shown, Some(&Gradient { values, steps: 1, epoch: 0 }));
+        let bias = described[1].gradient.as_ref().unwrap();
+        assert_eq!((bias.least, bias.greatest, bias.range, bias.mean), (-2.0, 1.0, 2.0, -0.5));
+        assert_eq!((bias.histogram[0], bias.histogram.iter().sum::<u32>()), (1, 2));
+        assert_eq!(described[0].gradient.as_ref().map(|flat| (flat.range, flat.histogram[BARS / 2])), Some((0.0, 48)));
+        let short = model.describe(&shown, Some(&Gradient { values: vec![1.0; 50], steps: 1, epoch: 0 }));
+        assert!(short[0].gradient.is_some() && short[1].gradient.is_none(), "one of another length is no panic");
+    }
+
+    #[test]
     fn a_copy_of_another_length_is_no_panic() {
         let (model, mut shown) = model();
         shown.base.truncate(20);
         assert!(model.picture(&shown, 0).is_none());
-        assert_eq!(model.describe(&shown).len(), 0);
+        assert_eq!(model.describe(&shown, None).len(), 0);
     }
 }

@@ -135,7 +135,8 @@ impl Translator {
                 self.links_relayed += u32::from(way == Way::Relayed);
                 self.ways.insert(peer, way);
             }
-            Observation::Building | Observation::Leaving | Observation::Company(_) | Observation::Shown(_) => {}
+            Observation::Building | Observation::Leaving | Observation::Company(_) => {}
+            Observation::Shown(_) | Observation::Gradient(_) => {}
             Observation::Event(event) => self.event(event, tell),
         }
     }

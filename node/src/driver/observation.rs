@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use protocol::company::Fellow;
-use protocol::event::Shown;
+use protocol::event::{Gradient, Shown};
 use protocol::id::PeerId;
 use protocol::{Event, View};
 use sim::report::Blocked;
@@ -88,6 +88,8 @@ pub enum Observation {
     Company(Vec<Fellow>),
     /// The copy of the base that was asked for.
     Shown(Arc<Shown>),
+    /// The gradient of steps after it.
+    Gradient(Arc<Gradient>),
     /// A checkpoint is written, or is not.
     Checkpoint(News),
     /// Twice a second: how it stands.

@@ -54,6 +54,8 @@ pub enum Command {
     },
     /// [`Learner::base`].
     Base,
+    /// [`Learner::gradient`].
+    Gradient,
     /// [`Learner::base`] and its hash, made here: of a large model that takes longer than the peer may be held up.
     Snapshot,
     /// [`base_hash`] of what is no longer the learner's, without some of the deltas in it: for the same reason.
@@ -121,6 +123,8 @@ pub enum Computed {
     Retracted,
     /// Of [`Command::Base`].
     Base(Vec<i32>),
+    /// Of [`Command::Gradient`].
+    Gradient(Option<Vec<f32>>),
     /// Of [`Command::Snapshot`].
     Snapshot {
         /// `b`, length d.
@@ -214,6 +218,7 @@ fn try_run(command: Command, learner: &mut dyn Learner) -> Result<Computed, Lear
             Computed::Retracted
         }
         Command::Base => Computed::Base(learner.base()?),
+        Command::Gradient => Computed::Gradient(learner.gradient()?),
         Command::Snapshot => {
             let base = learner.base()?;
             let base_hash = base_hash(&base);

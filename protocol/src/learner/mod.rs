@@ -136,6 +136,15 @@ pub trait Learner: Send {
     /// [`LearnerError::Device`] when the device fails.
     fn base(&mut self) -> Result<Vec<i32>, LearnerError>;
 
+    /// The gradient of the last step, length d, as the optimizer took it; `None` where it lies nowhere any more, or this learner shows none.
+    /// For people: nothing that the swarm does depends on it.
+    ///
+    /// # Errors
+    /// A device failure.
+    fn gradient(&mut self) -> Result<Option<Vec<f32>>, LearnerError> {
+        Ok(None)
+    }
+
     /// [`base_hash`] of `b`. Whoever need not hold a copy of all of it for that does not.
     ///
     /// # Errors

@@ -7,4 +7,4 @@ pub mod groups;
 pub(crate) mod incremental;
 pub(crate) mod pairwise;
 
-pub use incremental::Shown;
+pub use incremental::{GRADIENT_PARAMETERS_MAX, Gradient, Shown};

@@ -443,7 +443,7 @@ impl Network {
                 }
             }
             Output::SetTimer { at, timer } => self.push(at, id, Happening::Input(Input::Timer(timer))),
-            Output::Shown(_) => {}
+            Output::Shown(_) | Output::Gradient(_) => {}
             Output::Audit(record) => self.nodes.get_mut(&id).expect("it lives").audit.push(record),
             Output::Event(event) => self.nodes.get_mut(&id).expect("it lives").events.push(event),
             Output::Saved(_) => {}

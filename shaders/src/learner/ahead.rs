@@ -118,6 +118,7 @@ impl TrainingLearner {
         self.upload_order(steps)?;
         let Machine { executor, buffers, step, .. } = &mut self.machine;
         executor.run(step.pass, steps as u32)?;
+        self.gradient_lies = true;
         if self.kept.as_ref().is_some_and(super::Kept::take_wish_to_lose) {
             executor.lose();
         }

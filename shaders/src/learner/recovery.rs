@@ -206,6 +206,7 @@ impl TrainingLearner {
         let Some(kept) = &mut self.kept else { return Ok(()) };
         let Some(residual) = &mut kept.residual else { return Ok(()) };
         let begun = Instant::now();
+        self.gradient_lies = false;
         // Where it fails half-way each number is still a residual of its place, if not of one moment.
         self.machine.residual(residual)?;
         (kept.steps, kept.copied, kept.cost) = (0, Instant::now(), begun.elapsed());
@@ -237,7 +238,7 @@ impl TrainingLearner {
                 Ok(machine) => {
                     self.machine = machine;
                     self.ahead.forget();
-                    self.share = 1.0;
+                    (self.share, self.gradient_lies) = (1.0, false);
                     let steps = std::mem::take(&mut kept.steps);
                     let (device, same) = (self.machine.executor.info().clone(), again == Again::Same);
                     (kept.recovery.tell)(Recovered { why, device, same, steps, took: begun.elapsed() });

@@ -398,6 +398,9 @@ fn the_gpu_trains_as_the_cpu_does() {
         let losses =
             (gpu.train(20, Progress::START).unwrap().mean_loss, cpu.train(20, Progress::START).unwrap().mean_loss);
         assert!((losses.0 - losses.1).abs() < 1e-4, "{losses:?}");
+        let [shown, oracle] = [&mut gpu, &mut cpu].map(|learner| learner.gradient().unwrap().unwrap());
+        let apart = shown.iter().zip(&oracle).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+        assert!(apart < 1e-3 && shown.iter().any(|slope| slope.abs() > 1e-3), "gradients after 20 steps: {apart}");
         let worst = theta(&mut gpu).iter().zip(theta(&mut cpu)).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
         assert!(worst < 1e-4, "after 20 steps: {worst}");
         let shown = (gpu.evaluate(Weights::Local).unwrap(), cpu.evaluate(Weights::Local).unwrap());

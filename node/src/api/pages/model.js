@@ -1,4 +1,4 @@
-// What the shared model has learnt: a picture and a histogram of every tensor, from a copy of the base.
+// What the shared model has learnt: a picture and a histogram of every tensor, from a copy of the base, and of this peer's last gradient.
 import { card, count, empty, h, name, put, short } from "./format.js";
 import { Judge } from "./judge.js";
 
@@ -21,7 +21,7 @@ export class Model {
     // Which of the two there is, depends on the kind of the model.
     this.said.hidden = true;
     this.judge.card.hidden = true;
-    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.cards.forEach((one) => { paint(one); ridge(one); }));
+    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.cards.forEach((one) => { paint(one); one.parts.forEach(ridge); }));
   }
 
   status({ run }) {
@@ -58,7 +58,8 @@ export class Model {
     this.busy = true;
     try {
       const model = await this.fetchJson("/v1/model");
-      put(this.about, `base ${name(model.base_hash)}, step ${count(model.steps)}, ${count(model.samples)} samples of the swarm`);
+      const slopes = model.gradient_steps === null ? "" : `, gradients of this peer's step ${count(model.gradient_steps)}`;
+      put(this.about, `base ${name(model.base_hash)}, step ${count(model.steps)}, ${count(model.samples)} samples of the swarm${slopes}`);
       for (const tensor of model.tensors) {
         if (!this.visible) return;
         await this.tensor(tensor, model);
@@ -88,23 +89,27 @@ export class Model {
     const [picture, past] = await Promise.all([this.fetchJson(`/v1/model/${tensor.index}`), this.fetchJson(`/v1/model/${tensor.index}/past`)]);
     let one = this.cards.get(tensor.index);
     if (!one) {
-      one = { note: h("p", { class: "quiet num" }), bars: h("div", { class: "bars", "aria-hidden": "true" }), low: h("span"), high: h("span"), middle: h("span"), past: h("canvas", { class: "past", role: "img" }), when: h("p", { class: "quiet num when" }), canvases: [] };
+      one = { note: h("p", { class: "quiet num" }), parts: [part("weights"), part("gradients")], canvases: [] };
       one.picture = h("div", { class: picture.kind === "filters" ? "tiles" : "matrix", role: "img" });
-      const box = card(tensor.name, one.note, one.picture, one.bars, h("div", { class: "ends" }, one.low, one.middle, one.high), one.past, one.when);
+      const box = card(tensor.name, one.note, one.picture, h("div", { class: "parts" }, one.parts.map((part) => part.box)));
       if (picture.kind === "filters") box.classList.add("large");
       this.layers.append(box);
       this.cards.set(tensor.index, one);
     }
     const shape = tensor.shape.join(" × ");
-    const part = picture.units > picture.tiles && picture.kind === "filters" ? `, the first ${picture.tiles} units` : "";
-    put(one.note, `${shape}${part}`);
+    const only = picture.units > picture.tiles && picture.kind === "filters" ? `, the first ${picture.tiles} units` : "";
+    put(one.note, `${shape}${only}`);
     one.picture.setAttribute("aria-label", `Weights of ${tensor.name}, ${shape}: mean ${short(tensor.mean)}, deviation ${short(tensor.deviation)}`);
     Object.assign(one, { data: picture, cells: decode(picture.cells) });
     paint(one);
-    histogram(one, tensor);
+    const [weights, gradients] = one.parts;
+    histogram(weights, tensor);
     const none = tensor.index < model.noted.tensors_max ? "over time: from the second evaluation on" : `over time: of the first ${model.noted.tensors_max} tensors`;
-    Object.assign(one, { history: past, range: tensor.range, none: tooLarge(model) || none });
-    ridge(one);
+    Object.assign(weights, { history: past, none: tooLarge(model) || none });
+    ridge(weights);
+    histogram(gradients, tensor.gradient);
+    Object.assign(gradients, { history: past.gradients, none: tooLarge(model) || (tensor.gradient ? none : "seen while it trains: none yet") });
+    ridge(gradients);
   }
 }
 
@@ -145,7 +150,17 @@ function paint(one) {
   });
 }
 
+/** A histogram of one kind of numbers, now and over time. */
+function part(what) {
+  const one = { what, bars: h("div", { class: `bars ${what}`, "aria-hidden": "true" }), low: h("span"), high: h("span"), middle: h("span"), past: h("canvas", { class: "past", role: "img" }), when: h("p", { class: "quiet num when" }) };
+  one.now = [one.bars, h("div", { class: "ends" }, one.low, one.middle, one.high)];
+  one.box = h("div", { class: "part" }, h("h3", {}, what), one.now, one.past, one.when);
+  return one;
+}
+
 function histogram(one, tensor) {
+  one.now.forEach((node) => { node.hidden = !tensor; });
+  if (!tensor) return;
   const most = Math.max(1, ...tensor.histogram);
   while (one.bars.children.length < tensor.histogram.length) one.bars.append(h("i"));
   tensor.histogram.forEach((value, i) => {
@@ -156,8 +171,12 @@ function histogram(one, tensor) {
   put(one.high, short(tensor.range));
 }
 
-/** Histograms over time: a column a note, weights upwards, the darker the more of them. */
+/** Gradients shrink by orders of magnitude while a model learns: upwards stands a root of them, this one. */
+const ROOT = { weights: 1, gradients: 4 };
+
+/** Histograms over time: a column a note, values upwards, the darker the more of them. */
 function ridge(one) {
+  if (!one.history) return;
   const { counts, range, steps } = one.history;
   one.past.hidden = counts.length < 2;
   if (one.past.hidden) {
@@ -174,14 +193,15 @@ function ridge(one) {
     const most = Math.max(1, ...counts[x]);
     for (let y = 0; y < rows; y += 1) {
       // The place of this row in the histogram of that moment, whose range was another.
-      const weight = (1 - (2 * (y + 0.5)) / rows) * widest;
-      const bar = Math.floor(((weight / Math.max(range[x], Number.MIN_VALUE) + 1) / 2) * rows);
+      const place = 1 - (2 * (y + 0.5)) / rows;
+      const value = Math.sign(place) * Math.abs(place) ** ROOT[one.what] * widest;
+      const bar = Math.floor(((value / Math.max(range[x], Number.MIN_VALUE) + 1) / 2) * rows);
       const share = bar < 0 || bar >= rows ? 0 : Math.sqrt(counts[x][bar] / most);
       for (let c = 0; c < 3; c += 1) image.data[4 * (y * columns + x) + c] = zero[c] + share * (plus[c] - zero[c]);
       image.data[4 * (y * columns + x) + 3] = 255;
     }
   }
   context.putImageData(image, 0, 0);
-  put(one.when, `over time: step ${count(steps[0])} to ${count(steps[columns - 1])}, from ${short(-widest)} to ${short(widest)}`);
-  one.past.setAttribute("aria-label", `Histograms of these weights from step ${count(steps[0])} to step ${count(steps[columns - 1])}`);
+  put(one.when, `over time: step ${count(steps[0])} to ${count(steps[columns - 1])}, from ${short(-widest)} to ${short(widest)}${ROOT[one.what] > 1 ? ", fourth roots upwards" : ""}`);
+  one.past.setAttribute("aria-label", `Histograms of these ${one.what} from step ${count(steps[0])} to step ${count(steps[columns - 1])}`);
 }

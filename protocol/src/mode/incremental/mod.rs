@@ -48,7 +48,7 @@ pub(crate) use hear::Offers;
 pub(crate) use restraint::Restraint;
 pub(crate) use schedule::{Pending, Schedule};
 pub(crate) use session::Session;
-pub use show::Shown;
+pub use show::{GRADIENT_PARAMETERS_MAX, Gradient, Shown};
 pub(crate) use snapshot::Snapshots;
 pub(crate) use witness::Witness;
 

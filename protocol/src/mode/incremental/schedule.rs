@@ -62,6 +62,11 @@ pub(crate) enum Pending {
     Restore,
     /// For somebody who looks.
     Show(Box<super::show::Showing>),
+    /// The same, after so many steps of that epoch and those before.
+    Gradient {
+        steps: u64,
+        epoch: u32,
+    },
     Save(Box<Asked>),
     /// Among so many.
     Deal {
@@ -104,6 +109,8 @@ pub(crate) struct Schedule {
     stopping: bool,
     /// No steps are issued for now.
     pub(super) paused: bool,
+    /// Somebody looks: the gradient of the next step is to be shown.
+    pub(super) gradient_wanted: bool,
     gossip: bool,
     pub(super) pending: VecDeque<Pending>,
     ready: Vec<Delta>,
@@ -160,6 +167,7 @@ impl Schedule {
             running: false,
             stopping: false,
             paused: false,
+            gradient_wanted: false,
             gossip: config.gossip.enabled,
             pending: VecDeque::new(),
             ready: Vec::new(),
@@ -312,6 +320,7 @@ impl Peer {
         self.schedule.steps_issued += u64::from(steps);
         self.schedule.since_delta += steps;
         self.issue(Command::Train { steps, progress }, Pending::Train { steps });
+        self.show_gradient();
         if gossip && self.schedule.since_delta >= self.schedule.delta_due {
             self.consider();
         }
@@ -492,6 +501,9 @@ impl Peer {
             (Pending::Witness(question), Computed::Base(base)) => self.witness(*question, base),
             (Pending::Hash(answer), Computed::Hashed { base, base_hash }) => self.bear_witness(answer, base, base_hash),
             (Pending::Restore, Computed::Restored) => self.restored(),
+            (Pending::Gradient { steps, epoch }, Computed::Gradient(values)) => {
+                self.gradient_shown(steps, epoch, values)
+            }
             (Pending::Show(showing), Computed::Base(base)) => self.shown(&showing, base),
             (Pending::Show(showing), Computed::Saved { learner, .. }) => self.shown_alone(&showing, &learner),
             (Pending::Save(asked), Computed::Saved { learner, base_hash }) => self.saved(*asked, *learner, base_hash),

@@ -1,4 +1,6 @@
-//! What may be asked of a peer that trains, without any effect on what it becomes: a copy of the base, a pause.
+//! What may be asked of a peer that trains, without any effect on what it becomes: a copy of the base, a gradient, a pause.
+//!
+//! A gradient lies on the device from a step to whatever is computed next, so it is asked for right behind steps, and comes after the base.
 
 use crate::event::Output;
 use crate::fixed::from_f32;
@@ -10,6 +12,20 @@ use super::schedule::Pending;
 
 /// Copies of the base that may be under way at once: they are large.
 const SHOWS_MAX: usize = 1;
+
+/// Largest model whose gradient is shown, parameters: the copy takes 4 MiB.
+pub const GRADIENT_PARAMETERS_MAX: usize = 1 << 20;
+
+/// The gradient of this peer's last step before it was asked for.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Gradient {
+    /// As the optimizer took it, length d.
+    pub values: Vec<f32>,
+    /// Optimizer steps that this peer had taken with it.
+    pub steps: u64,
+    /// Epochs that this peer had begun before it and ended.
+    pub epoch: u32,
+}
 
 /// A copy of the base, and what is in it.
 #[derive(Clone, Debug, PartialEq)]
@@ -41,6 +57,7 @@ impl Peer {
         if self.schedule.queued(|pending| matches!(pending, Pending::Show(_))) >= SHOWS_MAX {
             return;
         }
+        self.schedule.gradient_wanted = self.context.parameters <= GRADIENT_PARAMETERS_MAX;
         self.flush_ready();
         let showing = Showing {
             heard: self.set_when_issued(),
@@ -62,6 +79,20 @@ impl Peer {
         self.shown(showing, learner.theta.iter().map(|&weight| from_f32(weight)).collect());
     }
 
+    /// Behind steps that were just issued: asks for their last gradient, where somebody looks.
+    pub(super) fn show_gradient(&mut self) {
+        if std::mem::take(&mut self.schedule.gradient_wanted) {
+            let (steps, epoch) = (self.schedule.steps_issued, self.schedule.epochs_issued);
+            self.issue(Command::Gradient, Pending::Gradient { steps, epoch });
+        }
+    }
+
+    pub(super) fn gradient_shown(&mut self, steps: u64, epoch: u32, values: Option<Vec<f32>>) {
+        if let Some(values) = values {
+            self.output(Output::Gradient(Box::new(Gradient { values, steps, epoch })));
+        }
+    }
+
     /// Takes no steps until it is told to resume, and gossips on: for the others it is a slow peer.
     pub(crate) fn pause(&mut self, paused: bool) {
         self.schedule.paused = paused;
@@ -70,10 +101,12 @@ impl Peer {
 
 #[cfg(test)]
 mod tests {
+    use super::Gradient;
     use crate::config::TriggerRule;
-    use crate::event::Input;
-    use crate::learner::Command;
+    use crate::event::{Input, Output};
+    use crate::learner::{Command, Computed};
     use crate::mode::incremental::alone::Alone;
+    use crate::time::Span;
 
     fn trains(alone: &Alone) -> usize {
         alone.queue.iter().filter(|command| matches!(command, Command::Train { .. })).count()
@@ -100,6 +133,44 @@ mod tests {
         alone.input(Input::Show);
         let asked = |is: fn(&Command) -> bool| alone.queue.iter().filter(|command| is(command)).count();
         assert_eq!((asked(|c| matches!(c, Command::Save)), asked(|c| matches!(c, Command::Base))), (1, 0));
+    }
+
+    /// Answers the next command, whatever it is.
+    fn answer(alone: &mut Alone) {
+        if matches!(alone.queue.front(), Some(Command::Base)) {
+            alone.queue.pop_front();
+            alone.input(Input::Computed { result: Computed::Base(vec![0]), took: Span(0) });
+        } else {
+            alone.answer();
+        }
+    }
+
+    #[test]
+    fn a_gradient_is_asked_for_once_and_right_behind_steps() {
+        let mut alone = Alone::new(TriggerRule::default());
+        let asked = |alone: &Alone| alone.queue.iter().position(|command| matches!(command, Command::Gradient));
+        for _ in 0..50 {
+            alone.answer();
+            assert_eq!(asked(&alone), None, "nobody looks");
+        }
+        alone.input(Input::Show);
+        alone.input(Input::Show);
+        while asked(&alone).is_none() {
+            answer(&mut alone);
+        }
+        let place = asked(&alone).unwrap_or_default();
+        assert!(matches!(alone.queue[place - 1], Command::Train { .. }), "{:?}", alone.queue);
+        while asked(&alone) != Some(0) {
+            answer(&mut alone);
+        }
+        alone.queue.pop_front();
+        let steps = alone.peer.view().steps;
+        let result = Computed::Gradient(Some(vec![0.5]));
+        alone.peer.handle(alone.now, Input::Computed { result, took: Span(0) });
+        let outputs = std::iter::from_fn(|| alone.peer.next_output());
+        let shown: Vec<_> = outputs.filter_map(|o| if let Output::Gradient(g) = o { Some(*g) } else { None }).collect();
+        assert_eq!(shown, [Gradient { values: vec![0.5], steps, epoch: 0 }]);
+        assert_eq!(asked(&alone), None, "once");
     }
 
     #[test]

@@ -137,6 +137,7 @@ impl Before {
             Command::Retract { deltas } => Self::Retract(names(deltas)),
             Command::Train { .. }
             | Command::Measure
+            | Command::Gradient
             | Command::Hash { .. }
             | Command::Fold
             | Command::Save

@@ -41,7 +41,7 @@ impl Swarm<'_> {
             Output::Event(event) => self.event(number, event),
             Output::Audit(record) => self.measure.audit(number, self.now, &record),
             // Nobody looks at a virtual peer.
-            Output::Shown(_) => {}
+            Output::Shown(_) | Output::Gradient(_) => {}
             // Nobody asks a virtual peer for one.
             Output::Saved(_) => {}
             // At the end of its term, or after a failure that is an event and a violation.
