@@ -39,14 +39,19 @@ fn peer(home: &Path, index: usize, more: &[&str]) -> Peer {
     Peer::start(cli::command(home, &arguments))
 }
 
+/// Where a peer serves its dashboard.
+fn place(peer: &Peer) -> String {
+    let said = peer.notes.iter().find_map(|note| Some(note.split_once("dashboard on ")?.1));
+    let said = said.unwrap_or_else(|| panic!("it says where the dashboard is: {:?}", peer.notes));
+    said.split(' ').next().unwrap().to_owned()
+}
+
 /// Four peers; the first serves a dashboard, whose address is returned.
 pub(crate) fn swarm(home: &Path, more: &[&str]) -> (Vec<Peer>, String) {
     let arguments = [&["--dashboard", "127.0.0.1:0"], more].concat();
     let mut first = peer(home, 0, &arguments);
     let address = first.address(WAIT_MAX);
-    let dashboard = first.notes.iter().find_map(|note| Some(note.split_once("dashboard on ")?.1.to_owned()));
-    let dashboard = dashboard.unwrap_or_else(|| panic!("it says where the dashboard is: {:?}", first.notes));
-    let dashboard = dashboard.split(' ').next().unwrap().to_owned();
+    let dashboard = place(&first);
     let mut peers = vec![first];
     peers.extend((1..4).map(|index| peer(home, index, &["--peer", &address])));
     for peer in &mut peers {
@@ -177,6 +182,23 @@ fn the_page_of_a_swarm_lives_in_a_browser() {
     assert!((0.1..PAINT_MAX_MS).contains(&paint.as_f64().unwrap()), "first paint after {paint} ms");
     assert!(page.bytes < PAGE_BYTES_MAX, "{} bytes", page.bytes);
 
+    // A target is the viewer's, and stays when the page is loaded again.
+    let set = |page: &mut Browser, value: &str| {
+        page.eval(&format!(
+            "(() => {{ const v = document.getElementById('target-value'); v.value = '{value}'; v.dispatchEvent(new Event('input')); }})()"
+        ));
+    };
+    let when = |words: &str| format!("document.getElementById('target-when').textContent.includes('{words}')");
+    set(&mut page, "101");
+    page.until(&when("–"), WAIT_MAX);
+    set(&mut page, "20");
+    page.until(&when("reached after"), WAIT_MAX);
+    page.open(&dashboard);
+    page.until("document.getElementById('target-value')?.value === '20'", WAIT_MAX);
+    page.until(&when("reached after"), WAIT_MAX);
+    set(&mut page, "100");
+    page.until(&format!("{} || {}", when("never"), when("reached")), WAIT_MAX);
+
     // Values change by themselves, and curves are drawn.
     let steps = "document.querySelectorAll('.stat .note')[2].textContent";
     let before = page.eval(steps).to_string();
@@ -261,14 +283,50 @@ fn the_page_of_a_swarm_lives_in_a_browser() {
     println!("pictures of the dashboard: {}", screenshots().display());
 }
 
+#[test]
+fn a_forecast_is_the_fit_and_says_when_there_is_none() {
+    if !browser::available("the forecast of the dashboard in a browser") {
+        return;
+    }
+    let home = tempfile::tempdir().unwrap();
+    let mut peer = peer(home.path(), 0, &["--no-gossip", "--dashboard", "127.0.0.1:0"]);
+    peer.until("it trains", WAIT_MAX, |peer| peer.status.steps > 0);
+    let mut page = Browser::start();
+    page.open(&place(&peer));
+    page.until("document.readyState === 'complete'", WAIT_MAX);
+    let mut ask = |of: &str, curve: &str, target: f64| {
+        let said = page.eval(&format!(
+            "import('/forecast.js').then(({{ forecast }}) => {{ const time_s = Array.from({{ length: 20 }}, (_, i) => 5 + 5 * i); \
+             const values = time_s.map({curve}); return forecast('{of}', {{ time_s, values }}, {target}); }})"
+        ));
+        (said["state"].as_str().unwrap().to_owned(), said["time_s"].as_f64())
+    };
+    // 2 / sqrt(t): 0.2 at 100 s, half of it at four times that.
+    let (state, time) = ask("loss", "(t) => 2 / Math.sqrt(t)", 0.1);
+    assert!(state == "ahead" && (time.unwrap() - 400.0).abs() < 1e-6, "{state} {time:?}");
+    let (state, time) = ask("accuracy", "(t) => 1 - 2 / Math.sqrt(t)", 0.9);
+    assert!(state == "ahead" && (time.unwrap() - 400.0).abs() < 1e-6, "{state} {time:?}");
+    // Scatter about it moves the answer, and not far.
+    let (state, time) = ask("loss", "(t, i) => (2 + (i % 2 ? 0.02 : -0.02)) / Math.sqrt(t)", 0.1);
+    assert!(state == "ahead" && (350.0..450.0).contains(&time.unwrap()), "{state} {time:?}");
+    // What was long ago counts for nothing: flat since then.
+    assert_eq!(ask("loss", "(t) => Math.max(0.5, 10 / t)", 0.4).0, "flat");
+    assert_eq!(ask("loss", "(t, i) => 1 + (i % 2 ? 0.1 : -0.1)", 0.1).0, "flat");
+    assert_eq!(ask("loss", "(t) => t", 0.1).0, "flat");
+    assert_eq!(ask("loss", "(t) => Math.pow(t, -0.01)", 0.1), ("far".to_owned(), Some(1100.0)));
+    assert_eq!(ask("loss", "(t) => 2 / Math.sqrt(t)", 0.5), ("reached".to_owned(), Some(20.0)));
+    assert_eq!(ask("accuracy", "(t) => 1 - 2 / Math.sqrt(t)", 1.0).0, "never");
+    assert_eq!(ask("loss", "(t, i) => (i < 4 ? 2 / Math.sqrt(t) : null)", 0.1).0, "few");
+    // An outlier that cannot be reached is passed over.
+    assert_eq!(ask("accuracy", "(t, i) => (i === 15 ? 1 : 1 - 2 / Math.sqrt(t))", 0.9).0, "ahead");
+}
+
 /// A peer that trains by itself and shows its dashboard there, for who has the token.
 fn alone(home: &Path, at: &str, token: &Path) -> (Peer, String) {
     let arguments = ["--no-gossip", "--dashboard", at, "--dashboard-token", token.to_str().unwrap()];
     let mut peer = peer(home, 0, &arguments);
     peer.until("it trains", WAIT_MAX, |peer| peer.status.steps > 0);
-    let place =
-        peer.notes.iter().find_map(|note| Some(note.split_once("dashboard on ")?.1.split_once(' ')?.0.to_owned()));
-    let place = place.unwrap_or_else(|| panic!("it says where the dashboard is: {:?}", peer.notes));
+    let place = place(&peer);
     (peer, place)
 }
 

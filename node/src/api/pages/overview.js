@@ -1,6 +1,7 @@
 // How training goes: figures, progress, curves.
 import { Chart } from "./charts.js";
 import { bytes, card, count, duration, fixed, h, lagMax, name, percent, put } from "./format.js";
+import { Target } from "./target.js";
 
 const STATS = [
   ["loss", "Training loss", "nats"],
@@ -51,7 +52,8 @@ export class Overview {
     };
     const facts = card("This peer", null, this.facts);
     facts.classList.add("wide");
-    root.append(stats, progress, h("div", { class: "charts" },
+    this.target = new Target();
+    root.append(stats, progress, this.target.box, h("div", { class: "charts" },
       chart("Loss, nats a sample", this.loss, true), chart("Accuracy", this.accuracy),
       chart("Bytes a second", this.traffic), chart("Steps a second", this.pace), chart("Disagreement", this.apart),
       card("Bytes against data-parallel training", this.ratio, compare), facts));
@@ -59,6 +61,7 @@ export class Overview {
 
   clear() {
     for (const chart of [this.loss, this.accuracy, this.pace, this.traffic, this.apart]) chart.clear();
+    this.target.clear();
   }
 
   stat(key, value, note) {
@@ -90,6 +93,7 @@ export class Overview {
     }
     put(this.ratio, gossip.bytes_ratio ? `${count(gossip.bytes_ratio)} : 1` : "");
     this.about(status);
+    this.target.now(status);
   }
 
   about({ peer, run, training }) {
@@ -117,6 +121,7 @@ export class Overview {
       [tested.time_s, tested.test_loss],
     ]);
     this.loss.set(both);
+    this.target.history(tested);
     this.accuracy.set([tested.time_s, tested.test_accuracy]);
     this.pace.set([time, history.steps_per_second]);
     this.traffic.set([time, history.bytes_sent_per_second, history.bytes_received_per_second]);
