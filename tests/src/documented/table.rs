@@ -159,6 +159,7 @@ pub const COMMANDS: &[(&str, How)] = &[
     ("python3 shaders/benches/rivals/pytorch.py --cuda --json rival.json", Foreign("wants PyTorch and a GPU")),
     ("cargo run --release -- device bench --json here.json --against rival.json", Reads(MINUTES)),
     // docs/operations.md
+    ("cargo build --locked --profile dist -p node --bin starling", Foreign(MINUTES)),
     ("starling doctor", Reads(NETWORK)),
     ("starling completions bash > starling.bash", Runs(&[Without(">", true)])),
     ("starling man man1", Runs(&[])),
@@ -186,7 +187,7 @@ pub const COMMANDS: &[(&str, How)] = &[
         Runs(&[Word("HASH", "0000000000000000000000000000000000000000000000000000000000000000"), Fails(3)]),
     ),
     ("sudo useradd --system --home-dir /var/lib/starling starling", Foreign("changes the machine")),
-    ("sudo install -m 0755 target/release/starling /usr/local/bin/starling", Foreign("changes the machine")),
+    ("sudo install -m 0755 target/dist/starling /usr/local/bin/starling", Foreign("changes the machine")),
     ("sudo install -D -m 0400 -o starling job.toml /etc/starling/job.toml", Foreign("changes the machine")),
     (
         "sudo install -m 0644 packaging/starling.service /etc/systemd/system/starling.service",
