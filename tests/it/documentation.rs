@@ -153,6 +153,62 @@ fn documented_commands_do_what_they_say() {
     assert!(ran >= 20, "only {ran} commands are run");
 }
 
+/// What a reader of the README has besides its commands: a table, and rows to predict.
+fn table_of_a_reader(folder: &Path) {
+    let row = |i: u32| format!("{}.{},{}.{}", i % 7, i, 3 * (i % 2), i % 5);
+    let rows = |kind: bool| {
+        let of = |i: u32| {
+            if kind { format!("{},{}\n", row(i), ["a", "b"][i as usize % 2]) } else { format!("{}\n", row(i)) }
+        };
+        (0..200).map(of).collect::<String>()
+    };
+    fs::write(folder.join("table.csv"), format!("width,height,kind\n{}", rows(true))).unwrap();
+    fs::write(folder.join("new.csv"), format!("width,height\n{}", rows(false))).unwrap();
+}
+
+/// Each on the files that those before it have left, by the names that stand there. What the table of commands changes of files and names is for a
+/// folder in which all pages meet; here it is left out, so that what is run is what stands there, shortened.
+#[test]
+fn the_readme_is_true_from_an_empty_folder() {
+    let home = tempfile::tempdir().unwrap();
+    let mut shell = Shell::new(home.path());
+    table_of_a_reader(home.path());
+    let page = pages().into_iter().find(|page| page.path == Path::new("README.md")).unwrap();
+    // A command in a block of another kind would be seen by nobody.
+    let fences = page.text.lines().filter_map(|line| line.strip_prefix("```")).filter(|kind| !kind.is_empty());
+    let other: Vec<_> = fences.filter(|kind| !["console", "text"].contains(kind)).collect();
+    assert!(other.is_empty(), "README.md shows commands as `console` and all else as `text`: {other:?}");
+    let (mut ran, mut elsewhere) = (Vec::new(), Vec::new());
+    for command in blocks(&page).iter().flat_map(|block| &block.commands) {
+        let entry = COMMANDS.iter().find(|entry| entry.0 == command);
+        let changes = match entry.map(|entry| entry.1) {
+            Some(How::Runs(changes)) => changes,
+            Some(How::Foreign(why) | How::Reads(why)) => {
+                assert!(!why.is_empty(), "$ {command}");
+                elsewhere.push(command.clone());
+                continue;
+            }
+            None => panic!(
+                "README.md shows a command that nothing runs or excuses in tests/src/documented/table.rs: $ {command}"
+            ),
+        };
+        let shorter: Vec<Change> = changes
+            .iter()
+            .copied()
+            .filter(|change| !matches!(change, Change::Word(..) | Change::Set("--checkpoint", _)))
+            .collect();
+        let words = ours(command).unwrap_or_else(|| panic!("$ {command} is none of ours and runs"));
+        let done = shell.run(&format!("starling {}", shortened(&words, &shorter).join(" ")), DEADLINE);
+        assert_eq!(done.code, 0, "$ {command}\n{}", done.printed);
+        assert!(!done.printed.contains("panicked"), "$ {command}\n{}", done.printed);
+        ran.push(command.clone());
+    }
+    assert!(home.path().join("model.onnx").exists() && home.path().join("kept").is_dir(), "what the commands leave");
+    // Whoever excuses one more command here says why it need not be true for a newcomer.
+    assert_eq!(elsewhere, ["./test.sh", "cargo install --locked --path node"], "run elsewhere");
+    assert!(ran.len() >= 8, "{ran:?}");
+}
+
 #[test]
 fn the_tutorial_is_true_from_its_first_line_to_its_last() {
     let home = tempfile::tempdir().unwrap();
