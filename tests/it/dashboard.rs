@@ -75,11 +75,6 @@ fn a_running_peer_says_how_it_stands_and_pauses() {
     assert_eq!((now["phase"].as_str(), now["peers"].as_array().map(Vec::len)), (Some("training"), Some(3)), "{now}");
     let model = http::json(&http::get(&dashboard, "/v1/model"));
     assert_eq!(model["tensors"][0]["name"], "layers.0.weight");
-    let post = |body: &str| {
-        let answer = http::post(&dashboard, "/v1/control", body);
-        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
-    };
-    post("{\"action\":\"pause\"}");
     // What a peer goes down: of every tensor, and of a step that it has taken.
     let begun = Instant::now();
     let seen = loop {
@@ -104,6 +99,11 @@ fn a_running_peer_says_how_it_stands_and_pauses() {
         std::thread::sleep(Duration::from_millis(200));
     };
     assert!(past["gradients"]["steps"].as_array().map(Vec::len) <= past["steps"].as_array().map(Vec::len), "{past}");
+    let post = |body: &str| {
+        let answer = http::post(&dashboard, "/v1/control", body);
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    };
+    post("{\"action\":\"pause\"}");
     let begun = Instant::now();
     let at_rest = loop {
         let before = status(&dashboard);
@@ -235,6 +235,7 @@ fn the_page_of_a_swarm_lives_in_a_browser() {
     let wrong = judged["wrong"].as_array().unwrap();
     assert!(wrong.iter().all(|one| one["is"] != one["said"] && one["picture"]["width"] == 8), "{judged}");
     page.until("document.querySelectorAll('.past:not([hidden])').length > 0", WAIT_MAX);
+    page.until("[...document.querySelectorAll('.bars.gradients i')].some((bar) => bar.style.height !== '0' && bar.style.height !== '0px')", WAIT_MAX);
     pictures(&mut page, "model");
 
     // Events, and the life of a delta; a wish asks first.
@@ -257,7 +258,6 @@ fn the_page_of_a_swarm_lives_in_a_browser() {
     page.until("document.getElementById('logs').open", WAIT_MAX);
     page.eval("document.getElementById('logs-level').value = 'warn'");
     page.eval("document.querySelector('#logs button[value=yes]').click()");
-    page.until("[...document.querySelectorAll('.bars.gradients i')].some((bar) => bar.style.height !== '0' && bar.style.height !== '0px')", WAIT_MAX);
     page.until(
         "[...document.querySelectorAll('.log li')].some((li) => li.textContent.includes('logs from level warn on'))",
         WAIT_MAX,
@@ -439,10 +439,10 @@ fn pictures(page: &mut Browser, view: &str) {
     page.look(1440, 900, false);
 }
 
-/// axe-core finds nothing serious, where `STARLING_AXE` names its axe.min.js (npm pack axe-core).
+/// axe-core finds nothing serious, where `STARLING_AXE` names its axe.min.js, which test.sh gets where npm is.
 fn accessible(page: &mut Browser) {
     let Some(path) = std::env::var_os("STARLING_AXE") else {
-        eprintln!("SKIPPED: axe-core: STARLING_AXE names no axe.min.js");
+        eprintln!("SKIPPED: axe-core: STARLING_AXE names no axe.min.js; ./test.sh gets one with npm");
         return;
     };
     page.eval(&std::fs::read_to_string(path).unwrap());
