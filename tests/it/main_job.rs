@@ -14,6 +14,9 @@ fn four_processes_train_one_model_on_the_cpu() {
     // Not a terminal: one plain line a peer and epoch, no escape codes.
     assert!(!finished.stdout.contains('\u{1b}') && !finished.stderr.contains('\u{1b}'));
     let epochs = report.peers.iter().map(|peer| peer.epochs as usize).min().unwrap();
+    let model =
+        finished.stdout.lines().filter(|line| line.starts_with("mlp of ") && line.ends_with("of memory a peer"));
+    assert_eq!(model.count(), 1, "what a peer trains and takes, once for all: {}", finished.stdout);
     assert!(finished.stdout.lines().filter(|line| line.contains(" epoch ")).count() >= 4 * epochs);
 }
 

@@ -196,13 +196,15 @@ impl Peer {
             Some(dir) => Audit::open(dir, &id.to_string())?,
             None => Audit::default(),
         };
+        let (kind, parameters) = (job.model.kind(), engine.context.parameters);
+        // A launcher says it once for all of its peers.
+        let (memory, each) = (bytes(engine.planned as f64), if args.child { " a peer" } else { "" });
+        notes.push(format!("{kind} of {parameters} parameters, about {memory} of memory{each}"));
         if !args.child {
             notes.extend(audit_dir.map(|dir| format!("audit log in {}", dir.display())));
             notes.extend(job_command::exposed(args.job.as_deref(), &job));
             let how = if args.shard.is_some() { "" } else { ", drawn from the identity (--shard I chooses)" };
             notes.push(format!("swarm {:?}, run {}", job.name, job.run_id().0.short()));
-            let (kind, parameters) = (job.model.kind(), engine.context.parameters);
-            notes.push(format!("{kind} of {parameters} parameters, about {} of memory", bytes(engine.planned as f64)));
             notes.push(format!("training on shard {shard} of {}{how}", job.shards));
         }
         let from_file = args.peers.as_deref().map(peers::read).transpose()?.unwrap_or_default();
