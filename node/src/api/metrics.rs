@@ -73,7 +73,9 @@ impl Page<'_> {
         self.gauge("uptime", "Since the process began", Some(&Unit::Seconds), status.uptime_s)?;
         let trains = f64::from(u8::from(status.phase == Phase::Training));
         self.gauge("training", "1 while steps are taken", None, trains)?;
-        self.counter("devices_lost", "Devices that failed", None, u64::from(peer.devices_lost))
+        self.counter("devices_lost", "Devices that failed", None, u64::from(peer.devices_lost))?;
+        let about = "Checkpoints that could not be written; an earlier one stands";
+        self.counter("checkpoint_failures", about, None, peer.checkpoint_failures)
     }
 
     fn training(&mut self, training: &Training) -> fmt::Result {

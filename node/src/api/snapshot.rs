@@ -82,6 +82,8 @@ pub struct Own {
     pub backend: String,
     /// How often a device failed and training went on.
     pub devices_lost: u32,
+    /// Checkpoints that could not be written.
+    pub checkpoint_failures: u64,
 }
 
 /// See [`Snapshot::run`].

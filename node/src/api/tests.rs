@@ -279,10 +279,18 @@ fn a_picture_is_of_a_copy_that_the_driver_gives() {
 fn metrics_are_open_metrics() {
     let mut served = serve(None);
     served.step(20);
+    let failed = crate::store::checkpoint::News::Failed { steps: 20, why: "the disk is full".into() };
+    served.watcher.observe(&Observation::Checkpoint(failed));
+    served.step(20);
     let (head, text) = served.get("/metrics");
     assert!(head.contains("application/openmetrics-text; version=1.0.0"), "{head}");
     check_open_metrics(&text);
-    for line in ["starling_steps_total 20", "starling_sent_bytes_total 500", "starling_disagreement_ratios 0.5"] {
+    for line in [
+        "starling_steps_total 20",
+        "starling_checkpoint_failures_total 1",
+        "starling_sent_bytes_total 500",
+        "starling_disagreement_ratios 0.5",
+    ] {
         assert!(text.lines().any(|found| found == line), "{line} in\n{text}");
     }
     assert!(!text.contains("train_loss"), "what is not known is not said");

@@ -131,12 +131,13 @@ impl Watcher {
                 self.say(Kind::Checkpoint, Level::Info, None, &text);
             }
             Observation::Checkpoint(News::Failed { steps, why }) => {
+                self.now.peer.checkpoint_failures += 1;
                 let text = format!("the checkpoint of step {steps} could not be written: {why}");
                 self.say(Kind::Checkpoint, Level::Warning, None, &text);
             }
             Observation::Shown(shown) => self.board.note_base(Arc::clone(shown)),
-            Observation::Event(event) => self.event(event),
             Observation::Gradient(gradient) => self.board.note_gradient(Arc::clone(gradient)),
+            Observation::Event(event) => self.event(event),
         }
     }
 

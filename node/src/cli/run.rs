@@ -353,6 +353,7 @@ impl Peer {
             device: ready.device.clone(),
             backend: ready.backend.clone(),
             devices_lost: 0,
+            checkpoint_failures: 0,
         };
         let run = dashboard::run_of(job, ready, self.network.is_some(), self.checkpoints.is_some());
         let mut registry = Registry::default();
