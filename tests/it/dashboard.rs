@@ -135,7 +135,7 @@ fn a_running_peer_says_how_it_stands_and_pauses() {
     peers[0].until("its last word", WAIT_MAX, |peer| peer.report.is_some());
     let shown = cli::run(home.path(), &["audit", "show", audit.to_str().unwrap(), "--kind", "control"], WAIT_MAX);
     shown.assert_succeeds();
-    for action in ["pause", "resume", "checkpoint", "leave"] {
+    for action in ["pause", "resume", "checkpoint", "action=log level=info", "leave"] {
         assert!(shown.stdout.contains(action), "{action} is in the audit log: {}", shown.stdout);
     }
 }
