@@ -180,7 +180,8 @@ fn the_page_of_a_swarm_lives_in_a_browser() {
     page.until("document.getElementById('phase')?.textContent === 'training'", WAIT_MAX);
     let paint = page.eval("performance.getEntriesByName('first-contentful-paint')[0]?.startTime ?? 0");
     assert!((0.1..PAINT_MAX_MS).contains(&paint.as_f64().unwrap()), "first paint after {paint} ms");
-    assert!(page.bytes < PAGE_BYTES_MAX, "{} bytes", page.bytes);
+    let loaded = page.bytes;
+    assert!(loaded < PAGE_BYTES_MAX, "{loaded} bytes");
 
     // A target is the viewer's, and stays when the page is loaded again.
     let set = |page: &mut Browser, value: &str| {
@@ -216,7 +217,7 @@ fn the_page_of_a_swarm_lives_in_a_browser() {
         "document.querySelectorAll('.node.gone').length === 1 && document.querySelector('tr.gone').textContent.includes('gone')",
         GONE_MAX,
     );
-    eprintln!("a killed peer is shown as gone after {gone:?}; first paint {paint} ms, {} bytes", page.bytes);
+    eprintln!("a killed peer is shown as gone after {gone:?}; first paint {paint} ms, {loaded} bytes");
 
     // The weights are something.
     page.eval("location.hash = 'model'");
