@@ -1,11 +1,12 @@
 //! What is done with a trained model: predictions, text, measurements, other tools.
 
 use std::fs;
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use harness::cli::{Finished, run};
+use harness::cli::{Finished, command, run};
 use harness::data::{idx, write_stripes};
 use serde_json::Value;
 
@@ -117,6 +118,58 @@ fn a_classifier_answers_is_measured_and_drawn() {
     let job = trained.path("job.toml");
     run(trained.home.path(), &["predict", "--checkpoint", text(&job), text(&images)], DEADLINE)
         .assert_fails(3, &["job.toml"]);
+}
+
+/// A pipe that stays open: each row is answered before the next one is written.
+#[test]
+fn rows_from_a_pipe_are_answered_as_they_come() {
+    let job = "[model]\nkind = \"mlp\"\nhidden = [8]\n[data]\nbatch = 8\nnormalize = \"standard\"\n[optimizer]\nkind = \"adam\"\nlearning_rate = 0.02\n";
+    let table: String = (0..120)
+        .map(|i| format!("{},{},{}\n", i % 7, if i % 2 == 0 { 30 + i % 5 } else { i % 5 }, ["tall", "short"][i % 2]))
+        .collect();
+    let home = tempfile::tempdir().unwrap();
+    let data = home.path().join("flowers.csv");
+    fs::write(&data, format!("width,length,label\n{table}")).unwrap();
+    let trained = Trained::new(job, text(&data), "60");
+    let kept = trained.path("kept");
+    let arguments = |more: &[&'static str]| {
+        let all = [&["predict", "--checkpoint", text(&kept), "--device", "cpu", "-"], more].concat();
+        command(trained.home.path(), &all)
+    };
+    let mut asking =
+        arguments(&[]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let (mut rows, mut said) = (asking.stdin.take().unwrap(), BufReader::new(asking.stdout.take().unwrap()));
+    let mut ask = |row: &str| {
+        rows.write_all(row.as_bytes()).unwrap();
+        let mut answer = String::new();
+        said.read_line(&mut answer).unwrap();
+        answer
+    };
+    assert!(ask("length,width\n31,3\n").starts_with("line 2: tall ("));
+    assert!(ask("2,3\n").starts_with("line 3: short ("));
+    assert!(ask("many,3\n33,1\n").starts_with("line 5: tall ("), "a bad row is passed over");
+    drop(rows);
+    let ended = asking.wait_with_output().unwrap();
+    let errors = String::from_utf8(ended.stderr).unwrap();
+    assert_eq!(ended.status.code(), Some(3), "{errors}");
+    assert!(errors.contains("(standard input), line 4") && errors.contains("not every row"), "{errors}");
+
+    let mut asking = arguments(&["--json", "-"]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let mut rows = asking.stdin.take().unwrap();
+    let writer = std::thread::spawn(move || {
+        rows.write_all(b"width,length\n").unwrap();
+        (0..3000).for_each(|i| rows.write_all(format!("3,{}\n", 30 * (i % 2)).as_bytes()).unwrap());
+    });
+    let lines: Vec<Value> = BufReader::new(asking.stdout.take().unwrap())
+        .lines()
+        .map(|line| serde_json::from_str(&line.unwrap()).unwrap())
+        .collect();
+    writer.join().unwrap();
+    assert!(asking.wait().unwrap().success());
+    assert_eq!(lines.len(), 3000);
+    assert!(lines.iter().zip(["short", "tall"].iter().cycle()).all(|(line, name)| line["name"] == **name));
+    trained.ask("predict", &["-", "more.csv"]).assert_fails(2, &["nothing beside it"]);
+    trained.ask("predict", &["-", "--json", "out.json"]).assert_fails(2, &["--json - > FILE"]);
 }
 
 #[test]

@@ -35,6 +35,7 @@ mod patience;
 mod peers;
 pub(crate) mod place;
 mod plot;
+mod predict;
 mod profile;
 mod run;
 mod say;
@@ -73,7 +74,7 @@ pub fn main() -> ExitCode {
         Command::Join(args) => join::run(*args),
         Command::Sim(args) => sim::run(&args),
         Command::Job(command) => job::run(&command),
-        Command::Predict(args) => model::predict(&args),
+        Command::Predict(args) => predict::predict(&args),
         Command::Generate(args) => model::generate(&args),
         Command::Eval(args) => model::eval(&args),
         Command::Export(args) => model::export(&args),

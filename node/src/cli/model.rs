@@ -1,16 +1,15 @@
-//! `starling predict|generate|eval|export`.
+//! `starling generate|eval|export`, and the model that they and `predict` ask.
 
 use std::io::{self, Write as _};
 use std::path::Path;
 use std::thread;
 
-use serde::Serialize;
 use serde_json::json;
 use shaders::data::Vocabulary;
 use shaders::models::ModelSpec;
 use shaders::predict::Sampler;
 
-use super::args::{EvalArgs, ExportArgs, GenerateArgs, ModelAt, PredictArgs};
+use super::args::{EvalArgs, ExportArgs, GenerateArgs, ModelAt};
 use super::files::{JsonTarget, TextTarget, replace};
 use super::{engine, inputs, say};
 use crate::config::data::RawClasses;
@@ -19,7 +18,7 @@ use crate::config::{Job, RawJob};
 use crate::error::{Error, Kind};
 use crate::inference::measure::{self, Measures, PICTURE_CLASSES_MAX, Tally};
 use crate::inference::text::Utf8Stream;
-use crate::inference::{Answers, Prediction, export};
+use crate::inference::{Answers, export};
 use crate::store::checkpoint::{self, About, Model};
 use crate::text::escape;
 
@@ -37,51 +36,10 @@ fn model(dir: &Path) -> Result<Model, Error> {
     checkpoint::model(&found)
 }
 
-fn answers(at: &ModelAt) -> Result<Answers, Error> {
+pub(super) fn answers(at: &ModelAt) -> Result<Answers, Error> {
     let model = model(&at.checkpoint)?;
     let threads = at.threads.map_or_else(|| thread::available_parallelism().map_or(1, usize::from), usize::from);
     Answers::new(model, engine::open_for_answers(&at.device, threads)?)
-}
-
-/// One answer.
-#[derive(Serialize)]
-struct Answer<'a> {
-    input: &'a str,
-    class: usize,
-    name: String,
-    probabilities: &'a [f64],
-    logits: &'a [f32],
-}
-
-pub(super) fn predict(args: &PredictArgs) -> Result<(), Error> {
-    let json = JsonTarget::new("--json", args.json.as_deref())?;
-    let mut answers = answers(&args.model)?;
-    // A model that reads no samples says so before any is read.
-    answers.predict(&[])?;
-    let mut all: Vec<(String, Prediction)> = Vec::new();
-    for path in &args.inputs {
-        let found = inputs::read(path, &answers.about)?;
-        let predictions = answers.predict(&found.features)?;
-        for (name, prediction) in found.names.into_iter().zip(predictions) {
-            if !json.is_stdout() {
-                let share = 100.0 * prediction.probabilities[prediction.class];
-                let class = escape(&answers.class_name(prediction.class), 64);
-                say::line(&format!("{}: {class} ({share:.1} %)", escape(&name, 256)))?;
-            }
-            all.push((name, prediction));
-        }
-    }
-    let of = |(name, prediction): &'_ (String, Prediction)| {
-        json!(Answer {
-            input: name,
-            class: prediction.class,
-            name: answers.class_name(prediction.class),
-            probabilities: &prediction.probabilities,
-            logits: &prediction.logits,
-        })
-    };
-    let predictions: Vec<_> = all.iter().map(of).collect();
-    json.write(&json!({ "model_hash": answers.hash, "run": answers.about.run, "steps": answers.about.steps, "predictions": predictions }))
 }
 
 pub(super) fn generate(args: &GenerateArgs) -> Result<(), Error> {

@@ -90,8 +90,29 @@ pub(crate) fn inputs_within(
     Ok(found)
 }
 
+/// The rows of a table that is at hand as text.
+pub(super) fn rows_of_text(
+    path: &Path,
+    text: &str,
+    shape: &[usize],
+    encoding: &Encoding,
+) -> Result<Vec<f32>, DataError> {
+    let mut features = if encoding.columns.is_empty() {
+        table::rows_of_text(path, text, &unnamed(shape.iter().product()))?
+    } else {
+        table::rows_of_text(path, text, &encoding.columns)?
+    };
+    if let Some(normalization) = &encoding.normalization {
+        normalization.apply(&mut features);
+    }
+    Ok(features)
+}
+
 /// A table of numbers for a model that was trained on numbers without names.
 fn numbers(path: &Path, width: usize) -> Result<Vec<f32>, DataError> {
-    let columns: Vec<_> = (0..width).map(|i| super::Column { name: i.to_string(), values: Vec::new() }).collect();
-    table::rows(path, &columns)
+    table::rows(path, &unnamed(width))
+}
+
+fn unnamed(width: usize) -> Vec<super::Column> {
+    (0..width).map(|i| super::Column { name: i.to_string(), values: Vec::new() }).collect()
 }

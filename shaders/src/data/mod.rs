@@ -14,6 +14,7 @@ mod holdout;
 mod inputs;
 mod named;
 mod open;
+mod rows;
 mod shakespeare;
 pub mod split;
 pub mod summary;
@@ -29,6 +30,7 @@ pub use holdout::{SHARE_MAX, Shares};
 pub use inputs::{Inputs, inputs};
 pub use named::{ALL, Named, embedded, named};
 pub use open::{Classes, Normalize, Options, RESIDENT_BYTES_MAX, open};
+pub use rows::{ROW_BYTES_MAX, Row, Rows};
 
 /// Most bytes of a data set, unpacked, that is held in memory.
 pub const DATA_BYTES_MAX: u64 = 4 << 30;

@@ -127,6 +127,7 @@ pub const COMMANDS: &[(&str, How)] = &[
         "starling run --job job.toml --overfit-one-batch",
         Runs(&[CPU, Set("--threads", "1"), Set("--dashboard", "none"), Set("--audit", "none")]),
     ),
+    ("cargo nextest run -p tests --run-ignored only what_must_hold --no-capture", Foreign(MINUTES)),
     ("FUZZ_SECONDS=20 cargo nextest run -p tests --run-ignored only fuzz_for_long --no-capture", Foreign(MINUTES)),
     ("cargo bench -p protocol", Foreign(MINUTES)),
     ("cargo bench -p shaders", Foreign(MINUTES)),

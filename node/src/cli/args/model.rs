@@ -27,13 +27,13 @@ pub struct ModelAt {
 /// `starling predict`
 #[derive(Debug, Args)]
 pub struct PredictArgs {
-    /// What is to be classified
+    /// What is to be classified: files, or - for rows of a table that come on standard input, each answered as it comes
     #[arg(value_name = "INPUT", required = true)]
     pub inputs: Vec<PathBuf>,
     /// Which model.
     #[command(flatten)]
     pub model: ModelAt,
-    /// Write classes, probabilities and logits as JSON; - is standard output
+    /// Write classes, probabilities and logits as JSON; - is standard output (a line for each row that comes on standard input)
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
 }

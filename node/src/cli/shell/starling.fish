@@ -241,7 +241,7 @@ complete -c starling -n "__fish_starling_using_subcommand id; and __fish_seen_su
 complete -c starling -n "__fish_starling_using_subcommand predict" -l checkpoint -d 'The folder of a run\'s checkpoints, of which the newest whole one is taken, or one step-N of it' -r -F
 complete -c starling -n "__fish_starling_using_subcommand predict" -l device -d 'Compute on this device: auto (the best GPU, else the CPU), cpu, or a part of its name; NAME#2 is the second of that name' -r
 complete -c starling -n "__fish_starling_using_subcommand predict" -l threads -d 'Threads that compute on the CPU [default: the cores of this machine]' -r
-complete -c starling -n "__fish_starling_using_subcommand predict" -l json -d 'Write classes, probabilities and logits as JSON; - is standard output' -r -F
+complete -c starling -n "__fish_starling_using_subcommand predict" -l json -d 'Write classes, probabilities and logits as JSON; - is standard output (a line for each row that comes on standard input)' -r -F
 complete -c starling -n "__fish_starling_using_subcommand predict" -s h -l help -d 'Print help'
 complete -c starling -n "__fish_starling_using_subcommand generate" -l prompt -d 'The text that is continued' -r
 complete -c starling -n "__fish_starling_using_subcommand generate" -l checkpoint -d 'The folder of a run\'s checkpoints, of which the newest whole one is taken, or one step-N of it' -r -F

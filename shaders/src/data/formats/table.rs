@@ -66,7 +66,10 @@ impl Table {
             DataError::at(path, Place::Lines(vec![line as u64]), "bytes that are no UTF-8", "save the table as UTF-8")
         })?;
         // Excel writes a byte order mark.
-        let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
+        Self::of_text(path, text.strip_prefix('\u{feff}').unwrap_or(&text), wanted)
+    }
+
+    fn of_text(path: &Path, text: &str, wanted: Wanted<'_>) -> Result<Self, DataError> {
         let cells = records(path, text, wanted.bytes_max)?;
         let columns = cells.columns();
         if columns < wanted.columns_min {
@@ -293,9 +296,20 @@ pub(crate) fn open(path: &Path, options: &Options) -> Result<Loaded, DataError> 
 pub(crate) fn rows(path: &Path, columns: &[Column]) -> Result<Vec<f32>, DataError> {
     let names: Vec<&str> = columns.iter().map(|column| column.name.as_str()).collect();
     let table = Table::read(path, Wanted { names: &names, columns_min: 1, bytes_max: DATA_BYTES_MAX })?;
+    encoded(path, &table, columns)
+}
+
+/// The same of a table that is at hand.
+pub(crate) fn rows_of_text(path: &Path, text: &str, columns: &[Column]) -> Result<Vec<f32>, DataError> {
+    let names: Vec<&str> = columns.iter().map(|column| column.name.as_str()).collect();
+    let table = Table::of_text(path, text, Wanted { names: &names, columns_min: 1, bytes_max: DATA_BYTES_MAX })?;
+    encoded(path, &table, columns)
+}
+
+fn encoded(path: &Path, table: &Table, columns: &[Column]) -> Result<Vec<f32>, DataError> {
     let places = table.places(path, columns, false)?;
-    refuse_missing(path, &table, |column| places.contains(&column))?;
-    encode(path, &table, &places, columns)
+    refuse_missing(path, table, |column| places.contains(&column))?;
+    encode(path, table, &places, columns)
 }
 
 fn refuse_missing(path: &Path, table: &Table, matters: impl Fn(usize) -> bool) -> Result<(), DataError> {
