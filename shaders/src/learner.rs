@@ -445,7 +445,7 @@ impl Learner for TrainingLearner {
     }
 
     fn evaluate(&mut self, weights: Weights) -> Result<Evaluation, LearnerError> {
-        self.look_back()?;
+        self.finish()?;
         self.retried(|learner| learner.evaluate_once(weights))
     }
 
@@ -485,7 +485,7 @@ impl Learner for TrainingLearner {
     }
 
     fn save(&mut self) -> Result<Saved, LearnerError> {
-        self.look_back()?;
+        self.finish()?;
         self.retried(Self::read_all)
     }
 

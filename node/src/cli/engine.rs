@@ -237,8 +237,11 @@ pub(super) fn profile(job: &Job, (device, threads): (&str, usize), steps: u32) -
     fits(&footprint(&spec, job, executor.choices(), alone)?, executor.info())?;
     let reference = Reference::measure(executor.as_mut()).map_err(|error| failed(&error))?;
     let mut learner = TrainingLearner::new(spec, executor).map_err(|error| failed(&error))?;
-    // The first steps compile, and fill caches.
-    let mut train = |steps| learner.train(steps, Progress::START).map_err(|error| failed(&error));
+    // The first steps compile, and fill caches. A device goes on beside the host: what it was asked for is waited for.
+    let mut train = |steps| {
+        let done = learner.train(steps, Progress::START).and_then(|_| learner.finish());
+        done.map_err(|error| failed(&error))
+    };
     train(2)?;
     let begun = Instant::now();
     train(steps)?;

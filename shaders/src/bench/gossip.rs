@@ -1,13 +1,14 @@
 //! What gossip costs training: stretches with and without a delta a second, in turns.
 //!
-//! With gossip a learner says a delta and hears one every second: it measures its residual, chooses and packs what it says, and adds
-//! what it and another have said. Steps stand still meanwhile, so the cost is the time that this takes.
+//! With gossip a learner says a delta and hears one every second, as a peer of `run` does: what it hears is added before the next steps, and
+//! what it says is chosen before steps that go off while it comes to the host. What a delta takes by itself, with no steps beside it, is
+//! measured apart.
 
 use std::time::Instant;
 
 use protocol::codec::TopK2Bit;
 use protocol::fixed::Weight;
-use protocol::learner::{Learner as _, LearnerError, Progress};
+use protocol::learner::{Learner as _, LearnerError, Progress, Take};
 use serde::Serialize;
 
 use super::clock::seconds;
@@ -17,6 +18,10 @@ use crate::TrainingLearner;
 pub const DELTA_EVERY_S: f64 = 1.0;
 /// Stretches of each kind.
 const ROUNDS: usize = 2;
+/// Deltas that are measured by themselves.
+const ALONE: u32 = 3;
+/// What is said, as `run` says it.
+const TAKE: Take = Take { codec: &TopK2Bit, weight: Weight::HALF, norm_max: f32::INFINITY };
 /// Longest call for steps, seconds: a delta is late by no more.
 const CALL_S: f64 = 0.1;
 
@@ -39,9 +44,9 @@ pub struct Gossip {
     pub deltas: u32,
     /// Bytes of one.
     pub delta_bytes: usize,
-    /// Seconds to say one.
+    /// Seconds to say one with nothing beside it: from the wish to the payload.
     pub say_s: f64,
-    /// Seconds to hear one.
+    /// Seconds to hear one with nothing beside it: until the model has it.
     pub hear_s: f64,
 }
 
@@ -71,37 +76,49 @@ pub(super) fn measure(
     let steps = (CALL_S / step_s.max(1e-9)).clamp(1.0, 256.0) as u32;
     // The first delta makes what all others use, and is the one that is heard.
     learner.train(1, Progress::START)?;
-    let heard = learner.take_delta(&TopK2Bit, Weight::HALF, f32::INFINITY)?.payload;
-    learner.apply(&TopK2Bit, Weight::HALF, &heard)?;
+    let heard = learner.take_delta(TAKE.codec, TAKE.weight, TAKE.norm_max)?.payload;
+    learner.apply(TAKE.codec, TAKE.weight, &heard)?;
     learner.train(1, Progress::START)?;
-    let (mut off, mut on, mut deltas, mut say_s, mut hear_s) = (Sum::default(), Sum::default(), 0u32, 0.0, 0.0);
+    learner.finish()?;
+    let (mut off, mut on, mut deltas) = (Sum::default(), Sum::default(), 0u32);
     for stretch in 0..2 * ROUNDS {
         let gossip = stretch % 2 == 1;
         let begun = Instant::now();
         let (mut taken, mut due) = (0, DELTA_EVERY_S / 2.0);
         while begun.elapsed().as_secs_f64() < stretch_s {
-            learner.train(steps, Progress::START)?;
-            taken += steps;
             if gossip && begun.elapsed().as_secs_f64() >= due {
                 due += DELTA_EVERY_S;
                 deltas += 1;
-                let (said, took) = seconds(|| learner.take_delta(&TopK2Bit, Weight::HALF, f32::INFINITY));
-                said?;
-                say_s += took;
-                // To be read is to be done: what is heard is waited for, too.
-                let (done, took) = seconds(|| {
-                    learner.apply(&TopK2Bit, Weight::HALF, &heard)?;
-                    learner.measure()
-                });
-                done?;
-                hear_s += took;
+                learner.apply(TAKE.codec, TAKE.weight, &heard)?;
+                learner.take_delta_then_train(TAKE, steps, Progress::START, &mut |said| drop(said))?;
+            } else {
+                learner.train(steps, Progress::START)?;
             }
+            taken += steps;
         }
+        // What is still under way belongs to this stretch.
+        learner.finish()?;
         let sum = if gossip { &mut on } else { &mut off };
         sum.steps += taken;
         sum.seconds += begun.elapsed().as_secs_f64();
     }
-    let each = |sum: f64| sum / f64::from(deltas.max(1));
+    let (mut say_s, mut hear_s) = (0.0, 0.0);
+    for _ in 0..ALONE {
+        learner.train(1, Progress::START)?;
+        learner.finish()?;
+        let (said, took) = seconds(|| learner.take_delta(TAKE.codec, TAKE.weight, TAKE.norm_max));
+        said?;
+        say_s += took;
+        // What adds it may still be under way; to be measured is to be done.
+        learner.measure()?;
+        let (done, took) = seconds(|| {
+            learner.apply(TAKE.codec, TAKE.weight, &heard)?;
+            learner.measure()
+        });
+        done?;
+        hear_s += took;
+    }
+    let each = |sum: f64| sum / f64::from(ALONE);
     Ok(Gossip {
         model: model.into(),
         parameters: learner.parameters(),

@@ -144,8 +144,12 @@ impl TrainingLearner {
         Ok((sum, seen))
     }
 
-    /// Looks at all losses that are still on their way: a model that has burst is not passed on as a good one.
-    pub(super) fn look_back(&mut self) -> Result<(), LearnerError> {
+    /// Waits until all steps are done that went off, and looks at the losses that are still on their way: a model that has burst is not
+    /// passed on as a good one, and who measures time measures all of the work. The next call to train reports them.
+    ///
+    /// # Errors
+    /// [`LearnerError::Loss`] for a loss that is no number, [`LearnerError::Device`] when the device fails.
+    pub fn finish(&mut self) -> Result<(), LearnerError> {
         let (loss, seen) = self.retried(|learner| learner.losses(0))?;
         let (sum, steps) = self.ahead.unreported;
         self.ahead.unreported = (sum + loss, steps + seen);

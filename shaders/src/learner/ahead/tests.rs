@@ -36,6 +36,24 @@ fn losses_are_those_of_the_call_before() {
     }
 }
 
+/// Who measures steps would else measure how fast they are asked for.
+#[test]
+fn all_that_went_off_is_done_at_the_end() {
+    let Some(mut gpu) = on_gpu() else { return };
+    gpu.train(7, Progress::START).unwrap();
+    gpu.train(7, Progress::START).unwrap();
+    assert_eq!(gpu.ahead.losses.len(), AHEAD_MAX, "a call comes back before its steps are done");
+    gpu.finish().unwrap();
+    assert!(gpu.ahead.losses.is_empty());
+    assert_eq!(gpu.ahead.unreported.1, 7, "the next call reports them");
+    let dispatches: f64 = gpu.profile(20).unwrap().iter().map(|timed| timed.seconds).sum();
+    let begun = std::time::Instant::now();
+    gpu.train(20, Progress::START).unwrap();
+    gpu.finish().unwrap();
+    let whole = begun.elapsed().as_secs_f64() / 20.0;
+    assert!(whole > 0.5 * dispatches, "a step of {whole} s, its dispatches {dispatches} s");
+}
+
 #[test]
 fn a_delta_that_comes_beside_steps_is_the_delta_before_them() {
     let [Some(mut beside), Some(mut in_turn)] = [on_gpu(), on_gpu()] else { return };
