@@ -9,6 +9,11 @@
 fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
     let i = flat_index(id, groups);
     if i < words.a.x {
-        y[i] = select(x[i], y[i] + x[i], words.a.y != 0u);
+        // A branch and no select: a copy is not to read what it overwrites.
+        if words.a.y != 0u {
+            y[i] += x[i];
+        } else {
+            y[i] = x[i];
+        }
     }
 }

@@ -32,7 +32,8 @@ impl Kernel for Accumulate {
     }
 
     fn cost(&self, words: &[u32; WORDS]) -> Cost {
-        Cost::stream(words[0], 3, 1)
+        // A copy does not read y.
+        if words[1] == 0 { Cost::stream(words[0], 2, 0) } else { Cost::stream(words[0], 3, 1) }
     }
 
     fn twin(&self, arguments: &mut [Argument<'_>], words: &[u32; WORDS]) {
