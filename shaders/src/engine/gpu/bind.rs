@@ -17,10 +17,30 @@ pub(super) struct Bound {
 }
 
 impl GpuExecutor {
-    fn pipeline(&mut self, kernel: &'static dyn Kernel) -> wgpu::ComputePipeline {
+    /// The kernel compiled. A driver may refuse one and compute the others: what it refuses is an error of this kernel alone, is not kept, and
+    /// leaves the device as it was.
+    fn pipeline(&mut self, kernel: &'static dyn Kernel) -> Result<wgpu::ComputePipeline, ExecutorError> {
         if let Some(pipeline) = self.pipelines.get(kernel.name()) {
-            return pipeline.clone();
+            return Ok(pipeline.clone());
         }
+        let [memory, internal, validation] =
+            [wgpu::ErrorFilter::OutOfMemory, wgpu::ErrorFilter::Internal, wgpu::ErrorFilter::Validation]
+                .map(|filter| self.device.push_error_scope(filter));
+        let pipeline = self.compile(kernel);
+        // The last one pushed goes first.
+        let refused = [validation, internal, memory].map(|scope| pollster::block_on(scope.pop()));
+        if let Some(why) = refused.into_iter().flatten().next() {
+            return Err(ExecutorError(format!(
+                "{} does not compile {}: {why}; another driver, or --device cpu",
+                self.info.name,
+                kernel.name()
+            )));
+        }
+        self.pipelines.insert(kernel.name(), pipeline.clone());
+        Ok(pipeline)
+    }
+
+    fn compile(&self, kernel: &'static dyn Kernel) -> wgpu::ComputePipeline {
         let text =
             if self.words_in_storage() { wgsl::source_with_words_in_storage(kernel) } else { wgsl::source(kernel) };
         let source = wgpu::ShaderSource::Wgsl(text.into());
@@ -32,7 +52,7 @@ impl GpuExecutor {
             bind_group_layouts: &[Some(&layout)],
             immediate_size: 0,
         });
-        let pipeline = self.device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
+        self.device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
             label,
             layout: Some(&layout),
             module: &module,
@@ -42,9 +62,7 @@ impl GpuExecutor {
                 ..Default::default()
             },
             cache: None,
-        });
-        self.pipelines.insert(kernel.name(), pipeline.clone());
-        pipeline
+        })
     }
 
     /// Whether the words of a dispatch are no uniform. Mesa's llvmpipe writes the numbers that it finds in a uniform into a kernel where a
@@ -104,7 +122,7 @@ impl GpuExecutor {
     pub(super) fn bind(&mut self, dispatch: &Dispatch) -> Result<Bound, ExecutorError> {
         self.admit(dispatch.kernel, &dispatch.words)?;
         let groups = dispatch.kernel.grid(&dispatch.words).groups();
-        let pipeline = self.pipeline(dispatch.kernel);
+        let pipeline = self.pipeline(dispatch.kernel)?;
         let usage = if self.words_in_storage() { wgpu::BufferUsages::STORAGE } else { wgpu::BufferUsages::UNIFORM };
         let words = self.buffer(4 * WORDS as u64, usage | wgpu::BufferUsages::COPY_DST);
         self.queue.write_buffer(&words, 0, bytemuck::cast_slice(&dispatch.words));

@@ -3,6 +3,55 @@
 use super::*;
 use crate::kernels::accumulate::Accumulate;
 use crate::kernels::linear_forward::LinearForward;
+use crate::kernels::{Access, Argument, Cost, Grid, Kernel};
+
+/// A kernel that no driver compiles.
+#[derive(Debug)]
+struct Refused;
+
+impl Kernel for Refused {
+    fn name(&self) -> &'static str {
+        "refused"
+    }
+
+    fn wgsl(&self) -> &'static str {
+        "@compute @workgroup_size(64) fn main() { nonsense }"
+    }
+
+    fn access(&self) -> &'static [Access] {
+        &[Access::Write]
+    }
+
+    fn grid(&self, words: &[u32; WORDS]) -> Grid {
+        Grid::elements(words[0])
+    }
+
+    fn cost(&self, words: &[u32; WORDS]) -> Cost {
+        Cost::stream(words[0], 1, 0)
+    }
+
+    fn twin(&self, _: &mut [Argument<'_>], _: &[u32; WORDS]) {}
+}
+
+#[test]
+fn a_kernel_that_is_refused_leaves_the_others() {
+    let Some(mut gpu) = crate::kernels::tests::gpu() else { return };
+    let [x, y] = [(); 2].map(|()| gpu.allocate(1).unwrap());
+    for round in 0..2 {
+        let mut recording = Recording::default();
+        recording.push(&Refused, &[x], &[1]);
+        let error = gpu.prepare(recording).unwrap_err().to_string();
+        assert!(error.contains("compile refused") && error.contains("--device cpu"), "round {round}: {error}");
+    }
+    gpu.write(x, 0, &[7]).unwrap();
+    let mut recording = Recording::default();
+    recording.push(&Accumulate, &[x, y], &[1, 0]);
+    let prepared = gpu.prepare(recording).unwrap();
+    gpu.run(prepared, 1).unwrap();
+    let mut found = Vec::new();
+    gpu.read(y, 1, &mut found).unwrap();
+    assert_eq!(found, [7]);
+}
 
 #[test]
 fn submissions_grow_while_they_are_short_and_shrink_when_they_are_long() {
