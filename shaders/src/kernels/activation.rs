@@ -45,7 +45,8 @@ fn gelu_argument(z: f32) -> f32 {
 pub(super) fn apply(y: &mut [f32], kind: u32) {
     // The choice is made once and not for every number: so each loop is a plain one.
     match kind {
-        RELU => y.iter_mut().for_each(|y| *y = y.max(0.0)),
+        // `max` would make a number of a NaN, and nobody would hear of weights that are none.
+        RELU => y.iter_mut().for_each(|y| *y = if *y <= 0.0 { 0.0 } else { *y }),
         GELU => y.iter_mut().for_each(|y| *y *= sigmoid(gelu_argument(*y))),
         SILU => y.iter_mut().for_each(|y| *y *= sigmoid(*y)),
         _ => {}

@@ -10,7 +10,8 @@ fn gelu_argument(z: f32) -> f32 {
 
 fn activate(z: f32, kind: u32) -> f32 {
     if kind == 1u {
-        return max(z, 0.0);
+        // From -0 to -infinity by their bits. A NaN stays one: by floats a compiler may suppose that there is none, and `max` passes over it.
+        return select(z, 0.0, bitcast<u32>(z) - 0x80000000u <= 0x7f800000u);
     }
     if kind == 2u {
         return z * sigmoid(gelu_argument(z));

@@ -205,3 +205,32 @@ fn by_number(random: &mut Random) -> Vec<Case> {
         },
     ]
 }
+
+/// What is no number stays none through every activation, and the ends of the numbers are the same bits everywhere.
+fn assert_no_number_is_hidden(executor: &mut dyn Executor, by: &str) {
+    let ends = [f32::NAN, -f32::NAN, f32::INFINITY, f32::NEG_INFINITY, -0.0, 0.0, 1e-45, -1e-45, f32::MIN, 3.0];
+    for kind in [Activation::Relu, Activation::Gelu, Activation::Silu] {
+        let arguments = vec![ends.map(word).to_vec(), poison(ends.len())];
+        let words = extents([ends.len(), kind as usize]);
+        let kernel = &activation_forward::ActivationForward;
+        let case = Case { kernel, arguments, words, expected: Vec::new(), tolerance: 0.0 };
+        let found = &run(&case, executor, 0)[1];
+        assert!(found[..2].iter().all(|bits| f32::from_bits(*bits).is_nan()), "{kind:?} by {by}: {found:?}");
+        if kind == Activation::Relu {
+            let expected = [f32::INFINITY, 0.0, 0.0, 0.0, 1e-45, 0.0, 0.0, 3.0].map(word);
+            assert_eq!(found[2..], expected, "by {by}");
+        }
+    }
+}
+
+#[test]
+fn activations_hide_no_nan_by_the_twin() {
+    assert_no_number_is_hidden(&mut CpuExecutor::new(None), "the twin");
+}
+
+#[cfg(feature = "gpu")]
+#[test]
+fn activations_hide_no_nan_by_the_gpu() {
+    let Some(mut gpu) = gpu() else { return };
+    assert_no_number_is_hidden(&mut gpu, "the GPU");
+}
