@@ -60,13 +60,18 @@ pub(super) fn software(info: &wgpu::AdapterInfo) -> bool {
     info.device_type == wgpu::DeviceType::Cpu
 }
 
-/// What an adapter says of itself, with what it grants. How much memory a real GPU has free, wgpu does not say; a software driver has
-/// the host's.
+/// Whether what a device takes is the host's own memory.
+fn shares_host_memory(kind: wgpu::DeviceType) -> bool {
+    matches!(kind, wgpu::DeviceType::IntegratedGpu | wgpu::DeviceType::Cpu)
+}
+
+/// What an adapter says of itself, with what it grants. How much memory a real GPU has free, wgpu does not say; a software driver and
+/// an integrated GPU have the host's.
 pub(super) fn measure(adapter: &wgpu::Adapter, described: &DeviceInfo) -> DeviceInfo {
     let (info, limits) = (adapter.get_info(), adapter.limits());
     let largest = limits.max_storage_buffer_binding_size.min(limits.max_buffer_size);
     let free_host_memory = crate::engine::memory::free();
-    let free_memory = if software(&info) { free_host_memory } else { None };
+    let free_memory = if shares_host_memory(info.device_type) { free_host_memory } else { None };
     DeviceInfo { largest_buffer: Some(largest), free_memory, free_host_memory, ..described.clone() }
 }
 
@@ -74,4 +79,16 @@ pub(super) fn measure(adapter: &wgpu::Adapter, described: &DeviceInfo) -> Device
 #[must_use]
 pub fn adapters() -> Vec<DeviceInfo> {
     ranked().into_iter().map(|(_, info)| info).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_has_no_memory_of_its_own_takes_the_hosts() {
+        use wgpu::DeviceType::{Cpu, DiscreteGpu, IntegratedGpu, Other, VirtualGpu};
+        let shared = [DiscreteGpu, IntegratedGpu, VirtualGpu, Other, Cpu].map(shares_host_memory);
+        assert_eq!(shared, [false, true, false, false, true]);
+    }
 }
