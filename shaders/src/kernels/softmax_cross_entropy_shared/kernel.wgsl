@@ -53,8 +53,9 @@ fn main(
     for (var c = t; c < C; c += GROUP) {
         own += exp(logits[start + c] - largest);
     }
-    // Behind its barriers everybody has read the logits that the gradient overwrites.
     let sum = sum_of_all(t, own);
+    // Everybody has read the logits that the gradient overwrites, another's among them: the barriers of the sum are for workgroup memory alone.
+    storageBarrier();
     let scale = 1.0 / (sum * f32(M));
     let target_share = 1.0 / f32(M);
     for (var c = t; c < C; c += GROUP) {
