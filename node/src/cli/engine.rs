@@ -14,7 +14,7 @@ use protocol::log::Context;
 use shaders::data::split::SplitRule;
 use shaders::data::{self, Dataset};
 use shaders::engine::cpu::CpuExecutor;
-use shaders::engine::products::{self, Choices, Precision, Preset};
+use shaders::engine::products::{self, Choices, Precision};
 use shaders::engine::tune::{Measured, Tuner, fitting, representatives};
 use shaders::engine::{self, DeviceChoice, DeviceError, DeviceInfo, Executor, ExecutorError, Reference, Timed};
 use shaders::models::network::Network;
@@ -373,7 +373,7 @@ fn open(precision: Precision, device: &str, threads: usize) -> Result<(Box<dyn E
     let (mut executor, ignored) = open_tuned(device, threads).map_err(not_opened)?;
     let without = no_f16(precision, executor.info());
     if precision == Precision::F16 && without.is_none() && executor.info().backend != CPU_BACKEND {
-        executor.choose(Choices::always(Preset::Half64));
+        executor.choose(Choices::half(executor.info()));
         return Ok((executor, None));
     }
     Ok((executor, both(ignored, without)))
@@ -487,8 +487,8 @@ mod tests {
             return;
         }
         let (executor, note) = open(Precision::F16, "auto", 1).unwrap();
-        assert_eq!((executor.choices(), note), (&Choices::always(Preset::Half64), None));
+        assert_eq!((executor.choices(), note), (&Choices::half(executor.info()), None));
         let (executor, _) = open(Precision::F32, "auto", 1).unwrap();
-        assert_ne!(executor.choices(), &Choices::always(Preset::Half64));
+        assert_ne!(executor.choices(), &Choices::half(executor.info()));
     }
 }

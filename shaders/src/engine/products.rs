@@ -349,6 +349,8 @@ pub struct Class {
 pub struct Choices {
     rule: Rule,
     tuned: BTreeMap<Class, Preset>,
+    /// See [`Choices::shares_memory`].
+    shares_memory: bool,
 }
 
 /// What multiplies where nobody has measured.
@@ -370,17 +372,25 @@ impl Choices {
     /// Registers alone, whatever the shape.
     pub const PLAIN: Self = Self::always(Preset::Plain);
 
-    /// One preset for all.
+    /// One preset for all, on a device on which workgroups share memory if the preset's do.
     #[must_use]
     pub const fn always(preset: Preset) -> Self {
-        Self { rule: Rule::Always(preset), tuned: BTreeMap::new() }
+        Self { rule: Rule::Always(preset), tuned: BTreeMap::new(), shares_memory: !matches!(preset, Preset::Plain) }
+    }
+
+    /// [`Precision::F16`] on a device that has it: the products alone, for what else pays there is the same.
+    #[must_use]
+    pub fn half(info: &DeviceInfo) -> Self {
+        Self { rule: Rule::Always(Preset::Half64), ..Self::untuned(info) }
     }
 
     /// Of a device that nobody has measured: tiles where it is a real GPU.
     #[must_use]
     pub fn untuned(info: &DeviceInfo) -> Self {
-        let rule = if info.software || info.backend == "cpu" { Rule::Always(Preset::Plain) } else { Rule::Tiles };
-        Self { rule, tuned: BTreeMap::new() }
+        if info.software || info.backend == "cpu" {
+            return Self::PLAIN;
+        }
+        Self { rule: Rule::Tiles, tuned: BTreeMap::new(), shares_memory: true }
     }
 
     /// The same with what was measured.
@@ -393,7 +403,7 @@ impl Choices {
     /// Whether workgroups that share memory pay on it: not on a software driver.
     #[must_use]
     pub fn shares_memory(&self) -> bool {
-        self.rule != Rule::Always(Preset::Plain)
+        self.shares_memory
     }
 
     /// What was measured.

@@ -69,6 +69,18 @@ fn what_was_measured_goes_before_the_rule_and_for_its_class_alone() {
     }
 }
 
+#[test]
+fn half_precision_on_a_software_driver_shares_no_memory_elsewhere() {
+    let gpu = DeviceInfo { backend: "vulkan".into(), f16: true, ..DeviceInfo::default() };
+    let software = DeviceInfo { software: true, ..gpu.clone() };
+    let shape = Shape::new(Product::Forward, true, &[64, 64, 64]);
+    for (info, shares) in [(gpu, true), (software, false)] {
+        let choices = Choices::half(&info);
+        assert_eq!((choices.preset(&shape), choices.shares_memory()), (Preset::Half64, shares), "{info:?}");
+        assert_eq!(Choices::untuned(&info).shares_memory(), shares);
+    }
+}
+
 /// Whether its dispatch, as a layer records it, is within what WebGPU grants.
 fn is_dispatched(choices: &Choices, shape: &Shape) -> bool {
     let preset = choices.preset(shape);
