@@ -108,19 +108,34 @@ fn paced(at_once: u32, replays: u32, took: Duration) -> u32 {
     }
 }
 
+/// The first that opens; `None` of none, and the errors of all where none does.
+fn first_that_opens<T>(
+    all: impl Iterator<Item = impl FnOnce() -> Result<T, ExecutorError>>,
+) -> Result<Option<T>, ExecutorError> {
+    let mut refused = Vec::new();
+    for open in all {
+        match open() {
+            Ok(opened) => return Ok(Some(opened)),
+            Err(ExecutorError(why)) => refused.push(why),
+        }
+    }
+    if refused.is_empty() { Ok(None) } else { Err(ExecutorError(refused.join("; "))) }
+}
+
 /// Words that are read or written at once, and at most lie in memory to read through and to write through.
 pub(crate) fn piece_words(software: bool) -> usize {
     if software { SOFTWARE_PIECE_WORDS_MAX } else { PIECE_WORDS_MAX }
 }
 
 impl GpuExecutor {
-    /// The best adapter, or the best of those that are called so ([`DeviceInfo::is_called`]); `None` when there is none.
+    /// The best adapter that gives a device, or the best of those that are called so ([`DeviceInfo::is_called`]); `None` when there is none.
     ///
     /// # Errors
-    /// When the adapter gives no device.
+    /// When no such adapter gives a device: what each says.
     pub fn open(name: Option<&str>) -> Result<Option<Self>, ExecutorError> {
         let fits = |(_, info): &(wgpu::Adapter, DeviceInfo)| name.is_none_or(|name| info.is_called(name));
-        ranked().into_iter().find(fits).map(|(adapter, info)| Self::on(&adapter, &info)).transpose()
+        let found = ranked().into_iter().filter(fits);
+        first_that_opens(found.map(|(adapter, info)| move || Self::on(&adapter, &info)))
     }
 
     /// That adapter again ([`DeviceInfo::is`]); `None` when it is not there (any more, or yet).

@@ -34,6 +34,17 @@ impl Kernel for Refused {
 }
 
 #[test]
+fn an_adapter_that_does_not_open_makes_room_for_the_next() {
+    let open = |outcomes: &[Result<u8, &str>]| {
+        let outcomes = outcomes.iter().map(|outcome| outcome.map_err(|why| ExecutorError(why.into())));
+        first_that_opens(outcomes.map(|outcome| move || outcome))
+    };
+    assert_eq!(open(&[]), Ok(None));
+    assert_eq!(open(&[Err("a is busy"), Ok(2), Ok(3)]), Ok(Some(2)));
+    assert_eq!(open(&[Err("a is busy"), Err("b is gone")]), Err(ExecutorError("a is busy; b is gone".into())));
+}
+
+#[test]
 fn a_kernel_that_is_refused_leaves_the_others() {
     let Some(mut gpu) = crate::kernels::tests::gpu() else { return };
     let [x, y] = [(); 2].map(|()| gpu.allocate(1).unwrap());
