@@ -61,6 +61,8 @@ pub struct GpuExecutor {
     piece: usize,
     /// Memory to read through that nothing is read through now: a new one each time takes four times as long.
     staging: Vec<wgpu::Buffer>,
+    /// What the device's clock said, while dispatches are timed.
+    ticks: Option<Buffer>,
     /// Written since the last submission: until the next one is done, the driver holds a copy.
     unsent_words: usize,
     /// The first thing that went wrong outside a call.
@@ -189,6 +191,7 @@ impl GpuExecutor {
             piece: piece_words(software(&adapter.get_info())),
             wait_max: if software(&adapter.get_info()) { SOFTWARE_WAIT_MAX } else { WAIT_MAX },
             staging: Vec::new(),
+            ticks: None,
             unsent_words: 0,
             failure,
             limits,

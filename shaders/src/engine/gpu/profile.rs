@@ -5,6 +5,22 @@ use super::bind::Bound;
 use crate::engine::{Buffer, Executor as _, ExecutorError, Prepared, Timed};
 
 impl GpuExecutor {
+    /// Room for so many bytes of ticks: one buffer for all calls, which grows.
+    fn ticks(&mut self, bytes: u64) -> Buffer {
+        let usage = wgpu::BufferUsages::QUERY_RESOLVE | wgpu::BufferUsages::COPY_SRC;
+        match self.ticks {
+            Some(ticks) if self.buffers[ticks.0].size() >= bytes => ticks,
+            Some(ticks) => {
+                self.buffers[ticks.0] = self.buffer(bytes, usage);
+                ticks
+            }
+            None => {
+                self.buffers.push(self.buffer(bytes, usage));
+                *self.ticks.insert(Buffer(self.buffers.len() - 1))
+            }
+        }
+    }
+
     pub(super) fn time(&mut self, prepared: Prepared, times: u32) -> Result<Vec<Timed>, ExecutorError> {
         if !self.device.features().contains(wgpu::Features::TIMESTAMP_QUERY) {
             return Err(ExecutorError("this device has no clock for its work (timestamp queries)".into()));
@@ -18,9 +34,7 @@ impl GpuExecutor {
             ty: wgpu::QueryType::Timestamp,
             count: 2 * all.len().min(stretch) as u32,
         });
-        let resolved = self.buffer(bytes, wgpu::BufferUsages::QUERY_RESOLVE | wgpu::BufferUsages::COPY_SRC);
-        self.buffers.push(resolved);
-        let resolved = Buffer(self.buffers.len() - 1);
+        let resolved = self.ticks(bytes);
         let tick = f64::from(self.queue.get_timestamp_period()) * 1e-9 / f64::from(times);
         let mut words = Vec::new();
         for _ in 0..times {

@@ -34,6 +34,21 @@ impl Kernel for Refused {
 }
 
 #[test]
+fn however_often_dispatches_are_timed_their_ticks_take_one_buffer() {
+    let Some(mut gpu) = crate::kernels::tests::gpu() else { return };
+    let [x, y] = [(); 2].map(|()| gpu.allocate(4).unwrap());
+    let mut timed = Vec::new();
+    for dispatches in [1, 3, 2] {
+        let mut recording = Recording::default();
+        (0..dispatches).for_each(|_| recording.push(&Accumulate, &[x, y], &[4, 1]));
+        let prepared = gpu.prepare(recording).unwrap();
+        let Ok(all) = gpu.profile(prepared, 2) else { return };
+        timed.push(all.len());
+    }
+    assert_eq!((timed, gpu.buffers.len()), (vec![1, 3, 2], 3));
+}
+
+#[test]
 fn an_adapter_that_does_not_open_makes_room_for_the_next() {
     let open = |outcomes: &[Result<u8, &str>]| {
         let outcomes = outcomes.iter().map(|outcome| outcome.map_err(|why| ExecutorError(why.into())));
