@@ -240,3 +240,77 @@ fn pools(random: &mut Random) -> Vec<Case> {
         },
     ]
 }
+
+/// Channels and outputs of several tiles of every width, on pictures of few pixels; gradients by the chain rule, since differences of so many
+/// weights would take too long.
+fn wide_convolutions(random: &mut Random, four: bool) -> Vec<Case> {
+    let [c, o] = [(); 2].map(|()| 33 + random.below(108));
+    let [c, o] = if four { [c, o].map(|extent| extent.next_multiple_of(4)) } else { [c, o] };
+    let conv = Conv { n: 1, h: 3, w: 3, c, o, kernel: 2, stride: 1, padding: 1 };
+    let (height, width) = (conv.out(3), conv.out(3));
+    let (patches, weights) = (height * width, o * conv.kernel * conv.kernel * c);
+    let x = random.floats(9 * c);
+    let parameters = random.floats(weights + o);
+    let dy = random.floats(patches * o);
+    let [xs, p, dys] = [&x, &parameters, &dy].map(|words| values(words));
+    let (w, b) = p.split_at(weights);
+    let (mut dx, mut dw, mut db) = (vec![0.0; xs.len()], vec![0.0; weights], vec![0.0; o]);
+    for (place, dy) in dys.iter().enumerate() {
+        let (oy, ox, out) = (place / o / width, place / o % width, place % o);
+        db[out] += dy;
+        for (ky, kx) in [(0, 0), (0, 1), (1, 0), (1, 1)] {
+            let (py, px) = (oy + ky, ox + kx);
+            if !(1..=3).contains(&py) || !(1..=3).contains(&px) {
+                continue;
+            }
+            let (at, from) = (((py - 1) * 3 + px - 1) * c, ((out * 2 + ky) * 2 + kx) * c);
+            for i in 0..c {
+                dx[at + i] += dy * w[from + i];
+                dw[from + i] += dy * xs[at + i];
+            }
+        }
+    }
+    let words = |last: [usize; 2]| {
+        [extents([1, 3, 3, c, height, width, o, 0, conv.kernel, conv.stride, conv.padding]), extents(last)].concat()
+    };
+    let mut cases = Vec::new();
+    for kernels in if four { WIDE } else { NARROW } {
+        let case = |which: usize, arguments, last, expected: Vec<f64>| Case {
+            kernel: kernels[which],
+            arguments,
+            words: words(last),
+            expected: vec![(2, Floats(expected))],
+            tolerance: product_tolerance(kernels[which]),
+        };
+        cases.extend([
+            case(0, vec![x.clone(), parameters.clone(), poison(patches * o)], [0, 0], conv.forward(&xs, w, b)),
+            case(1, vec![dy.clone(), parameters.clone(), poison(xs.len())], [0, 0], dx.clone()),
+            case(2, vec![dy.clone(), x.clone(), poison(weights + o)], [0, 1], [&dw[..], &db[..]].concat()),
+        ]);
+    }
+    cases
+}
+
+/// Draws of them: each is of every preset, which software Vulkan takes long for.
+const WIDE_CONVOLUTIONS: usize = 4;
+
+fn assert_wide_convolutions(executor: &mut dyn Executor, by: &str) {
+    let random = &mut Random(ChaCha8Rng::seed_from_u64(11));
+    for draw in 0..WIDE_CONVOLUTIONS {
+        for case in wide_convolutions(random, draw % 2 == 1) {
+            check(executor, &case, BEHIND, by);
+        }
+    }
+}
+
+#[test]
+fn twins_compute_convolutions_of_several_tiles_of_channels() {
+    assert_wide_convolutions(&mut CpuExecutor::new(None), "the twin");
+}
+
+#[cfg(feature = "gpu")]
+#[test]
+fn the_gpu_computes_convolutions_of_several_tiles_of_channels() {
+    let Some(mut gpu) = gpu() else { return };
+    assert_wide_convolutions(&mut gpu, "the GPU");
+}
