@@ -32,8 +32,13 @@ pub const PIECE_BUDGET: Duration = Duration::from_secs(8);
 pub const QUICK_PIECE_BUDGET: Duration = Duration::from_millis(500);
 /// Extents of the square products.
 const EXTENTS: [usize; 5] = [256, 512, 1024, 2048, 4096];
-/// Numbers of what is streamed: 64 MiB a vector, more than any cache.
-const STREAMED: usize = 16 << 20;
+/// Numbers of what is streamed on a GPU with room for it: 256 MiB a vector. What a copy touches is several times the caches of today's cards
+/// (50 to 100 MiB).
+const STREAMED: usize = 64 << 20;
+/// The same elsewhere: 64 MiB a vector; a host with caches as large as two of them is flattered.
+const LESS_STREAMED: usize = 16 << 20;
+/// Vectors of what is streamed: of the copy, of Adam, of the choice of a delta.
+const STREAMED_VECTORS: u64 = 2 + 4 + 2;
 /// The same for a quick look.
 const QUICK_STREAMED: usize = 1 << 20;
 /// A step works at this share of the rate of the best product, until it is measured.
@@ -163,8 +168,17 @@ impl Effort {
         if self.quick { QUICK_PIECE_BUDGET } else { PIECE_BUDGET }
     }
 
-    fn streamed(self) -> usize {
-        if self.quick { QUICK_STREAMED } else { STREAMED }
+    /// Numbers of what is streamed on such a device.
+    fn streamed(self, info: &DeviceInfo) -> usize {
+        let vector = 4 * STREAMED as u64;
+        let has_room = info.largest_buffer.is_none_or(|most| most >= vector)
+            && info.free_memory.is_none_or(|free| free / 2 >= STREAMED_VECTORS * vector);
+        let beside_host = DeviceKind::of(info) == DeviceKind::Gpu;
+        match self.quick {
+            true => QUICK_STREAMED,
+            false if beside_host && has_room => STREAMED,
+            false => LESS_STREAMED,
+        }
     }
 
     /// Why something that takes so many seconds a call is left out; `None` where it is done in time.
@@ -189,7 +203,8 @@ pub type Opener<'a> = dyn Fn() -> Result<Box<dyn Executor>, DeviceError> + 'a;
 pub fn measure(open: &Opener<'_>, effort: Effort, tell: &mut dyn FnMut(&Figures)) -> Result<Figures, DeviceError> {
     let mut on = open()?;
     let info = on.info().clone();
-    let copy = kernels::device_copy(on.as_mut(), effort.streamed(), effort.budget())?;
+    let streamed = effort.streamed(&info);
+    let copy = kernels::device_copy(on.as_mut(), streamed, effort.budget())?;
     let mut figures = Figures {
         device: info.name.clone(),
         backend: info.backend.clone(),
@@ -198,7 +213,7 @@ pub fn measure(open: &Opener<'_>, effort: Effort, tell: &mut dyn FnMut(&Figures)
         threads: effort.threads,
         quick: effort.quick,
         budget_s: effort.budget().as_secs_f64(),
-        copy_gbs: 8.0 * effort.streamed() as f64 / copy / 1e9,
+        copy_gbs: 8.0 * streamed as f64 / copy / 1e9,
         matmul: Vec::new(),
         adam: None,
         top_k: None,
@@ -339,7 +354,7 @@ fn product(on: &mut dyn Executor, extent: usize, budget: Duration) -> Result<f64
 }
 
 fn adam(on: &mut dyn Executor, effort: Effort, copy_gbs: f64) -> Result<Stream, ExecutorError> {
-    let d = effort.streamed();
+    let d = effort.streamed(on.info());
     let mut buffers = Vec::new();
     for _ in 0..4 {
         buffers.push(on.allocate(d)?);
@@ -357,7 +372,7 @@ fn adam(on: &mut dyn Executor, effort: Effort, copy_gbs: f64) -> Result<Stream, 
 }
 
 fn top_k(on: &mut dyn Executor, effort: Effort, copy_gbs: f64) -> Result<Choice, ExecutorError> {
-    let d = effort.streamed();
+    let d = effort.streamed(on.info());
     let density = TopK2Bit.density().ok_or_else(|| ExecutorError("top_k_2bit chooses nothing".into()))?;
     let count = 2 * density.kept_of(d);
     let buffers = [on.allocate(d)?, on.allocate(d)?, on.allocate(count)?];
@@ -469,6 +484,20 @@ mod tests {
         let why = effort.too_long(0.6 * budget, 2e9).unwrap();
         assert!(why.contains("2.0 Gflop/s") && why.contains("more than the 8 s"), "{why}");
         assert_eq!(effort.too_long(f64::NAN, f64::NAN), None, "nothing is known before the first");
+    }
+
+    #[test]
+    fn what_is_streamed_is_larger_than_caches_where_there_is_room() {
+        let gpu = DeviceInfo { backend: "vulkan".into(), ..DeviceInfo::default() };
+        let [whole, quick] = [false, true].map(|quick| Effort { threads: 1, quick });
+        assert_eq!((whole.streamed(&gpu), quick.streamed(&gpu)), (STREAMED, QUICK_STREAMED));
+        for small in [
+            DeviceInfo { largest_buffer: Some(128 << 20), ..gpu.clone() },
+            DeviceInfo { free_memory: Some(3 << 30), ..gpu.clone() },
+            DeviceInfo { software: true, ..gpu },
+        ] {
+            assert_eq!(whole.streamed(&small), LESS_STREAMED, "{small:?}");
+        }
     }
 
     #[test]
