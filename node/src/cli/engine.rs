@@ -232,10 +232,13 @@ pub(super) fn profile(job: &Job, (device, threads): (&str, usize), steps: u32) -
     let dataset = Arc::new(load(job)?);
     let shard = split(job, &dataset)?.into_iter().next().unwrap_or_default();
     let spec = spec(job, &dataset, shard, 0)?;
-    let mut executor = open_aloud(job.precision, device, threads)?;
+    let executor = open_aloud(job.precision, device, threads)?;
     let alone = life(job, (false, false), executor.info());
     fits(&footprint(&spec, job, executor.choices(), alone)?, executor.info())?;
-    let reference = Reference::measure(executor.as_mut()).map_err(|error| failed(&error))?;
+    // On a device of its own, that is let go: what it takes is free for the learner.
+    let (mut apart, _) = open(job.precision, device, threads)?;
+    let reference = Reference::measure(apart.as_mut()).map_err(|error| failed(&error))?;
+    drop(apart);
     let mut learner = TrainingLearner::new(spec, executor).map_err(|error| failed(&error))?;
     // The first steps compile, and fill caches. A device goes on beside the host: what it was asked for is waited for.
     let mut train = |steps| {

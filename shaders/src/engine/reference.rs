@@ -7,8 +7,10 @@ use crate::kernels::{Cost, Kernel};
 
 /// Numbers of the copy: 64 MiB in and out, more than any cache.
 const COPIED: usize = 16 << 20;
-/// Extent of the square product.
-const EXTENT: usize = 1024;
+/// Extents of the square products, of which the best counts: small ones leave a large GPU idle.
+const EXTENTS: [u32; 4] = [512, 1024, 2048, 4096];
+/// A product that would take longer is not tried.
+const PRODUCT_MAX_S: f64 = 0.2;
 /// Runs, of which the fastest counts.
 const ROUNDS: usize = 5;
 
@@ -17,7 +19,7 @@ const ROUNDS: usize = 5;
 pub struct Reference {
     /// Bytes read and written a second by a kernel that does nothing else.
     pub copy: f64,
-    /// Floating-point operations a second of a product of two matrices of 1,024 x 1,024.
+    /// Floating-point operations a second of the best of some square products, each by the kernel that the device chooses for it.
     pub product: f64,
 }
 
@@ -30,19 +32,27 @@ impl Reference {
         let [from, to] = [on.allocate(COPIED)?, on.allocate(COPIED)?];
         let copy = prepare(on, &BaseWeights, &[from, to], &[COPIED as u32])?;
         let copy = best(on, copy)?;
-        let square = EXTENT * EXTENT;
-        let [x, w, y] = [on.allocate(square)?, on.allocate(square)?, on.allocate(square)?];
-        let extent = EXTENT as u32;
-        // No activation, from the first parameter on, no bias; by the kernel that the device chooses.
-        let words = [extent, extent, extent, 0, 0, 1];
-        let kernel = on.choices().preset(&Shape::new(Product::Forward, true, &words)).kernel(Product::Forward, true);
-        let product = prepare(on, kernel, &[x, w, y], &words)?;
-        let product = best(on, product)?;
-        Ok(Self {
-            copy: Cost::stream(COPIED as u32, 2, 0).bytes as f64 / copy,
-            product: Cost::product(extent, extent, extent).flops as f64 / product,
-        })
+        let mut product = 0.0f64;
+        for extent in EXTENTS {
+            let flops = Cost::product(extent, extent, extent).flops as f64;
+            if product > 0.0 && flops / product > PRODUCT_MAX_S {
+                break;
+            }
+            product = product.max(flops / square(on, extent)?);
+        }
+        Ok(Self { copy: Cost::stream(COPIED as u32, 2, 0).bytes as f64 / copy, product })
     }
+}
+
+/// Seconds of a square product.
+fn square(on: &mut dyn Executor, extent: u32) -> Result<f64, ExecutorError> {
+    let words = (extent * extent) as usize;
+    let buffers = [on.allocate(words)?, on.allocate(words)?, on.allocate(words)?];
+    // No activation, from the first parameter on, no bias; by the kernel that the device chooses.
+    let words = [extent, extent, extent, 0, 0, 1];
+    let kernel = on.choices().preset(&Shape::new(Product::Forward, true, &words)).kernel(Product::Forward, true);
+    let prepared = prepare(on, kernel, &buffers, &words)?;
+    best(on, prepared)
 }
 
 fn prepare(
