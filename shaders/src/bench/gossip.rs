@@ -90,7 +90,7 @@ pub(super) fn measure(
                 due += DELTA_EVERY_S;
                 deltas += 1;
                 learner.apply(TAKE.codec, TAKE.weight, &heard)?;
-                learner.take_delta_then_train(TAKE, steps, Progress::START, &mut |said| drop(said))?;
+                learner.take_delta_then_train(TAKE, steps, Progress::START, &mut |_| {})?;
             } else {
                 learner.train(steps, Progress::START)?;
             }
