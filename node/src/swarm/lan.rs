@@ -9,7 +9,9 @@
 //!
 //! Nothing that is heard here is believed: it is a hint whom to dial, and the handshake decides.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod listings;
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
@@ -19,14 +21,22 @@ use mdns_sd::{DaemonEvent, IfKind, Receiver, ResolvedService, ScopedIp, ServiceD
 use protocol::id::{Hash, PeerId, RunId, SchemaHash, parse_hex};
 use protocol::wire::VERSION;
 
+use self::listings::Listings;
 use super::address;
+use super::bucket::Bucket;
 
 /// What we announce and look for.
 const SERVICE: &str = "_starling._tcp.local.";
 /// How often new interfaces and addresses are looked for, seconds.
 const INTERFACES_INTERVAL_S: u32 = 2;
-/// Peers remembered, of all jobs: a flood of made-up announcements ends here.
+/// Peers that a look around lists, of all jobs: a flood of made-up announcements ends here.
 const HEARD_MAX: usize = 1024;
+/// Peers of our run that are passed on a second, to be dialled: whoever announces may make up as many as it likes.
+const OFFERS_PER_SECOND: f64 = 16.0;
+/// And at once, beyond that.
+const OFFERS_BURST: f64 = 64.0;
+/// mDNS ends a search whose events are not taken in as fast as they come; the next one begins so much later.
+const CUT_OFF_PAUSE: Duration = Duration::from_secs(5);
 /// Addresses taken from one announcement.
 const ADDRESSES_MAX: usize = 8;
 /// Bytes taken of a job's name.
@@ -76,9 +86,14 @@ pub(crate) struct Lan {
     us: Listing,
     life: u32,
     fullname: Option<String>,
-    heard: BTreeMap<String, Listing>,
+    heard: Listings,
     offered: Instant,
+    /// Still to be offered in this turn.
+    waiting: VecDeque<PeerId>,
+    offers: Bucket,
     asked: Instant,
+    /// The search was ended by mDNS itself, at that time.
+    cut_off: Option<Instant>,
 }
 
 /// Ports of a peer by transport and family; most peers listen on one of each.
@@ -193,7 +208,20 @@ impl Lan {
         let (now, mut life) = (Instant::now(), [0; 4]);
         getrandom::fill(&mut life).map_err(|error| mdns_sd::Error::Msg(format!("no randomness: {error}")))?;
         let life = u32::from_le_bytes(life);
-        Ok(Self { daemon, events, monitor, us, life, fullname: None, heard: BTreeMap::new(), offered: now, asked: now })
+        Ok(Self {
+            daemon,
+            events,
+            monitor,
+            us,
+            life,
+            fullname: None,
+            heard: Listings::default(),
+            offered: now,
+            waiting: VecDeque::new(),
+            offers: Bucket::new(OFFERS_PER_SECOND, OFFERS_BURST, now),
+            asked: now,
+            cut_off: None,
+        })
     }
 
     /// Announces that we listen there, in place of what was announced before.
@@ -228,7 +256,10 @@ impl Lan {
     pub(crate) async fn next(&mut self) -> Heard {
         loop {
             let heard = tokio::select! {
-                Ok(event) = self.events.recv_async() => self.on_service(event),
+                event = self.events.recv_async(), if self.cut_off.is_none() => match event {
+                    Ok(event) => self.on_service(event, Instant::now()),
+                    Err(_) => self.on_cut_off(Instant::now()),
+                },
                 Ok(event) = self.monitor.recv_async() => on_daemon(&event),
                 else => std::future::pending().await,
             };
@@ -238,16 +269,18 @@ impl Lan {
         }
     }
 
-    fn on_service(&mut self, event: ServiceEvent) -> Option<Heard> {
+    /// [`Lan::due`] searches again.
+    fn on_cut_off(&mut self, now: Instant) -> Option<Heard> {
+        self.cut_off = Some(now);
+        let pause = CUT_OFF_PAUSE.as_secs();
+        Some(Heard::Trouble(format!("more is announced than can be taken in: the search begins anew in {pause} s")))
+    }
+
+    fn on_service(&mut self, event: ServiceEvent, now: Instant) -> Option<Heard> {
         match event {
             ServiceEvent::ServiceResolved(service) => {
                 let listing = Listing::resolved(&service)?;
-                let name = service.get_fullname().to_owned();
-                if self.heard.len() >= HEARD_MAX && !self.heard.contains_key(&name) {
-                    return None;
-                }
-                let known = self.heard.insert(name, listing.clone());
-                self.judge(listing, known.as_ref())
+                self.on_listing(service.get_fullname(), listing, now)
             }
             ServiceEvent::ServiceRemoved(_, name) => {
                 self.heard.remove(&name);
@@ -257,7 +290,21 @@ impl Lan {
         }
     }
 
-    fn judge(&self, listing: Listing, known: Option<&Listing>) -> Option<Heard> {
+    fn on_listing(&mut self, name: &str, listing: Listing, now: Instant) -> Option<Heard> {
+        // What we say ourselves, perhaps with an address that we no longer have.
+        if self.fullname.as_deref() == Some(name) {
+            return None;
+        }
+        let known = self.heard.get(name).cloned();
+        // A life has one identity: a name that goes from one to the next is made up.
+        if known.as_ref().is_some_and(|known| known.peer != listing.peer) {
+            return None;
+        }
+        self.heard.insert(name.to_owned(), listing.clone(), self.is_ours(&listing));
+        self.judge(listing, known.as_ref(), now)
+    }
+
+    fn judge(&mut self, listing: Listing, known: Option<&Listing>, now: Instant) -> Option<Heard> {
         if listing.pairs {
             return None;
         }
@@ -269,7 +316,8 @@ impl Lan {
             return (foreign && news && self.fullname.is_some()).then_some(Heard::Double(listing));
         }
         if self.is_ours(&listing) {
-            return self.ours(listing.peer);
+            // Who is too many now comes with the next offer.
+            return self.offers.take(1.0, now).ok().and_then(|()| self.ours(listing.peer));
         }
         (known != Some(&listing)).then_some(Heard::Other(listing))
     }
@@ -280,25 +328,50 @@ impl Lan {
 
     /// Called now and then: who of our run was heard of and has no link, when it is time to say so again.
     pub(crate) fn due(&mut self, now: Instant, lonely: bool, is_up: impl Fn(PeerId) -> bool) -> Vec<Heard> {
-        if lonely && now - self.asked > LONELY_INTERVAL {
-            self.asked = now;
-            let _ = self.daemon.stop_browse(SERVICE);
-            if let Ok(events) = self.daemon.browse(SERVICE) {
-                self.events = events;
+        let again = match self.cut_off {
+            Some(at) => now.saturating_duration_since(at) > CUT_OFF_PAUSE,
+            None => lonely && now.saturating_duration_since(self.asked) > LONELY_INTERVAL,
+        };
+        if again {
+            self.search(now);
+        }
+        if self.waiting.is_empty() && now.saturating_duration_since(self.offered) >= OFFER_INTERVAL {
+            self.offered = now;
+            let peers: BTreeSet<PeerId> = self.heard.ours().map(|listing| listing.peer).collect();
+            self.waiting.extend(peers);
+        }
+        let mut due = Vec::new();
+        while let Some(&peer) = self.waiting.front() {
+            if peer != self.us.peer
+                && !is_up(peer)
+                && let Some(heard) = self.ours(peer)
+            {
+                if self.offers.take(1.0, now).is_err() {
+                    break;
+                }
+                due.push(heard);
+            }
+            self.waiting.pop_front();
+        }
+        due
+    }
+
+    fn search(&mut self, now: Instant) {
+        self.asked = now;
+        let _ = self.daemon.stop_browse(SERVICE);
+        match self.daemon.browse(SERVICE) {
+            Ok(events) => (self.events, self.cut_off) = (events, None),
+            // A daemon that is gone is asked again after the same pause.
+            Err(error) => {
+                tracing::debug!(%error, "mDNS does not search");
+                self.cut_off = self.cut_off.map(|_| now);
             }
         }
-        if now - self.offered < OFFER_INTERVAL {
-            return Vec::new();
-        }
-        self.offered = now;
-        let ours = self.heard.values().filter(|listing| self.is_ours(listing) && !is_up(listing.peer));
-        let peers: BTreeSet<PeerId> = ours.map(|listing| listing.peer).collect();
-        peers.into_iter().filter_map(|peer| self.ours(peer)).collect()
     }
 
     /// A peer of our run with all addresses that it, or its life before, has announced.
     fn ours(&self, peer: PeerId) -> Option<Heard> {
-        let listings = self.heard.values().filter(|listing| listing.peer == peer && self.is_ours(listing));
+        let listings = self.heard.ours().filter(|listing| listing.peer == peer);
         let addresses: BTreeSet<_> = listings.flat_map(|listing| listing.addresses.iter().cloned()).collect();
         (!addresses.is_empty()).then(|| Heard::Ours(peer, addresses.into_iter().collect()))
     }
@@ -386,73 +459,4 @@ pub(crate) fn read_lines(bytes: &[u8]) {
 }
 
 #[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-    use proptest::prelude::*;
-
-    use super::*;
-
-    fn listing(addresses: &[&str]) -> Listing {
-        Listing {
-            peer: PeerId([7; 32]),
-            run: RunId(Hash([1; 32])),
-            schema: SchemaHash(Hash([2; 32])),
-            wire: VERSION,
-            job: "flock".into(),
-            open: true,
-            pairs: false,
-            addresses: addresses.iter().map(|text| text.parse().unwrap()).collect(),
-        }
-    }
-
-    fn again(listing: &Listing) -> Option<Listing> {
-        let properties = listing.properties(&Ports::of(&listing.addresses));
-        let get = |key: &str| properties.iter().find(|(name, _)| *name == key).map(|(_, value)| value.as_str());
-        Listing::read(get, listing.addresses.iter().filter_map(address::ip).collect::<BTreeSet<_>>())
-    }
-
-    #[test]
-    fn what_is_announced_is_what_is_read() {
-        let all = listing(&[
-            "/ip4/192.0.2.7/tcp/4001",
-            "/ip6/2001:db8::7/tcp/4002",
-            "/ip4/192.0.2.7/udp/4001/quic-v1",
-            "/ip6/2001:db8::7/udp/4003/quic-v1",
-        ]);
-        let pairs = Listing { pairs: true, ..all.clone() };
-        assert_eq!(again(&pairs), Some(pairs));
-        assert_eq!(again(&all), Some(all));
-        assert!(all_fit(&listing(&["/ip4/192.0.2.7/tcp/4001"])));
-    }
-
-    /// A string of a TXT record has 255 bytes at most.
-    fn all_fit(listing: &Listing) -> bool {
-        let mut listing = listing.clone();
-        listing.job = "x".repeat(JOB_BYTES_MAX);
-        listing.properties(&Ports::default()).iter().all(|(key, value)| key.len() + 1 + value.len() <= 255)
-    }
-
-    #[test]
-    fn what_cannot_be_dialled_is_left_out() {
-        let found = again(&listing(&["/ip4/0.0.0.0/tcp/1", "/ip6/fe80::1/tcp/1", "/ip4/192.0.2.7/tcp/1"])).unwrap();
-        assert_eq!(found.addresses, ["/ip4/192.0.2.7/tcp/1".parse().unwrap()]);
-    }
-
-    proptest! {
-        #[test]
-        fn hostile_text_is_no_panic_and_bounded(values in prop::collection::vec(".{0,300}", 11), ips in prop::collection::vec(any::<u32>(), 0..40)) {
-            let keys = ["peer", "run", "schema", "wire", "job", "open", "tcp4", "tcp6", "quic4", "quic6", "pair"];
-            let good = "07".repeat(32);
-            for trust in [false, true] {
-                let get = |key: &str| {
-                    let i = keys.iter().position(|name| *name == key)?;
-                    Some(match i { 0..=2 if trust => good.as_str(), 3 if trust => "3", _ => values[i].as_str() })
-                };
-                let ips = ips.iter().map(|&bits| IpAddr::V4(bits.into()));
-                if let Some(listing) = Listing::read(get, ips) {
-                    prop_assert!(listing.addresses.len() <= ADDRESSES_MAX && listing.job.len() <= JOB_BYTES_MAX);
-                }
-            }
-        }
-    }
-}
+mod tests;
