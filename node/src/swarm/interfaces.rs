@@ -37,8 +37,17 @@ pub(crate) fn all() -> std::io::Result<Vec<Interface>> {
         .collect())
 }
 
-fn is_virtual(name: &str) -> bool {
+pub(crate) fn is_virtual(name: &str) -> bool {
     VIRTUAL.iter().any(|prefix| name.starts_with(prefix))
+}
+
+/// Interfaces that are up and have a link-local address of IPv6 and no other: peers announce and dial none of these.
+pub(crate) fn link_local_only() -> Vec<String> {
+    let all = all().unwrap_or_default();
+    let is_local = |ip: IpAddr| matches!(ip, IpAddr::V6(ip) if ip.is_unicast_link_local());
+    let is_alone = |name: &str| all.iter().filter(|other| other.name == name).all(|other| is_local(other.ip));
+    let names = all.iter().filter(|one| !one.is_virtual && is_alone(&one.name)).map(|one| one.name.clone());
+    names.collect::<std::collections::BTreeSet<_>>().into_iter().collect()
 }
 
 /// Addresses of virtual interfaces last: whoever dials tries the first ones first, and remembers only some.

@@ -156,6 +156,8 @@ pub(crate) struct Network {
     lan_trouble: bool,
     /// What a stranger gets who asks for the job file.
     invitation: Answer,
+    /// Connections over which it was given: who needs it needs it once.
+    answered: BTreeSet<ConnectionId>,
     metrics: Option<NetworkMetrics>,
     admission: Admission,
     places: Places,
@@ -251,6 +253,7 @@ impl Network {
         Ok(Self {
             swarm,
             lan_trouble: false,
+            answered: BTreeSet::new(),
             invitation: setup.invitation.clone().map_or(Answer::Private, Answer::Open),
             lan: setup.lan.as_ref().and_then(|lan| strangers::look_around(lan, &admission.credentials)),
             places: Places::new(admission.credentials.us, admission.neighbours_max),
@@ -366,7 +369,10 @@ impl Network {
             SwarmEvent::ConnectionEstablished { peer_id, connection_id, endpoint, .. } => {
                 self.on_connected(peer_id, connection_id, &endpoint);
             }
-            SwarmEvent::ConnectionClosed { connection_id, .. } => self.on_closed(connection_id),
+            SwarmEvent::ConnectionClosed { connection_id, .. } => {
+                self.answered.remove(&connection_id);
+                self.on_closed(connection_id);
+            }
             SwarmEvent::OutgoingConnectionError { connection_id, error, .. } => {
                 self.on_dial_error(connection_id, &error)
             }
@@ -409,6 +415,9 @@ impl Network {
     fn announce(&mut self) {
         let us = *self.swarm.local_peer_id();
         let addresses = interfaces::real_first(address::announced(&self.listening));
+        if self.everywhere && addresses.iter().all(address::is_loopback) {
+            strangers::warn_of_solitude();
+        }
         if let Some(lan) = &mut self.lan {
             lan.announce(addresses);
         }

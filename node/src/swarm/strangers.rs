@@ -7,10 +7,12 @@ impl Network {
         if let request_response::Event::Message {
             message: request_response::Message::Request { channel, .. },
             peer,
-            ..
+            connection_id,
         } = event
+            && self.answered.insert(connection_id)
         {
-            tracing::info!(%peer, "asks for the job file");
+            // Anybody may ask, and as often as connections are taken: no line for the operator.
+            tracing::debug!(%peer, "asks for the job file");
             // Whoever is gone needs no answer.
             let _ = self.swarm.behaviour_mut().invitation.send_response(channel, self.invitation.clone());
         }
@@ -49,6 +51,17 @@ impl Network {
             Refusal::Version { ours: VERSION, theirs: listing.wire }.to_string()
         };
         self.refused(&listing.peer.short(), &reason);
+    }
+}
+
+/// For a peer that listens everywhere and has no address besides loopback.
+pub(super) fn warn_of_solitude() {
+    let names = interfaces::link_local_only();
+    if !names.is_empty() {
+        let names = names.join(", ");
+        tracing::warn!(
+            "no other machine can reach this peer: {names} with nothing but link-local addresses; use DHCP or set one (`starling doctor` says more)"
+        );
     }
 }
 
