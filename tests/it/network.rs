@@ -103,6 +103,28 @@ fn where_multicast_is_off_doctor_says_so_and_a_named_peer_is_found() {
     assert_cause(&found, &["eth0 has multicast switched off", "ip link set eth0 multicast on", "--peer"]);
 }
 
+/// A firewall goes by ports: what is let in and what is dropped is found out on the port of mDNS.
+#[test]
+fn doctor_tries_multicast_on_the_port_of_mdns() {
+    if !harness::nat::available() {
+        return;
+    }
+    let place = Place::new(2, Family::V4);
+    let rules = |policy: &str, rule: &str| {
+        let table = "table inet wall";
+        format!(
+            "{table} {{}}; delete {table}; {table} {{ chain in {{ type filter hook input priority 0; policy {policy}; {rule}; }}; }}"
+        )
+    };
+    place.lan.inside(2, &["nft", &rules("drop", "udp dport 5353 accept")]);
+    let fine = place.doctor(2, &[]);
+    fine.assert_succeeds();
+    let alone = ["no other peer answered", "rules of nftables drop what comes in"];
+    assert!(alone.iter().all(|part| fine.stdout.contains(part)), "{}", fine.stdout);
+    place.lan.inside(2, &["nft", &rules("accept", "udp dport 5353 drop")]);
+    assert_cause(&place.doctor(2, &[]), &["does not come back", "let in UDP 5353", "rules of nftables drop"]);
+}
+
 #[test]
 fn after_the_cable_was_out_they_meet_again() {
     if !available() {
@@ -177,6 +199,13 @@ fn doctor_names_what_is_wrong_with_the_network() {
     cli::run(place.home.path(), &["job", "init", &other], FIND_MAX).assert_succeeds();
     let differs = ["runs a job called \"flock\", but run", "the files differ"];
     assert_cause(&place.doctor(2, &["--job", &other]), &differs);
+    let text = std::fs::read_to_string(&job).unwrap();
+    let bad = place.path("bad.toml");
+    std::fs::write(&bad, format!("{text}\n[nonsense]\n")).unwrap();
+    let wrong = place.doctor(2, &["--job", &bad, "--peer", &at(4001)]);
+    assert_eq!(wrong.code(), 3, "{}", wrong.stdout);
+    let both = ["BROKEN  job", "nonsense", "it is a peer"];
+    assert!(both.iter().all(|part| wrong.stdout.contains(part)), "{}", wrong.stdout);
     let busy = place.doctor(1, &["--listen", "/ip4/0.0.0.0/tcp/4001"]);
     assert_cause(&busy, &["the port is in use"]);
 
@@ -185,11 +214,22 @@ fn doctor_names_what_is_wrong_with_the_network() {
     std::fs::create_dir_all(key(2).parent().unwrap()).unwrap();
     std::fs::copy(key(1), key(2)).unwrap();
     assert_cause(&place.doctor(2, &[]), &["another machine", "the key file was copied", "remove the file"]);
+    let named = place.doctor(2, &["--job", &job, "--peer", &at(4001)]);
+    assert!(named.stdout.contains(&format!("another machine ({}) uses this identity", at(4001))), "{}", named.stdout);
+    let here = place.doctor(1, &["--job", &job, "--peer", &at(4001)]);
+    assert!(here.stdout.contains("own identity: it is the peer that runs here"), "{}", here.stdout);
     std::fs::remove_file(key(2)).unwrap();
     drop(a);
 
     place.lan.plug(2, false);
     assert_cause(&place.doctor(2, &[]), &["nothing is at the other end of the cable"]);
+    place.lan.plug(2, true);
+    place.lan.ip(2, &["link", "set", "eth0", "down"]);
+    assert_cause(&place.doctor(2, &[]), &["eth0 has", "but is switched off", "ip link set eth0 up"]);
+    place.lan.ip(2, &["addr", "flush", "dev", "eth0"]);
+    assert_cause(&place.doctor(2, &[]), &["eth0 is switched off", "ip link set eth0 up"]);
+    place.lan.ip(2, &["link", "set", "eth0", "up"]);
+    assert_cause(&place.doctor(2, &[]), &["link-local address alone", "use DHCP"]);
     place.lan.ip(2, &["link", "del", "eth0"]);
     assert_cause(&place.doctor(2, &[]), &["no address besides its own loopback"]);
 }

@@ -107,6 +107,15 @@ impl Lan {
         ip(&[&["-n", &host], arguments].concat()).unwrap_or_else(|error| panic!("{error}"));
     }
 
+    /// The program and its arguments on host `i`.
+    ///
+    /// # Panics
+    /// When it cannot be started, or fails.
+    pub fn inside(&self, i: u8, arguments: &[&str]) {
+        let host = self.host(i);
+        ip(&[&["netns", "exec", &host], arguments].concat()).unwrap_or_else(|error| panic!("{error}"));
+    }
+
     fn host(&self, i: u8) -> String {
         format!("{}h{i}", self.name)
     }

@@ -11,20 +11,21 @@ use crate::error::Error;
 
 pub(super) fn run(args: &DoctorArgs) -> Result<(), Error> {
     let json = JsonTarget::new("--json", args.json.as_deref())?;
-    let job = args.job.as_deref().map(|file| credentials(Job::new(RawJob::read(file)?)?)).transpose()?;
+    // What is wrong with a file is one finding of several: the rest is looked at all the same.
+    let mut wrong = Vec::new();
+    let mut note = |check, error| wrong.push(Finding::error(check, error));
+    let file = args.job.as_deref();
+    let job = file.and_then(|file| RawJob::read(file).and_then(Job::new).map_err(|error| note("job", error)).ok());
+    let warning = job.as_ref().and_then(|job| job_command::exposed(file, job));
     let question = Question {
-        identity: id::path(args.identity.as_deref()).ok(),
-        job,
+        identity: id::path(args.identity.as_deref()).map_err(|error| note("identity", error)).ok(),
+        job: job.and_then(|job| credentials(job).map_err(|error| note("job", error)).ok()),
         peers: args.peer.clone(),
         listen: args.listen.clone(),
     };
-    let mut findings = doctor::examine(&question);
-    if let Some(file) = &args.job
-        && let Some(warning) =
-            Job::new(job_command::read(Some(file))?).ok().and_then(|job| job_command::exposed(Some(file), &job))
-    {
-        findings.push(Finding::hint("job", warning, "whoever can read the file may join"));
-    }
+    let mut findings = wrong;
+    findings.extend(doctor::examine(&question));
+    findings.extend(warning.map(|warning| Finding::hint("job", warning, "whoever can read the file may join")));
     let print = if json.is_stdout() { say::aside } else { say::line };
     for finding in &findings {
         let mark = match finding.level {

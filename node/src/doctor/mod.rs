@@ -66,7 +66,7 @@ impl Finding {
     }
 
     /// An error of ours as a finding.
-    fn error(check: &'static str, error: Error) -> Self {
+    pub(crate) fn error(check: &'static str, error: Error) -> Self {
         let remedy = error.hint.unwrap_or_else(|| "see the message".into());
         Self { kind: error.kind, ..Self::broken(check, error.message, remedy) }
     }
@@ -75,7 +75,7 @@ impl Finding {
 /// What to look at.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Question {
-    /// File of the identity key.
+    /// File of the identity key; `None` where there is no place for one.
     pub(crate) identity: Option<PathBuf>,
     /// Of the job: what its peers say of themselves, and its name. `us` is filled in by the checks.
     pub(crate) job: Option<(String, Credentials)>,
@@ -93,8 +93,11 @@ pub(crate) fn examine(question: &Question) -> Vec<Finding> {
     // Hearing takes its time: meanwhile the others run.
     thread::scope(|scope| {
         let heard = scope.spawn(move || peers::heard(question, us, by));
-        let tried = scope.spawn(move || peers::tried(question, by));
-        let mut findings = vec![own::identity_finding(question.identity.as_deref(), own)];
+        let tried = scope.spawn(move || peers::tried(question, us, by));
+        let mut findings = Vec::new();
+        if let Some(path) = &question.identity {
+            findings.push(own::identity_finding(path, own));
+        }
         findings.extend([own::clock(), own::open_files()]);
         findings.extend(own::devices());
         findings.extend(interfaces::all());
@@ -102,7 +105,9 @@ pub(crate) fn examine(question: &Question) -> Vec<Finding> {
         for thread in [heard, tried] {
             findings.extend(thread.join().unwrap_or_default());
         }
-        if findings.iter().any(|finding| finding.level == Level::Broken && finding.kind == Kind::Network) {
+        let is_alone = |finding: &Finding| finding.check == peers::HEARD && finding.level != Level::Fine;
+        let is_broken = |finding: &Finding| finding.level == Level::Broken && finding.kind == Kind::Network;
+        if findings.iter().any(|finding| is_alone(finding) || is_broken(finding)) {
             findings.extend(own::firewalls());
         }
         findings

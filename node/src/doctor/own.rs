@@ -1,6 +1,7 @@
 //! This machine without its network: identity, clock, limits, devices, ports, firewalls.
 
 use std::path::Path;
+use std::process::Command;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use protocol::id::PeerId;
@@ -26,8 +27,8 @@ pub(super) fn identity(path: Option<&Path>) -> Result<Option<PeerId>, Error> {
     Ok(seed.map(|seed| Identity::from_seed(&seed).peer_id()))
 }
 
-pub(super) fn identity_finding(path: Option<&Path>, found: Result<Option<PeerId>, Error>) -> Finding {
-    let place = path.map(|path| format!(" in {}", path.display())).unwrap_or_default();
+pub(super) fn identity_finding(path: &Path, found: Result<Option<PeerId>, Error>) -> Finding {
+    let place = format!(" in {}", path.display());
     match found {
         Ok(Some(peer)) => Finding::fine("identity", format!("peer {}{place}, for its owner only", peer.short())),
         Ok(None) => Finding::fine("identity", format!("no key{place} yet: the first run makes one")),
@@ -86,12 +87,20 @@ pub(super) fn ports(listen: &[String]) -> Vec<Finding> {
 
 /// Which firewall is at work, where one can tell without being root.
 pub(super) fn firewalls() -> Vec<Finding> {
-    let rule = "let in UDP 5353 (mDNS) and the port that `starling run --listen /ip4/0.0.0.0/tcp/4001` fixes";
+    let rule = "let in UDP 5353 (mDNS) and the port, of TCP and UDP, that `starling run --listen /ip4/0.0.0.0/tcp/4001 --listen /ip4/0.0.0.0/udp/4001/quic-v1` fixes";
     let ufw = std::fs::read_to_string("/etc/ufw/ufw.conf").is_ok_and(|text| text.contains("ENABLED=yes"));
     let found = [
         (ufw, "ufw", "ufw allow 5353/udp; ufw allow 4001"),
-        (Path::new("/run/firewalld").exists(), "firewalld", "firewall-cmd --add-service=mdns --add-port=4001/tcp"),
+        (
+            Path::new("/run/firewalld").exists(),
+            "firewalld",
+            "firewall-cmd --add-service=mdns --add-port=4001/tcp --add-port=4001/udp",
+        ),
     ];
+    // Both keep their rules there.
+    if found.iter().all(|(active, ..)| !active) {
+        return nftables(rule).into_iter().collect();
+    }
     found
         .into_iter()
         .filter(|(active, ..)| *active)
@@ -99,4 +108,49 @@ pub(super) fn firewalls() -> Vec<Finding> {
             Finding::hint("firewall", format!("{name} is active on this machine"), format!("{rule}: {command}"))
         })
         .collect()
+}
+
+/// Rules that the administrator has made with `nft` or `iptables-nft`. The system shows them to nobody else.
+fn nftables(rule: &str) -> Option<Finding> {
+    let command = "nft insert rule inet TABLE CHAIN udp dport { 5353, 4001 } accept; nft insert rule inet TABLE CHAIN tcp dport 4001 accept (nft list ruleset names them)";
+    // No such program: no such rules, most likely.
+    let output = Command::new("nft").args(["list", "ruleset"]).output().ok()?;
+    if !output.status.success() {
+        return Some(Finding::hint(
+            "firewall",
+            "whether rules of nftables drop anything can be seen by root alone",
+            format!("sudo nft list ruleset; where a chain with `hook input` drops: {rule}"),
+        ));
+    }
+    drops(&String::from_utf8_lossy(&output.stdout)).then(|| {
+        Finding::hint("firewall", "rules of nftables drop what comes in on this machine", format!("{rule}: {command}"))
+    })
+}
+
+/// Whether a table that sees what comes in drops anything: by policy, or by a rule of any of its chains, since one may lead to another.
+fn drops(ruleset: &str) -> bool {
+    ruleset.split("\ntable ").any(|table| {
+        let is_verdict = |word: &str| matches!(word.trim_end_matches(';'), "drop" | "reject");
+        table.contains("hook input") && table.split_whitespace().any(is_verdict)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_firewall_is_what_drops_on_the_way_in() {
+        let table = |hook: &str, policy: &str, rule: &str| {
+            format!(
+                "table inet t {{\n\tchain c {{\n\t\ttype filter hook {hook} priority filter; policy {policy};\n\t\t{rule}\n\t}}\n}}\n"
+            )
+        };
+        assert!(drops(&table("input", "drop", "udp dport 5353 accept")));
+        assert!(drops(&table("input", "accept", "udp dport 5353 drop")));
+        assert!(drops(&(table("forward", "drop", "") + &table("input", "accept", "tcp dport 1 reject"))));
+        assert!(!drops(&table("input", "accept", "udp dport 5353 accept")));
+        assert!(!drops(&(table("forward", "drop", "") + &table("input", "accept", ""))), "as docker has it");
+        assert!(!drops(""));
+    }
 }

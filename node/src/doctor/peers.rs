@@ -1,7 +1,7 @@
 //! The others: who is heard on the LAN, and what becomes of a dial.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
 use libp2p::Multiaddr;
@@ -14,12 +14,16 @@ use crate::swarm::interfaces;
 use crate::swarm::lan::{self, Listing};
 use crate::swarm::{self, Door, Target};
 
+/// The check that listens for peers.
+pub(super) const HEARD: &str = "mDNS";
 /// How long to listen for peers.
 const HEAR_MAX: Duration = Duration::from_millis(2500);
 /// How long a name may take to be looked up: of the time, so much is left to try what it stands for.
 const LOOK_UP_MAX: Duration = Duration::from_millis(2500);
 /// How long a door may take to open that somebody on this network has announced.
 const ANSWER_MAX: Duration = Duration::from_millis(250);
+/// How long a peer may take to prove its identity there, over QUIC.
+const MEET_MAX: Duration = Duration::from_millis(500);
 /// Peers of the LAN that are tried.
 const TRIED_MAX: usize = 8;
 
@@ -29,7 +33,7 @@ pub(super) fn heard(question: &Question, us: Option<PeerId>, by: Instant) -> Vec
         Ok(heard) => heard,
         Err(error) => {
             return vec![Finding::broken(
-                "mDNS",
+                HEARD,
                 format!("does not work here: {error}"),
                 "is UDP port 5353 kept by a program that does not share it? or name a peer with --peer",
             )];
@@ -41,7 +45,7 @@ pub(super) fn heard(question: &Question, us: Option<PeerId>, by: Instant) -> Vec
     findings.extend(twice(&heard, us, by));
     if others.is_empty() {
         findings.push(Finding::hint(
-            "mDNS",
+            HEARD,
             format!("no other peer answered within {:.1} s", HEAR_MAX.as_secs_f32()),
             "if one runs on this network: is it on another subnet, a guest network or a VPN, or does the access point keep its clients apart? --peer ADDRESS names it (it prints its addresses at its start)",
         ));
@@ -50,7 +54,7 @@ pub(super) fn heard(question: &Question, us: Option<PeerId>, by: Instant) -> Vec
     let Some((name, credentials)) = &question.job else {
         let runs: BTreeSet<_> = others.iter().map(|listing| listing.run).collect();
         findings.push(Finding::fine(
-            "mDNS",
+            HEARD,
             format!("{} other peers of {} jobs answer (`starling ls`)", others.len(), runs.len()),
         ));
         return findings;
@@ -71,7 +75,7 @@ pub(super) fn heard(question: &Question, us: Option<PeerId>, by: Instant) -> Vec
     }));
     if mine.is_empty() {
         findings.push(Finding::hint(
-            "mDNS",
+            HEARD,
             format!("{} other peers answer, none of this job", foreign.len()),
             "start one with this job file on another machine",
         ));
@@ -80,7 +84,7 @@ pub(super) fn heard(question: &Question, us: Option<PeerId>, by: Instant) -> Vec
         version(listing, credentials.schema).unwrap_or_else(|| {
             let target = Target::of(listing);
             let shown = format!("peer {} at {}", listing.peer.short(), shown(&target.addresses));
-            finding(&shown, reach::reach(target, Some(*credentials), by))
+            finding(&shown, reach::reach(target, Some(*credentials), None, by))
         })
     };
     findings.extend(std::thread::scope(|scope| {
@@ -94,14 +98,25 @@ pub(super) fn heard(question: &Question, us: Option<PeerId>, by: Instant) -> Vec
 fn double(listing: &Listing, ours: &[interfaces::Interface]) -> Finding {
     let is_here =
         |address: &Multiaddr| swarm::ip_of(address).is_some_and(|ip| ours.iter().any(|interface| interface.ip == ip));
+    if listing.addresses.is_empty() {
+        return Finding::hint(
+            "identity",
+            format!("a peer with it runs, of job {:?}; where, it does not say", listing.job),
+            "if it is none of this machine, the key file was copied: remove it on one of the two, its next run makes a new one",
+        );
+    }
     if listing.addresses.iter().all(is_here) {
         return Finding::fine("identity", format!("a peer with it runs on this machine, of job {:?}", listing.job));
     }
     Finding::broken(
         "identity",
-        format!("another machine ({}) uses this identity: the key file was copied", shown(&listing.addresses)),
+        copied(&shown(&listing.addresses)),
         "remove the file on one of the two: its next run makes a new one",
     )
+}
+
+fn copied(at: &str) -> String {
+    format!("another machine ({at}) uses this identity: the key file was copied")
 }
 
 /// Identities that two processes answer for, wherever they run. What a killed peer has announced is heard for two minutes more, so
@@ -115,11 +130,18 @@ fn twice(heard: &[Listing], us: Option<PeerId>, by: Instant) -> Vec<Finding> {
     let several = lives.into_iter().filter(|(_, lives)| lives.len() > 1).take(TRIED_MAX);
     let opens = |listing: &Listing| {
         let doors = listing.addresses.iter().filter_map(swarm::door);
-        let mut doors = doors.filter_map(|door| if let Door::Tcp(at) = door { Some(at) } else { None });
-        doors.find(|at| {
-            let wait = by.saturating_duration_since(Instant::now()).min(ANSWER_MAX);
-            !wait.is_zero() && TcpStream::connect_timeout(at, wait).is_ok()
-        })
+        let (tcp, udp): (Vec<_>, Vec<_>) = doors.partition(|door| matches!(door, Door::Tcp(_)));
+        let rest = |most: Duration| by.saturating_duration_since(Instant::now()).min(most);
+        let opens = |door: &Door| match *door {
+            Door::Tcp(at) => {
+                let wait = rest(ANSWER_MAX);
+                !wait.is_zero() && TcpStream::connect_timeout(&at, wait).is_ok()
+            }
+            Door::Udp(_) => reach::answers(listing.peer, Target::of(listing), Instant::now() + rest(MEET_MAX)),
+        };
+        // QUIC is dialled with all addresses at once.
+        let door = if tcp.is_empty() { udp.into_iter().take(1).find(opens) } else { tcp.into_iter().find(opens) };
+        door.map(|(Door::Tcp(at) | Door::Udp(at))| at)
     };
     let one = |(peer, lives): (PeerId, Vec<&Listing>)| {
         // A peer that begins anew at its old port is one.
@@ -151,12 +173,25 @@ fn version(listing: &Listing, schema: protocol::id::SchemaHash) -> Option<Findin
 }
 
 /// The addresses that were named.
-pub(super) fn tried(question: &Question, by: Instant) -> Vec<Finding> {
+pub(super) fn tried(question: &Question, us: Option<PeerId>, by: Instant) -> Vec<Finding> {
+    let ours: Vec<IpAddr> = interfaces::all().unwrap_or_default().into_iter().map(|interface| interface.ip).collect();
+    let ours = &ours;
     std::thread::scope(|scope| {
         let credentials = question.job.as_ref().map(|(_, credentials)| *credentials);
         let one = |text| {
             move || match swarm::target_within(text, LOOK_UP_MAX) {
-                Ok(target) => finding(text, reach::reach(target, credentials, by)),
+                Ok(target) => {
+                    let is_here = |address| swarm::ip_of(address).is_some_and(|ip| ours.contains(&ip));
+                    let is_here = target.addresses.iter().all(is_here);
+                    match reach::reach(target, credentials, us, by) {
+                        Reached::Ourselves if !is_here => Finding::broken(
+                            "identity",
+                            copied(text),
+                            "remove the file on one of the two: its next run makes a new one",
+                        ),
+                        reached => finding(text, reached),
+                    }
+                }
                 Err(error) => Finding::error("reach", error),
             }
         };
@@ -168,7 +203,17 @@ pub(super) fn tried(question: &Question, by: Instant) -> Vec<Finding> {
 fn finding(who: &str, reached: Reached) -> Finding {
     let who = crate::text::escape(who, 200);
     match reached {
-        Reached::Admits => Finding::fine("reach", format!("{who} answers and would take us as a neighbour")),
+        Reached::Admits => Finding::fine(
+            "reach",
+            format!(
+                "{who} answers and would take us as a neighbour (asked under another identity: whether it has banned ours is not known)"
+            ),
+        ),
+        Reached::Ourselves => Finding::hint(
+            "reach",
+            format!("{who} answers with this machine's own identity: it is the peer that runs here"),
+            "name a peer of another machine",
+        ),
         Reached::Listed => Finding::hint(
             "reach",
             format!("{who} answers, and links with peers of its own list only"),
@@ -202,6 +247,12 @@ mod tests {
             pairs: false,
             addresses: vec![Multiaddr::from(at.ip()).with(libp2p::multiaddr::Protocol::Tcp(at.port()))],
         }
+    }
+
+    #[test]
+    fn who_announces_no_address_is_not_taken_for_this_machine() {
+        let nowhere = Listing { addresses: Vec::new(), ..listing(1, "127.0.0.1:1".parse().unwrap()) };
+        assert_eq!(double(&nowhere, &[]).level, super::super::Level::Hint);
     }
 
     #[test]

@@ -9,6 +9,7 @@ use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use protocol::id::PeerId;
 use protocol::trust::admission::Credentials;
 use protocol::wire::Refusal;
 
@@ -32,6 +33,8 @@ pub(super) enum Reached {
     Listed,
     /// A peer; without a job nothing more can be asked.
     Speaks,
+    /// Somebody with our identity.
+    Ourselves,
     /// It ends here.
     Failed {
         /// Follows the name of the peer.
@@ -45,14 +48,24 @@ fn failed(what: impl Into<String>, remedy: &str) -> Reached {
     Reached::Failed { what: what.into(), remedy: remedy.into() }
 }
 
-/// Tries to become a neighbour, under an identity made for it. Ends before `by`.
-pub(super) fn reach(target: Target, credentials: Option<Credentials>, by: Instant) -> Reached {
+/// Tries to become a neighbour, under an identity made for it; our own is `us`. Ends before `by`.
+pub(super) fn reach(target: Target, credentials: Option<Credentials>, us: Option<PeerId>, by: Instant) -> Reached {
     let tries = Tries::begin(&target, by);
-    match link(target, credentials, rest(by - SLACK)) {
+    match link(target, credentials, us, rest(by - SLACK)) {
         Ok(Linked::Known(reached)) => reached,
         Ok(Linked::No(text)) => tries.why(&text, by),
         Err(error) => failed(format!("could not be tried: {error}"), "see the message"),
     }
+}
+
+/// Whether a peer with that identity answers over QUIC, by then: a bare datagram would not tell.
+pub(super) fn answers(peer: PeerId, target: Target, by: Instant) -> bool {
+    let wait = by.saturating_duration_since(Instant::now());
+    let met = || {
+        let seed = identity::ephemeral().ok()?;
+        probe::blocking(&seed, target, None, wait).ok()?.0
+    };
+    !wait.is_zero() && met() == Some(peer)
 }
 
 fn rest(by: Instant) -> Duration {
@@ -163,9 +176,18 @@ enum Linked {
     No(String),
 }
 
-fn link(target: Target, credentials: Option<Credentials>, wait: Duration) -> Result<Linked, crate::error::Error> {
+fn link(
+    target: Target,
+    credentials: Option<Credentials>,
+    us: Option<PeerId>,
+    wait: Duration,
+) -> Result<Linked, crate::error::Error> {
     let seed = identity::ephemeral()?;
-    let outcome = probe::blocking(&seed, target, credentials, wait)?;
+    let (met, outcome) = probe::blocking(&seed, target, credentials, wait)?;
+    // Whatever it says: the secure channel has proved whose key it has.
+    if met.is_some() && met == us {
+        return Ok(Linked::Known(Reached::Ourselves));
+    }
     Ok(Linked::Known(match outcome {
         Outcome::Admitted => Reached::Admits,
         Outcome::Speaks => Reached::Speaks,

@@ -39,7 +39,7 @@ pub(crate) enum Outcome {
     Late(bool),
 }
 
-/// Blocks for `wait` at most. `credentials` say what is shared; who asks is `seed`.
+/// Blocks for `wait` at most. `credentials` say what is shared; who asks is `seed`. Who was met comes with how it ended.
 ///
 /// # Errors
 /// The dial cannot even begin.
@@ -48,15 +48,16 @@ pub(crate) fn blocking(
     target: Target,
     credentials: Option<Credentials>,
     wait: Duration,
-) -> Result<Outcome, Error> {
+) -> Result<(Option<PeerId>, Outcome), Error> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(|error| Error::new(Kind::Internal, format!("cannot start the runtime: {error}")))?;
-    let stands = Cell::new(false);
+    let met = Cell::new(None);
     runtime.block_on(async {
-        let dial = dial(seed, target, credentials, &stands);
-        tokio::time::timeout(wait, dial).await.unwrap_or_else(|_| Ok(Outcome::Late(stands.get())))
+        let dial = dial(seed, target, credentials, &met);
+        let late = |_| Ok(Outcome::Late(met.get().is_some()));
+        tokio::time::timeout(wait, dial).await.unwrap_or_else(late).map(|outcome| (met.get(), outcome))
     })
 }
 
@@ -64,7 +65,7 @@ async fn dial(
     seed: &[u8; 32],
     target: Target,
     credentials: Option<Credentials>,
-    stands: &Cell<bool>,
+    met: &Cell<Option<PeerId>>,
 ) -> Result<Outcome, Error> {
     // Nobody is to come back to this identity.
     let wide = Wide { beyond: false, relay: false, upnp: false };
@@ -72,19 +73,17 @@ async fn dial(
     let mut swarm = behaviour::build(address::key_pair(seed)?, run, 1, wide)?;
     super::dialling::dial(&mut swarm, target.peer, target.addresses, PeerCondition::Always)
         .map_err(|error| Error::new(Kind::Network, format!("cannot dial: {error}")))?;
-    let mut peer = None;
     loop {
         match swarm.select_next_some().await {
             SwarmEvent::ConnectionEstablished { peer_id, .. } => {
-                stands.set(true);
-                peer = address::from_network(&peer_id);
+                met.set(address::from_network(&peer_id));
             }
             SwarmEvent::OutgoingConnectionError { error: DialError::WrongPeerId { obtained, .. }, .. } => {
                 return Ok(Outcome::Other(obtained));
             }
             SwarmEvent::OutgoingConnectionError { error, .. } => return Ok(Outcome::Unreached(error.to_string())),
             SwarmEvent::Behaviour(BehaviourEvent::Port(Opened { connection, stream })) => {
-                let (Ok(mut stream), Some(them)) = (stream, peer) else {
+                let (Ok(mut stream), Some(them)) = (stream, met.get()) else {
                     return Ok(Outcome::Foreign("it does not speak starling's protocol".into()));
                 };
                 let Some(credentials) = credentials else { return Ok(Outcome::Speaks) };
