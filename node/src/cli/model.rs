@@ -5,7 +5,7 @@ use std::path::Path;
 use std::thread;
 
 use serde_json::json;
-use shaders::data::Vocabulary;
+use shaders::data::{Classes, Vocabulary};
 use shaders::models::ModelSpec;
 use shaders::predict::Sampler;
 
@@ -149,6 +149,10 @@ fn job_of(about: &About, args: &EvalArgs) -> Result<Job, Error> {
     job.reading.columns.clone_from(&about.encoding.columns);
     if !about.encoding.characters.is_empty() {
         job.reading.vocabulary = Vocabulary::These(about.encoding.characters.clone());
+    // What is evaluated on may be of one class only.
+    if args.data.is_some() && job.reading.classes == Classes::Found && !matches!(about.model, ModelSpec::Lm(_)) {
+        job.reading.classes = u32::try_from(about.classes).map_or(Classes::Found, Classes::Count);
+    }
     }
     Ok(job)
 }

@@ -27,7 +27,7 @@ pub enum Data {
 
 /// `data.classes`: how many, or their names.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "must be how many classes there are, as 3, or their names, as [\"cat\", \"dog\"]")]
 pub enum RawClasses {
     /// How many.
     Count(u32),
@@ -223,6 +223,14 @@ mod tests {
 
     fn reading(text: &str) -> Result<Reading, Error> {
         Ok(Job::new(RawJob::parse(&format!("[data]\n{text}"), "a")?)?.reading)
+    }
+
+    #[test]
+    fn classes_of_another_type_are_told_in_words_of_a_job() {
+        for text in ["classes = true", "classes = -1", "classes = [1]"] {
+            let error = reading(text).unwrap_err().to_string();
+            assert!(error.contains("their names") && !error.contains("RawClasses"), "{text}: {error}");
+        }
     }
 
     #[test]

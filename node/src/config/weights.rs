@@ -14,7 +14,7 @@ pub const CLASS_WEIGHT_MAX: f32 = 1000.0;
 
 /// As typed.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "must be \"balanced\", or a weight for each class, as [1.0, 5.0]")]
 pub enum RawClassWeights {
     /// A rule: `balanced`.
     Rule(String),

@@ -232,6 +232,15 @@ fn unread(error: &io::Error) -> &'static str {
     }
 }
 
+/// A text in another encoding: where, and how it is converted.
+pub(crate) fn no_utf8(path: &Path, bytes: &[u8], at: usize, remedy: &str) -> DataError {
+    let line = 1 + bytes[..at].iter().filter(|&&byte| byte == b'\n').count();
+    let what =
+        format!("byte {at} (0x{:02x}) is no UTF-8: the file has another encoding", bytes.get(at).copied().unwrap_or(0));
+    let remedy = format!("{remedy}; from Latin-1, `iconv -f latin1 -t utf-8 OLD > NEW` converts it");
+    DataError::at(path, Place::Lines(vec![line as u64]), what, remedy)
+}
+
 fn places(paths: &[PathBuf]) -> String {
     paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ")
 }

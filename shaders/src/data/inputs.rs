@@ -35,7 +35,16 @@ pub(crate) fn inputs_within(
     let width: usize = shape.iter().product();
     let mut found = Inputs::default();
     if std::fs::metadata(path).map_err(DataError::read(path))?.is_dir() {
-        for picture in pictures::pictures_in(path)? {
+        let found_there = pictures::pictures_in(path)?;
+        if found_there.is_empty() {
+            let what = "no PNG or JPEG files lie in this folder itself";
+            let remedy = match pictures::listed(path)?.into_iter().find(|inner| inner.is_dir()) {
+                Some(inner) => format!("name a folder of pictures, as {}", inner.display()),
+                None => "name a folder of pictures, or a file of samples".into(),
+            };
+            return Err(DataError::whole(path, what, remedy));
+        }
+        for picture in found_there {
             found.features.append(&mut pictures::one(&picture, shape, encoding.size)?);
             found.names.push(picture.display().to_string());
         }
@@ -66,6 +75,12 @@ pub(crate) fn inputs_within(
         if let Some(array) = array {
             // One sample alone, or many.
             if array.shape != shape && array.sample_shape() != shape {
+                if shape.len() == 1 && array.sample_shape() == [width + 1] {
+                    let what =
+                        format!("{} columns, the model reads {width}: is the label still among them?", width + 1);
+                    let remedy = "leave it out: where it is the last, numpy.save(\"x.npy\", a[:, :-1])";
+                    return Err(DataError::whole(path, what, remedy));
+                }
                 return Err(DataError::Shape { path: path.into(), found: array.shape, expected: shape.to_vec() });
             }
             if array.is_stored(limit) {

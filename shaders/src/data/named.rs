@@ -69,6 +69,10 @@ impl Named {
 /// [`DataError::Unknown`], [`DataError::NotInstalled`], and those of [`open::open`].
 pub fn named(name: &str, options: &Options) -> Result<Dataset, DataError> {
     let set = ALL.iter().find(|set| set.name == name).ok_or_else(|| DataError::Unknown { name: name.into() })?;
+    if !matches!(set.source, Source::Installed(..)) {
+        open::refuse_size(Path::new(name), options)?;
+        open::refuse_label(Path::new(name), options, "a set with a name")?;
+    }
     match (&set.source, options.context) {
         (Source::Text(packed), Some(context)) => {
             let whole = |source| DataError::Idx { path: name.into(), source };

@@ -4,11 +4,11 @@
 use std::path::{Path, PathBuf};
 
 use super::encoding::{Column, Encoding, Moments};
-use super::error::DataError;
+use super::error::{DataError, no_utf8};
 use super::features::PIECE_BYTES;
 use super::formats::array::{self, Array};
 use super::formats::characters::Vocabulary;
-use super::formats::{Kind, idx, kind, npy, pictures, table, text};
+use super::formats::{Kind, foreign_at, idx, kind, npy, pictures, table, text};
 use super::{CLASSES_MAX, Dataset, Features, Origin, Split, files, holdout};
 use holdout::Shares;
 
@@ -132,17 +132,46 @@ pub(crate) struct Loaded {
 pub fn open(path: &Path, options: &Options) -> Result<Dataset, DataError> {
     let is_folder = std::fs::metadata(path).map_err(DataError::read(path))?.is_dir();
     if let Some(context) = options.context {
+        refuse_label(path, options, "a text")?;
         if is_folder {
             let remedy = "path = \"FILE.txt\", or kind = \"mlp\" or \"cnn\"";
             return Err(DataError::whole(path, "this is a folder, and a model of kind \"lm\" reads a text", remedy));
         }
+        refuse_size(path, options)?;
         return text::open(path, context, options);
     }
     let loaded = if is_folder { folder(path, options)? } else { file(path, options)? };
+    if loaded.encoding.size.is_none() {
+        refuse_size(path, options)?;
+    }
     finish(path.display().to_string(), loaded, options)
 }
 
+/// What is asked for and means nothing is an error, and not passed over.
+pub(crate) fn refuse_size(path: &Path, options: &Options) -> Result<(), DataError> {
+    match options.size {
+        None => Ok(()),
+        Some([height, width]) => {
+            let what =
+                format!("a size of {height} x {width} is asked for, and only a folder of pictures is brought to one");
+            Err(DataError::whole(path, what, "remove data.size (--size)"))
+        }
+    }
+}
+
+/// The same of a column.
+pub(crate) fn refuse_label(path: &Path, options: &Options, of: &str) -> Result<(), DataError> {
+    match &options.label {
+        None => Ok(()),
+        Some(label) => {
+            let what = format!("{label:?} is named as the label, and {of} has no column of labels");
+            Err(DataError::whole(path, what, "remove data.label (--label): it is for tables and NPY arrays"))
+        }
+    }
+}
+
 fn folder(path: &Path, options: &Options) -> Result<Loaded, DataError> {
+    refuse_label(path, options, "a folder")?;
     let there = |name: &str| [path.join(name), path.join(format!("{name}.gz"))].into_iter().find(|path| path.exists());
     if there("train-images-idx3-ubyte").is_some() || there("train-labels-idx1-ubyte").is_some() {
         let file = |prefix: &str, what: &str| {
@@ -178,7 +207,8 @@ fn folder(path: &Path, options: &Options) -> Result<Loaded, DataError> {
 
 fn file(path: &Path, options: &Options) -> Result<Loaded, DataError> {
     let refuse = |what: &str, remedy: &str| Err(DataError::whole(path, what, remedy));
-    match kind(&files::head(path)?) {
+    let head = files::head(path)?;
+    match kind(&head) {
         Kind::Empty => Err(DataError::Empty { path: path.into() }),
         Kind::Idx => {
             let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
@@ -189,6 +219,7 @@ fn file(path: &Path, options: &Options) -> Result<Loaded, DataError> {
                     "name it X-images-idx3-ubyte and the labels beside it X-labels-idx1-ubyte",
                 );
             }
+            refuse_label(path, options, "an idx file")?;
             let images = idx::open(path, idx::Dimensions::AtLeast(2))?;
             pairs((images, idx::open(&path.with_file_name(labels), idx::Dimensions::Exactly(1))?), None, options)
         }
@@ -196,10 +227,13 @@ fn file(path: &Path, options: &Options) -> Result<Loaded, DataError> {
         Kind::Npz => archive(path, options),
         Kind::Picture => refuse("one picture alone", "name the folder that has a folder of pictures for each class"),
         Kind::Text | Kind::Parquet => table::open(path, options),
-        Kind::Binary => refuse(
-            "this is none of the formats that are read",
-            "idx, CSV, TSV, NPY, NPZ, a folder of pictures, or a text (`starling data ls` lists them)",
-        ),
+        Kind::Binary => match foreign_at(&head) {
+            Some(at) => Err(no_utf8(path, &head, at, "save the table as UTF-8")),
+            None => refuse(
+                "this is none of the formats that are read",
+                "idx, CSV, TSV, NPY, NPZ, a folder of pictures, or a text (`starling data ls` lists them)",
+            ),
+        },
     }
 }
 
@@ -290,6 +324,7 @@ const ARRAYS: [[&[&str]; 2]; 2] = [
 ];
 
 fn archive(path: &Path, options: &Options) -> Result<Loaded, DataError> {
+    refuse_label(path, options, "an archive of arrays")?;
     let mut npz = npy::Npz::open(path)?;
     let names = npz.names().join(", ");
     let mut part = |[samples, labels]: [&[&str]; 2]| Ok::<_, DataError>(npz.take(samples)?.zip(npz.take(labels)?));
@@ -307,12 +342,32 @@ pub(crate) fn finish(name: String, loaded: Loaded, options: &Options) -> Result<
     if labels.is_empty() || width == 0 {
         return Err(DataError::Empty { path: labels_path });
     }
+    if let Classes::Count(count) = options.classes
+        && count > CLASSES_MAX
+    {
+        let what = format!("data.classes = {count}, and a classifier knows at most {CLASSES_MAX} classes");
+        return Err(DataError::whole(
+            &labels_path,
+            what,
+            "as many as there are; more are the tokens of a language model",
+        ));
+    }
     let named = encoding.class_names.len();
     let given = options.classes.count().or((named > 0).then_some(named));
     check_labels(&labels, given.map_or(CLASSES_MAX, |classes| classes as u32), &labels_path)?;
     let found = labels.iter().copied().max().unwrap_or(0) + 1;
-    // A classifier of one class has nothing to learn; two outputs keep its loss defined.
-    let classes = given.unwrap_or(found as usize).max(2);
+    // Where a job says what the classes are, others may have samples of the rest.
+    if options.classes == Classes::Found
+        && let [first, rest @ ..] = &labels[..]
+        && !rest.is_empty()
+        && rest.iter().all(|label| label == first)
+    {
+        let name = encoding.class_names.get(*first as usize).cloned().unwrap_or_else(|| first.to_string());
+        let what = format!("all {} samples have the same label {name:?}: nothing to learn to tell apart", labels.len());
+        let remedy = "is that the label (--label names the column)? data.classes says what there is, where other peers have the other classes";
+        return Err(DataError::whole(&labels_path, what, remedy));
+    }
+    let classes = given.unwrap_or(found as usize);
     if let Classes::Named(names) = &options.classes
         && encoding.class_names.is_empty()
     {

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use crate::data::error::{DataError, Place};
+use crate::data::error::{DataError, Place, no_utf8};
 
 /// Most characters that are told apart: tokens have 16 bits.
 const CHARACTERS_MAX: usize = 1 << 16;
@@ -39,10 +39,8 @@ impl Vocabulary {
 
 /// Numbers of 16 bits, little-endian, for the characters of a text, and the characters in their order.
 pub(crate) fn tokens(path: &Path, text: &[u8], vocabulary: &Vocabulary) -> Result<(Vec<u8>, String), DataError> {
-    let text = std::str::from_utf8(text).map_err(|error| {
-        let line = line_of(&text[..error.valid_up_to()]);
-        DataError::at(path, line, "bytes that are no UTF-8", "convert it, or data.vocabulary = \"bytes\"")
-    })?;
+    let text = std::str::from_utf8(text)
+        .map_err(|error| no_utf8(path, text, error.valid_up_to(), "data.vocabulary = \"bytes\" takes any"))?;
     let characters: Vec<char> = match vocabulary {
         Vocabulary::These(these) => these.chars().collect(),
         _ => text.chars().collect::<BTreeSet<char>>().into_iter().collect(),

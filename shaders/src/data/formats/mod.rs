@@ -53,16 +53,27 @@ pub(crate) fn kind(head: &[u8]) -> Kind {
     }
 }
 
+/// Where a file that is a text in all but its encoding has the first byte that is no UTF-8, as one in Latin-1 has.
+pub(crate) fn foreign_at(head: &[u8]) -> Option<usize> {
+    let error = std::str::from_utf8(head).err()?;
+    let few = head.iter().filter(|byte| !byte.is_ascii()).count() < head.len() / 2;
+    (few && !head.iter().any(is_odd)).then_some(error.valid_up_to())
+}
+
+/// A control character that no text has.
+fn is_odd(byte: &u8) -> bool {
+    matches!(byte, 0..=8 | 14..=26 | 28..=31 | 127)
+}
+
 fn is_picture(head: &[u8]) -> bool {
     head.starts_with(b"\x89PNG\r\n\x1a\n") || head.starts_with(&[0xff, 0xd8, 0xff])
 }
 
 /// UTF-8, but for a character that is cut off at the end, without control characters that no text has.
 fn is_text(head: &[u8]) -> bool {
-    let odd = |byte: &u8| matches!(byte, 0..=8 | 14..=26 | 28..=31 | 127);
     let whole = match std::str::from_utf8(head) {
         Ok(_) => true,
         Err(error) => error.error_len().is_none(),
     };
-    whole && !head.iter().any(odd)
+    whole && !head.iter().any(is_odd)
 }

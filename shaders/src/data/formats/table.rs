@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use crate::data::encoding::{Column, Encoding};
-use crate::data::error::{DataError, Place};
+use crate::data::error::{DataError, Place, no_utf8};
 use crate::data::formats::cells::{Cells, Full};
 use crate::data::formats::{Kind, kind, parquet};
 use crate::data::open::{Classes, Loaded};
@@ -62,8 +62,7 @@ impl Table {
         }
         let bytes = files::read(path, DATA_BYTES_MAX)?;
         let text = String::from_utf8(bytes).map_err(|error| {
-            let line = 1 + error.as_bytes()[..error.utf8_error().valid_up_to()].iter().filter(|&&b| b == b'\n').count();
-            DataError::at(path, Place::Lines(vec![line as u64]), "bytes that are no UTF-8", "save the table as UTF-8")
+            no_utf8(path, error.as_bytes(), error.utf8_error().valid_up_to(), "save the table as UTF-8")
         })?;
         // Excel writes a byte order mark.
         Self::of_text(path, text.strip_prefix('\u{feff}').unwrap_or(&text), wanted)
@@ -89,7 +88,8 @@ impl Table {
         refuse_twins(path, &names)?;
         let table = Self { names, has_header, has_lines: true, cells };
         if table.rows() == 0 {
-            return Err(DataError::Empty { path: path.into() });
+            let what = format!("a header ({}), and no row below it", shown(&table.names));
+            return Err(DataError::whole(path, what, "add the samples, one a line; was the file cut off?"));
         }
         if columns == 1 {
             refuse_blank_lines(path, text)?;
@@ -241,12 +241,28 @@ fn records(path: &Path, text: &str, bytes_max: u64) -> Result<Cells, DataError> 
         return cells.ok_or_else(|| DataError::Empty { path: path.into() });
     };
     let lines = uneven.iter().map(|(line, ..)| *line).collect();
+    // Up to the end of the file all is one cell then.
+    if text.bytes().filter(|&byte| byte == b'"').count() % 2 == 1 {
+        let last = uneven.iter().map(|(line, ..)| *line).max().unwrap_or(1);
+        let what = "a quote (\") that is opened here or before, and never closed";
+        return Err(DataError::at(
+            path,
+            Place::Lines(vec![last]),
+            what,
+            "close it; a quote within a cell is written twice (\"\")",
+        ));
+    }
     let what = format!("{found} columns, the first line has {expected}");
     Err(DataError::at(path, Place::Lines(lines), what, "quote cells that hold the separator; was the file cut off?"))
 }
 
 fn is_number(cell: &str) -> bool {
     cell.trim().parse::<f64>().is_ok_and(f64::is_finite)
+}
+
+/// As 3,14: what reads as a number once its only comma is a point.
+fn has_decimal_comma(cell: &str) -> bool {
+    cell.matches(',').count() == 1 && !cell.starts_with(',') && is_number(&cell.replace(',', "."))
 }
 
 /// The first line is a header when it has a name that is known, when a column of numbers begins with none, or when it names a label of itself.
@@ -332,15 +348,23 @@ fn column(path: &Path, table: &Table, at: usize) -> Result<Column, DataError> {
     let odd = (0..table.rows()).find(|&row| !is_number(table.cell(row, at)));
     let Some(odd) = odd else { return Ok(Column { name, values: Vec::new() }) };
     let mut values = BTreeSet::new();
-    let mut numbers = 0usize;
+    let (mut numbers, mut commas) = (0usize, 0usize);
     for row in 0..table.rows() {
         let cell = table.cell(row, at);
         numbers += usize::from(is_number(cell));
+        commas += usize::from(has_decimal_comma(cell));
         if values.len() <= ONE_HOT_MAX {
             values.insert(cell);
         }
     }
     let place = Place::Part(format!("column {name:?}"));
+    // Whole numbers have none, and nine of ten say enough.
+    if commas > 0 && 10 * (numbers + commas) >= 9 * table.rows() {
+        let example = (0..table.rows()).map(|row| table.cell(row, at)).find(|cell| has_decimal_comma(cell));
+        let what =
+            format!("numbers with a comma, as {:?}, in {commas} of {} rows", example.unwrap_or_default(), table.rows());
+        return Err(DataError::at(path, place, what, "write a decimal point (3.14), and no separators of thousands"));
+    }
     if numbers > table.rows() / 2 {
         let row = if table.has_lines { "line" } else { "row" };
         let what = format!("{:?} in {row} {} among numbers", table.cell(odd, at), table.line(odd));
@@ -366,7 +390,9 @@ fn encode(path: &Path, table: &Table, places: &[usize], columns: &[Column]) -> R
             let cell = table.cell(row, place);
             if column.values.is_empty() {
                 let value = cell.parse::<f32>().ok().filter(|value| value.is_finite());
-                out.push(value.ok_or_else(|| not_among(path, table, row, (place, column), "is no number"))?);
+                let why =
+                    || if is_number(cell) { "is larger than a number of 32 bits (3.4e38)" } else { "is no number" };
+                out.push(value.ok_or_else(|| not_among(path, table, row, (place, column), why()))?);
                 continue;
             }
             let found = column.values.iter().position(|value| value == cell);

@@ -10,10 +10,10 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::data::encoding::Encoding;
-use crate::data::error::DataError;
+use crate::data::error::{DataError, no_utf8};
 use crate::data::features::{Element, Features, Order, Rows, Stored};
 use crate::data::formats::characters::{self, Vocabulary};
-use crate::data::formats::{Kind, kind, npy};
+use crate::data::formats::{Kind, foreign_at, kind, npy};
 use crate::data::holdout::Shares;
 use crate::data::{DATA_BYTES_MAX, Dataset, Options, Origin, Split, files};
 
@@ -63,7 +63,10 @@ pub fn open(path: &Path, context: usize, options: &Options) -> Result<Dataset, D
         Kind::Npy => return npy_tokens(path, context, options),
         _ if named_tokens => Element::U16(Order::Little),
         Kind::Text => Element::U8,
-        _ => {
+        other => {
+            if let Some(at) = foreign_at(&head).filter(|_| other == Kind::Binary) {
+                return Err(no_utf8(path, &head, at, "save the text as UTF-8"));
+            }
             let remedy =
                 "tokens of 16 bits are read from a file that ends in .bin, .u16 or .tokens, text in UTF-8 from any";
             return Err(DataError::whole(path, "this is neither text nor tokens for a language model", remedy));

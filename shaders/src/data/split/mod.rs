@@ -20,6 +20,8 @@ use std::str::FromStr;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng as _, SeedableRng as _};
 
+use super::CLASSES_MAX;
+
 /// Forms of the rules, as in a job file, and one line about each.
 pub const ALL: &[(&str, &str)] = &[
     ("iid", "every shard is a random sample of the whole"),
@@ -34,9 +36,6 @@ pub const ALL: &[(&str, &str)] = &[
 pub const ALPHA_MIN: f64 = 0.001;
 /// Largest alpha: beyond it the split is IID.
 pub const ALPHA_MAX: f64 = 1_000_000.0;
-
-/// Most classes of a shard.
-pub const CLASSES_MAX: usize = 1 << 20;
 
 /// How to split.
 #[derive(Clone, Debug, PartialEq)]
@@ -123,7 +122,7 @@ impl FromStr for SplitRule {
         }
         if let Some(classes) = text.strip_prefix("classes:") {
             return match classes.parse() {
-                Ok(per_shard) if (1..=CLASSES_MAX).contains(&per_shard) => Ok(Self::Classes { per_shard }),
+                Ok(per_shard) if (1..=CLASSES_MAX as usize).contains(&per_shard) => Ok(Self::Classes { per_shard }),
                 _ => Err(SplitError::Classes { text: classes.into() }),
             };
         }

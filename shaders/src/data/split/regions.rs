@@ -18,7 +18,8 @@ pub(super) fn read(path: &Path, samples: usize) -> Result<Vec<u32>, SplitError> 
     let wrong = |why: String| SplitError::Regions { path: path.into(), why };
     let bytes =
         crate::data::files::read_within(path, BYTES_MAX).map_err(|error| SplitError::RegionsFile(error.to_string()))?;
-    let text = String::from_utf8(bytes).map_err(|_| wrong("is no UTF-8".into()))?;
+    let text = String::from_utf8(bytes)
+        .map_err(|_| wrong("is no UTF-8 (`iconv -f latin1 -t utf-8` converts it from Latin-1)".into()))?;
     let lines: Vec<&str> = text.lines().map(str::trim).collect();
     if let Some(empty) = lines.iter().position(|line| line.is_empty()) {
         return Err(wrong(format!("line {} names no region", empty + 1)));

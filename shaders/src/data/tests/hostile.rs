@@ -26,7 +26,28 @@ fn tables_that_cannot_be_trained_on() {
     let label = |label: &str| Options { label: Some(label.into()), ..Options::default() };
     let cases: &[(&str, &str, Options, &[&str])] = &[
         ("empty.csv", "", Options::default(), &["no samples"]),
-        ("header.csv", "a,label\n", Options::default(), &["no samples"]),
+        ("header.csv", "a,label\n", Options::default(), &["a header (a, label)", "no row below it"]),
+        (
+            "same.csv",
+            "a,label\n1,x\n2,x\n3,x\n",
+            Options::default(),
+            &["all 3 samples", "\"x\"", "--label", "data.classes"],
+        ),
+        ("ones.csv", "1,1\n2,1\n3,1\n", Options::default(), &["all 3 samples", "\"1\""]),
+        ("quote.csv", "a,label\n1,0\n\"2,1\n3,0\n", Options::default(), &["line 3", "never closed"]),
+        ("huge.csv", "a,label\n1,0\n1e300,1\n2,0\n", Options::default(), &["line 3", "1e300", "32 bits"]),
+        (
+            "comma.csv",
+            "a;label\n3,14;0\n2;1\n0,5;0\n",
+            Options::default(),
+            &["column \"a\"", "\"3,14\"", "2 of 3 rows", "decimal point"],
+        ),
+        (
+            "sized.csv",
+            "a,label\n1,0\n2,1\n",
+            Options { size: Some([8, 9]), ..Options::default() },
+            &["8 x 9", "folder of pictures", "data.size"],
+        ),
         ("one.csv", "1\n2\n3\n", Options::default(), &["column", "comma"]),
         (
             "missing.csv",
@@ -51,7 +72,13 @@ fn tables_that_cannot_be_trained_on() {
         &Options::default(),
         &["column \"0\"", "32 different texts", "remove the column"],
     );
-    refused(&folder.write("latin.csv", b"a,label\n1,0\n\xe9,1\n"), &Options::default(), &["format"]);
+    refused(
+        &folder.write("latin.csv", b"a,label\n1,0\n\xe9,1\n"),
+        &Options::default(),
+        &["line 3", "byte 12 (0xe9)", "iconv"],
+    );
+    let many = Options { classes: Classes::Count(1001), ..Options::default() };
+    refused(&folder.write("many.csv", "a,label\n1,0\n2,1\n"), &many, &["data.classes = 1001", "at most 1000"]);
     let classes = Options { classes: Classes::Count(2), ..Options::default() };
     let parts = ["line 3", "label \"2\"", "column \"1\"", "class 2 of 2", "raise data.classes"];
     refused(&folder.write("classes.csv", "1,0\n2,1\n3,2\n"), &classes, &parts);

@@ -59,7 +59,7 @@ fn what_stays_in_its_file_is_what_memory_would_hold() {
 fn a_file_that_is_cut_off_while_it_is_read_is_an_error() {
     let folder = Folder::new("shrinking");
     let path = folder.write("a-images-idx3-ubyte", idx_bytes(&[100, 2, 3], &[9; 600]));
-    folder.write("a-labels-idx1-ubyte", idx_bytes(&[100], &[1; 100]));
+    folder.write("a-labels-idx1-ubyte", idx_bytes(&[100], &(0..100).map(|i| i % 2).collect::<Vec<_>>()));
     let data = open(&path, &Options { resident_bytes_max: 0, ..Options::default() }).unwrap();
     std::fs::File::options().write(true).open(&path).unwrap().set_len(100).unwrap();
     let error = data.train.features.read(6, &[89], &mut Vec::new()).unwrap_err().to_string();
@@ -72,7 +72,7 @@ fn a_number_that_is_not_finite_is_told_with_its_file_and_sample() {
     let mut values = vec![1.0f32; 200];
     values[2 * 70 + 1] = f32::NAN;
     let path = folder.write("x.npy", npy("<f4", "(100, 2)", &floats(&values)));
-    folder.write("y.npy", npy("|u1", "(100,)", &[1; 100]));
+    folder.write("y.npy", npy("|u1", "(100,)", &(0..100).map(|i| i % 2).collect::<Vec<_>>()));
     let options = Options {
         label: Some("y.npy".into()),
         normalize: Normalize::None,
@@ -99,7 +99,7 @@ fn wide_rows_are_looked_at_in_pieces() {
         "a-images-idx3-ubyte",
         idx_bytes(&[100, 2, 3], &(0..600u32).map(|i| (i % 251) as u8).collect::<Vec<_>>()),
     );
-    folder.write("a-labels-idx1-ubyte", idx_bytes(&[100], &[1; 100]));
+    folder.write("a-labels-idx1-ubyte", idx_bytes(&[100], &(0..100).map(|i| i % 2).collect::<Vec<_>>()));
     let data = open(&path, &Options { resident_bytes_max: 0, ..Options::default() }).unwrap();
     let chosen: Vec<u32> = (0..90).collect();
     for (bytes, most) in [(0, 1), (23, 1), (24 * 7, 7), (1 << 20, 90)] {
