@@ -271,6 +271,21 @@ fn what_cannot_be_resumed_is_refused_with_its_reason() {
         .assert_fails(3, &["layers.0.weight", "[64, 64]", "[7, 64]"]);
     alone(&["--init", text(&job)]).assert_fails(3, &["other.toml", "safetensors"]);
     alone(&["--init", "none"]).assert_fails(3, &["--init none"]);
+    // A run's name does not say what lies at a path.
+    let table = home.path().join("table.csv");
+    fs::write(&job, "[data]\npath = \"table.csv\"\nshards = 1\n").unwrap();
+    let write = |header: &str, row: &str| {
+        let rows: String = (0..40).map(|i| format!("{row}{}\n", i % 2)).collect();
+        fs::write(&table, format!("{header}\n{rows}")).unwrap();
+    };
+    let tables = home.path().join("tables");
+    write("a,b,label", "1,2,");
+    alone(&["--job", text(&job), "--epochs", "1", "--checkpoint", text(&tables)]).assert_succeeds();
+    for (header, row) in [("a,b,c,label", "1,2,3,"), ("a,other,label", "1,2,")] {
+        write(header, row);
+        alone(&["--job", text(&job), "--resume", text(&tables)])
+            .assert_fails(3, &["trained on other data", "table.csv", "columns a, b", "--data PATH"]);
+    }
     // Another shard has other samples.
     fs::write(&job, "[data]\nset = \"digits\"\nshards = 2\n").unwrap();
     let of = |shard: &str, rest: &[&str]| alone(&with(&["--job", text(&job), "--shard", shard], rest));

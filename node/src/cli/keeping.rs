@@ -11,12 +11,15 @@ use crate::driver::Checkpoints;
 use crate::error::{Error, Kind};
 use crate::store::checkpoint::chain::Chain;
 use crate::store::checkpoint::{self, About, Course, Folder, Fork, Keeper, Name, Resume, Trend};
+use crate::text::escape;
 
 /// A checkpoint to go on from.
 pub(super) struct Earlier {
     pub(super) learner: Saved,
     pub(super) standing: Standing,
     pub(super) course: Course,
+    /// What its model is.
+    about: About,
     /// What the user should know.
     pub(super) notes: Vec<String>,
     /// Its folder of checkpoints.
@@ -30,10 +33,10 @@ pub(super) fn earlier(keeping: &Keeping, run: &str, job: &str) -> Result<Option<
     let found = checkpoint::latest(dir)?;
     let mut notes: Vec<String> =
         found.damaged.iter().map(|why| format!("WARNING: {why}: the one before it is used")).collect();
-    let Resume { learner, standing, course, run: theirs, job: their_job, path } = checkpoint::resume(&found)?;
+    let Resume { learner, standing, course, run: theirs, about, path } = checkpoint::resume(&found)?;
     if theirs != run {
         let message = format!("{} is of run {}, this job's is {}", path.display(), short(&theirs), short(run));
-        return Err(Error::new(Kind::Input, message).hint(difference(&their_job, job)));
+        return Err(Error::new(Kind::Input, message).hint(difference(&about.job, job)));
     }
     notes.push(format!("going on from {}: {} steps, {} epochs", path.display(), standing.steps, standing.epochs));
     // One that was taken out of the row comes behind all of as many steps.
@@ -41,7 +44,33 @@ pub(super) fn earlier(keeping: &Keeping, run: &str, job: &str) -> Result<Option<
     let name = name.unwrap_or(Name { steps: standing.steps, again: u32::MAX });
     // A checkpoint itself may be named; further ones lie beside it.
     let dir = if path == *dir { path.parent().map_or_else(|| ".".into(), Path::to_path_buf) } else { dir.clone() };
-    Ok(Some(Earlier { learner, standing, course, notes, dir, name }))
+    Ok(Some(Earlier { learner, standing, course, about, notes, dir, name }))
+}
+
+/// An error where a job's data are others than those that its checkpoint was trained on, as far as the model shows it; a run's name does not
+/// say what lies at a path.
+pub(super) fn refuse_other_data(earlier: Option<&Earlier>, ours: &About) -> Result<(), Error> {
+    let Some(Earlier { about: theirs, .. }) = earlier else { return Ok(()) };
+    let names = |about: &About| {
+        let columns = about.encoding.columns.iter().map(|column| column.name.as_str()).collect::<Vec<_>>().join(", ");
+        let columns = if columns.is_empty() { String::new() } else { format!(" (columns {})", escape(&columns, 200)) };
+        format!("samples of {:?}{columns} in {} classes", about.shape, about.classes)
+    };
+    // A checkpoint of an older release has no columns.
+    let known = !theirs.encoding.columns.is_empty();
+    let other_columns = known && theirs.encoding.columns != ours.encoding.columns;
+    if theirs.shape == ours.shape && theirs.classes == ours.classes && !other_columns {
+        return Ok(());
+    }
+    let message = format!(
+        "the checkpoint was trained on other data: on {} with {}; {} here has {}",
+        escape(&theirs.data, 200),
+        names(theirs),
+        escape(&ours.data, 200),
+        names(ours)
+    );
+    Err(Error::new(Kind::Input, message)
+        .hint("--data PATH (data.path) names those that it was trained on; without --resume a new model is begun"))
 }
 
 fn short(run: &str) -> &str {

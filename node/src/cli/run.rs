@@ -182,6 +182,7 @@ impl Peer {
         let order_seed = job.order_seed(shard, salt);
         let part = engine::Part { shard, order_seed, us: id, one_batch: args.overfit_one_batch };
         let engine = engine::build(&job, device, part, state, (!args.no_gossip, kept))?;
+        keeping::refuse_other_data(earlier.as_ref(), &engine.about)?;
         let mut notes: Vec<String> = engine.note.iter().cloned().collect();
         notes.extend(shown_at.into_iter().flatten());
         notes.extend(earlier.iter().flat_map(|earlier| earlier.notes.iter().cloned()));

@@ -55,8 +55,8 @@ pub struct Resume {
     pub course: Course,
     /// Run id, hex.
     pub run: String,
-    /// The job of that run, as [`About::job`].
-    pub job: Vec<String>,
+    /// What its model is, and of which job and data.
+    pub about: About,
     /// Where it was.
     pub path: PathBuf,
 }
@@ -186,10 +186,10 @@ fn weights(about: &About, network: &Network, bytes: &[u8]) -> Result<Vec<f32>, S
 /// # Errors
 /// What is not as it should be.
 pub fn resume(found: &Found) -> Result<Resume, Error> {
-    let job = found.about()?.job;
+    let about = found.about()?;
     let bytes = found.file(STATE)?;
     let (learner, standing, course, run) = state(&bytes).map_err(|why| found.wrong(&format!("{STATE}: {why}")))?;
-    Ok(Resume { learner, standing, course, run, job, path: found.path.clone() })
+    Ok(Resume { learner, standing, course, run, about, path: found.path.clone() })
 }
 
 pub(super) fn state(bytes: &[u8]) -> Result<(Saved, Standing, Course, String), String> {
