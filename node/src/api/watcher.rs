@@ -97,6 +97,10 @@ impl Watcher {
             Observation::LinkRefused { peer, reason } => {
                 self.say(Kind::Trust, Level::Warning, None, &format!("link with {peer} refused: {reason}"));
             }
+            Observation::Unreachable { address, why } => {
+                let text = format!("nobody answers at {address} ({why}); it is tried again");
+                self.say(Kind::Peers, Level::Warning, None, &text);
+            }
             Observation::Copied { peer, reason } => {
                 self.say(Kind::Trust, Level::Warning, None, &format!("the key of {peer} was copied: {reason}"));
             }

@@ -110,6 +110,15 @@ impl Translator {
             Observation::LinkRefused { peer, reason } => {
                 tell(note(format!("WARNING: link with {peer} refused: {reason}")))
             }
+            Observation::Unreachable { address, why } => {
+                // The peers of a launcher are named by it, and start when they start.
+                if self.talkative {
+                    tell(note(format!(
+                        "WARNING: nobody answers at {address} ({why}); it is tried again. Does that peer run, and is the address right? \
+                         `starling doctor --peer {address}` (with its --job) looks at the way there"
+                    )));
+                }
+            }
             Observation::Copied { peer, reason } => {
                 tell(note(format!("WARNING: the key of {peer} was copied: {reason}")))
             }

@@ -50,6 +50,13 @@ pub enum Observation {
         /// Why, in one line.
         reason: String,
     },
+    /// Nobody answers at an address that the operator named, for some seconds now; it is dialled again.
+    Unreachable {
+        /// As named, without the id.
+        address: String,
+        /// What came back.
+        why: String,
+    },
     /// An identity is used by two processes at once.
     Copied {
         /// Whose.

@@ -47,8 +47,8 @@ impl Network {
             }
             _ => {}
         }
-        if self.seeds.failed(connection, Instant::now()) {
-            tracing::warn!(%error, "a named peer cannot be reached; trying again");
+        if let Some(address) = self.seeds.failed(connection, Instant::now()) {
+            self.unreachable(&address, &cause(error));
         }
         if let Some(peer) = self.dialer.failed(connection) {
             self.input(Input::DialFailed { peer, refused: false });
@@ -91,7 +91,7 @@ impl Network {
             Ok(None) => seed.failed(now),
             Err(error) => {
                 if seed.failed_for_long(now) {
-                    tracing::warn!(address = %name, %error, "a named peer cannot be reached; trying again");
+                    self.unreachable(&name, &error.to_string());
                 }
             }
         }
@@ -112,6 +112,20 @@ impl Network {
             _ => Err(DialError::NoAddresses),
         }
     }
+}
+
+/// What the system said of a dial: libp2p wraps it several times.
+fn cause(error: &DialError) -> String {
+    let mut cause: &dyn std::error::Error = error;
+    if let DialError::Transport(errors) = error
+        && let Some((_, first)) = errors.first()
+    {
+        cause = first;
+    }
+    while let Some(source) = cause.source() {
+        cause = source;
+    }
+    cause.to_string()
 }
 
 pub(super) fn dial_seed(swarm: &mut Swarm<Behaviour>, seed: &mut Seed, address: Multiaddr, now: Instant) {

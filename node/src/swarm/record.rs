@@ -62,6 +62,13 @@ impl Network {
         }
     }
 
+    /// Tells that nobody answers at an address that the operator named.
+    pub(super) fn unreachable(&mut self, address: &Multiaddr, why: &str) {
+        let [address, why] = [&address.to_string(), why].map(|text| escape(text, TEXT_CHARS_MAX));
+        tracing::warn!(address, why, "a named peer cannot be reached; trying again");
+        self.happenings.push_back(Happening::Observe(Observation::Unreachable { address, why }));
+    }
+
     /// Tells that two processes have one key.
     pub(crate) fn copied(&mut self, peer: &str, reason: &str) {
         if let Some(times) = self.refusals.note(peer, reason, Instant::now()) {

@@ -15,8 +15,10 @@ const PAUSE_MIN: Duration = Duration::from_millis(200);
 /// Longest pause.
 const PAUSE_MAX: Duration = Duration::from_secs(10);
 
-/// An address that needs a longer pause than this is told of.
+/// An address that has failed for so long is told of.
 const TELL_FROM: Duration = Duration::from_secs(3);
+/// And again after so long, if it still does.
+const TELL_AGAIN: Duration = Duration::from_mins(10);
 
 /// One named address.
 #[derive(Debug)]
@@ -34,6 +36,10 @@ pub(crate) struct Seed {
     dials: usize,
     pause: Duration,
     due: Instant,
+    /// Of the failures since it was last reached: the first one.
+    failing_since: Option<Instant>,
+    /// When the operator was told of them.
+    told: Option<Instant>,
 }
 
 /// All of them.
@@ -44,7 +50,18 @@ impl Seeds {
     pub(crate) fn new(addresses: impl IntoIterator<Item = Multiaddr>, now: Instant) -> Self {
         let seed = |address| {
             let (address, named) = split_peer(address);
-            Seed { address, named, found: None, dialling: None, looking: false, dials: 0, pause: PAUSE_MIN, due: now }
+            Seed {
+                address,
+                named,
+                found: None,
+                dialling: None,
+                looking: false,
+                dials: 0,
+                pause: PAUSE_MIN,
+                due: now,
+                failing_since: None,
+                told: None,
+            }
         };
         Self(addresses.into_iter().map(seed).collect())
     }
@@ -67,18 +84,21 @@ impl Seeds {
     pub(crate) fn reached(&mut self, connection: ConnectionId, peer: PeerId, now: Instant) {
         for seed in self.by_connection(connection) {
             seed.found = Some(peer);
+            (seed.failing_since, seed.told) = (None, None);
             seed.failed(now);
         }
     }
 
-    /// A dial has failed. Returns whether the operator should hear of it: once, when it has failed for some seconds.
+    /// A dial has failed. Returns its address when the operator should hear of it: when it has failed for some seconds, and rarely again.
     /// Peers that are started together dial each other before they listen.
-    pub(crate) fn failed(&mut self, connection: ConnectionId, now: Instant) -> bool {
-        let mut is_news = false;
+    pub(crate) fn failed(&mut self, connection: ConnectionId, now: Instant) -> Option<Multiaddr> {
+        let mut news = None;
         for seed in self.by_connection(connection) {
-            is_news |= seed.failed_for_long(now);
+            if seed.failed_for_long(now) {
+                news = Some(seed.address.clone());
+            }
         }
-        is_news
+        news
     }
 
     /// The peer has become a neighbour: when it is lost, it is dialled soon.
@@ -115,9 +135,14 @@ impl Seed {
         addresses.get(self.dials % addresses.len().max(1))
     }
 
-    /// As [`Self::failed`]. Returns whether that is worth a word, once.
+    /// As [`Self::failed`]. Returns whether that is worth a word.
     pub(crate) fn failed_for_long(&mut self, now: Instant) -> bool {
-        let is_news = self.pause < TELL_FROM && 2 * self.pause >= TELL_FROM;
+        let since = *self.failing_since.get_or_insert(now);
+        let is_news = now.duration_since(since) >= TELL_FROM
+            && self.told.is_none_or(|told| now.duration_since(told) >= TELL_AGAIN);
+        if is_news {
+            self.told = Some(now);
+        }
         self.failed(now);
         is_news
     }
@@ -147,13 +172,16 @@ mod tests {
                 dials.push(millis);
             }
             assert_eq!(seeds.due(now, |_| false).count(), 0, "one dial at a time");
-            told += usize::from(seeds.failed(connection, now));
+            told += usize::from(seeds.failed(connection, now).is_some());
         }
         assert_eq!(told, 1);
+        let later = start + Duration::from_secs(3) + TELL_AGAIN;
+        seeds.due(later, |_| false).for_each(|seed| seed.dialled(ConnectionId::new_unchecked(1)));
+        assert!(seeds.failed(ConnectionId::new_unchecked(1), later).is_some(), "and again, rarely");
         assert_eq!(dials[..5], [0, 200, 600, 1400, 3000]);
         assert!(dials.windows(2).all(|pair| pair[1] - pair[0] <= 10_000));
 
-        let (now, connection) = (start + Duration::from_secs(90), ConnectionId::new_unchecked(0));
+        let (now, connection) = (later + Duration::from_secs(90), ConnectionId::new_unchecked(0));
         seeds.due(now, |_| false).for_each(|seed| seed.dialled(connection));
         seeds.reached(connection, peer, now);
         seeds.up(peer);
