@@ -138,8 +138,14 @@ impl Check {
             }
             true
         })?;
-        if lines == 0 && !is_last {
-            self.problem((&name, 0), "is empty", "its records were removed");
+        // Every file begins with a record of itself.
+        if lines == 0 {
+            let means = if is_last {
+                "its records were removed, or the peer was killed just when it began this file (its next start mends that)"
+            } else {
+                "its records were removed"
+            };
+            self.problem((&name, 0), "is empty", means);
         }
         Ok(())
     }

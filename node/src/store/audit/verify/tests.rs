@@ -108,12 +108,23 @@ fn every_truncation_shows_and_a_clean_one_against_a_noted_head() {
     for (i, (path, bytes)) in files.iter().enumerate() {
         for length in 0..bytes.len() {
             fs::write(path, &bytes[..length]).unwrap();
-            let clean = i + 1 == files.len() && (length == 0 || bytes[length - 1] == b'\n');
+            let clean = i + 1 == files.len() && length > 0 && bytes[length - 1] == b'\n';
             assert_eq!(problems(&folder, None).is_empty(), clean, "file {i} cut to {length} bytes");
             assert!(!problems(&folder, Some(&head)).is_empty(), "file {i} cut to {length} bytes");
         }
         fs::write(path, bytes).unwrap();
     }
+}
+
+#[test]
+fn a_log_that_was_emptied_is_not_sound() {
+    let (folder, files, _) = log();
+    for (path, _) in &files {
+        fs::write(path, []).unwrap();
+    }
+    let report = verify(folder.path(), None).unwrap();
+    assert!(!report.sound && report.records == 0, "{report:?}");
+    assert_eq!(report.problems.iter().filter(|problem| problem.what == "is empty").count(), files.len());
 }
 
 #[test]
