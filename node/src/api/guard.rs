@@ -215,7 +215,9 @@ impl Guard {
 
     fn admit(&self, ours: &Token, headers: &HeaderMap, from: Caller) -> Result<(), Problem> {
         let text = |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
-        if let Some(token) = text(header::AUTHORIZATION).and_then(|value| value.strip_prefix("Bearer ")) {
+        // RFC 9110: the name of a scheme has no case.
+        let words = text(header::AUTHORIZATION).and_then(|value| value.split_once(' '));
+        if let Some((_, token)) = words.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer")) {
             return self.know(ours, token.trim(), from);
         }
         let name = cookie_name(ours);
@@ -379,8 +381,14 @@ mod tests {
         for path in ["/", "/app.js", "/healthz", "/v1/session"] {
             assert_eq!(status(&guard, "GET", path, &[host]), 200, "{path}");
         }
-        let bearer = ("authorization", "Bearer a token of some length");
-        assert_eq!(status(&guard, "GET", "/v1/status", &[host, bearer]), 200);
+        for scheme in ["Bearer", "bearer", "BEARER"] {
+            let bearer = format!("{scheme} a token of some length");
+            assert_eq!(status(&guard, "GET", "/v1/status", &[host, ("authorization", &bearer)]), 200, "{scheme}");
+        }
+        assert_eq!(
+            status(&guard, "GET", "/v1/status", &[host, ("authorization", "Basic a token of some length")]),
+            401
+        );
         let cookie = guard.session("a token of some length", HERE).unwrap();
         let cookie = cookie.to_str().unwrap().split(';').next().unwrap().to_owned();
         assert_eq!(status(&guard, "GET", "/v1/status", &[host, ("cookie", &format!("a=b; {cookie}"))]), 200);
