@@ -160,7 +160,9 @@ pub(crate) async fn serve(
         };
         match event {
             SwarmEvent::NewListenAddr { address, .. } => {
-                if address::is_loopback(&address) == only_here {
+                // A link-local one of IPv6 leads nowhere without its interface, which the newcomer cannot know.
+                let leads_here = address::ip(&address).is_none_or(|ip| address::names_a_machine(&ip));
+                if leads_here && address::is_loopback(&address) == only_here {
                     listening(&address);
                 }
                 addresses.push(address);
