@@ -114,7 +114,11 @@ fn a_classifier_answers_is_measured_and_drawn() {
     trained.ask("predict", &["none.idx"]).assert_fails(3, &["none.idx"]);
     fs::write(&picture, idx(&[2, 4], &pixels[..8])).unwrap();
     trained.ask("predict", &[text(&picture)]).assert_fails(3, &["one.idx", "[2, 4]", "[4, 4]"]);
-    trained.ask("generate", &["--prompt", "x"]).assert_fails(3, &["reads no text"]);
+    let refused = trained.ask("generate", &["--prompt", "x"]);
+    refused.assert_fails(3, &["reads no text"]);
+    assert_eq!(refused.stdout, "", "nothing is written before it is known that it goes on");
+    fs::create_dir_all(trained.path("set/cat")).unwrap();
+    trained.ask("predict", &[text(&trained.path("set"))]).assert_fails(3, &["no PNG or JPEG", "set/cat"]);
     let job = trained.path("job.toml");
     run(trained.home.path(), &["predict", "--checkpoint", text(&job), text(&images)], DEADLINE)
         .assert_fails(3, &["job.toml"]);

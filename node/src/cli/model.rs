@@ -60,15 +60,17 @@ pub(super) fn generate(args: &GenerateArgs) -> Result<(), Error> {
     let mut sampler = Sampler::new(args.temperature, args.top_k as usize, seed);
     let mut out = io::stdout();
     let mut text = Utf8Stream::default();
-    let mut written = out.write_all(args.prompt.as_bytes());
-    if written.is_ok() {
-        let mut sink = |byte| {
-            // Bytes as they come: whoever reads sees the text grow.
-            written = out.write_all(text.push(byte).as_bytes()).and_then(|()| out.flush());
-            written.is_ok()
-        };
-        answers.generate(&args.prompt, args.tokens as usize, &mut sampler, &mut sink)?;
-    }
+    let (mut written, mut prompt) = (Ok(()), Some(args.prompt.as_bytes()));
+    let mut sink = |byte| {
+        // The prompt with the first of them: a model that cannot continue it has written nothing.
+        let before = prompt.take().unwrap_or_default();
+        // Bytes as they come: whoever reads sees the text grow.
+        let now = out.write_all(before).and_then(|()| out.write_all(text.push(byte).as_bytes()));
+        written = now.and_then(|()| out.flush());
+        written.is_ok()
+    };
+    answers.generate(&args.prompt, args.tokens as usize, &mut sampler, &mut sink)?;
+    let written = written.and_then(|()| out.write_all(prompt.unwrap_or_default()));
     let written = written.and_then(|()| writeln!(out, "{}", text.finish())).and_then(|()| out.flush());
     say::written(written)
 }
@@ -147,12 +149,12 @@ fn job_of(about: &About, args: &EvalArgs) -> Result<Job, Error> {
     let mut job = Job::new(raw).map_err(|error| Error { kind: Kind::Usage, ..error })?;
     job.model = about.model.clone();
     job.reading.columns.clone_from(&about.encoding.columns);
-    if !about.encoding.characters.is_empty() {
-        job.reading.vocabulary = Vocabulary::These(about.encoding.characters.clone());
     // What is evaluated on may be of one class only.
     if args.data.is_some() && job.reading.classes == Classes::Found && !matches!(about.model, ModelSpec::Lm(_)) {
         job.reading.classes = u32::try_from(about.classes).map_or(Classes::Found, Classes::Count);
     }
+    if !about.encoding.characters.is_empty() {
+        job.reading.vocabulary = Vocabulary::These(about.encoding.characters.clone());
     }
     Ok(job)
 }
