@@ -45,7 +45,7 @@ pub enum Greeting {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode, thiserror::Error)]
 pub enum Refusal {
     /// Another job.
-    #[error("the peer runs another job (run {theirs:?}, ours is {ours:?}): give both the same job file")]
+    #[error("the peer runs another job (run {}, ours is {}): give both the same job file", theirs.0.short(), ours.0.short())]
     Run {
         /// Run of the side that refuses.
         ours: RunId,
