@@ -149,6 +149,12 @@ fn read(path: &Path) -> Result<Rival, Error> {
     }
 }
 
+/// A cost as people read it: gossip makes nothing faster, so what is below zero is what two measurements of one thing differ by.
+fn less(cost: f64) -> String {
+    let percent = 100.0 * cost;
+    if cost < 0.0 { format!("within noise ({percent:.1} %)") } else { format!("{percent:.1} % less") }
+}
+
 /// Everything that was measured so far; later calls only append.
 fn lines(figures: &Figures) -> Vec<String> {
     let mut lines = vec![format!(
@@ -195,11 +201,11 @@ fn lines(figures: &Figures) -> Vec<String> {
         ));
         for gossip in figures.gossip.iter().filter(|gossip| gossip.model == figures.steps[i].model) {
             lines.push(format!(
-                "gossip     {name}: {:.2} steps/s without, {:.2} with a delta said and one heard a second, {:.1} % less; \
+                "gossip     {name}: {:.2} steps/s without, {:.2} with a delta said and one heard a second, {}; \
                  saying takes {:.1} ms, hearing {:.1} ms",
                 gossip.steps_per_s_off,
                 gossip.steps_per_s_on,
-                100.0 * gossip.cost,
+                less(gossip.cost),
                 1e3 * gossip.say_s,
                 1e3 * gossip.hear_s
             ));
