@@ -285,6 +285,7 @@ mod tests {
             "starling sim --duration 40s --restart-after 2s",
             "starling sim --duration 40s --epochs 3",
             "starling sim --duration 40d",
+            "starling sim --duration 0s",
             "starling sim --virtual --duration 40s",
             "starling sim --virtual --lose-device 2@5",
             "starling sim --model 64,,64",

@@ -54,6 +54,9 @@ pub(super) fn faults(report: &FaultReport) -> String {
             100.0 * kept
         ));
     }
+    if report.kills > 0 && report.step_rate_kept.is_none() {
+        words.push("nobody was left in peace for long enough to say what pace the others kept".into());
+    }
     words.join(", ")
 }
 

@@ -221,7 +221,8 @@ fn row(peer: &PeerReport) -> String {
         let _ = write!(row, ", device lost {}", times(peer.devices_lost));
     }
     if peer.lives > 1 {
-        let _ = write!(row, ", {} lives", peer.lives);
+        // Steps and bytes are what all of them have cost, epochs a place in the training.
+        let _ = write!(row, ", {} lives (epochs: of the last, all else of all)", peer.lives);
     }
     if let Some(deltas) = peer.caught_up_deltas {
         let _ = write!(row, ", caught up {deltas} deltas by snapshot");

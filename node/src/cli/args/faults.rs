@@ -7,7 +7,7 @@ use clap::Args;
 use sim::processes::{Action, Fault, Kills};
 
 use super::PeerAt;
-use super::values::seconds;
+use super::values::{seconds, training_time};
 
 /// Flags of `starling sim` for real processes.
 #[derive(Debug, Args)]
@@ -30,7 +30,7 @@ pub struct FaultArgs {
     #[arg(long, value_name = "AT+FOR", requires = "netns")]
     pub cut: Vec<SpanOf>,
     /// Train for so long, as 40s, 5m or 2h, instead of a number of epochs
-    #[arg(long, value_name = "TIME", value_parser = seconds, conflicts_with = "epochs")]
+    #[arg(long, value_name = "TIME", value_parser = training_time, conflicts_with = "epochs")]
     pub duration: Option<Duration>,
     /// Kill one peer after the other (SIGKILL), the first one first, one every so many seconds
     #[arg(long, value_name = "TIME", value_parser = seconds, requires = "duration")]

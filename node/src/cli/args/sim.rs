@@ -43,7 +43,7 @@ pub struct SimArgs {
     /// Start from this job file instead of the demo job; the other flags go on top
     #[arg(long, value_name = "FILE")]
     pub job: Option<PathBuf>,
-    /// Epochs of every peer [default: as in the job, else 300]
+    /// Epochs of every peer [default: as in the job, else 300]; who is through sooner trains on until all are
     #[arg(long, value_name = "E")]
     pub epochs: Option<u32>,
     /// Optimizer steps between two deltas of a peer

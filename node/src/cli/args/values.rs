@@ -26,6 +26,14 @@ pub(super) fn seconds(text: &str) -> Result<Duration, String> {
     Ok(Duration::from_secs_f64(seconds))
 }
 
+/// As [`seconds`], and long enough to train in.
+pub(super) fn training_time(text: &str) -> Result<Duration, String> {
+    match seconds(text)? {
+        none if none.is_zero() => Err("nothing is trained in no time: 1s at least, as 40s, 5m or 2h".into()),
+        time => Ok(time),
+    }
+}
+
 /// `A..B`: from A to below B.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SeedRange {
@@ -67,9 +75,8 @@ impl FromStr for Shard {
             None => (number(text)?, None),
         };
         match of {
-            Some(of) if index >= of => {
-                Err(format!("shards are numbered from 0: the last of {of} is {}", of.saturating_sub(1)))
-            }
+            Some(0) => Err("of no shards none can be trained on: I/N with N of 1 at least, as 0/4".into()),
+            Some(of) if index >= of => Err(format!("shards are numbered from 0: the last of {of} is {}", of - 1)),
             _ => Ok(Self { index, of }),
         }
     }

@@ -135,7 +135,7 @@ complete -c starling -n "__fish_starling_using_subcommand sim; and not __fish_se
 complete -c starling -n "__fish_starling_using_subcommand sim; and not __fish_seen_subcommand_from compare saturation help" -l until -d 'With --virtual: stop after event number EVENT, to look at what led to a violation' -r
 complete -c starling -n "__fish_starling_using_subcommand sim; and not __fish_seen_subcommand_from compare saturation help" -l html -d 'With --virtual: write curves, tables and time line as one page' -r -F
 complete -c starling -n "__fish_starling_using_subcommand sim; and not __fish_seen_subcommand_from compare saturation help" -l job -d 'Start from this job file instead of the demo job; the other flags go on top' -r -F
-complete -c starling -n "__fish_starling_using_subcommand sim; and not __fish_seen_subcommand_from compare saturation help" -l epochs -d 'Epochs of every peer [default: as in the job, else 300]' -r
+complete -c starling -n "__fish_starling_using_subcommand sim; and not __fish_seen_subcommand_from compare saturation help" -l epochs -d 'Epochs of every peer [default: as in the job, else 300]; who is through sooner trains on until all are' -r
 complete -c starling -n "__fish_starling_using_subcommand sim; and not __fish_seen_subcommand_from compare saturation help" -l steps -d 'Optimizer steps between two deltas of a peer' -r
 complete -c starling -n "__fish_starling_using_subcommand sim; and not __fish_seen_subcommand_from compare saturation help" -l model -d 'Hidden widths of the MLP, as 64,64; `none` for a linear model' -r
 complete -c starling -n "__fish_starling_using_subcommand sim; and not __fish_seen_subcommand_from compare saturation help" -l lr -d 'Learning rate' -r
