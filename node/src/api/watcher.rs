@@ -101,6 +101,7 @@ impl Watcher {
                 let text = format!("nobody answers at {address} ({why}); it is tried again");
                 self.say(Kind::Peers, Level::Warning, None, &text);
             }
+            Observation::Hidden(why) => self.say(Kind::Peers, Level::Warning, None, why),
             Observation::Copied { peer, reason } => {
                 self.say(Kind::Trust, Level::Warning, None, &format!("the key of {peer} was copied: {reason}"));
             }

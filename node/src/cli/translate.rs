@@ -119,6 +119,7 @@ impl Translator {
                     )));
                 }
             }
+            Observation::Hidden(why) => tell(note(format!("WARNING: {why}"))),
             Observation::Copied { peer, reason } => {
                 tell(note(format!("WARNING: the key of {peer} was copied: {reason}")))
             }

@@ -57,6 +57,8 @@ pub enum Observation {
         /// What came back.
         why: String,
     },
+    /// Others may not be found, or this peer not by them: why, and what to do.
+    Hidden(String),
     /// An identity is used by two processes at once.
     Copied {
         /// Whose.

@@ -154,6 +154,8 @@ pub(crate) struct Network {
     lan: Option<Lan>,
     /// Whether the operator was told that mDNS has trouble.
     lan_trouble: bool,
+    /// Or that nobody can reach this peer.
+    solitude_told: bool,
     /// What a stranger gets who asks for the job file.
     invitation: Answer,
     /// Connections over which it was given: who needs it needs it once.
@@ -250,12 +252,19 @@ impl Network {
         let (events, inbox) = channel(INBOX_MESSAGES);
         let mut tick = tokio::time::interval(TICK);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        Ok(Self {
+        let found = setup.lan.as_ref().map(|lan| strangers::look_around(lan, &admission.credentials));
+        let (lan, no_lan) = match found {
+            Some(Ok(lan)) => (Some(lan), None),
+            Some(Err(why)) => (None, Some(why)),
+            None => (None, None),
+        };
+        let mut network = Self {
             swarm,
             lan_trouble: false,
+            solitude_told: false,
             answered: BTreeSet::new(),
             invitation: setup.invitation.clone().map_or(Answer::Private, Answer::Open),
-            lan: setup.lan.as_ref().and_then(|lan| strangers::look_around(lan, &admission.credentials)),
+            lan,
             places: Places::new(admission.credentials.us, admission.neighbours_max),
             metrics: setup.metrics.clone(),
             admission,
@@ -284,7 +293,9 @@ impl Network {
             everywhere: setup.listen.is_empty(),
             settled_by: Instant::now() + ADDRESSES_MAX_WAIT,
             happenings: VecDeque::new(),
-        })
+        };
+        no_lan.into_iter().for_each(|why| network.hidden(why));
+        Ok(network)
     }
 
     /// What happens next. Cancel safe: what was taken from a channel is in `happenings` before the next wait.
@@ -416,7 +427,9 @@ impl Network {
         let us = *self.swarm.local_peer_id();
         let addresses = interfaces::real_first(address::announced(&self.listening));
         if self.everywhere && addresses.iter().all(address::is_loopback) {
-            strangers::warn_of_solitude();
+            let alone = strangers::solitude().filter(|_| !self.solitude_told);
+            self.solitude_told |= alone.is_some();
+            alone.into_iter().for_each(|why| self.hidden(why));
         }
         if let Some(lan) = &mut self.lan {
             lan.announce(addresses);

@@ -69,6 +69,12 @@ impl Network {
         self.happenings.push_back(Happening::Observe(Observation::Unreachable { address, why }));
     }
 
+    /// Tells that others may not find us, or we them.
+    pub(super) fn hidden(&mut self, why: String) {
+        tracing::warn!(why, "not everybody can be met");
+        self.happenings.push_back(Happening::Observe(Observation::Hidden(escape(&why, TEXT_CHARS_MAX))));
+    }
+
     /// Tells that two processes have one key.
     pub(crate) fn copied(&mut self, peer: &str, reason: &str) {
         if let Some(times) = self.refusals.note(peer, reason, Instant::now()) {

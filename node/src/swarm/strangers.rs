@@ -33,7 +33,9 @@ impl Network {
             Heard::Trouble(error) => {
                 // Once: it is the same trouble on every interface, again and again.
                 if !std::mem::replace(&mut self.lan_trouble, true) {
-                    tracing::warn!(error, "peers on this network may not be found: `starling doctor` says more");
+                    self.hidden(format!(
+                        "peers on this network may not be found: {error}; `starling doctor` says more"
+                    ));
                 }
             }
         }
@@ -54,19 +56,17 @@ impl Network {
     }
 }
 
-/// For a peer that listens everywhere and has no address besides loopback.
-pub(super) fn warn_of_solitude() {
+/// What to say of a peer that listens everywhere and has no address besides loopback.
+pub(super) fn solitude() -> Option<String> {
     let names = interfaces::link_local_only();
-    if !names.is_empty() {
+    (!names.is_empty()).then(|| {
         let names = names.join(", ");
-        tracing::warn!(
-            "no other machine can reach this peer: {names} with nothing but link-local addresses; use DHCP or set one (`starling doctor` says more)"
-        );
-    }
+        format!("no other machine can reach this peer: {names} with nothing but link-local addresses; use DHCP or set one (`starling doctor` says more)")
+    })
 }
 
 /// A machine without a LAN has no mDNS; its peers can still be named.
-pub(super) fn look_around(lan: &LanSetup, credentials: &Credentials) -> Option<Lan> {
+pub(super) fn look_around(lan: &LanSetup, credentials: &Credentials) -> Result<Lan, String> {
     let us = Listing {
         peer: credentials.us,
         run: credentials.run,
@@ -77,7 +77,5 @@ pub(super) fn look_around(lan: &LanSetup, credentials: &Credentials) -> Option<L
         pairs: false,
         addresses: Vec::new(),
     };
-    Lan::open(us)
-        .inspect_err(|error| tracing::warn!(%error, "peers on the LAN are not looked for: mDNS does not work here"))
-        .ok()
+    Lan::open(us).map_err(|error| format!("peers on the LAN are not looked for: mDNS does not work here ({error})"))
 }

@@ -237,23 +237,39 @@ fn records(path: &Path, text: &str, bytes_max: u64) -> Result<Cells, DataError> 
         }
         cells.push(line, record.iter()).map_err(|full| too_large(path, &full))?;
     }
+    if let Some(line) = left_open(text, delimiter) {
+        let what = "a quote (\") that is opened here and never closed";
+        let remedy = "close it; a quote within a cell is written twice (\"\")";
+        return Err(DataError::at(path, Place::Lines(vec![line]), what, remedy));
+    }
     let Some(&(_, found, expected)) = uneven.first() else {
         return cells.ok_or_else(|| DataError::Empty { path: path.into() });
     };
     let lines = uneven.iter().map(|(line, ..)| *line).collect();
-    // Up to the end of the file all is one cell then.
-    if text.bytes().filter(|&byte| byte == b'"').count() % 2 == 1 {
-        let last = uneven.iter().map(|(line, ..)| *line).max().unwrap_or(1);
-        let what = "a quote (\") that is opened here or before, and never closed";
-        return Err(DataError::at(
-            path,
-            Place::Lines(vec![last]),
-            what,
-            "close it; a quote within a cell is written twice (\"\")",
-        ));
-    }
     let what = format!("{found} columns, the first line has {expected}");
     Err(DataError::at(path, Place::Lines(lines), what, "quote cells that hold the separator; was the file cut off?"))
+}
+
+/// The line of a quoted cell that the end of the file closes: everything behind it would be part of it.
+fn left_open(text: &str, delimiter: u8) -> Option<u64> {
+    let (mut line, mut opened, mut begins) = (1, None, true);
+    let mut bytes = text.bytes().peekable();
+    while let Some(byte) = bytes.next() {
+        let is_end = byte == b'\n' || byte == b'\r' || byte == delimiter;
+        match opened {
+            // Twice: a quote within.
+            Some(_) if byte == b'"' => {
+                if bytes.next_if_eq(&b'"').is_none() {
+                    opened = None;
+                }
+            }
+            None if byte == b'"' && begins => opened = Some(line),
+            _ => {}
+        }
+        begins = opened.is_none() && is_end;
+        line += u64::from(byte == b'\n');
+    }
+    opened
 }
 
 fn is_number(cell: &str) -> bool {

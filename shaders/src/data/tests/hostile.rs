@@ -34,6 +34,7 @@ fn tables_that_cannot_be_trained_on() {
             &["all 3 samples", "\"x\"", "--label", "data.classes"],
         ),
         ("ones.csv", "1,1\n2,1\n3,1\n", Options::default(), &["all 3 samples", "\"1\""]),
+        ("last_quote.csv", "a,label\n1,0\n2,\"1\n3,0\n4,1\n", Options::default(), &["line 3", "never closed"]),
         ("quote.csv", "a,label\n1,0\n\"2,1\n3,0\n", Options::default(), &["line 3", "never closed"]),
         ("huge.csv", "a,label\n1,0\n1e300,1\n2,0\n", Options::default(), &["line 3", "1e300", "32 bits"]),
         (
