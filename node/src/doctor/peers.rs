@@ -144,9 +144,17 @@ fn twice(heard: &[Listing], us: Option<PeerId>, by: Instant) -> Vec<Finding> {
         door.map(|(Door::Tcp(at) | Door::Udp(at))| at)
     };
     let one = |(peer, lives): (PeerId, Vec<&Listing>)| {
-        // A peer that begins anew at its old port is one.
-        let doors: BTreeSet<SocketAddr> = lives.into_iter().filter_map(opens).collect();
-        let [first, second, ..] = doors.iter().collect::<Vec<_>>()[..] else { return None };
+        let open: Vec<(&Listing, SocketAddr)> =
+            lives.into_iter().filter_map(|listing| Some((listing, opens(listing)?))).collect();
+        // A peer that begins anew at its old port, perhaps with one more network, is one.
+        let has = |listing: &Listing, at: SocketAddr| {
+            let mut doors = listing.addresses.iter().filter_map(swarm::door);
+            doors.any(|(Door::Tcp(door) | Door::Udp(door))| door == at)
+        };
+        let (first, second) = open.iter().enumerate().find_map(|(i, &(one, at))| {
+            let other = open[i + 1..].iter().find(|&&(other, door)| !has(one, door) && !has(other, at))?;
+            Some((at, other.1))
+        })?;
         let is_ours = Some(peer) == us;
         let whose = if is_ours { "this identity".to_owned() } else { format!("the identity of peer {}", peer.short()) };
         Some(Finding::broken(
@@ -268,6 +276,10 @@ mod tests {
         // A life that is over, the same door in a new life, and another peer.
         let fine = [listing(1, a), listing(1, closed), listing(1, a), listing(2, b)];
         assert_eq!(twice(&fine, us, by).len(), 0);
+        // And one that has had one network, and has two since.
+        let mut moved = listing(1, b);
+        moved.addresses.extend(listing(1, a).addresses);
+        assert_eq!(twice(&[listing(1, a), moved], us, by).len(), 0);
         let copied = [listing(1, a), listing(1, b), listing(3, a), listing(3, b)];
         let found: Vec<String> = twice(&copied, us, by).iter().map(|finding| format!("{finding:?}")).collect();
         assert!(

@@ -44,12 +44,15 @@ pub(crate) fn is_pipe(kind: FileType) -> bool {
     };
 }
 
-/// Which file it is: the numbers of its device and of its inode. `None` where there is none, or the system has no such numbers.
+/// Which file it is: the number of its inode and when that was made, in nanoseconds since 1970 (0: the file system does not say). `None` where
+/// there is none, or the system has no such number. The number of its device is another one after a restart of some systems.
 pub(crate) fn file_id(path: &Path) -> Option<(u64, u64)> {
     #[cfg(unix)]
     return {
         use std::os::unix::fs::MetadataExt as _;
-        std::fs::metadata(path).ok().map(|found| (found.dev(), found.ino()))
+        let found = std::fs::metadata(path).ok()?;
+        let made = found.created().ok().and_then(|at| at.duration_since(std::time::UNIX_EPOCH).ok());
+        Some((found.ino(), made.map_or(0, |since| since.as_nanos() as u64)))
     };
     #[cfg(not(unix))]
     return {
