@@ -308,21 +308,22 @@ mod tests {
             assert_eq!(trained.steps, expected);
             assert!(matches!(worker.next().await, Some((Computed::Evaluated { .. }, _))));
         }
-        tokio::time::sleep(Duration::from_millis(20)).await;
+        tokio::time::sleep(Duration::from_millis(200)).await;
         worker.send(Command::Train { steps: 1, progress: Progress::START }).unwrap();
         worker.next().await.unwrap();
-        assert!(worker.idle() >= Span::from_millis(15), "waiting for work is counted: {:?}", worker.idle());
+        assert!(worker.idle() >= Span::from_millis(150), "waiting for work is counted: {:?}", worker.idle());
         let blocked = worker.blocked();
         // 1 + 2 + 3 + 4 + 5 steps and another one, less the first stretch.
-        assert_eq!((blocked.steps, blocked.over_1ms), (15, 1), "{blocked:?}");
-        assert!(blocked.max_ms >= 15.0, "{blocked:?}");
+        assert_eq!(blocked.steps, 15, "{blocked:?}");
+        // What the machine does with itself meanwhile may count as one or two more.
+        assert!((1..=3).contains(&blocked.over_1ms) && blocked.max_ms >= 100.0, "{blocked:?}");
         assert!(worker.stop().await);
     }
 
     #[tokio::test]
     async fn a_delta_and_the_steps_behind_it_are_reported_apart() {
         // Far longer than a delta takes, on a busy machine too.
-        const STEP: Duration = Duration::from_millis(200);
+        const STEP: Duration = Duration::from_millis(800);
         let mut worker = start(Fake { step: STEP, ..Fake::new(8, 0) }).await;
         let train = |steps| Command::Train { steps, progress: Progress::START };
         let take = || Command::TakeDelta {
@@ -357,7 +358,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_is_heard_waits_for_no_steps_that_have_not_begun() {
-        const STEP: Duration = Duration::from_millis(200);
+        const STEP: Duration = Duration::from_millis(800);
         let mut worker = start(Fake { step: STEP, ..Fake::new(8, 0) }).await;
         for steps in 1..=3 {
             worker.send(Command::Train { steps, progress: Progress::START }).unwrap();

@@ -115,19 +115,21 @@ fn a_running_peer_says_how_it_stands_and_pauses() {
         assert!(begun.elapsed() < WAIT_MAX, "it pauses: {after}");
     };
     let heard = at_rest["gossip"]["deltas_heard"].as_u64().unwrap();
-    std::thread::sleep(Duration::from_millis(1500));
-    assert!(status(&dashboard)["gossip"]["deltas_heard"].as_u64().unwrap() > heard, "it hears the others");
+    while status(&dashboard)["gossip"]["deltas_heard"].as_u64().unwrap() <= heard {
+        assert!(begun.elapsed() < 2 * WAIT_MAX, "it hears the others");
+        std::thread::sleep(Duration::from_millis(200));
+    }
     post("{\"action\":\"resume\"}");
     let steps = at_rest["training"]["steps"].as_u64().unwrap();
     while status(&dashboard)["training"]["steps"].as_u64().unwrap() <= steps {
-        assert!(begun.elapsed() < 2 * WAIT_MAX, "it goes on");
+        assert!(begun.elapsed() < 3 * WAIT_MAX, "it goes on");
         std::thread::sleep(Duration::from_millis(200));
     }
     post("{\"action\":\"checkpoint\"}");
     while !std::fs::read_dir(&kept)
         .is_ok_and(|mut found| found.any(|one| one.unwrap().file_name().to_string_lossy().starts_with("step-")))
     {
-        assert!(begun.elapsed() < 3 * WAIT_MAX, "a checkpoint is written when it is asked for, and not in an hour");
+        assert!(begun.elapsed() < 4 * WAIT_MAX, "a checkpoint is written when it is asked for, and not in an hour");
         std::thread::sleep(Duration::from_millis(100));
     }
     assert!(http::post(&dashboard, "/v1/log", "{\"level\":\"info\"}").starts_with("HTTP/1.1 200"));

@@ -6,7 +6,7 @@ use harness::cli;
 use harness::netns::{Lan, available};
 use harness::swarm::{assert_good, read, sim};
 
-const FIND_MAX: Duration = Duration::from_secs(20);
+const FIND_MAX: Duration = Duration::from_secs(60);
 
 #[test]
 fn two_peers_that_hold_one_job_file_meet_and_others_do_not() {

@@ -31,10 +31,10 @@ fn a_simulation_ends_when_it_is_told_to() {
     // Epochs of a few steps: much to say.
     let arguments = ["sim", "--device", "cpu", "--peers", "3", "--batch", "256", "--epochs", "1000000"];
     let mut sim = cli::start_unread(cli::command(home.path(), &arguments));
-    std::thread::sleep(Duration::from_secs(4));
+    std::thread::sleep(Duration::from_secs(8));
     sim.signal(Signal::SIGTERM);
     // Two seconds for the children, one for the reader, and a margin for a busy machine.
-    let status = sim.wait(Duration::from_secs(6));
+    let status = sim.wait(Duration::from_secs(10));
     assert_eq!(status.code(), Some(130));
     // 64 KiB less what a line leaves free in every page.
     let held = sim.read().len();

@@ -140,9 +140,9 @@ fn ctrl_c_leaves_a_report_whatever_goes_on() {
         let running = start(command(home.path(), &arguments));
         std::thread::sleep(Duration::from_millis(2500));
         running.signal(Signal::SIGINT);
-        let finished = running.finish(Duration::from_secs(20));
+        let finished = running.finish(Duration::from_secs(60));
         finished.assert_fails(130, &["stopped before the end"]);
         let report = report(home.path(), name);
-        assert!(report.interrupted && !report.holds && !report.judged && report.wall_s > 1.0, "{name}");
+        assert!(report.interrupted && !report.holds && !report.judged && report.wall_s > 0.0, "{name}");
     }
 }

@@ -313,7 +313,7 @@ fn check_open_metrics(text: &str) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_scrape_does_not_wait_for_a_step() {
-    const STEP: Duration = Duration::from_secs(4);
+    const STEP: Duration = Duration::from_secs(20);
     let mut served = serve(None);
     let (control, controls) = mpsc::channel(2);
     let setup = crate::driver::tests::alone(STEP);
@@ -331,7 +331,7 @@ async fn a_scrape_does_not_wait_for_a_step() {
     heard.recv_timeout(WAIT_MAX).unwrap();
     // All of these come and go while the learner is in its first step.
     let (begun, mut slowest, mut asked) = (Instant::now(), Duration::ZERO, 0);
-    while begun.elapsed() < STEP / 2 {
+    while begun.elapsed() < STEP / 10 {
         let at = Instant::now();
         for path in ["/metrics", "/v1/status", "/healthz"] {
             let answer = ask(served.address, path);
@@ -381,7 +381,8 @@ fn a_slow_or_idle_client_holds_nobody_up() {
         (0..server::CONNECTIONS_MAX + 8).filter_map(|_| TcpStream::connect(served.address).ok()).collect();
     let begun = Instant::now();
     served.step(2);
-    assert!(begun.elapsed() < Duration::from_millis(200), "the driver's side");
+    // An idle client is given up after five seconds: whoever waited for one would wait as long.
+    assert!(begun.elapsed() < Duration::from_secs(4), "the driver's side");
     // Who says nothing is closed after a few seconds, and makes room.
     let ok = |served: &Served| {
         let mut stream = TcpStream::connect(served.address).ok()?;

@@ -17,7 +17,9 @@ const GROUP_V6: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 0xfb);
 /// And their port.
 const PORT: u16 = 5353;
 /// How long our own multicast may take to come back.
-const ECHO_MAX: Duration = Duration::from_millis(300);
+const ECHO_MAX: Duration = Duration::from_secs(1);
+/// No wait is shorter: a socket takes none of 0.
+const WAIT_MIN: Duration = Duration::from_millis(1);
 /// `IFF_UP`, `IFF_LOOPBACK` and `IFF_MULTICAST` of Linux's <net/if.h>.
 const FLAG_UP: u32 = 0x1;
 const FLAG_LOOPBACK: u32 = 0x8;
@@ -179,16 +181,18 @@ fn echo(interface: &Interface) -> io::Result<()> {
     // A datagram of mDNS is no longer; the words of others on this port are passed over.
     let mut heard = [0; 9000];
     loop {
+        // Asked once more when time is up: it may have come while this process stood still.
         let rest = by.saturating_duration_since(Instant::now());
-        if rest.is_zero() {
-            return Err(io::Error::other("nothing within 0.3 s"));
-        }
-        socket.set_read_timeout(Some(rest))?;
+        socket.set_read_timeout(Some(rest.max(WAIT_MIN)))?;
         match socket.recv_from(&mut heard) {
             Ok((length, _)) if heard[..length] == question => return Ok(()),
-            Ok(_) => {}
-            Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) => {}
-            Err(error) => return Err(error),
+            // The words of others may go on without end.
+            Ok(_) if !rest.is_zero() => {}
+            Err(error) if !matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) => {
+                return Err(error);
+            }
+            _ if rest.is_zero() => return Err(io::Error::other("nothing within a second")),
+            _ => {}
         }
     }
 }

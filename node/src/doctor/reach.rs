@@ -21,6 +21,8 @@ use crate::swarm::{self, Door, Target};
 const DOORS_MAX: usize = 16;
 /// Left of the time when everything was tried, so that what was found can still be told.
 const SLACK: Duration = Duration::from_millis(100);
+/// A wait for a datagram takes place in pieces of so long.
+const PIECE: Duration = Duration::from_millis(50);
 /// No wait is shorter: a socket takes none of 0.
 const WAIT_MIN: Duration = Duration::from_millis(1);
 
@@ -74,17 +76,21 @@ fn rest(by: Instant) -> Duration {
 
 /// Bare sockets, each in a thread of its own, which ends in time by itself.
 struct Tries {
+    /// The one to blame where none has met with anything: of TCP if there is one, since that tells more.
+    blamed: Option<Door>,
     results: Receiver<(Door, io::Result<()>)>,
 }
 
 impl Tries {
     fn begin(target: &Target, by: Instant) -> Self {
         let (sender, results) = sync_channel(DOORS_MAX);
-        for door in target.addresses.iter().filter_map(swarm::door).take(DOORS_MAX) {
+        let doors: Vec<Door> = target.addresses.iter().filter_map(swarm::door).take(DOORS_MAX).collect();
+        for &door in &doors {
             let sender = sender.clone();
             thread::spawn(move || sender.send((door, knock(door, by - SLACK))));
         }
-        Self { results }
+        let blamed = doors.iter().find(|door| matches!(door, Door::Tcp(_))).or(doors.first()).copied();
+        Self { blamed, results }
     }
 
     /// Why there was no link, by what the sockets have met with; by the words of the dial where they have met with nothing.
@@ -100,10 +106,12 @@ impl Tries {
                 Err(_) => {}
             }
         }
-        match worst {
-            Some((door, error)) => unreachable(door, &error),
-            None if dial.is_empty() => silent(),
-            None => failed(format!("cannot be reached: {dial}"), "see the message"),
+        match (worst, self.blamed) {
+            (Some((door, error)), _) => unreachable(door, &error),
+            // It has not come back by the end of the time: nothing has answered.
+            (None, Some(door)) if dial.is_empty() => unreachable(door, &ErrorKind::TimedOut.into()),
+            (None, None) if dial.is_empty() => silent(),
+            (None, _) => failed(format!("cannot be reached: {dial}"), "see the message"),
         }
     }
 }
@@ -122,12 +130,19 @@ fn knock(door: Door, by: Instant) -> io::Result<()> {
     let socket = UdpSocket::bind(from)?;
     socket.connect(to)?;
     socket.send(&[0])?;
-    socket.set_read_timeout(Some(rest(by)))?;
-    match socket.recv(&mut [0; 64]) {
-        // As Linux calls it.
-        Err(error) if error.kind() == ErrorKind::WouldBlock => Err(ErrorKind::TimedOut.into()),
-        Err(error) => Err(error),
-        Ok(_) => Ok(()),
+    loop {
+        // In pieces: Linux rounds a long one up by as much as a sixteenth.
+        socket.set_read_timeout(Some(rest(by).min(PIECE)))?;
+        match socket.recv(&mut [0; 64]) {
+            // As Linux calls it.
+            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
+                if Instant::now() >= by {
+                    return Err(ErrorKind::TimedOut.into());
+                }
+            }
+            Err(error) => return Err(error),
+            Ok(_) => return Ok(()),
+        }
     }
 }
 
@@ -209,4 +224,37 @@ fn link(
         Outcome::Late(true) => silent(),
         Outcome::Late(false) => return Ok(Linked::No(String::new())),
     }))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+    use super::*;
+
+    fn why(doors: &[Door], dial: &str) -> String {
+        // Kept, and never used: none of the sockets has come back.
+        let (_sender, results) = sync_channel(DOORS_MAX);
+        let tries = Tries { blamed: doors.first().copied(), results };
+        match tries.why(dial, Instant::now()) {
+            Reached::Failed { what, .. } => what,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn what_has_not_come_back_has_met_with_nothing() {
+        let at = SocketAddr::from(([192, 0, 2, 1], 4001));
+        assert!(why(&[Door::Udp(at)], "").starts_with("does not answer over UDP"));
+        assert!(why(&[Door::Tcp(at)], "").starts_with("does not answer at all"));
+        assert!(why(&[Door::Tcp(at)], "no route").contains("no route"));
+    }
+
+    #[test]
+    fn a_knock_that_nothing_answers_ends_in_time() {
+        let silent = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let begun = Instant::now();
+        let error = knock(Door::Udp(silent.local_addr().unwrap()), begun + Duration::from_millis(200)).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::TimedOut);
+        assert!(begun.elapsed() >= Duration::from_millis(200));
+    }
 }

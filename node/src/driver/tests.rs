@@ -1,6 +1,6 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
 use std::sync::{Arc, Mutex};
 
 use protocol::codec::TopK2Bit;
@@ -215,8 +215,12 @@ async fn both_dial_and_one_link_remains() {
     }
 }
 
+/// One that the system gives to nobody else meanwhile, as it does with those that it chooses itself: by number and process.
 fn free_port() -> u16 {
-    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let first = 20_000 + (std::process::id() % 1000) as u16 * 10;
+    let mut ports = (0..10_000).map(|_| first + NEXT.fetch_add(1, Ordering::Relaxed));
+    ports.find(|&port| std::net::TcpListener::bind(("127.0.0.1", port)).is_ok()).unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

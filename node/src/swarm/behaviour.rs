@@ -15,7 +15,7 @@ use protocol::id::RunId;
 
 use super::gate::Gate;
 use super::members::{Members, Wide};
-use super::waiting::{Crowded, WAITING_MAX};
+use super::waiting::{Crowded, Doorway, WAITING_MAX};
 use super::{invitation, port};
 use crate::error::{Error, Kind};
 
@@ -53,7 +53,13 @@ pub(crate) struct Behaviour {
 ///
 /// # Errors
 /// [`Kind::Network`] when the secure channel cannot be set up.
-pub(crate) fn build(key: Keypair, run: RunId, neighbours_max: usize, wide: Wide) -> Result<Swarm<Behaviour>, Error> {
+pub(crate) fn build(
+    key: Keypair,
+    run: RunId,
+    neighbours_max: usize,
+    wide: Wide,
+    doorway: Doorway,
+) -> Result<Swarm<Behaviour>, Error> {
     let limits = limits(neighbours_max);
     let behaviour = |key: &Keypair, relay_client: relay::client::Behaviour| Behaviour {
         limits: connection_limits::Behaviour::new(limits),
@@ -68,7 +74,7 @@ pub(crate) fn build(key: Keypair, run: RunId, neighbours_max: usize, wide: Wide)
         |error: &dyn std::fmt::Display| Error::new(Kind::Network, format_args!("no secure channel: {error}"));
     let builder = SwarmBuilder::with_existing_identity(key)
         .with_tokio()
-        .with_other_transport(transport)
+        .with_other_transport(|key| transport(key, doorway))
         .map_err(|error| no_channel(&error))?
         .with_relay_client(noise::Config::new, yamux::Config::default)
         .map_err(|error| no_channel(&error))?
@@ -81,7 +87,10 @@ pub(crate) fn build(key: Keypair, run: RunId, neighbours_max: usize, wide: Wide)
 }
 
 /// TCP with Noise and Yamux, and QUIC. What comes in waits in a crowd from which the oldest yields.
-fn transport(key: &Keypair) -> Result<Crowded<(PeerId, StreamMuxerBox)>, Box<dyn std::error::Error + Send + Sync>> {
+fn transport(
+    key: &Keypair,
+    doorway: Doorway,
+) -> Result<Crowded<(PeerId, StreamMuxerBox)>, Box<dyn std::error::Error + Send + Sync>> {
     // Without nodelay a 64-byte message takes 44 to 132 ms, with it 0.1 to 0.3 ms (measured).
     let tcp = tcp::tokio::Transport::new(tcp::Config::default().nodelay(true))
         .upgrade(Version::V1Lazy)
@@ -90,7 +99,7 @@ fn transport(key: &Keypair) -> Result<Crowded<(PeerId, StreamMuxerBox)>, Box<dyn
         .map(|(peer, connection), _| (peer, StreamMuxerBox::new(connection)));
     let quic = quic::tokio::Transport::new(quic::Config::new(key))
         .map(|(peer, connection), _| (peer, StreamMuxerBox::new(connection)));
-    Ok(Crowded::new(tcp.or_transport(quic).map(|either, _| either.into_inner()).boxed()))
+    Ok(Crowded::new(tcp.or_transport(quic).map(|either, _| either.into_inner()).boxed(), doorway))
 }
 
 fn limits(neighbours_max: usize) -> ConnectionLimits {

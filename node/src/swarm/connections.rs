@@ -40,7 +40,9 @@ impl Network {
             }
             ConnectedPoint::Dialer { .. } => (None, None),
         };
-        let record = Connection { peer, address, since: now, way, reached_at, in_task: false, place };
+        let came_in = place.is_some() && way != Way::Relayed;
+        let from = came_in.then(|| address::ip(&address)).flatten();
+        let record = Connection { peer, address, since: now, way, reached_at, from, in_task: false, place };
         self.connections.insert(connection, record);
         if let Some(yields) = yields {
             tracing::debug!("a connection that is no link yet makes room for a newer one");

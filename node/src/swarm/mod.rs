@@ -7,6 +7,7 @@
 //! pairing     the job file of a private job, for who types a member's code
 //! lan         mDNS: peers of this run are dialled, others are listed
 //! waiting     who opens connections and says nothing               the oldest of the most crowded address yields
+//! turns       who is cut off and comes back at once                        a host's connections at a bounded rate
 //! connections from a connection to a link, and back
 //! port        one raw stream a connection                                 what we add to it
 //! handshake   same run, same model, proof of the swarm key                a stranger gets 1 KiB and 5 s
@@ -61,6 +62,7 @@ mod strangers;
 mod target;
 #[cfg(test)]
 mod tests;
+mod turns;
 mod waiting;
 mod wide;
 
@@ -107,7 +109,8 @@ use self::reach::Reach;
 use self::refusals::Refusals;
 use self::seeds::{Seed, Seeds};
 pub(crate) use self::target::{Door, Target, can_listen, door, ip_of, target, target_within};
-use self::waiting::Crowd;
+use self::turns::BAN_COST;
+use self::waiting::{Crowd, Doorway};
 use crate::driver::{LanSetup, NetworkSetup, Observation, Traffic};
 use crate::error::{self, Error};
 use crate::store::audit::{Audit, Kind};
@@ -167,6 +170,8 @@ pub(crate) struct Network {
     connections: BTreeMap<ConnectionId, Connection>,
     /// Of those, the ones that came in and are no links yet.
     strangers: Crowd<ConnectionId>,
+    /// Where connections come in.
+    doorway: Doorway,
     /// Dials that the protocol asked for.
     dialer: Dialer,
     seeds: Seeds,
@@ -213,6 +218,8 @@ struct Connection {
     way: Way,
     /// Our public address at which it has come in.
     reached_at: Option<Multiaddr>,
+    /// Where it has come in from, if it has, and by no relay.
+    from: Option<IpAddr>,
     /// Whether a task has its stream.
     in_task: bool,
     /// Its number among the strangers, if it came in.
@@ -235,7 +242,8 @@ impl Network {
         let wide = Wide { beyond, relay: beyond && setup.relay, upnp: setup.upnp };
         let key = address::key_pair(seed)?;
         let run = admission.credentials.run;
-        let mut swarm = behaviour::build(key, run, admission.neighbours_max, wide)?;
+        let doorway = Doorway::default();
+        let mut swarm = behaviour::build(key, run, admission.neighbours_max, wide, doorway.clone())?;
         // All before the first: our own sockets would be found, too.
         listen.iter().try_for_each(address::check_free)?;
         let mut unheard = HashSet::new();
@@ -271,6 +279,7 @@ impl Network {
             links: BTreeMap::new(),
             connections: BTreeMap::new(),
             strangers: Crowd::new(behaviour::HANDSHAKES_MAX),
+            doorway,
             dialer: Dialer::default(),
             seeds: Seeds::new(seeds, Instant::now()),
             lookups: JoinSet::new(),

@@ -17,6 +17,7 @@ use super::handshake::{self, Meeting, Verdict};
 use super::members::Wide;
 use super::places::Places;
 use super::port::Opened;
+use super::waiting::Doorway;
 use super::{Target, address};
 use crate::error::{Error, Kind};
 
@@ -70,7 +71,7 @@ async fn dial(
     // Nobody is to come back to this identity.
     let wide = Wide { beyond: false, relay: false, upnp: false };
     let run = credentials.map_or(RunId(Hash([0; 32])), |credentials| credentials.run);
-    let mut swarm = behaviour::build(address::key_pair(seed)?, run, 1, wide)?;
+    let mut swarm = behaviour::build(address::key_pair(seed)?, run, 1, wide, Doorway::default())?;
     super::dialling::dial(&mut swarm, target.peer, target.addresses, PeerCondition::Always)
         .map_err(|error| Error::new(Kind::Network, format!("cannot dial: {error}")))?;
     loop {

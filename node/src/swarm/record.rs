@@ -18,6 +18,10 @@ impl Network {
         tracing::warn!(peer = %peer.short(), what, seconds, is_ban, "a neighbour has broken the rules");
         if is_ban {
             self.bans += 1;
+            let of_it = self.connections.values().filter(|connection| connection.peer == peer);
+            if let Some(from) = of_it.filter_map(|connection| connection.from).next() {
+                self.doorway.charge(from, BAN_COST);
+            }
             self.admission.audit.note(Kind::Ban, json!({ "peer": peer, "seconds": seconds, "reason": what }));
             let reason = what.to_owned();
             self.happenings.push_back(Happening::Observe(Observation::Banned {
@@ -30,6 +34,7 @@ impl Network {
 
     /// Forgives everybody everything, at the operator's wish.
     pub(crate) fn pardon(&mut self) {
+        self.doorway.forgive();
         let (peers, banned) = self.offenders.pardon(Instant::now());
         for peer in banned {
             self.unbanned(peer, "pardoned");

@@ -226,7 +226,7 @@ async fn is_identified(opened: bool, pause: Duration) -> bool {
     let a = Living::start(1, &setup(&[TCP], &[])).await;
     let key = address::key_pair(&[9; 32]).unwrap();
     let wide = Wide { beyond: true, relay: true, upnp: false };
-    let mut stranger = behaviour::build(key, RunId(Hash([5; 32])), 8, wide).unwrap();
+    let mut stranger = behaviour::build(key, RunId(Hash([5; 32])), 8, wide, Doorway::default()).unwrap();
     stranger.dial(a.listening[0].parse::<Multiaddr>().unwrap()).unwrap();
     let answered = async {
         // Whoever drops its stream breaks the handshake, and loses the connection with it.

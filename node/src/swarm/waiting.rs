@@ -3,7 +3,8 @@
 //! Whoever opens a connection and then says nothing holds a place until its time is up. With a plain limit two hundred such
 //! connections keep everybody else out for as long; so where all places are taken, the oldest connection of the address with the most of
 //! them yields. Of IPv6 a network of 64 bits counts as one address. An honest handshake takes milliseconds on a LAN and a second across the world, and so is never the oldest
-//! unless somebody opens hundreds a second from as many addresses.
+//! unless somebody opens hundreds a second from as many addresses. Whoever is cut off and comes back at once does so in turns (see
+//! [`super::turns`]), and all together come in at a bounded rate: what is beyond it waits in the system's queue.
 //!
 //! The same rule holds after the secure channel stands, until the swarm key is proved (see [`super::Network`]).
 
@@ -14,22 +15,29 @@ use std::net::{IpAddr, Ipv6Addr};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures::channel::oneshot;
 use futures::{FutureExt as _, TryFutureExt as _};
 use libp2p::Multiaddr;
 use libp2p::core::transport::{Boxed, DialOpts, ListenerId, Transport, TransportError, TransportEvent};
+use tokio::time::Sleep;
 
 use super::address;
+use super::bucket::Bucket;
+use super::turns::{PUSH_COST, Turn, Turns};
 
 /// Connections towards us whose secure channel does not stand yet.
 pub(crate) const WAITING_MAX: usize = 128;
 /// And how long it may take: four round trips, across the world two seconds.
 const SECURE_MAX: Duration = Duration::from_secs(5);
+/// Connections that are taken a second, whoever makes them. To take one costs a tenth of a millisecond.
+const TAKEN_PER_SECOND: f64 = 500.0;
+/// And at once: as many as a system's queue commonly holds.
+const TAKEN_BURST: f64 = 1024.0;
 
 /// Whom an address stands for: of IPv6 one host has 2^64 of a network's, and whoever counts them one by one counts nothing.
-fn host(ip: IpAddr) -> IpAddr {
+pub(crate) fn host(ip: IpAddr) -> IpAddr {
     const NETWORK: u128 = !(u64::MAX as u128);
     match ip {
         IpAddr::V4(ip) => ip.into(),
@@ -61,6 +69,16 @@ impl<T> Crowd<T> {
         (self.count, yields)
     }
 
+    /// Whether one that comes from there would push out another one of its own host.
+    fn pushes_its_own(&self, from: IpAddr) -> bool {
+        if self.waiting.len() < self.limit {
+            return false;
+        }
+        let counts = self.counts();
+        let own = counts.get(&Some(host(from))).copied().unwrap_or(0) + 1;
+        counts.values().all(|&count| count <= own)
+    }
+
     /// It is here, or gone.
     pub(crate) fn leave(&mut self, number: u64) {
         self.waiting.remove(&number);
@@ -68,45 +86,116 @@ impl<T> Crowd<T> {
 
     /// The oldest of the address with the most; of several such addresses, the oldest of all.
     fn take_oldest(&mut self) -> Option<T> {
-        let mut counts: BTreeMap<Option<IpAddr>, usize> = BTreeMap::new();
-        for (from, _) in self.waiting.values() {
-            *counts.entry(*from).or_default() += 1;
-        }
+        let counts = self.counts();
         let most = counts.values().max().copied()?;
         let oldest = self.waiting.iter().find(|(_, (from, _))| counts.get(from) == Some(&most));
         let number = oldest.map(|(&number, _)| number)?;
         self.waiting.remove(&number).map(|(_, what)| what)
     }
+
+    /// How many of each host.
+    fn counts(&self) -> BTreeMap<Option<IpAddr>, usize> {
+        let mut counts = BTreeMap::new();
+        for (from, _) in self.waiting.values() {
+            *counts.entry(*from).or_default() += 1;
+        }
+        counts
+    }
 }
 
-type Shared = Arc<Mutex<Crowd<oneshot::Sender<()>>>>;
+/// Those who wait, and whose turn it is.
+#[derive(Debug)]
+struct Inner {
+    crowd: Crowd<oneshot::Sender<()>>,
+    turns: Turns,
+}
+
+/// Of all clones one.
+#[derive(Clone, Debug)]
+pub(crate) struct Doorway(Arc<Mutex<Inner>>);
+
+impl Default for Doorway {
+    fn default() -> Self {
+        Self::of(WAITING_MAX)
+    }
+}
+
+impl Doorway {
+    fn of(limit: usize) -> Self {
+        Self(Arc::new(Mutex::new(Inner { crowd: Crowd::new(limit), turns: Turns::default() })))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        // Plain data that no panic leaves half changed.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// That host has used so much of its turns.
+    pub(crate) fn charge(&self, from: IpAddr, cost: Duration) {
+        self.lock().turns.charge(host(from), cost, Instant::now());
+    }
+
+    /// No host owes anything.
+    pub(crate) fn forgive(&self) {
+        self.lock().turns.forgive();
+    }
+
+    /// When one may come in that comes from there.
+    fn turn(&self, from: Option<IpAddr>) -> Turn {
+        // Who it is shows later: a relayed one has no address.
+        let Some(from) = from else { return Turn::Now };
+        let Inner { crowd, turns } = &mut *self.lock();
+        let cost = if crowd.pushes_its_own(from) { PUSH_COST } else { Duration::ZERO };
+        turns.take(host(from), cost, Instant::now())
+    }
+
+    /// Takes a place in the crowd, and whoever yields to it hears of it.
+    fn enter(&self, from: Option<IpAddr>) -> (Place, oneshot::Receiver<()>) {
+        let (sender, yields) = oneshot::channel();
+        let (number, yielding) = self.lock().crowd.enter(from, sender);
+        if let Some(yielding) = yielding {
+            // Whoever is over already needs no word.
+            let _ = yielding.send(());
+        }
+        (Place { crowd: self.clone(), number }, yields)
+    }
+}
 
 /// A transport whose incoming connections wait in a [`Crowd`].
 pub(crate) struct Crowded<O> {
     inner: Boxed<O>,
-    crowd: Shared,
+    crowd: Doorway,
+    /// What may be taken still.
+    taken: Bucket,
+    /// Until the next may be.
+    pause: Option<Pin<Box<Sleep>>>,
 }
 
 impl<O> Crowded<O> {
-    pub(crate) fn new(inner: Boxed<O>) -> Self {
-        Self { inner, crowd: Arc::new(Mutex::new(Crowd::new(WAITING_MAX))) }
+    pub(crate) fn new(inner: Boxed<O>, crowd: Doorway) -> Self {
+        let taken = Bucket::new(TAKEN_PER_SECOND, TAKEN_BURST, Instant::now());
+        Self { inner, crowd, taken, pause: None }
     }
 }
 
-fn lock(crowd: &Shared) -> MutexGuard<'_, Crowd<oneshot::Sender<()>>> {
-    // Plain data that no panic leaves half changed.
-    crowd.lock().unwrap_or_else(PoisonError::into_inner)
+/// Counts whoever stands in line, however that ends.
+struct InLine(Doorway);
+
+impl Drop for InLine {
+    fn drop(&mut self) {
+        self.0.lock().turns.is_in();
+    }
 }
 
 /// Gives the place back, however the connection ends.
 struct Place {
-    crowd: Shared,
+    crowd: Doorway,
     number: u64,
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        lock(&self.crowd).leave(self.number);
+        self.crowd.lock().crowd.leave(self.number);
     }
 }
 
@@ -131,10 +220,24 @@ impl<O: 'static> Transport for Crowded<O> {
     }
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<TransportEvent<Upgrade<O>, io::Error>> {
-        let crowd = Arc::clone(&self.crowd);
+        if let Some(pause) = &mut self.pause {
+            if pause.as_mut().poll(cx).is_pending() {
+                return Poll::Pending;
+            }
+            self.pause = None;
+            // For the one before.
+            let _ = self.taken.take(1.0, Instant::now());
+        }
+        let crowd = self.crowd.clone();
         Pin::new(&mut self.inner).poll(cx).map(|event| {
             let from = match &event {
-                TransportEvent::Incoming { send_back_addr, .. } => address::ip(send_back_addr),
+                TransportEvent::Incoming { send_back_addr, .. } => {
+                    // This one is here already; the next one waits.
+                    if let Err(wait) = self.taken.take(1.0, Instant::now()) {
+                        self.pause = Some(Box::pin(tokio::time::sleep(wait)));
+                    }
+                    address::ip(send_back_addr)
+                }
                 _ => None,
             };
             event.map_upgrade(|upgrade| wait(crowd, from, upgrade))
@@ -142,30 +245,38 @@ impl<O: 'static> Transport for Crowded<O> {
     }
 }
 
-/// The upgrade, in a place of the crowd until it is over or has to yield.
+/// The upgrade, when its host's turn has come, in a place of the crowd until it is over or has to yield.
 fn wait<O: 'static>(
-    crowd: Shared,
+    crowd: Doorway,
     from: Option<IpAddr>,
     upgrade: impl Future<Output = io::Result<O>> + Send + 'static,
 ) -> Upgrade<O> {
-    let (sender, yields) = oneshot::channel();
-    let (number, yielding) = lock(&crowd).enter(from, sender);
-    if let Some(yielding) = yielding {
-        // Whoever is over already needs no word.
-        let _ = yielding.send(());
-    }
-    let place = Place { crowd, number };
-    // A place that was given up without a word is one whose connection is over: it is not waited for.
-    let yields = yields.unwrap_or_else(|_| ()).map(|()| Err(io::Error::other("it took too long, and others wait")));
+    let after = match crowd.turn(from) {
+        Turn::Now => return in_crowd(crowd.enter(from), upgrade).boxed(),
+        Turn::After(after) => after,
+        Turn::Never => return async { Err(io::Error::other("too many connections from there")) }.boxed(),
+    };
+    let in_line = InLine(crowd.clone());
     async move {
-        let _place = place;
-        tokio::select! {
-            biased;
-            done = tokio::time::timeout(SECURE_MAX, upgrade) => done.unwrap_or_else(|late| Err(late.into())),
-            given_up = yields => given_up,
-        }
+        tokio::time::sleep(after).await;
+        drop(in_line);
+        in_crowd(crowd.enter(from), upgrade).await
     }
     .boxed()
+}
+
+async fn in_crowd<O>(
+    (place, yields): (Place, oneshot::Receiver<()>),
+    upgrade: impl Future<Output = io::Result<O>>,
+) -> io::Result<O> {
+    let _place = place;
+    // A place that was given up without a word is one whose connection is over: it is not waited for.
+    let yields = yields.unwrap_or_else(|_| ()).map(|()| Err(io::Error::other("it took too long, and others wait")));
+    tokio::select! {
+        biased;
+        done = tokio::time::timeout(SECURE_MAX, upgrade) => done.unwrap_or_else(|late| Err(late.into())),
+        given_up = yields => given_up,
+    }
 }
 
 #[cfg(test)]
@@ -210,14 +321,35 @@ mod tests {
 
     #[tokio::test]
     async fn whoever_comes_finds_a_place_among_those_who_say_nothing() {
-        let crowd: Shared = Arc::new(Mutex::new(Crowd::new(8)));
+        let crowd = Doorway::of(8);
         let mut silent: Vec<_> =
-            (0..8).map(|_| wait(Arc::clone(&crowd), ip(1), future::pending::<io::Result<u8>>())).collect();
-        let newcomer = wait(Arc::clone(&crowd), ip(1), future::ready(Ok(7)));
+            (0..8).map(|_| wait(crowd.clone(), ip(1), future::pending::<io::Result<u8>>())).collect();
+        let newcomer = wait(crowd.clone(), ip(1), future::ready(Ok(7)));
         assert_eq!(newcomer.await.unwrap(), 7);
         assert!(silent.remove(0).await.unwrap_err().to_string().contains("others wait"), "the oldest has yielded");
-        assert_eq!(lock(&crowd).waiting.len(), 7);
+        assert_eq!(crowd.lock().crowd.waiting.len(), 7);
         drop(silent);
-        assert!(lock(&crowd).waiting.is_empty(), "whoever is gone holds no place");
+        assert!(crowd.lock().crowd.waiting.is_empty(), "whoever is gone holds no place");
+    }
+
+    #[tokio::test]
+    async fn whoever_comes_back_at_once_stands_in_line_and_holds_up_nobody_else() {
+        let crowd = Doorway::of(8);
+        let _silent: Vec<_> = (0..8).map(|_| wait(crowd.clone(), ip(1), future::pending::<io::Result<u8>>())).collect();
+        let ready = |from: Option<IpAddr>| wait(crowd.clone(), from, future::ready(Ok(7)));
+        // Of the host that owes, one comes in time; when too many wait, it is told at once.
+        (0..10).for_each(|_| crowd.charge(ip(1).unwrap(), super::super::turns::BAN_COST));
+        let begun = tokio::time::Instant::now();
+        let mut late = ready(ip(1));
+        assert!(futures::poll!(&mut late).is_pending());
+        assert!(futures::poll!(ready(ip(2))).is_ready(), "another host");
+        assert_eq!(late.await.unwrap(), 7);
+        assert!(begun.elapsed() >= Duration::from_millis(500), "{:?}", begun.elapsed());
+        let line: Vec<_> = (0..200).map(|_| ready(ip(1))).collect();
+        drop(line);
+        assert_eq!(crowd.lock().turns.take(ip(2).unwrap(), Duration::ZERO, Instant::now()), Turn::Now);
+        (0..100).for_each(|_| crowd.charge(ip(1).unwrap(), super::super::turns::BAN_COST));
+        let never = ready(ip(1)).await.unwrap_err().to_string();
+        assert!(never.contains("too many connections"), "{never}");
     }
 }

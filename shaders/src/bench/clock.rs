@@ -80,7 +80,8 @@ mod tests {
     #[test]
     fn short_calls_are_timed_many_at_once() {
         let mut most = 0;
-        let best = best(Duration::from_millis(20), |times| {
+        // Of which a call may take a tenth: longer than a busy machine holds up both of the first two.
+        let best = best(Duration::from_secs(1), |times| {
             most = times.max(most);
             std::thread::sleep(Duration::from_micros(50) * times);
             Ok::<(), ()>(())
@@ -93,7 +94,7 @@ mod tests {
         let Some(before) = processor_seconds() else { return };
         let begun = Instant::now();
         let mut sum = 0u64;
-        while begun.elapsed() < Duration::from_secs(1) && processor_seconds().unwrap() <= before {
+        while begun.elapsed() < Duration::from_secs(30) && processor_seconds().unwrap() <= before {
             sum = std::hint::black_box(sum.wrapping_add(1));
         }
         assert!(processor_seconds().unwrap() > before);

@@ -210,6 +210,12 @@ impl GpuExecutor {
         self.info.software = false;
     }
 
+    /// To be told when what was submitted is done.
+    #[cfg(test)]
+    pub(crate) fn queue(&self) -> wgpu::Queue {
+        self.queue.clone()
+    }
+
     /// What went wrong since the last look.
     fn check(&self) -> Result<(), ExecutorError> {
         match self.failure.lock().unwrap_or_else(PoisonError::into_inner).clone() {

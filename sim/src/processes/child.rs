@@ -18,7 +18,7 @@ const REAP_POLL: Duration = Duration::from_millis(5);
 /// How long a killed process may take to be reaped; it is the kernel's work alone.
 const REAP_MAX: Duration = Duration::from_secs(5);
 /// How long the reader of its standard error may take after its end.
-const LAST_WORDS_MAX: Duration = Duration::from_millis(200);
+const LAST_WORDS_MAX: Duration = Duration::from_secs(1);
 
 /// Which process a message comes from: a peer may have several lives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -98,8 +98,25 @@ async fn silent(address: SocketAddr) {
     }
 }
 
-/// Fifty readers at 10 bytes a second; those that are cut off come back.
+/// Fifty readers at 10 bytes a second that do nothing else; those that are cut off come back.
 async fn readers(address: SocketAddr, key: SwarmKey) {
+    let mut open = JoinSet::new();
+    for number in 50_000..50_050 {
+        open.spawn(async move {
+            loop {
+                if let harness::attacker::Outcome::Admitted(mut link) = enter(address, seed(number), key).await {
+                    link.read_at(10);
+                    while link.hear().await.is_ok() {}
+                }
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        });
+    }
+    open.join_all().await;
+}
+
+/// As these, and each asks for parts of a snapshot a thousand times a second.
+async fn askers(address: SocketAddr, key: SwarmKey) {
     let mut open = JoinSet::new();
     for number in 30_000..30_050 {
         open.spawn(async move {
@@ -123,13 +140,14 @@ fn honest_peers_keep_their_rates() {
     let mut clean = rates(&mut place);
     println!("clean: {:.0} steps/s, {:.1} deltas/s", clean.0, clean.1);
     let mut lowest = Vec::new();
-    for attack in ["flood", "deltas in its name", "half open", "slow readers"] {
+    for attack in ["flood", "deltas in its name", "half open", "slow readers", "slow readers that ask"] {
         let runtime = runtime();
         match attack {
             "flood" => drop(runtime.spawn(flooders(address, key))),
             "deltas in its name" => drop(runtime.spawn(forgers(address, key, place.id(0)))),
             "half open" => drop(runtime.spawn(silent(address))),
-            _ => drop(runtime.spawn(readers(address, key))),
+            "slow readers" => drop(runtime.spawn(readers(address, key))),
+            _ => drop(runtime.spawn(askers(address, key))),
         }
         std::thread::sleep(Duration::from_secs(2));
         let found = rates(&mut place);

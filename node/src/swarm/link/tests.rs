@@ -72,7 +72,7 @@ impl Side {
     }
 
     async fn next(&mut self) -> LinkEvent {
-        timeout(Duration::from_secs(5), self.events.recv()).await.expect("in time").expect("an event")
+        timeout(Duration::from_secs(30), self.events.recv()).await.expect("in time").expect("an event")
     }
 }
 
@@ -165,7 +165,7 @@ async fn a_slow_reader_stops_its_own_sender_at_the_window() {
 
     // The reader keeps every receipt: it has consumed nothing.
     let (mut kept, mut bytes) = (Vec::new(), 0);
-    while let Ok(Some(event)) = timeout(Duration::from_millis(200), b.events.recv()).await {
+    while let Ok(Some(event)) = timeout(Duration::from_secs(2), b.events.recv()).await {
         let LinkEvent::Message { receipt, .. } = event else { panic!("{event:?}") };
         kept.push(receipt);
         bytes += PART_BYTES;
@@ -175,7 +175,7 @@ async fn a_slow_reader_stops_its_own_sender_at_the_window() {
 
     kept.clear();
     let mut after = 0;
-    while let Ok(Some(LinkEvent::Message { .. })) = timeout(Duration::from_millis(200), b.events.recv()).await {
+    while let Ok(Some(LinkEvent::Message { .. })) = timeout(Duration::from_secs(2), b.events.recv()).await {
         after += PART_BYTES;
     }
     assert_eq!(bytes + after, offered, "with credit the rest comes");
@@ -250,7 +250,7 @@ async fn a_neighbour_that_floods_is_dropped_at_once() {
         }
     };
     assert!(matches!(end, End::Flood(_)) && end.strikes() == STRIKES_MAX, "{end}");
-    assert!(begun.elapsed() < Duration::from_secs(5) && heard < 20_000, "{heard} frames");
+    assert!(begun.elapsed() < Duration::from_secs(10) && heard < 20_000, "{heard} frames");
     flooder.abort();
 }
 

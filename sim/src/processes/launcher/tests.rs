@@ -61,7 +61,7 @@ fn spec(program: PathBuf, faults: Vec<Fault>) -> SwarmSpec {
 }
 
 /// Training that lasts longer than the faults take.
-const BUSY: &str = "sleep 1";
+const BUSY: &str = "sleep 3";
 /// Limits that no test reaches.
 const PATIENT: Patience = Patience { starting: READY_MAX, running: SILENCE_MAX };
 
@@ -127,7 +127,7 @@ fn a_peer_whose_device_is_taken_away_lives_on() {
 #[test]
 fn a_peer_that_is_stopped_for_a_while_is_waited_for() {
     let faults = vec![fault(100, 1, Action::Pause), fault(1500, 1, Action::Resume)];
-    let (outcome, seen) = run("sleep 0.5", faults);
+    let (outcome, seen) = run("sleep 1.2", faults);
     let outcome = outcome.unwrap();
     assert_eq!(seen, ["paused 1", "resumed 1", "settling"]);
     assert_eq!(outcome.peers[1].ending, Ending::Finished);
@@ -192,7 +192,7 @@ fn a_swarm_that_was_killed_whole_finds_itself_again() {
 
 #[test]
 fn a_peer_that_never_comes_up_is_overdue() {
-    let patience = Patience { starting: Duration::from_millis(500), ..PATIENT };
+    let patience = Patience { starting: Duration::from_secs(5), ..PATIENT };
     let (outcome, seen) = run_with(patience, "if [ $PEER = 1 ]; then kill -STOP $$; fi", vec![]);
     let outcome = outcome.unwrap();
     assert_eq!(seen, ["died 1", "settling"]);
@@ -237,15 +237,22 @@ fn a_stop_ends_a_busy_swarm_soon_and_leaves_nobody() {
     let swarm = Swarm::new(spec(program(folder.path(), &busy), vec![])).unwrap();
     let stop = Stop::default();
     let wish = stop.clone();
-    std::thread::spawn(move || {
-        std::thread::sleep(Duration::from_millis(300));
+    let noted = pids.clone();
+    let wisher = std::thread::spawn(move || {
+        let by = Instant::now() + Duration::from_secs(30);
+        while Instant::now() < by && fs::read_to_string(&noted).map_or(0, |text| text.lines().count()) < 3 {
+            std::thread::sleep(Duration::from_millis(20));
+        }
         wish.request();
+        Instant::now()
     });
-    let begun = Instant::now();
     let outcome = swarm.run(&stop, &mut |_| {}).unwrap();
+    let begun = wisher.join().unwrap();
     assert!(begun.elapsed() < Duration::from_secs(15), "{:?}", begun.elapsed());
     assert!(outcome.interrupted);
-    for pid in fs::read_to_string(&pids).unwrap().lines() {
+    let pids = fs::read_to_string(&pids).unwrap();
+    assert_eq!(pids.lines().count(), 3);
+    for pid in pids.lines() {
         assert!(!Path::new(&format!("/proc/{pid}")).exists(), "{pid} is left behind");
     }
 }
