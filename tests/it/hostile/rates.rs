@@ -2,6 +2,8 @@
 //! `cargo nextest run -p tests --run-ignored only honest_peers_keep --no-capture`.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use harness::attacker::{enter, frame, runtime};
@@ -46,8 +48,9 @@ fn rates(place: &mut Place) -> (f64, f64) {
 }
 
 /// One admitted peer at a time that says 10^5 frames a second; when it is banned it comes back under another name.
-async fn flooders(address: SocketAddr, key: SwarmKey) {
+async fn flooders(address: SocketAddr, key: SwarmKey, names: Arc<AtomicU32>) {
     for number in 20_000.. {
+        names.fetch_add(1, Ordering::Relaxed);
         let mut link = enter(address, seed(number), key).await.admitted();
         let batch = frame(&Message::SnapshotAsk).repeat(1000);
         let mut pace = tokio::time::interval(Duration::from_secs(1) * 1000 / FRAMES_PER_SECOND);
@@ -106,7 +109,7 @@ async fn readers(address: SocketAddr, key: SwarmKey) {
             loop {
                 if let harness::attacker::Outcome::Admitted(mut link) = enter(address, seed(number), key).await {
                     link.read_at(10);
-                    while link.hear().await.is_ok() {}
+                    link.closed(Duration::from_secs(3600)).await;
                 }
                 tokio::time::sleep(Duration::from_millis(100)).await;
             }
@@ -140,17 +143,22 @@ fn honest_peers_keep_their_rates() {
     let mut clean = rates(&mut place);
     println!("clean: {:.0} steps/s, {:.1} deltas/s", clean.0, clean.1);
     let mut lowest = Vec::new();
+    let names = Arc::default();
     for attack in ["flood", "deltas in its name", "half open", "slow readers", "slow readers that ask"] {
         let runtime = runtime();
         match attack {
-            "flood" => drop(runtime.spawn(flooders(address, key))),
+            "flood" => drop(runtime.spawn(flooders(address, key, Arc::clone(&names)))),
             "deltas in its name" => drop(runtime.spawn(forgers(address, key, place.id(0)))),
             "half open" => drop(runtime.spawn(silent(address))),
             "slow readers" => drop(runtime.spawn(readers(address, key))),
             _ => drop(runtime.spawn(askers(address, key))),
         }
         std::thread::sleep(Duration::from_secs(2));
+        let before = names.load(Ordering::Relaxed);
         let found = rates(&mut place);
+        if attack == "flood" {
+            println!("under {} names meanwhile", names.load(Ordering::Relaxed) - before);
+        }
         let [memory, _] = cost.memory_mib();
         drop(runtime);
         std::thread::sleep(Duration::from_secs(3));
