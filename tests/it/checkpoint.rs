@@ -286,6 +286,11 @@ fn what_cannot_be_resumed_is_refused_with_its_reason() {
         alone(&["--job", text(&job), "--resume", text(&tables)])
             .assert_fails(3, &["trained on other data", "table.csv", "columns a, b", "--data PATH"]);
     }
+    // What was learnt alone is no base of a swarm.
+    let own = home.path().join("own");
+    run(home.path(), &["run", "--no-gossip", "--device", "cpu", "--epochs", "2", "--checkpoint", text(&own)], DEADLINE)
+        .assert_succeeds();
+    alone(&["--resume", text(&own)]).assert_fails(3, &["trained alone", "--no-gossip goes on", "--init"]);
     // Another shard has other samples.
     fs::write(&job, "[data]\nset = \"digits\"\nshards = 2\n").unwrap();
     let of = |shard: &str, rest: &[&str]| alone(&with(&["--job", text(&job), "--shard", shard], rest));
@@ -324,4 +329,30 @@ fn a_run_begins_at_given_weights_and_is_another_run_then() {
     let job = config["starling"]["job"].as_array().unwrap();
     let hash = format!("model.init={}", blake3::hash(&fs::read(&model).unwrap()).to_hex());
     assert!(job.iter().any(|line| *line == hash), "{job:?}");
+}
+
+#[test]
+fn one_identity_takes_part_once() {
+    let home = tempfile::tempdir().unwrap();
+    let peer = [
+        "run",
+        "--open",
+        "--no-mdns",
+        "--listen",
+        "/ip4/127.0.0.1/tcp/0",
+        "--device",
+        "cpu",
+        "--audit",
+        "none",
+        "--identity",
+        "its.key",
+    ];
+    let mut first = harness::cli::start(harness::cli::command(home.path(), &with(&peer, &["--epochs", "1000000"])));
+    first.wait_for("first epoch", DEADLINE, |line| line.contains("epoch"));
+    // It trains, and holds its identity still.
+    let second = run(home.path(), &with(&peer, &["--epochs", "1"]), DEADLINE);
+    second.assert_fails(3, &["another process", "identity"]);
+    first.signal(nix::sys::signal::Signal::SIGKILL);
+    first.finish(DEADLINE);
+    run(home.path(), &with(&peer, &["--epochs", "1"]), DEADLINE).assert_succeeds();
 }

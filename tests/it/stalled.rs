@@ -40,3 +40,37 @@ fn a_simulation_ends_when_it_is_told_to() {
     let held = sim.read().len();
     assert!(held >= 56 * 1024, "the pipe was not full: {held} bytes");
 }
+
+/// As in `tail -f rows.csv | starling predict - | head`: what is asked goes on without end, and nobody reads the answers.
+#[test]
+fn answers_to_a_pipe_end_with_their_reader() {
+    use std::io::{Read as _, Write as _};
+    let home = tempfile::tempdir().unwrap();
+    let train = ["run", "--no-gossip", "--device", "cpu", "--epochs", "1", "--checkpoint", "kept"];
+    cli::run(home.path(), &train, Duration::from_secs(60)).assert_succeeds();
+    let mut command = cli::command(home.path(), &["predict", "--checkpoint", "kept", "--device", "cpu", "-"]);
+    let piped = std::process::Stdio::piped;
+    command.stdin(piped()).stdout(piped()).stderr(std::process::Stdio::null());
+    let mut predict = command.spawn().unwrap();
+    let mut asks = predict.stdin.take().unwrap();
+    let asker = std::thread::spawn(move || {
+        let row = ["0"; 64].join(",") + "\n";
+        while asks.write_all(row.as_bytes()).is_ok() {}
+    });
+    let mut reader = predict.stdout.take().unwrap();
+    reader.read_exact(&mut [0; 100]).unwrap();
+    drop(reader);
+    let until = Instant::now() + Duration::from_secs(30);
+    let status = loop {
+        match predict.try_wait().unwrap() {
+            Some(status) => break status,
+            None if Instant::now() > until => {
+                predict.kill().unwrap();
+                panic!("it answers nobody");
+            }
+            None => std::thread::sleep(Duration::from_millis(20)),
+        }
+    };
+    assert_eq!(status.code(), Some(0), "as of any program whose reader has read enough");
+    asker.join().unwrap();
+}

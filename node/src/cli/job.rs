@@ -71,7 +71,8 @@ fn init(args: &JobInitArgs) -> Result<(), Error> {
         Error::new(Kind::Input, format!("cannot write {shown}: {error}")).hint("make room, or name a place with some")
     })?;
     say::line(&format!("wrote {shown}: swarm {:?}, run {}", job.name, job.run_id().0.short()))?;
-    say::line(&format!("next: copy it to every machine and run there  starling run --job {shown}"))?;
+    let open = if job.key.is_none() { " --open" } else { "" };
+    say::line(&format!("next: copy it to every machine and run there  starling run --job {shown}{open}"))?;
     if job.key.is_some() {
         say::line("it holds the swarm key: who has the file may join")?;
     }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use protocol::Standing;
 use protocol::id::PeerId;
-use protocol::learner::Saved;
+use protocol::learner::{Saved, Weights};
 
 use super::args::{EVERY_DEFAULT, KEEP_DEFAULT, Keeping};
 use crate::driver::Checkpoints;
@@ -45,6 +45,20 @@ pub(super) fn earlier(keeping: &Keeping, run: &str, job: &str) -> Result<Option<
     // A checkpoint itself may be named; further ones lie beside it.
     let dir = if path == *dir { path.parent().map_or_else(|| ".".into(), Path::to_path_buf) } else { dir.clone() };
     Ok(Some(Earlier { learner, standing, course, about, notes, dir, name }))
+}
+
+/// An error where a peer that gossips would go on from a life that did not: what was learnt lies in weights of its own, and its base, which
+/// a swarm shares, is where it began.
+pub(super) fn refuse_own_weights(earlier: Option<&Earlier>) -> Result<(), Error> {
+    let Some(Earlier { about, dir, .. }) = earlier else { return Ok(()) };
+    if about.which() != Weights::Local {
+        return Ok(());
+    }
+    let message = "the checkpoint is of a peer that trained alone (--no-gossip): no swarm has its model";
+    Err(Error::new(Kind::Input, message).hint(format!(
+        "--no-gossip goes on with it; --init {} without --resume begins a swarm with its weights",
+        dir.display()
+    )))
 }
 
 /// An error where a job's data are others than those that its checkpoint was trained on, as far as the model shows it; a run's name does not

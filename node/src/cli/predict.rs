@@ -92,28 +92,45 @@ pub(super) fn predict(args: &PredictArgs) -> Result<(), Error> {
 /// Answers each row when it is there. A row that is none is said, and ends it at the end: who has written a thousand good ones wants them.
 fn piped(answers: &mut Answers, as_json: bool) -> Result<(), Error> {
     let rows = from_pipe(answers)?;
-    let mut wrong: Option<DataError> = None;
+    let mut wrong: Option<String> = None;
+    let complain = |why: String| -> Result<Option<String>, Error> {
+        say::aside(&format!("error: {why}"))?;
+        Ok(Some(why))
+    };
     while let Ok(first) = rows.recv() {
         let (mut good, mut next) = (Vec::new(), Some(first));
         while let Some(row) = next {
             match row {
                 Ok(row) => good.push(row),
-                Err(error) => {
-                    say::aside(&format!("error: {error}"))?;
-                    wrong = Some(error);
-                }
+                Err(error) => wrong = complain(error.to_string())?,
             }
             next = if good.len() < ROWS_AT_ONCE { rows.try_recv().ok() } else { None };
         }
         let features: Vec<f32> = good.iter().flat_map(|row| row.features.iter().copied()).collect();
-        for (row, prediction) in good.iter().zip(answers.predict(&features)?) {
+        // Where one has no answer, each is asked about by itself: the others have one.
+        let predictions: Vec<Result<Prediction, Error>> = match answers.predict(&features) {
+            Ok(predictions) => predictions.into_iter().map(Ok).collect(),
+            Err(_) => good.iter().map(|row| answers.predict_one(&row.features)).collect(),
+        };
+        for (row, prediction) in good.iter().zip(predictions) {
+            let prediction = match prediction {
+                Ok(prediction) => prediction,
+                Err(error) if error.kind == Kind::Input => {
+                    wrong = complain(format!("line {}: {}", row.line, error.message))?;
+                    continue;
+                }
+                Err(error) => return Err(error),
+            };
             let name = format!("line {}", row.line);
             let text = if as_json {
                 json!(answer(answers, &name, &prediction)).to_string()
             } else {
                 sentence(answers, &name, &prediction)
             };
-            say::line(&text)?;
+            // As other programs in a row of pipes: whoever has read enough ends it.
+            if !say::line_to_reader(&text)? {
+                return Ok(());
+            }
         }
     }
     let Some(wrong) = wrong else { return Ok(()) };

@@ -153,7 +153,7 @@ struct Peer {
     company: Option<u16>,
     started: Instant,
     /// Nobody else takes part in this run with this identity.
-    _claim: Option<Lock>,
+    claim: Option<Lock>,
 }
 
 impl Peer {
@@ -183,6 +183,9 @@ impl Peer {
         let part = engine::Part { shard, order_seed, us: id, one_batch: args.overfit_one_batch };
         let engine = engine::build(&job, device, part, state, (!args.no_gossip, kept))?;
         keeping::refuse_other_data(earlier.as_ref(), &engine.about)?;
+        if !alone {
+            keeping::refuse_own_weights(earlier.as_ref())?;
+        }
         let mut notes: Vec<String> = engine.note.iter().cloned().collect();
         notes.extend(shown_at.into_iter().flatten());
         notes.extend(earlier.iter().flat_map(|earlier| earlier.notes.iter().cloned()));
@@ -245,7 +248,7 @@ impl Peer {
             child: args.child,
             company: args.company,
             started,
-            _claim: claim,
+            claim,
         })
     }
 
@@ -307,7 +310,10 @@ impl Peer {
                 audience.tell(event);
             });
         };
+        // Held to the end of this life: another process would take its links away, and be taken for it.
+        let claim = self.claim.take();
         let result = runtime.block_on(driver::run(self.into_setup(), &mut observe, controls));
+        drop(claim);
         manager.stopping();
         runtime.shutdown_background();
         if let Some((watcher, _)) = &mut show {

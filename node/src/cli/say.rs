@@ -9,6 +9,14 @@ pub(super) fn line(text: &str) -> Result<(), Error> {
     whole(&format!("{text}\n"))
 }
 
+/// The same of one line of many: false when nobody reads any more, so that there is nothing more to do.
+pub(super) fn line_to_reader(text: &str) -> Result<bool, Error> {
+    let mut out = io::stdout().lock();
+    let done = writeln!(out, "{text}").and_then(|()| out.flush());
+    let gone = matches!(&done, Err(error) if error.kind() == io::ErrorKind::BrokenPipe);
+    written(done).map(|()| !gone)
+}
+
 /// A line on standard error, where standard output is taken; nobody needs to read it.
 pub(super) fn aside(text: &str) -> Result<(), Error> {
     drop(writeln!(io::stderr(), "{text}"));

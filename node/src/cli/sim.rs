@@ -180,6 +180,10 @@ fn verdict(outcome: &Outcome, report: &SimReport) -> Result<(), Error> {
     if let Some((peer, ending)) = outcome.failed().next() {
         return Err(Error::new(Kind::Internal, format!("peer {peer} {}", describe(ending))));
     }
+    if outcome.peers.iter().all(|facts| facts.ending == Ending::Killed) {
+        return Err(Error::new(Kind::Internal, "every peer was killed and none came back: there is no model")
+            .hint("--restart PEER@SECONDS brings one back"));
+    }
     // Peers that do not speak have nothing to agree on, and dead ones hold no base.
     if !report.gossip || !report.peers.iter().any(PeerReport::finished) {
         return Ok(());
@@ -463,7 +467,8 @@ mod tests {
     #[test]
     fn deaths_on_request_are_no_failure() {
         let killed = [("killed", "a"), ("killed", "b")];
-        assert!(verdict(&outcome(&[Ending::Killed, Ending::Killed], true), &report(&killed, true)).is_ok());
+        let none = verdict(&outcome(&[Ending::Killed, Ending::Killed], true), &report(&killed, true)).unwrap_err();
+        assert!(none.message.contains("none came back"), "that leaves no model: {}", none.message);
         let half = [("killed", "a"), ("finished", "b")];
         assert!(verdict(&outcome(&[Ending::Killed, Ending::Finished], true), &report(&half, true)).is_ok());
     }

@@ -99,12 +99,29 @@ impl Answers {
                 .hint("starling generate --prompt TEXT"));
         }
         let logits = self.logits(samples)?;
+        if let Some(place) = logits.iter().position(|logit| !logit.is_finite()) {
+            let sample = place / self.about.classes + 1;
+            return Err(Error::new(
+                Kind::Input,
+                format!("what the model says of sample {sample} is no number: its features are too large, or its weights are none"),
+            )
+            .hint("are the features in the units that it was trained on? `starling eval` shows whether the model is sound"));
+        }
         let prediction = |logits: &[f32]| {
             // Of equals the first, as in training.
             let class = (0..logits.len()).rev().max_by(|&a, &b| logits[a].total_cmp(&logits[b])).unwrap_or(0);
             Prediction { class, probabilities: softmax(logits), logits: logits.to_vec() }
         };
         Ok(logits.chunks(self.about.classes).map(prediction).collect())
+    }
+
+    /// Of one sample.
+    ///
+    /// # Errors
+    /// As [`Self::predict`].
+    pub fn predict_one(&mut self, sample: &[f32]) -> Result<Prediction, Error> {
+        let none = || Error::new(Kind::Internal, "the model gave no answer");
+        self.predict(sample)?.pop().ok_or_else(none)
     }
 
     /// Continues a text by so many tokens, bytes or characters as the model was trained on, or until `sink` says false; it is handed byte by byte.

@@ -6,6 +6,9 @@
 
 use std::time::Instant;
 
+/// What is shorter says nothing about a pace.
+const SECONDS_MIN: f64 = 0.5;
+
 /// Steps and seconds.
 #[derive(Clone, Copy, Debug, Default)]
 struct Sum {
@@ -14,8 +17,9 @@ struct Sum {
 }
 
 impl Sum {
+    /// Of less it would be chance: words of a peer come together.
     fn rate(self) -> Option<f64> {
-        (self.seconds > 0.0).then(|| self.steps as f64 / self.seconds)
+        (self.seconds >= SECONDS_MIN).then(|| self.steps as f64 / self.seconds)
     }
 }
 

@@ -1,10 +1,12 @@
 //! A drawing as PNG, by tiny-skia; glyphs are filled outlines.
 
+use skrifa::MetadataProvider as _;
+use skrifa::instance::{LocationRef, Size};
+use skrifa::outline::{DrawSettings, OutlinePen};
 use tiny_skia::{
     Color, FillRule, LineCap, LineJoin, Paint, Path, PathBuilder, Pixmap, PremultipliedColorU8, Stroke, StrokeDash,
     Transform,
 };
-use ttf_parser::OutlineBuilder;
 
 use super::{Anchor, Colour, Drawing, Item, PAPER, font, text_width};
 
@@ -157,11 +159,15 @@ fn path(points: &[[f64; 2]], closed: bool) -> Option<Path> {
 /// Outlines of a line of text, which begins `from` pixels from where it is put.
 fn letters(text: &str, size: f64, from: f64) -> Option<Path> {
     let face = font::face()?;
-    let scale = (size / f64::from(face.units_per_em())) as f32;
+    let scale = (size / font::units_per_em(face)) as f32;
+    let outlines = face.outline_glyphs();
     let mut pen = Pen { builder: PathBuilder::new(), x: from as f32, scale };
     for letter in text.chars() {
         let Some(glyph) = font::glyph(face, letter) else { continue };
-        face.outline_glyph(glyph, &mut pen);
+        if let Some(outline) = outlines.get(glyph) {
+            // The font is ours, and a test draws with it: a letter that could not be drawn would be a gap.
+            let _ = outline.draw(DrawSettings::unhinted(Size::unscaled(), LocationRef::default()), &mut pen);
+        }
         pen.x += font::advance(face, glyph, size) as f32;
     }
     pen.builder.finish()
@@ -180,7 +186,7 @@ impl Pen {
     }
 }
 
-impl OutlineBuilder for Pen {
+impl OutlinePen for Pen {
     fn move_to(&mut self, x: f32, y: f32) {
         let (x, y) = self.at(x, y);
         self.builder.move_to(x, y);
