@@ -1,4 +1,4 @@
-//! Optimizers: one to three dispatches over the flat parameter buffer, state on the device.
+//! Optimizers: one to four dispatches over the flat parameter buffer, state on the device.
 //!
 //! Add an optimizer: one file here, a variant of [`OptimizerSpec`], one line in [`ALL`].
 
