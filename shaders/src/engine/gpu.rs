@@ -37,8 +37,10 @@ const PIECE_WORDS_MAX: usize = 4 << 20;
 /// The same where a driver computes on the CPU: no bus is crossed, and a copy of 2 MiB takes far longer than asking for it.
 const SOFTWARE_PIECE_WORDS_MAX: usize = 1 << 19;
 
+/// Most pieces that come at once of what was begun to be read: what is larger is read piece by piece, and waited for.
+pub(crate) const COMING_PIECES_MAX: usize = 8;
 /// Pieces of memory to read through that are kept for the next time.
-const STAGING_KEPT: usize = 4;
+const STAGING_KEPT: usize = COMING_PIECES_MAX;
 
 /// See the module.
 #[derive(Debug)]
@@ -92,11 +94,19 @@ struct Sent {
 /// Words on their way to the host.
 #[derive(Debug)]
 pub(super) struct Coming {
+    /// In order.
+    pieces: Vec<Piece>,
+    words: usize,
+    /// The submission that copies them.
+    number: u64,
+}
+
+/// A part of them.
+#[derive(Debug)]
+struct Piece {
     staging: wgpu::Buffer,
     bytes: u64,
     mapped: Receiver<Result<(), wgpu::BufferAsyncError>>,
-    /// The submission that copies them.
-    number: u64,
 }
 
 /// How many replays the next submission holds, after one of `replays` took that long.
@@ -270,41 +280,57 @@ impl GpuExecutor {
         Ok(())
     }
 
-    /// Has words copied into memory that the host can map.
-    fn fetch(&mut self, buffer: Buffer, offset: usize, words: usize) -> Result<Coming, ExecutorError> {
-        let bytes = 4 * words as u64;
-        let fits = |staging: &wgpu::Buffer| staging.size() >= bytes;
-        let staging = match self.staging.iter().position(fits) {
+    /// Memory that the host can map, kept or new.
+    fn staging(&mut self, bytes: u64) -> wgpu::Buffer {
+        match self.staging.iter().position(|staging| staging.size() >= bytes) {
             Some(place) => self.staging.remove(place),
             None => self.buffer(bytes.next_power_of_two(), wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST),
-        };
+        }
+    }
+
+    /// Has words copied into memory that the host can map: all in one submission, however many pieces they are.
+    fn fetch(&mut self, buffer: Buffer, offset: usize, words: usize) -> Result<Coming, ExecutorError> {
         let mut encoder = self.device.create_command_encoder(&wgpu::CommandEncoderDescriptor { label: Some("read") });
-        encoder.copy_buffer_to_buffer(&self.buffers[buffer.0], 4 * offset as u64, &staging, 0, bytes);
+        let mut stagings = Vec::with_capacity(words.div_ceil(self.piece));
+        for first in (0..words).step_by(self.piece) {
+            let bytes = 4 * (words - first).min(self.piece) as u64;
+            let staging = self.staging(bytes);
+            encoder.copy_buffer_to_buffer(&self.buffers[buffer.0], 4 * (offset + first) as u64, &staging, 0, bytes);
+            stagings.push((staging, bytes));
+        }
         self.submit(encoder, None);
-        let (sender, mapped) = channel();
-        staging.map_async(wgpu::MapMode::Read, 0..bytes, move |result| drop(sender.send(result)));
+        let mapping = |(staging, bytes): (wgpu::Buffer, u64)| {
+            let (sender, mapped) = channel();
+            staging.map_async(wgpu::MapMode::Read, 0..bytes, move |result| drop(sender.send(result)));
+            Piece { staging, bytes, mapped }
+        };
+        let pieces = stagings.into_iter().map(mapping).collect();
         self.check()?;
-        Ok(Coming { staging, bytes, mapped, number: self.submissions })
+        Ok(Coming { pieces, words, number: self.submissions })
     }
 
     /// Waits until they are there, and for nothing that was submitted later.
-    fn fetched(&mut self, coming: Coming, out: &mut [u32]) -> Result<(), ExecutorError> {
-        let Coming { staging, bytes, mapped, number } = coming;
+    fn fetched(&mut self, coming: Coming, mut out: &mut [u32]) -> Result<(), ExecutorError> {
+        let Coming { pieces, number, .. } = coming;
         self.settle(self.sent.iter().filter(|sent| sent.number > number).count())?;
         self.check()?;
-        match mapped.try_recv() {
-            Ok(Ok(())) => {}
-            _ => return Err(ExecutorError("the device gave nothing to read".into())),
-        }
-        let view = staging.get_mapped_range(0..bytes).map_err(|error| ExecutorError(error.to_string()))?;
-        out.copy_from_slice(bytemuck::cast_slice(&view));
-        drop(view);
-        staging.unmap();
-        // Smallest first: what is asked for finds the least that it fits in.
-        let place = self.staging.partition_point(|other| other.size() <= staging.size());
-        self.staging.insert(place, staging);
-        if self.staging.len() > STAGING_KEPT {
-            self.staging.remove(0);
+        for Piece { staging, bytes, mapped } in pieces {
+            match mapped.try_recv() {
+                Ok(Ok(())) => {}
+                _ => return Err(ExecutorError("the device gave nothing to read".into())),
+            }
+            let view = staging.get_mapped_range(0..bytes).map_err(|error| ExecutorError(error.to_string()))?;
+            let (here, rest) = std::mem::take(&mut out).split_at_mut(bytes as usize / 4);
+            here.copy_from_slice(bytemuck::cast_slice(&view));
+            out = rest;
+            drop(view);
+            staging.unmap();
+            // Smallest first: what is asked for finds the least that it fits in.
+            let place = self.staging.partition_point(|other| other.size() <= staging.size());
+            self.staging.insert(place, staging);
+            if self.staging.len() > STAGING_KEPT {
+                self.staging.remove(0);
+            }
         }
         Ok(())
     }
@@ -383,7 +409,7 @@ impl Executor for GpuExecutor {
     }
 
     fn begin_read(&mut self, buffer: Buffer, offset: usize, words: usize) -> Result<Reading, ExecutorError> {
-        if words > self.piece {
+        if words.div_ceil(self.piece) > COMING_PIECES_MAX {
             let mut here = vec![0; words];
             self.read_at(buffer, offset, &mut here)?;
             return Ok(Reading(Read::Here(here)));
@@ -395,7 +421,7 @@ impl Executor for GpuExecutor {
         match reading.0 {
             Read::Here(here) => *out = here,
             Read::Coming(coming) => {
-                out.resize(coming.bytes as usize / 4, 0);
+                out.resize(coming.words, 0);
                 self.fetched(coming, out)?;
             }
         }

@@ -191,7 +191,7 @@ impl Footprint {
             host: bytes(held + kept * d),
             replicas: bytes(life.edges as u64 * EDGE_VECTORS * d),
             passing: bytes(saved.max(of_gossip * d)),
-            process: PROCESS_BYTES + of_network + driver + through(life.device) + bytes(scratch),
+            process: PROCESS_BYTES + of_network + driver + through(life.device, of_delta.chosen) + bytes(scratch),
             largest: bytes(account.largest.max(of_delta.largest)),
             dispatches: account.dispatches,
             turns: account.turns,
@@ -284,13 +284,18 @@ pub fn products(spec: &LearnerSpec) -> Result<Vec<Shape>, LearnerError> {
     Ok(ledger.products())
 }
 
-/// Bytes to read and to write a device through.
-fn through(device: DeviceKind) -> u64 {
+/// Bytes to read and to write a device through. On hardware what is chosen of a delta, so many words, comes beside the steps, and all of it at
+/// once if it is not too much.
+fn through(device: DeviceKind, chosen: usize) -> u64 {
     #[cfg(feature = "gpu")]
     if device != DeviceKind::Cpu {
-        return 2 * WORD_BYTES * crate::engine::gpu::piece_words(device == DeviceKind::Software) as u64;
+        use crate::engine::gpu::{COMING_PIECES_MAX, piece_words};
+        let software = device == DeviceKind::Software;
+        let coming = chosen.div_ceil(piece_words(software));
+        let read = if software || coming > COMING_PIECES_MAX { 1 } else { coming.max(1) };
+        return (read + 1) as u64 * WORD_BYTES * piece_words(software) as u64;
     }
-    let _ = device;
+    let _ = (device, chosen);
     0
 }
 
@@ -315,6 +320,8 @@ struct OfDelta {
     words: u64,
     /// Of the largest one.
     largest: u64,
+    /// Of what is chosen on the device, where a codec keeps the largest.
+    chosen: usize,
     /// Whether it says all numbers.
     dense: bool,
 }
@@ -322,7 +329,7 @@ struct OfDelta {
 impl OfDelta {
     fn new<const N: usize>(buffers: [usize; N], dense: bool) -> Self {
         let buffers = buffers.map(|words| words as u64);
-        Self { words: buffers.iter().sum(), largest: buffers.into_iter().max().unwrap_or(0), dense }
+        Self { words: buffers.iter().sum(), largest: buffers.into_iter().max().unwrap_or(0), chosen: 0, dense }
     }
 }
 
@@ -338,7 +345,8 @@ fn delta_words(parameters: usize, codec: &dyn Codec) -> OfDelta {
         // What is chosen, and the places for heard and own ones.
         Some(density) => {
             let [heard, own] = [Packing::Heard, Packing::Own].map(|packing| density.packed_words(parameters, packing));
-            OfDelta::new([2 * density.kept_of(parameters), heard, own], false)
+            let chosen = 2 * density.kept_of(parameters);
+            OfDelta { chosen, ..OfDelta::new([chosen, heard, own], false) }
         }
         None => OfDelta::new([3 * decoded.values.len() * parameters.div_ceil(PROBE)], false),
     }
@@ -449,6 +457,21 @@ mod tests {
         assert!(parts.iter().all(|part| text.contains(part)), "{text}");
         let lost = LearnerError::Device("the device was lost: memory".into());
         assert_eq!(footprint.explain(lost.clone()), lost);
+    }
+
+    #[cfg(feature = "gpu")]
+    #[test]
+    fn a_large_delta_comes_through_as_much_memory_as_it_takes() {
+        let of = |parameters| delta_words(parameters, &TopK2Bit).chosen;
+        let pieces = |device, chosen| {
+            let piece = 4 * crate::engine::gpu::piece_words(device == DeviceKind::Software) as u64;
+            through(device, chosen) / piece
+        };
+        let (large, huge, vast) = (of(134_000_000), of(300_000_000), of(1_100_000_000));
+        assert_eq!(of(4096), 2 * 64);
+        assert_eq!([0, of(9000), large, huge, vast].map(|chosen| pieces(DeviceKind::Gpu, chosen)), [2, 2, 2, 4, 2]);
+        assert_eq!([0, large, huge, vast].map(|chosen| pieces(DeviceKind::Software, chosen)), [2; 4]);
+        assert_eq!(through(DeviceKind::Cpu, huge), 0);
     }
 
     #[test]

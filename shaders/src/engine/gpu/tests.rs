@@ -137,6 +137,36 @@ fn a_read_that_was_begun_waits_for_nothing_that_came_later() {
 }
 
 #[test]
+fn a_read_of_several_pieces_is_as_it_was_when_it_was_begun() {
+    let Some(mut gpu) = crate::kernels::tests::gpu() else { return };
+    gpu.piece = 100;
+    let words = 100 * (COMING_PIECES_MAX + 1);
+    let [x, y] = [(); 2].map(|()| gpu.allocate(words).unwrap());
+    let numbers: Vec<u32> = (0..words).map(|i| (i as f32).to_bits()).collect();
+    gpu.write(x, 0, &numbers).unwrap();
+    let mut recording = Recording::default();
+    recording.push(&Accumulate, &[x, y], &[words as u32, 1]);
+    let prepared = gpu.prepare(recording).unwrap();
+    let mut found = Vec::new();
+    // One piece, some with a rest, as many as come at once; then one more, that is waited for.
+    for (round, (offset, asked, comes)) in
+        (1..).zip([(3, 100, true), (7, 250, true), (100, 800, true), (0, 801, false), (5, 350, true)])
+    {
+        gpu.run(prepared, 1).unwrap();
+        let before = gpu.submissions;
+        let reading = gpu.begin_read(y, offset, asked).unwrap();
+        assert_eq!(matches!(reading.0, Read::Coming(_)), comes, "{asked} words");
+        assert!(!comes || gpu.submissions == before + 1, "all in one submission");
+        gpu.run(prepared, 1).unwrap();
+        gpu.finish_read(reading, &mut found).unwrap();
+        let times = (2 * round - 1) as f32;
+        let expected: Vec<u32> = (offset..offset + asked).map(|i| (times * i as f32).to_bits()).collect();
+        assert_eq!(found, expected, "{asked} words, as they were then");
+        assert!(gpu.staging.len() <= STAGING_KEPT, "kept for the next time");
+    }
+}
+
+#[test]
 fn what_no_dispatch_can_hold_is_refused_before_it_runs() {
     let Some(mut gpu) = crate::kernels::tests::gpu() else { return };
     let buffers = [(); 3].map(|()| gpu.allocate(1).unwrap());
