@@ -32,7 +32,7 @@ use protocol::learner::{
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng as _;
 use recovery::Kept;
-pub use recovery::{Again, Recovered, Recovery};
+pub use recovery::{Again, Recovered, Recovery, Reopen};
 
 use crate::data::Dataset;
 use crate::data::split::{rendezvous, shuffle};

@@ -18,5 +18,5 @@ pub mod step;
 pub mod wgsl;
 
 pub use learner::{
-    Again, Dealt, DeviceKind, Footprint, LearnerSpec, Life, Misfit, Recovered, Recovery, TrainingLearner,
+    Again, Dealt, DeviceKind, Footprint, LearnerSpec, Life, Misfit, Recovered, Recovery, Reopen, TrainingLearner,
 };

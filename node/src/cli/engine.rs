@@ -194,7 +194,7 @@ fn recovery(lost: &DeviceInfo, choices: Choices, footprint: Footprint, threads: 
         // A full queue is a device that fails faster than anybody reads: the first of it is told.
         let _ = tell.try_send(news_of(&name, recovered));
     };
-    (Recovery { reopen: Box::new(reopen), tell: Box::new(tell), lose: Arc::clone(&lose) }, DeviceWatch { news, lose })
+    (Recovery { reopen: Arc::new(reopen), tell: Box::new(tell), lose: Arc::clone(&lose) }, DeviceWatch { news, lose })
 }
 
 fn news_of(lost: &str, recovered: Recovered) -> DeviceNews {

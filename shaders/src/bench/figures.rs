@@ -328,7 +328,7 @@ fn learner(spec: LearnerSpec, on: Box<dyn Executor>) -> Result<TrainingLearner, 
     if DeviceKind::of(on.info()) == DeviceKind::Cpu {
         return TrainingLearner::new(spec, on);
     }
-    let reopen = Box::new(|_| Err(ExecutorError("no device is opened again while one is measured".into())));
+    let reopen = Arc::new(|_| Err(ExecutorError("no device is opened again while one is measured".into())));
     let recovery = Recovery { reopen, tell: Box::new(|_| ()), lose: Arc::default() };
     TrainingLearner::recovering(spec, on, recovery)
 }

@@ -17,13 +17,14 @@
 //! A driver that computes on the CPU has the host's own memory, and loses it when somebody asks for that or an allocation fails, and not by
 //! itself: there `theta - b` is not copied, which would be a fifth of all that training takes, and what was not said is lost with the device.
 //!
-//! The same adapter is tried first, a few times; then the CPU takes over.
+//! The same adapter is tried first, a few times; then the CPU takes over. It does so at once where a driver does not come back from being asked: that is
+//! done in a thread of its own, which is left behind.
 
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::channel;
+use std::sync::mpsc::{channel, sync_channel};
 use std::time::{Duration, Instant};
 
 use protocol::codec::Decoded;
@@ -43,6 +44,12 @@ const TRY_PAUSE: Duration = Duration::from_millis(500);
 const KEEP_EVERY: Duration = Duration::from_secs(10);
 /// Such a copy is made at most every so many times as long as it takes.
 const KEEP_COST: u32 = 50;
+/// How long a driver may take to open a device, compile, and answer, beside what is written to it; then it is left behind.
+const REBUILD_MAX: Duration = Duration::from_secs(60);
+/// Bytes of the parameters that are written in a microsecond at least.
+const REBUILD_BYTES_A_MICROSECOND: u64 = 100;
+/// The same where a driver computes on the CPU: it compiles and writes as fast as the host happens to be.
+const SOFTWARE_REBUILD_MAX: Duration = Duration::from_secs(900);
 /// How long the remains of a device may take to be cleared away: a driver that hangs is left behind.
 const CLEAR_MAX: Duration = Duration::from_secs(5);
 
@@ -55,11 +62,13 @@ pub enum Again {
     Cpu,
 }
 
+/// Opens a device; in a thread of its own where it may never come back.
+pub type Reopen = dyn Fn(Again) -> Result<Box<dyn Executor>, ExecutorError> + Send + Sync;
+
 /// What a learner needs to go on elsewhere.
 pub struct Recovery {
-    /// Opens a device.
-    #[expect(clippy::type_complexity, reason = "it is named here, once")]
-    pub reopen: Box<dyn FnMut(Again) -> Result<Box<dyn Executor>, ExecutorError> + Send>,
+    /// See [`Reopen`].
+    pub reopen: Arc<Reopen>,
     /// Told when it has gone on.
     pub tell: Box<dyn FnMut(Recovered) + Send>,
     /// Set from outside: loses the device in the middle of the next steps, once.
@@ -90,14 +99,17 @@ pub struct Recovered {
 /// What the host holds; see the module.
 pub(super) struct Kept {
     recovery: Recovery,
-    base: Vec<i32>,
-    /// theta - b, as it was `steps` steps ago; `None` where it is not copied.
-    residual: Option<Vec<f32>>,
+    /// Shared with nobody but a driver that builds from it: then, and only then, it is copied before it changes.
+    base: Arc<Vec<i32>>,
+    /// theta - b, as it was `steps` steps ago; `None` where it is not copied. As the base, shared with nobody in normal life.
+    residual: Option<Arc<Vec<f32>>>,
     steps: u64,
     copied: Instant,
     /// How long the last copy took.
     cost: Duration,
     every: Duration,
+    /// How long the same device may take to be built again.
+    patience: Duration,
     /// When devices were opened again, lately.
     tries: VecDeque<Instant>,
 }
@@ -105,9 +117,12 @@ pub(super) struct Kept {
 impl Kept {
     /// Of a learner that begins at that base; `copies` says whether theta - b is copied.
     pub(super) fn new(base: Vec<i32>, copies: bool, recovery: Recovery) -> Self {
+        let written = Duration::from_micros(4 * base.len() as u64 / REBUILD_BYTES_A_MICROSECOND);
         Self {
-            residual: copies.then(|| vec![0.0; base.len()]),
-            base,
+            // Only what computes on the CPU is not copied.
+            patience: if copies { REBUILD_MAX + written } else { SOFTWARE_REBUILD_MAX },
+            residual: copies.then(|| Arc::new(vec![0.0; base.len()])),
+            base: Arc::new(base),
             recovery,
             steps: 0,
             copied: Instant::now(),
@@ -119,7 +134,7 @@ impl Kept {
 
     /// The copy of theta - b, where there is one.
     pub(super) fn residual(&self) -> Option<&[f32]> {
-        self.residual.as_deref()
+        self.residual.as_deref().map(Vec::as_slice)
     }
 
     pub(super) fn take_wish_to_lose(&self) -> bool {
@@ -137,15 +152,22 @@ impl Kept {
     /// Writes down what a delta adds. Of a copy that is some steps old, what is said is taken as far as there is something to take:
     /// the steps since then are in what was said, and may not be unsaid by what is left.
     pub(super) fn add(&mut self, decoded: &Decoded, own: bool) {
+        let base = Arc::make_mut(&mut self.base);
+        let mut residual = if own { self.residual.as_mut().map(Arc::make_mut) } else { None };
         for (i, value, add) in decoded.iter() {
-            self.base[i] = self.base[i].wrapping_add(add);
-            if own && let Some(residual) = &mut self.residual {
+            base[i] = base[i].wrapping_add(add);
+            if let Some(residual) = &mut residual {
                 let unsaid = &mut residual[i];
                 let left = *unsaid - value;
                 let shrinks = left.abs() <= unsaid.abs() && (left < 0.0) == (*unsaid < 0.0);
                 *unsaid = if self.steps == 0 || shrinks { left } else { 0.0 };
             }
         }
+    }
+
+    /// The device that failed is not tried again in this window.
+    fn give_up(&mut self, now: Instant) {
+        self.tries.resize(TRIES_MAX, now);
     }
 
     /// Which device is to be opened next; `None` when there is no further one.
@@ -193,9 +215,9 @@ impl TrainingLearner {
     /// Writes down a base and what was not said of it.
     pub(super) fn keep(&mut self, base: &[i32], residual: &[f32]) {
         if let Some(kept) = &mut self.kept {
-            kept.base.copy_from_slice(base);
+            Arc::make_mut(&mut kept.base).copy_from_slice(base);
             if let Some(copy) = &mut kept.residual {
-                copy.copy_from_slice(residual);
+                Arc::make_mut(copy).copy_from_slice(residual);
                 kept.steps = 0;
             }
         }
@@ -208,7 +230,7 @@ impl TrainingLearner {
         let begun = Instant::now();
         self.gradient_lies = false;
         // Where it fails half-way each number is still a residual of its place, if not of one moment.
-        self.machine.residual(residual)?;
+        self.machine.residual(Arc::make_mut(residual).as_mut_slice())?;
         (kept.steps, kept.copied, kept.cost) = (0, Instant::now(), begun.elapsed());
         Ok(())
     }
@@ -241,6 +263,7 @@ impl TrainingLearner {
                     (self.share, self.gradient_lies) = (1.0, false);
                     let steps = std::mem::take(&mut kept.steps);
                     let (device, same) = (self.machine.executor.info().clone(), again == Again::Same);
+                    let why = if same || last == why { why } else { format!("{why}; {last}") };
                     (kept.recovery.tell)(Recovered { why, device, same, steps, took: begun.elapsed() });
                     if !same {
                         // The host's own memory is not lost before the host is.
@@ -248,6 +271,7 @@ impl TrainingLearner {
                     }
                     return Ok(());
                 }
+                Err(LearnerError::Device(said)) => last = said,
                 Err(error) => last = error.to_string(),
             }
         }
@@ -255,18 +279,47 @@ impl TrainingLearner {
     }
 }
 
-/// A machine in the state that the host holds, on a device that was seen to answer.
+/// A machine in the state that the host holds, on a device that was seen to answer. For the device that failed is waited with patience, and
+/// it is given up when it does not come back.
 fn rebuild(spec: &LearnerSpec, kept: &mut Kept, again: Again, steps: u64) -> Result<Machine, LearnerError> {
-    let Kept { recovery, base, residual, .. } = kept;
     // What a device that fails gave last may be nonsense.
-    residual.iter_mut().flatten().filter(|unsaid| !unsaid.is_finite()).for_each(|unsaid| *unsaid = 0.0);
-    let built = catch_unwind(AssertUnwindSafe(|| {
-        let executor = (recovery.reopen)(again)?;
-        let mut machine = Machine::new(spec, executor, Begin::From(base, residual.as_deref(), steps))?;
-        machine.executor.read_at(machine.buffers.state, 0, &mut [0])?;
-        Ok(machine)
-    }));
-    built.unwrap_or_else(|_| Err(LearnerError::Device("the driver panicked".into())))
+    if let Some(residual) = &mut kept.residual
+        && residual.iter().any(|unsaid| !unsaid.is_finite())
+    {
+        let residual = Arc::make_mut(residual).iter_mut();
+        residual.filter(|unsaid| !unsaid.is_finite()).for_each(|unsaid| *unsaid = 0.0);
+    }
+    let (spec, reopen) = (spec.clone(), Arc::clone(&kept.recovery.reopen));
+    let (base, residual) = (Arc::clone(&kept.base), kept.residual.clone());
+    let build = move || {
+        let built = catch_unwind(AssertUnwindSafe(|| {
+            let executor = reopen(again)?;
+            let unsaid = residual.as_deref().map(Vec::as_slice);
+            let mut machine = Machine::new(&spec, executor, Begin::From(&base, unsaid, steps))?;
+            machine.executor.read_at(machine.buffers.state, 0, &mut [0])?;
+            Ok(machine)
+        }));
+        built.unwrap_or_else(|_| Err(LearnerError::Device("the driver panicked".into())))
+    };
+    match again {
+        Again::Cpu => build(),
+        Again::Same => patiently(build, kept.patience).unwrap_or_else(|why| {
+            kept.give_up(Instant::now());
+            Err(LearnerError::Device(why))
+        }),
+    }
+}
+
+/// What a thread of its own makes in that time. What comes too late is dropped there.
+fn patiently<T: Send + 'static>(make: impl FnOnce() -> T + Send + 'static, patience: Duration) -> Result<T, String> {
+    // Without room: what nobody waits for any more stays with who made it.
+    let (done, made) = sync_channel(0);
+    let making = move || {
+        let _ = catch_unwind(AssertUnwindSafe(move || drop(done.send(make()))));
+    };
+    let spawned = std::thread::Builder::new().name("reopen".into()).spawn(making);
+    spawned.map_err(|error| format!("no thread to open it in: {error}"))?;
+    made.recv_timeout(patience).map_err(|_| format!("the driver did not come back in {} s", patience.as_secs()))
 }
 
 /// Lets go of what is left of a device. A driver may panic then, or never come back.

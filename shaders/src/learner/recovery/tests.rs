@@ -108,17 +108,15 @@ fn small() -> LearnerSpec {
     LearnerSpec { model: Arc::new(model), ..spec }
 }
 
-type Reopen = Box<dyn FnMut(Again) -> Result<Box<dyn Executor>, ExecutorError> + Send>;
-
 /// A learner on that device, what it tells, and the wish to lose the device.
 fn learner(
     device: Box<dyn Executor>,
-    reopen: Reopen,
+    reopen: impl Fn(Again) -> Result<Box<dyn Executor>, ExecutorError> + Send + Sync + 'static,
 ) -> (TrainingLearner, Arc<Mutex<Vec<Recovered>>>, Arc<AtomicBool>) {
     let (told, lose) = (Arc::new(Mutex::new(Vec::new())), Arc::new(AtomicBool::new(false)));
     let tell = Arc::clone(&told);
     let recovery = Recovery {
-        reopen,
+        reopen: Arc::new(reopen),
         tell: Box::new(move |recovered| tell.lock().unwrap().push(recovered)),
         lose: Arc::clone(&lose),
     };
@@ -189,13 +187,13 @@ fn a_device_may_be_lost_at_any_call_and_the_base_is_exact() {
     for late in [false, true] {
         let device = Failing::after(FOR_EVER, late);
         let left = Arc::clone(&device.left);
-        let (mut undisturbed, _, _) = learner(Box::new(device), Box::new(gone));
+        let (mut undisturbed, _, _) = learner(Box::new(device), gone);
         let built = FOR_EVER - left.load(Ordering::Relaxed);
         everything(&mut undisturbed);
         let calls = FOR_EVER - left.load(Ordering::Relaxed);
         assert!(calls - built > 50, "{calls} calls, {built} of them to build it");
         for lost_at in built..calls {
-            let (mut learner, told, _) = learner(Box::new(Failing::after(lost_at, late)), Box::new(works));
+            let (mut learner, told, _) = learner(Box::new(Failing::after(lost_at, late)), works);
             let expected = everything(&mut learner);
             assert_eq!(learner.base().unwrap(), expected, "lost at call {lost_at}");
             let residual = learner.read_residual().unwrap();
@@ -211,19 +209,20 @@ fn a_device_may_be_lost_at_any_call_and_the_base_is_exact() {
 fn where_the_residual_is_not_copied_the_base_is_exact_and_what_was_not_said_is_lost() {
     let device = Failing::after(FOR_EVER, false).software();
     let left = Arc::clone(&device.left);
-    let (mut undisturbed, ..) = learner(Box::new(device), Box::new(gone));
+    let (mut undisturbed, ..) = learner(Box::new(device), gone);
     assert!(undisturbed.kept.as_ref().unwrap().residual().is_none());
+    assert_eq!(undisturbed.kept.as_ref().unwrap().patience, SOFTWARE_REBUILD_MAX);
     let built = FOR_EVER - left.load(Ordering::Relaxed);
     everything(&mut undisturbed);
     let calls = FOR_EVER - left.load(Ordering::Relaxed);
     let software = |_: Again| Ok(Box::new(Failing::after(FOR_EVER, false).software()) as Box<dyn Executor>);
     for lost_at in built..calls {
-        let (mut learner, told, _) = learner(Box::new(Failing::after(lost_at, false).software()), Box::new(software));
+        let (mut learner, told, _) = learner(Box::new(Failing::after(lost_at, false).software()), software);
         let expected = everything(&mut learner);
         assert_eq!(learner.base().unwrap(), expected, "lost at call {lost_at}");
         assert_eq!(told.lock().unwrap().len(), 1, "lost at call {lost_at}");
     }
-    let (mut learner, told, lose) = learner(Box::new(Failing::after(FOR_EVER, false).software()), Box::new(software));
+    let (mut learner, told, lose) = learner(Box::new(Failing::after(FOR_EVER, false).software()), software);
     learner.train(5, Progress::START).unwrap();
     learner.take_delta(&TopK2Bit, Weight::HALF, f32::INFINITY).unwrap();
     learner.train(3, Progress::START).unwrap();
@@ -237,7 +236,7 @@ fn where_the_residual_is_not_copied_the_base_is_exact_and_what_was_not_said_is_l
 
 #[test]
 fn what_was_learnt_is_kept_but_for_the_last_moments() {
-    let (mut learner, told, lose) = learner(Box::new(Failing::after(FOR_EVER, false)), Box::new(works));
+    let (mut learner, told, lose) = learner(Box::new(Failing::after(FOR_EVER, false)), works);
     learner.kept.as_mut().unwrap().every = Duration::ZERO;
     for _ in 0..100 {
         learner.train(5, Progress::START).unwrap();
@@ -259,19 +258,19 @@ fn what_was_learnt_is_kept_but_for_the_last_moments() {
 
 #[test]
 fn what_was_said_since_the_copy_is_not_said_again() {
-    let recovery = Recovery { reopen: Box::new(gone), tell: Box::new(drop), lose: Arc::default() };
+    let recovery = Recovery { reopen: Arc::new(gone), tell: Box::new(drop), lose: Arc::default() };
     let mut kept = Kept::new(vec![0; 4], true, recovery);
-    kept.residual = Some(vec![0.5, 0.5, -0.5, 0.0]);
+    kept.residual = Some(Arc::new(vec![0.5, 0.5, -0.5, 0.0]));
     let mut said = Vec::new();
     DenseF32.encode(&[0.25, 0.75, 0.25, 0.25], &mut said);
     let mut decoded = Decoded::default();
     DenseF32.decode(&said, 4, Weight::HALF, &mut decoded).unwrap();
-    let mut exact = kept.residual.clone().unwrap();
+    let mut exact = kept.residual().unwrap().to_vec();
     decoded.iter().for_each(|(i, value, _)| exact[i] -= value);
     kept.steps = 1;
     kept.add(&decoded, true);
     assert_eq!(kept.residual().unwrap(), [0.25, 0.0, 0.0, 0.0], "an old copy says no more than there is to say");
-    kept.residual = Some(vec![0.5, 0.5, -0.5, 0.0]);
+    kept.residual = Some(Arc::new(vec![0.5, 0.5, -0.5, 0.0]));
     kept.steps = 0;
     kept.add(&decoded, true);
     assert_eq!(kept.residual().unwrap(), exact, "a copy of this moment is exact");
@@ -287,7 +286,7 @@ fn the_cpu_takes_over_after_some_tries_and_then_there_is_nobody() {
         ask.lock().unwrap().push(again);
         only_cpu(again)
     };
-    let (mut learner, told, lose) = learner(Box::new(Failing::after(FOR_EVER, false)), Box::new(reopen));
+    let (mut learner, told, lose) = learner(Box::new(Failing::after(FOR_EVER, false)), reopen);
     lose.store(true, Ordering::Relaxed);
     learner.train(2, Progress::START).unwrap();
     assert_eq!(*asked.lock().unwrap(), [Again::Same, Again::Same, Again::Same, Again::Cpu]);
@@ -298,8 +297,65 @@ fn the_cpu_takes_over_after_some_tries_and_then_there_is_nobody() {
 }
 
 #[test]
+fn a_driver_that_does_not_come_back_is_left_behind_and_the_cpu_takes_over() {
+    let (release, blocked) = channel::<()>();
+    let (blocked, asked) = (Mutex::new(blocked), Arc::new(Mutex::new(Vec::new())));
+    // Whoever holds the late device holds this, too.
+    let left = Arc::new(AtomicI64::new(FOR_EVER));
+    let (ask, late) = (Arc::clone(&asked), Arc::clone(&left));
+    let reopen = move |again: Again| {
+        ask.lock().unwrap().push(again);
+        if again == Again::Cpu {
+            return only_cpu(again);
+        }
+        let _ = blocked.lock().unwrap().recv();
+        Ok(Box::new(Failing { left: Arc::clone(&late), ..Failing::after(FOR_EVER, false) }) as Box<dyn Executor>)
+    };
+    let (mut learner, told, lose) = learner(Box::new(Failing::after(FOR_EVER, false)), reopen);
+    let patience = learner.kept.as_ref().unwrap().patience;
+    assert!(patience > REBUILD_MAX && patience < REBUILD_MAX + Duration::from_secs(1), "{patience:?}");
+    learner.kept.as_mut().unwrap().patience = Duration::from_millis(100);
+    learner.train(3, Progress::START).unwrap();
+    learner.take_delta(&TopK2Bit, Weight::HALF, f32::INFINITY).unwrap();
+    let hash = learner.base_hash().unwrap();
+    lose.store(true, Ordering::Relaxed);
+    assert_eq!(learner.train(2, Progress::START).unwrap().steps, 2);
+    assert_eq!(*asked.lock().unwrap(), [Again::Same, Again::Cpu], "once is enough");
+    assert_eq!(learner.base_hash().unwrap(), hash);
+    let residual = learner.read_residual().unwrap();
+    assert!(residual.iter().any(|unsaid| *unsaid != 0.0), "it trains");
+    assert!(Arc::strong_count(&left) > 1, "the driver hangs still");
+    drop(release);
+    let begun = Instant::now();
+    while Arc::strong_count(&left) > 1 && begun.elapsed() < Duration::from_secs(60) {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    assert!(Arc::strong_count(&left) == 1 && left.load(Ordering::Relaxed) < FOR_EVER, "built, and dropped");
+    assert_eq!(learner.read_residual().unwrap(), residual);
+    let (mut expected, mut heard) = (learner.base().unwrap(), Vec::new());
+    TopK2Bit.encode(&residual, &mut heard);
+    learner.apply(&TopK2Bit, Weight::HALF, &heard).unwrap();
+    add_to(&mut expected, &TopK2Bit, Weight::HALF, &heard, 1);
+    assert_eq!(learner.base().unwrap(), expected);
+    assert_eq!(learner.train(2, Progress::START).unwrap().steps, 2);
+    let told = told.lock().unwrap();
+    assert!(told.len() == 1 && !told[0].same && told[0].device.backend == "cpu", "{told:?}");
+    assert!(told[0].why.ends_with("lost on purpose; the driver did not come back in 0 s"), "{}", told[0].why);
+}
+
+#[test]
+fn what_the_host_holds_is_shared_with_nobody_once_a_device_is_built() {
+    let (mut learner, told, lose) = learner(Box::new(Failing::after(FOR_EVER, false)), works);
+    lose.store(true, Ordering::Relaxed);
+    learner.train(1, Progress::START).unwrap();
+    assert!(told.lock().unwrap()[0].same);
+    let kept = learner.kept.as_ref().unwrap();
+    assert_eq!((Arc::strong_count(&kept.base), Arc::strong_count(kept.residual.as_ref().unwrap())), (1, 1));
+}
+
+#[test]
 fn without_a_device_that_could_take_over_the_error_names_both() {
-    let (mut learner, told, lose) = learner(Box::new(Failing::after(FOR_EVER, false)), Box::new(gone));
+    let (mut learner, told, lose) = learner(Box::new(Failing::after(FOR_EVER, false)), gone);
     lose.store(true, Ordering::Relaxed);
     let error = learner.train(2, Progress::START).unwrap_err().to_string();
     assert!(error.contains("lost on purpose; and no device could take over"), "{error}");
@@ -308,7 +364,7 @@ fn without_a_device_that_could_take_over_the_error_names_both() {
 
 #[test]
 fn an_adapter_that_fails_again_and_again_is_left() {
-    let recovery = Recovery { reopen: Box::new(gone), tell: Box::new(drop), lose: Arc::default() };
+    let recovery = Recovery { reopen: Arc::new(gone), tell: Box::new(drop), lose: Arc::default() };
     let mut kept = Kept::new(vec![0; 4], true, recovery);
     let start = Instant::now();
     let mut next = |seconds| kept.next_try(start + Duration::from_secs(seconds), false);
@@ -320,7 +376,7 @@ fn an_adapter_that_fails_again_and_again_is_left() {
 
 #[test]
 fn a_device_that_computes_another_base_counts_as_failed() {
-    let (mut learner, told, _) = learner(Box::new(Failing::after(FOR_EVER, false)), Box::new(works));
+    let (mut learner, told, _) = learner(Box::new(Failing::after(FOR_EVER, false)), works);
     let base = learner.base().unwrap();
     let buffer = learner.machine.buffers.base;
     learner.machine.executor.write(buffer, 7, &[12345]).unwrap();
@@ -335,7 +391,7 @@ fn a_gpu_that_is_lost_in_the_middle_of_its_work_is_opened_again() {
     let info = gpu.info().clone();
     let again = info.clone();
     let reopen = move |_| crate::engine::reopen(&again);
-    let (mut learner, told, lose) = learner(Box::new(gpu), Box::new(reopen));
+    let (mut learner, told, lose) = learner(Box::new(gpu), reopen);
     learner.train(5, Progress::START).unwrap();
     for round in 1..=2 {
         lose.store(true, Ordering::Relaxed);
