@@ -50,7 +50,7 @@ pub struct DeviceInfo {
     pub loop_turns_max: Option<u64>,
     /// Threads of the host that its kernels run on; 0 where they run elsewhere.
     pub threads: usize,
-    /// What the user should know: that there is no GPU back end, and how to get one.
+    /// What the user should know: that there is no GPU back end, and how to get one, or that a better device does not open.
     pub note: Option<String>,
     /// Most bytes of one buffer, where there is a limit.
     pub largest_buffer: Option<u64>,
@@ -126,7 +126,7 @@ pub fn adapters() -> Vec<DeviceInfo> {
 /// Opens the device that was asked for; of the CPU so many threads.
 ///
 /// # Errors
-/// [`DeviceError::NotFound`] for a name that no adapter has. `Auto` falls back to the CPU and says so in
+/// [`DeviceError::NotFound`] for a name that no adapter has. `Auto` falls back to the next adapter, and to the CPU, and says so in
 /// [`DeviceInfo::note`].
 pub fn open(choice: &DeviceChoice, threads: usize) -> Result<Box<dyn Executor>, DeviceError> {
     match choice {

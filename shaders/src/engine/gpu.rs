@@ -120,18 +120,24 @@ fn paced(at_once: u32, replays: u32, took: Duration) -> u32 {
     }
 }
 
-/// The first that opens; `None` of none, and the errors of all where none does.
+/// The first that opens, with the errors of those before it; `None` of none, and the errors of all where none does.
 fn first_that_opens<T>(
     all: impl Iterator<Item = impl FnOnce() -> Result<T, ExecutorError>>,
-) -> Result<Option<T>, ExecutorError> {
+) -> Result<Option<(T, Vec<String>)>, ExecutorError> {
     let mut refused = Vec::new();
     for open in all {
         match open() {
-            Ok(opened) => return Ok(Some(opened)),
+            Ok(opened) => return Ok(Some((opened, refused))),
             Err(ExecutorError(why)) => refused.push(why),
         }
     }
     if refused.is_empty() { Ok(None) } else { Err(ExecutorError(refused.join("; "))) }
+}
+
+/// What the user should know where a device was opened after others had refused.
+fn instead_of(refused: &[String], name: &str) -> Option<String> {
+    let what = if refused.len() == 1 { "a better device does" } else { "better devices do" };
+    (!refused.is_empty()).then(|| format!("{what} not open ({}); training on {name}", refused.join("; ")))
 }
 
 /// Words that are read or written at once, and at most lie in memory to read through and to write through.
@@ -141,13 +147,18 @@ pub(crate) fn piece_words(software: bool) -> usize {
 
 impl GpuExecutor {
     /// The best adapter that gives a device, or the best of those that are called so ([`DeviceInfo::is_called`]); `None` when there is none.
+    /// Its note says which better ones do not open.
     ///
     /// # Errors
     /// When no such adapter gives a device: what each says.
     pub fn open(name: Option<&str>) -> Result<Option<Self>, ExecutorError> {
         let fits = |(_, info): &(wgpu::Adapter, DeviceInfo)| name.is_none_or(|name| info.is_called(name));
         let found = ranked().into_iter().filter(fits);
-        first_that_opens(found.map(|(adapter, info)| move || Self::on(&adapter, &info)))
+        let opened = first_that_opens(found.map(|(adapter, info)| move || Self::on(&adapter, &info)))?;
+        Ok(opened.map(|(mut executor, refused)| {
+            executor.info.note = instead_of(&refused, &executor.info.name);
+            executor
+        }))
     }
 
     /// That adapter again ([`DeviceInfo::is`]); `None` when it is not there (any more, or yet).

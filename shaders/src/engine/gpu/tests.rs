@@ -55,8 +55,21 @@ fn an_adapter_that_does_not_open_makes_room_for_the_next() {
         first_that_opens(outcomes.map(|outcome| move || outcome))
     };
     assert_eq!(open(&[]), Ok(None));
-    assert_eq!(open(&[Err("a is busy"), Ok(2), Ok(3)]), Ok(Some(2)));
+    assert_eq!(open(&[Ok(2), Err("b is gone")]), Ok(Some((2, Vec::new()))));
+    assert_eq!(open(&[Err("a is busy"), Ok(2), Ok(3)]), Ok(Some((2, vec!["a is busy".into()]))));
     assert_eq!(open(&[Err("a is busy"), Err("b is gone")]), Err(ExecutorError("a is busy; b is gone".into())));
+}
+
+#[test]
+fn who_gets_another_device_than_the_best_is_told_why() {
+    let refused = ["a gives no device: busy", "b gives no device: gone"].map(String::from);
+    assert_eq!(instead_of(&[], "llvmpipe"), None);
+    let one = instead_of(&refused[..1], "llvmpipe").unwrap();
+    assert_eq!(one, "a better device does not open (a gives no device: busy); training on llvmpipe");
+    let both = instead_of(&refused, "llvmpipe").unwrap();
+    assert!(both.contains("do not open (a gives no device: busy; b gives no device: gone)"), "{both}");
+    let Some(gpu) = crate::kernels::tests::gpu() else { return };
+    assert_eq!(gpu.info.note, None, "the best opens");
 }
 
 #[test]
