@@ -187,7 +187,7 @@ fn recovery(lost: &DeviceInfo, choices: Choices, footprint: Footprint, threads: 
             }
             Again::Cpu => Box::new(CpuExecutor::measured(None, threads)),
         };
-        footprint.check(executor.info()).map_err(|misfit| ExecutorError(misfit.to_string()))?;
+        footprint.check_again(executor.info()).map_err(|misfit| ExecutorError(misfit.to_string()))?;
         Ok(executor)
     };
     let tell = move |recovered: Recovered| {
@@ -481,6 +481,25 @@ mod tests {
             [both(None, Some("b".into())), both(Some("a".into()), None)],
             ["b", "a"].map(|one| Some(one.into()))
         );
+    }
+
+    #[test]
+    fn a_device_is_opened_again_beside_what_its_peer_holds() {
+        let reopened = |footprint| {
+            let (recovery, _) = recovery(&DeviceInfo::default(), Choices::PLAIN, footprint, 1);
+            (recovery.reopen)(Again::Cpu).map(|executor| executor.info().free_memory)
+        };
+        // More than any machine has: on the host already, or asked for anew.
+        let much = 1 << 60;
+        let Ok(free) = reopened(Footprint { host: much, ..Footprint::default() }) else {
+            panic!("what the peer holds is refused");
+        };
+        if free.is_none() {
+            eprintln!("SKIPPED: how much memory is free is not known here");
+            return;
+        }
+        let refused = reopened(Footprint { weights: much, ..Footprint::default() }).unwrap_err().to_string();
+        assert!(refused.contains("of memory"), "{refused}");
     }
 
     #[test]

@@ -237,6 +237,19 @@ impl Footprint {
     /// # Errors
     /// [`Misfit`] with the first limit that it breaks.
     pub fn check(&self, info: &DeviceInfo) -> Result<(), Misfit> {
+        self.check_beside(self.on_host(), info)
+    }
+
+    /// Whether it fits a device that is opened while the learner lives: what it has on the host is no longer free, and asked for by nobody.
+    ///
+    /// # Errors
+    /// As [`Footprint::check`].
+    pub fn check_again(&self, info: &DeviceInfo) -> Result<(), Misfit> {
+        self.check_beside(0, info)
+    }
+
+    /// Whether it fits with so many bytes on the host.
+    fn check_beside(&self, on_host: u64, info: &DeviceInfo) -> Result<(), Misfit> {
         let device = info.name.clone();
         let limit = info.largest_buffer.unwrap_or(BUFFER_BYTES_MAX).min(BUFFER_BYTES_MAX);
         if self.largest > limit {
@@ -246,14 +259,16 @@ impl Footprint {
         if let Some(limit) = info.loop_turns_max.filter(|limit| turns > *limit) {
             return Err(Misfit::Loops { device, kernel, turns, limit });
         }
+        let beside = on_host.saturating_add(self.passing);
         // Only a device that shares the host's memory says how much of it is free.
-        let bytes = self.resident().saturating_add(self.passing);
+        let bytes = self.device().saturating_add(beside);
         if let Some(limit) = info.free_memory.filter(|limit| bytes > *limit) {
             return Err(Misfit::Memory { device, bytes, limit });
         }
-        let bytes = self.on_host().saturating_add(self.passing);
         match info.free_host_memory {
-            Some(limit) if bytes > limit => Err(Misfit::Memory { device: "this machine".into(), bytes, limit }),
+            Some(limit) if beside > limit => {
+                Err(Misfit::Memory { device: "this machine".into(), bytes: beside, limit })
+            }
             _ => Ok(()),
         }
     }
@@ -437,6 +452,16 @@ mod tests {
         assert_eq!(footprint.check(&host), Ok(()));
         let host = DeviceInfo { free_host_memory: Some(on_host - 1), ..device.clone() };
         assert!(footprint.check(&host).unwrap_err().to_string().contains("this machine has"));
+        // What is opened again finds taken what the learner holds.
+        let again = footprint.device() + footprint.passing;
+        let beside = |free| DeviceInfo { free_memory: Some(free), ..device.clone() };
+        assert!(footprint.check(&beside(again)).is_err());
+        assert_eq!(footprint.check_again(&beside(again)), Ok(()));
+        assert!(matches!(footprint.check_again(&beside(again - 1)), Err(Misfit::Memory { .. })));
+        let host = |free| DeviceInfo { free_host_memory: Some(free), ..device.clone() };
+        assert_eq!(footprint.check_again(&host(footprint.passing)), Ok(()));
+        assert!(matches!(footprint.check_again(&host(footprint.passing - 1)), Err(Misfit::Memory { .. })));
+        assert!(matches!(footprint.check_again(&narrow), Err(Misfit::Buffer { .. })));
         let shared = DeviceInfo { free_memory: Some(total + 2 * footprint.device()), ..device.clone() };
         assert_eq!(footprint.check_many(3, &shared), Ok(()));
         let five = DeviceInfo { free_memory: Some(total + 3 * footprint.device()), ..device.clone() };
