@@ -2,13 +2,15 @@
 //! is one compute pass, and many steps share a submission.
 //!
 //! A device that works and one that hangs look alike until something is done. So work is submitted in pieces ([`paced`]) and waited for
-//! piece by piece: each has its own limit, however much there is in all.
+//! piece by piece: each has its own limit, however much there is in all. Where one replay alone takes long, it is cut between its dispatches
+//! ([`Replay::shares`]): drivers end a submission that keeps a display waiting for some seconds, and the device is lost.
 
 mod adapters;
 mod bind;
 mod profile;
 
 use std::collections::{BTreeMap, VecDeque};
+use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -28,6 +30,10 @@ const WAIT_MAX: Duration = Duration::from_secs(30);
 const SOFTWARE_WAIT_MAX: Duration = Duration::from_secs(900);
 /// What a submission of several replays should take at most: a display stays alive, and a wait sees that something is done.
 const SUBMISSION_TARGET: Duration = Duration::from_millis(500);
+/// What the first submission of a recording may hold, in operations on floats: half a second of a slow GPU, before anything was measured.
+const FIRST_CUT: u64 = 50_000_000_000;
+/// Operations on floats in the time that a byte is read or written, roughly: what a cut is estimated by.
+const FLOPS_A_BYTE: u64 = 20;
 /// Most replays in one submission: enough that submitting costs nothing.
 const REPLAYS_A_SUBMISSION_MAX: u32 = 32;
 /// Most submissions under way.
@@ -58,7 +64,11 @@ pub struct GpuExecutor {
     submissions: u64,
     /// When the last one before them was seen done.
     done: Instant,
+    /// Whether it was done about then: it was waited for.
+    done_was_seen: bool,
     wait_max: Duration,
+    /// See [`FIRST_CUT`]; no limit where a driver computes on the CPU, and nobody ends what takes long.
+    first_cut: u64,
     /// Words that are read or written at once.
     piece: usize,
     /// Memory to read through that nothing is read through now: a new one each time takes four times as long.
@@ -78,6 +88,10 @@ struct Replay {
     dispatches: Vec<Bound>,
     /// Replays in one submission, as found out so far.
     at_once: u32,
+    /// Submissions of one replay, as found out so far; more than one only where `at_once` is 1.
+    cuts: u32,
+    /// The longest submission of the replay that is done in part.
+    longest: Duration,
 }
 
 /// A submission under way.
@@ -87,8 +101,30 @@ struct Sent {
     number: u64,
     index: wgpu::SubmissionIndex,
     at: Instant,
-    /// Of which recording, and how many of its replays; `None` for a copy.
-    replays: Option<(usize, u32)>,
+    /// `None` for a copy.
+    part: Option<Part>,
+}
+
+/// What a submission holds.
+#[derive(Debug)]
+struct Part {
+    recording: usize,
+    /// Of its dispatches.
+    dispatches: Range<usize>,
+    /// How often.
+    replays: u32,
+    /// Submissions of one replay, when it was sent.
+    cuts: u32,
+}
+
+/// How long a submission took, from the end of the one before it to its own.
+#[derive(Clone, Copy, Debug)]
+struct Took {
+    time: Duration,
+    /// Whether its end was seen, and not noticed some time later: it took no less.
+    no_less: bool,
+    /// The same of the end of the one before it: it took no more.
+    no_more: bool,
 }
 
 /// Words on their way to the host.
@@ -117,6 +153,78 @@ fn paced(at_once: u32, replays: u32, took: Duration) -> u32 {
         (2 * at_once).min(REPLAYS_A_SUBMISSION_MAX)
     } else {
         at_once
+    }
+}
+
+/// Into how many submissions a replay of so many dispatches is to be cut, whose longest one took that long.
+fn recut(cuts: u32, dispatches: usize, longest: Duration) -> u32 {
+    if longest > SUBMISSION_TARGET {
+        (2 * cuts).min(dispatches as u32)
+    } else if longest < SUBMISSION_TARGET / 4 {
+        (cuts / 2).max(1)
+    } else {
+        cuts
+    }
+}
+
+/// Cuts a row of costs into at most `n` stretches of about equal cost; none is empty.
+fn cuts_of(costs: &[u64], n: u32) -> Vec<Range<usize>> {
+    let n = (n as usize).clamp(1, costs.len().max(1));
+    if n == costs.len() {
+        return (0..n).map(|i| i..i + 1).collect();
+    }
+    // What costs nothing costs something all the same.
+    let costs = || costs.iter().map(|&cost| u128::from(cost.max(1)));
+    let (total, mut before) = (costs().sum::<u128>(), 0);
+    let mut stretches: Vec<Range<usize>> = Vec::with_capacity(n);
+    let mut last = None;
+    for (i, cost) in costs().enumerate() {
+        // The stretch in which its middle lies.
+        let stretch = (2 * before + cost) * n as u128 / (2 * total);
+        before += cost;
+        match stretches.last_mut().filter(|_| last == Some(stretch)) {
+            Some(range) => range.end = i + 1,
+            None => stretches.push(i..i + 1),
+        }
+        last = Some(stretch);
+    }
+    stretches
+}
+
+impl Replay {
+    /// Whose first submissions hold no more than that many operations.
+    fn new(dispatches: Vec<Bound>, first_cut: u64) -> Self {
+        let whole = dispatches.iter().fold(0u64, |sum, bound| sum.saturating_add(bound.estimate()));
+        let cuts = whole.div_ceil(first_cut).min(dispatches.len() as u64).max(1) as u32;
+        Self { dispatches, at_once: 1, cuts, longest: Duration::ZERO }
+    }
+
+    /// What of a replay goes into each submission.
+    fn shares(&self) -> Vec<Range<usize>> {
+        let costs: Vec<u64> = self.dispatches.iter().map(Bound::estimate).collect();
+        cuts_of(&costs, self.cuts)
+    }
+
+    /// Learns from a submission.
+    fn note(&mut self, part: &Part, took: Took) {
+        let Part { dispatches, replays, cuts, .. } = part;
+        if *cuts != self.cuts {
+            // Sent before the last change was found out.
+            return;
+        }
+        if *cuts == 1 {
+            self.at_once = paced(self.at_once, *replays, took.time);
+        }
+        // What is not known to be too long, or cannot be cut, is a reason for nothing.
+        let long = took.time > SUBMISSION_TARGET;
+        let sure = if long { took.no_less && dispatches.len() > 1 } else { took.no_more };
+        self.longest = self.longest.max(if sure { took.time } else { SUBMISSION_TARGET });
+        if dispatches.end == self.dispatches.len() {
+            let longest = std::mem::take(&mut self.longest);
+            if *replays == 1 {
+                self.cuts = recut(self.cuts, self.dispatches.len(), longest);
+            }
+        }
     }
 }
 
@@ -209,8 +317,10 @@ impl GpuExecutor {
             sent: VecDeque::new(),
             submissions: 0,
             done: Instant::now(),
+            done_was_seen: true,
             piece: piece_words(software(&adapter.get_info())),
             wait_max: if software(&adapter.get_info()) { SOFTWARE_WAIT_MAX } else { WAIT_MAX },
+            first_cut: if software(&adapter.get_info()) { u64::MAX } else { FIRST_CUT },
             staging: Vec::new(),
             ticks: None,
             unsent_words: 0,
@@ -223,6 +333,12 @@ impl GpuExecutor {
     #[cfg(test)]
     pub(crate) fn limit_turns(&mut self, most: u64) {
         self.info.loop_turns_max = Some(most);
+    }
+
+    /// Has first submissions hold no more than that.
+    #[cfg(test)]
+    pub(crate) fn cut_first(&mut self, flops: u64) {
+        self.first_cut = flops;
     }
 
     /// Takes it for one beside the host's own cores.
@@ -246,11 +362,27 @@ impl GpuExecutor {
     }
 
     /// Submits; notes it among what is under way.
-    fn submit(&mut self, encoder: wgpu::CommandEncoder, replays: Option<(usize, u32)>) {
+    fn submit(&mut self, encoder: wgpu::CommandEncoder, part: Option<Part>) {
         let index = self.queue.submit([encoder.finish()]);
         self.unsent_words = 0;
         self.submissions += 1;
-        self.sent.push_back(Sent { number: self.submissions, index, at: Instant::now(), replays });
+        self.sent.push_back(Sent { number: self.submissions, index, at: Instant::now(), part });
+    }
+
+    /// Submits that.
+    fn send(&mut self, part: Part) {
+        let mut encoder = self.device.create_command_encoder(&wgpu::CommandEncoderDescriptor { label: Some("run") });
+        let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
+        for _ in 0..part.replays {
+            for bound in &self.recordings[part.recording].dispatches[part.dispatches.clone()] {
+                pass.set_pipeline(&bound.pipeline);
+                pass.set_bind_group(0, &bound.group, &[]);
+                let [x, y, z] = bound.groups;
+                pass.dispatch_workgroups(x, y, z);
+            }
+        }
+        drop(pass);
+        self.submit(encoder, Some(part));
     }
 
     /// Notes what is done, and waits until no more than so many submissions are under way, for each as long as one may take.
@@ -258,6 +390,7 @@ impl GpuExecutor {
         while let Some(oldest) = self.sent.front() {
             let must = self.sent.len() > left;
             let timeout = Some(if must { self.wait_max } else { Duration::ZERO });
+            let begun = Instant::now();
             let wait = wgpu::PollType::Wait { submission_index: Some(oldest.index.clone()), timeout };
             // A device that was lost makes wgpu panic here, and is no bug of ours.
             let polled = catch_unwind(AssertUnwindSafe(|| self.device.poll(wait)));
@@ -267,8 +400,12 @@ impl GpuExecutor {
                 Ok(Err(wgpu::PollError::Timeout)) => {
                     self.check()?;
                     let limit = self.wait_max.as_secs();
+                    // One dispatch cannot be cut.
+                    let one = oldest.part.as_ref().filter(|part| part.dispatches.len() == 1);
+                    let kernel = one.map(|part| &self.recordings[part.recording].dispatches[part.dispatches.start]);
+                    let what = kernel.map_or("a piece of work", |bound| bound.kernel.name());
                     return Err(ExecutorError(format!(
-                        "the device has not finished a piece of work in {limit} s: a smaller batch, or another device"
+                        "the device has not finished {what} in {limit} s: a smaller batch, or another device"
                     )));
                 }
                 Ok(Err(error)) => {
@@ -281,11 +418,13 @@ impl GpuExecutor {
                 }
             }
             let now = Instant::now();
-            if let Some((recording, replays)) = oldest.replays {
-                let recording = &mut self.recordings[recording];
-                recording.at_once = paced(recording.at_once, replays, now - oldest.at.max(self.done));
+            let time = now - oldest.at.max(self.done);
+            let seen = now - begun >= time / 2;
+            if let Some(part) = &oldest.part {
+                let took = Took { time, no_less: seen, no_more: self.done_was_seen || oldest.at >= self.done };
+                self.recordings[part.recording].note(part, took);
             }
-            self.done = now;
+            (self.done, self.done_was_seen) = (now, seen);
             self.sent.pop_front();
         }
         Ok(())
@@ -442,7 +581,7 @@ impl Executor for GpuExecutor {
     fn prepare(&mut self, recording: Recording) -> Result<Prepared, ExecutorError> {
         let dispatches = recording.dispatches.iter().map(|dispatch| self.bind(dispatch)).collect::<Result<_, _>>()?;
         self.check()?;
-        self.recordings.push(Replay { dispatches, at_once: 1 });
+        self.recordings.push(Replay::new(dispatches, self.first_cut));
         Ok(Prepared(self.recordings.len() - 1))
     }
 
@@ -462,21 +601,18 @@ impl Executor for GpuExecutor {
         let mut left = times;
         while left > 0 {
             self.settle(SUBMISSIONS_MAX - 1)?;
-            let now = left.min(self.recordings[prepared.0].at_once);
-            left -= now;
-            let mut encoder =
-                self.device.create_command_encoder(&wgpu::CommandEncoderDescriptor { label: Some("run") });
-            let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
-            for _ in 0..now {
-                for bound in &self.recordings[prepared.0].dispatches {
-                    pass.set_pipeline(&bound.pipeline);
-                    pass.set_bind_group(0, &bound.group, &[]);
-                    let [x, y, z] = bound.groups;
-                    pass.dispatch_workgroups(x, y, z);
-                }
+            let Replay { dispatches, at_once, cuts, .. } = &self.recordings[prepared.0];
+            let (cuts, at_once, all) = (*cuts, left.min(*at_once), 0..dispatches.len());
+            if cuts == 1 {
+                left -= at_once;
+                self.send(Part { recording: prepared.0, dispatches: all, replays: at_once, cuts });
+                continue;
             }
-            drop(pass);
-            self.submit(encoder, Some((prepared.0, now)));
+            left -= 1;
+            for dispatches in self.recordings[prepared.0].shares() {
+                self.settle(SUBMISSIONS_MAX - 1)?;
+                self.send(Part { recording: prepared.0, dispatches, replays: 1, cuts });
+            }
         }
         self.check()
     }

@@ -96,6 +96,17 @@ fn an_adapter_computes_the_same_bits_again() {
     }
 }
 
+#[cfg(feature = "gpu")]
+#[test]
+fn steps_that_are_cut_between_their_kernels_are_the_same_steps() {
+    for (kind, spec) in kinds() {
+        let [Some(whole), Some(mut cut)] = [(); 2].map(|()| crate::kernels::tests::gpu()) else { return };
+        // Every recording begins with a submission for each dispatch, and is joined again as it turns out to be short.
+        cut.cut_first(1);
+        assert!(bits(&spec, Box::new(whole)) == bits(&spec, Box::new(cut)), "{kind}");
+    }
+}
+
 /// The gradient lends its place to what is said and evaluated between steps: whatever is left there, no step sees it.
 fn assert_step_overwrites_the_gradient(kind: &str, spec: &LearnerSpec, on: fn() -> Option<Box<dyn Executor>>) {
     let after = |junk: bool| {

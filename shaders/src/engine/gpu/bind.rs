@@ -1,6 +1,6 @@
 //! A dispatch with everything bound: its kernel compiled once a device, and refused where the device could not compute it.
 
-use super::GpuExecutor;
+use super::{FLOPS_A_BYTE, GpuExecutor};
 use crate::engine::{Dispatch, ExecutorError};
 use crate::kernels::{Access, Cost, Kernel, WORDS};
 use crate::wgsl;
@@ -14,6 +14,13 @@ pub(super) struct Bound {
     pub(super) words: wgpu::Buffer,
     pub(super) groups: [u32; 3],
     pub(super) cost: Cost,
+}
+
+impl Bound {
+    /// What it takes, as operations on floats in the same time.
+    pub(super) fn estimate(&self) -> u64 {
+        self.cost.flops.max(self.cost.bytes.saturating_mul(FLOPS_A_BYTE))
+    }
 }
 
 impl GpuExecutor {

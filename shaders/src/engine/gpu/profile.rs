@@ -1,5 +1,7 @@
 //! What each dispatch takes, by the device's own clock.
 
+use std::ops::Range;
+
 use super::GpuExecutor;
 use super::bind::Bound;
 use crate::engine::{Buffer, Executor as _, ExecutorError, Prepared, Timed};
@@ -28,6 +30,13 @@ impl GpuExecutor {
         let timed = |bound: &Bound| Timed { kernel: bound.kernel.name(), seconds: 0.0, cost: bound.cost };
         let mut all: Vec<_> = self.recordings[prepared.0].dispatches.iter().map(timed).collect();
         let stretch = wgpu::QUERY_SET_MAX_QUERIES as usize / 2;
+        // Submissions as short as in training.
+        let shares = self.recordings[prepared.0].shares();
+        let parts = |share: &Range<usize>| {
+            let end = share.end;
+            share.clone().step_by(stretch).map(move |first| first..end.min(first + stretch))
+        };
+        let parts: Vec<_> = shares.iter().flat_map(parts).collect();
         let bytes = 8 * 2 * all.len().min(stretch) as u64;
         let queries = self.device.create_query_set(&wgpu::QuerySetDescriptor {
             label: Some("profile"),
@@ -38,8 +47,8 @@ impl GpuExecutor {
         let tick = f64::from(self.queue.get_timestamp_period()) * 1e-9 / f64::from(times);
         let mut words = Vec::new();
         for _ in 0..times {
-            for first in (0..all.len()).step_by(stretch) {
-                let bound = &self.recordings[prepared.0].dispatches[first..all.len().min(first + stretch)];
+            for part in &parts {
+                let bound = &self.recordings[prepared.0].dispatches[part.clone()];
                 let count = 2 * bound.len() as u32;
                 let mut encoder = self.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
                 // A pass of its own for each: only passes are timed everywhere.
@@ -60,7 +69,7 @@ impl GpuExecutor {
                 self.submit(encoder, None);
                 self.read(resolved, 2 * count as usize, &mut words)?;
                 let ticks = |low: u32, high: u32| u64::from(low) | u64::from(high) << 32;
-                for (timed, &[a, b, c, d]) in all[first..].iter_mut().zip(words.as_chunks::<4>().0) {
+                for (timed, &[a, b, c, d]) in all[part.clone()].iter_mut().zip(words.as_chunks::<4>().0) {
                     timed.seconds += ticks(c, d).saturating_sub(ticks(a, b)) as f64 * tick;
                 }
             }

@@ -102,6 +102,120 @@ fn submissions_grow_while_they_are_short_and_shrink_when_they_are_long() {
 }
 
 #[test]
+fn costs_are_cut_into_about_equal_shares() {
+    assert_eq!(cuts_of(&[1, 1, 1, 1, 1, 1], 3), [0..2, 2..4, 4..6]);
+    assert_eq!(cuts_of(&[5, 1, 1, 1, 1, 1], 2), [0..1, 1..6]);
+    assert_eq!(cuts_of(&[1, 1, 1, 1, 1, 5], 2), [0..5, 5..6]);
+    assert_eq!(cuts_of(&[1, 1, 90, 1, 1], 4), [0..2, 2..3, 3..5], "one that cannot be cut stands alone");
+    assert_eq!(cuts_of(&[0, 0, 0, 0], 2), [0..2, 2..4]);
+    assert_eq!(cuts_of(&[u64::MAX; 4], 2), [0..2, 2..4]);
+    assert_eq!(cuts_of(&[1, 100], 2), [0..1, 1..2]);
+    assert_eq!([0, 1, 2].map(|n| cuts_of(&[3, 4], n).len()), [1, 1, 2]);
+    assert_eq!(cuts_of(&[3, 4], 9), [0..1, 1..2], "at most one a dispatch");
+    assert_eq!(cuts_of(&[], 3), []);
+    for n in 1..40 {
+        let costs: Vec<u64> = (0..37u64).map(|i| i * i % 11).collect();
+        let cuts = cuts_of(&costs, n);
+        let joined: Vec<usize> = cuts.iter().cloned().flatten().collect();
+        assert!(joined == (0..37).collect::<Vec<_>>() && cuts.len() <= n as usize, "{n}: {cuts:?}");
+        assert!(cuts.iter().all(|cut| !cut.is_empty()), "{n}: {cuts:?}");
+        // A share may reach over its ends by half of a dispatch each.
+        let most = 10 + costs.iter().map(|cost| cost.max(&1)).sum::<u64>().div_ceil(n.into());
+        let shares = cuts.iter().map(|cut| costs[cut.clone()].iter().sum::<u64>());
+        assert!(shares.max() <= Some(most), "{n}: {cuts:?}");
+    }
+}
+
+#[test]
+fn a_replay_that_takes_too_long_is_cut_and_joined_again_when_it_does_not() {
+    let [long, right, short] = [2 * SUBMISSION_TARGET, SUBMISSION_TARGET / 2, SUBMISSION_TARGET / 8];
+    assert_eq!([1, 3, 8, 10].map(|cuts| recut(cuts, 10, long)), [2, 6, 10, 10]);
+    assert_eq!([1, 3, 10].map(|cuts| recut(cuts, 10, right)), [1, 3, 10]);
+    assert_eq!([1, 3, 10].map(|cuts| recut(cuts, 10, short)), [1, 1, 5]);
+    let Some(mut gpu) = crate::kernels::tests::gpu() else { return };
+    let (prepared, _) = chain(&mut gpu, 6);
+    let replay = &mut gpu.recordings[prepared.0];
+    let seen = |time| Took { time, no_less: true, no_more: true };
+    let send = |replay: &mut Replay, dispatches: Range<usize>, took| {
+        let cuts = replay.cuts;
+        replay.note(&Part { recording: 0, dispatches, replays: 1, cuts }, took);
+        (replay.at_once, replay.cuts)
+    };
+    // Noticed some time later: it may have been short.
+    assert_eq!(send(replay, 0..6, Took { no_less: false, ..seen(long) }), (1, 1));
+    assert_eq!(send(replay, 0..6, seen(long)), (1, 2));
+    let before = Part { recording: 0, dispatches: 0..6, replays: 1, cuts: 1 };
+    replay.note(&before, seen(long));
+    assert_eq!(replay.cuts, 2, "sent before it was cut");
+    // All of a replay is looked at, and the longest share counts.
+    assert_eq!(send(replay, 0..3, seen(long)), (1, 2));
+    assert_eq!(send(replay, 3..6, seen(short)), (1, 4));
+    assert_eq!([send(replay, 0..1, seen(long)), send(replay, 1..6, seen(short))], [(1, 4); 2], "one cannot be cut");
+    assert_eq!([send(replay, 0..3, seen(right)), send(replay, 3..6, seen(short))], [(1, 4); 2]);
+    let vague = Took { no_more: false, ..seen(short) };
+    assert_eq!([send(replay, 0..3, vague), send(replay, 3..6, seen(short))], [(1, 4); 2], "begun nobody knows when");
+    assert_eq!([send(replay, 0..3, seen(short)), send(replay, 3..6, seen(short))], [(1, 4), (1, 2)]);
+    assert_eq!([send(replay, 0..3, seen(short)), send(replay, 3..6, seen(short))], [(1, 2), (1, 1)]);
+    assert_eq!(send(replay, 0..6, seen(short)), (2, 1), "then several replays go together again");
+}
+
+/// A recording of so many dispatches that go by each other's results, and the last one's.
+fn chain(gpu: &mut GpuExecutor, dispatches: usize) -> (Prepared, Buffer) {
+    let words = 100;
+    let buffers: Vec<_> = (0..=dispatches).map(|_| gpu.allocate(words).unwrap()).collect();
+    let numbers: Vec<u32> = (0..words).map(|i| (i as f32).to_bits()).collect();
+    gpu.write(buffers[0], 0, &numbers).unwrap();
+    let mut recording = Recording::default();
+    buffers.windows(2).for_each(|pair| recording.push(&Accumulate, pair, &[words as u32, 1]));
+    (gpu.prepare(recording).unwrap(), buffers[dispatches])
+}
+
+#[test]
+fn a_replay_that_is_cut_is_the_whole_one() {
+    let after = |cuts| {
+        let mut gpu = crate::kernels::tests::gpu()?;
+        let (prepared, last) = chain(&mut gpu, 8);
+        let mut found = Vec::new();
+        for _ in 0..5 {
+            // What is learnt of it changes that.
+            gpu.settle(0).unwrap();
+            gpu.recordings[prepared.0].cuts = cuts;
+            let before = gpu.submissions;
+            gpu.run(prepared, 1).unwrap();
+            assert_eq!(gpu.submissions - before, u64::from(cuts));
+            assert!(gpu.sent.len() <= SUBMISSIONS_MAX);
+        }
+        gpu.read(last, 100, &mut found).unwrap();
+        Some(found)
+    };
+    let [Some(whole), Some(three), Some(eight)] = [1, 3, 8].map(after) else { return };
+    // Of x after 5 rounds through 8 sums: the ways that lead there, 12 over 8.
+    assert_eq!(whole[99], (99.0f32 * 495.0).to_bits());
+    assert!(whole == three && whole == eight);
+}
+
+#[test]
+fn the_first_submissions_hold_no_more_than_a_slow_gpu_does_in_time() {
+    let Some(mut gpu) = crate::kernels::tests::gpu() else { return };
+    if gpu.info.software {
+        assert_eq!(gpu.first_cut, u64::MAX, "nobody ends them");
+    }
+    let (whole, _) = chain(&mut gpu, 6);
+    let each = gpu.recordings[whole.0].dispatches[0].estimate();
+    assert_eq!(each, FLOPS_A_BYTE * 4 * 300, "it reads two numbers for each that it writes");
+    for (flops, cuts) in [(u64::MAX, 1), (6 * each, 1), (6 * each - 1, 2), (2 * each, 3), (1, 6)] {
+        gpu.cut_first(flops);
+        let (prepared, _) = chain(&mut gpu, 6);
+        assert_eq!(gpu.recordings[prepared.0].cuts, cuts, "{flops}");
+        let before = gpu.submissions;
+        if let Ok(timed) = gpu.profile(prepared, 1) {
+            // Each is read before the next one goes off.
+            assert_eq!((timed.len(), gpu.submissions - before), (6, 2 * u64::from(cuts)), "{flops}");
+        }
+    }
+}
+
+#[test]
 fn many_replays_are_all_done_once_however_they_are_cut() {
     let Some(mut gpu) = crate::kernels::tests::gpu() else { return };
     let (words, replays) = (5, 300);
@@ -214,7 +328,7 @@ fn a_device_that_does_not_answer_in_time_is_an_error_that_names_the_limit() {
     gpu.wait_max = Duration::ZERO;
     gpu.run(prepared, REPLAYS_A_SUBMISSION_MAX).unwrap();
     let error = gpu.settle(0).unwrap_err().to_string();
-    assert!(error.contains("in 0 s") && error.contains("smaller batch"), "{error}");
+    assert!(error.contains("not finished accumulate in 0 s") && error.contains("smaller batch"), "{error}");
     gpu.wait_max = SOFTWARE_WAIT_MAX;
     gpu.settle(0).unwrap();
 }
