@@ -247,6 +247,9 @@ impl Peer {
         self.flush_ready();
         if std::mem::take(&mut self.rounds.evaluation_due) {
             self.issue_evaluation();
+        } else if self.schedule.is_running() && self.schedule.look_is_due() {
+            // With a short H each stretch of steps opens a round, and this is the only moment at which none is open.
+            self.issue_look();
         }
     }
 

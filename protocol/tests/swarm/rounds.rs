@@ -90,6 +90,46 @@ fn the_evaluation_of_an_epoch_sees_whole_rounds() {
     assert!(ids.iter().all(|&id| bases(id) == bases(ids[0])), "the same base at the end of every epoch");
 }
 
+/// With H = 1 every step ends in a round: the model is looked at when it closes.
+#[test]
+fn within_an_epoch_whole_rounds_are_evaluated_as_often_as_wanted() {
+    for (steps, every) in [(1, 8), (3, 8), (3, 2)] {
+        let mut config = rounds(2, 2);
+        config.gossip.steps = steps;
+        config.training.evaluate_every = Some(every);
+        let mut network = Network::new(config, context(PARAMETERS, &DenseF32), Faults::NONE, 3);
+        let ids: Vec<_> = (0..3).map(|i| network.start(i, 3, STEP)).collect();
+        settle(&mut network);
+        for &id in &ids {
+            let of = |pick: fn(&Event) -> Option<u64>| network.events(id).iter().filter_map(pick).collect::<Vec<_>>();
+            let looks = of(|event| match event {
+                Event::Evaluated(report) => Some(report.steps),
+                _ => None,
+            });
+            let ends = of(|event| match event {
+                Event::Epoch(report) => Some(report.steps),
+                _ => None,
+            });
+            assert_eq!(ends, [20, 40]);
+            // Not before they are due, and not later than at the end of the round that they fall into.
+            let all: Vec<u64> =
+                ends.iter().chain(&looks).copied().collect::<std::collections::BTreeSet<_>>().into_iter().collect();
+            assert_eq!(all.len(), ends.len() + looks.len(), "{looks:?}");
+            for pair in [&[0], &all[..]].concat().windows(2) {
+                let (apart, most) = (pair[1] - pair[0], u64::from(every + steps - 1));
+                let is_end = ends.contains(&pair[1]);
+                assert!(
+                    apart <= most && (is_end || apart >= u64::from(every)),
+                    "H = {steps}, every {every}: {looks:?}"
+                );
+            }
+            if steps == 1 {
+                assert_eq!(looks, [8, 16, 28, 36]);
+            }
+        }
+    }
+}
+
 #[test]
 fn whoever_is_too_slow_is_left_out_and_named() {
     let mut network = Network::new(rounds(2, 50), context(PARAMETERS, &DenseF32), Faults::NONE, 4);

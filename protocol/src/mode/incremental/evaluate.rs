@@ -8,7 +8,7 @@ use crate::peer::Peer;
 
 impl Schedule {
     /// Whether so many steps have been issued since the last evaluation that another one is wanted within the epoch.
-    pub(super) fn look_is_due(&self) -> bool {
+    pub(crate) fn look_is_due(&self) -> bool {
         self.training.evaluate_every.is_some_and(|steps| self.steps_issued - self.looked_at >= u64::from(steps))
     }
 }
@@ -33,7 +33,7 @@ impl Peer {
     }
 
     /// The model as it is now; nothing is saved, and nobody's patience counts it.
-    pub(super) fn issue_look(&mut self) {
+    pub(crate) fn issue_look(&mut self) {
         self.flush_ready();
         self.fold_to_show();
         let pending = Pending::Look { steps: self.schedule.steps_issued, heard: self.set_when_issued() };
