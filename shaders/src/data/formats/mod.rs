@@ -9,6 +9,7 @@ pub mod idx;
 pub(crate) mod npy;
 mod parquet;
 pub(crate) mod pictures;
+pub(crate) mod quotes;
 pub(crate) mod table;
 pub mod text;
 

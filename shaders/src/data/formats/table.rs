@@ -11,6 +11,7 @@ use std::path::Path;
 use crate::data::encoding::{Column, Encoding};
 use crate::data::error::{DataError, Place, no_utf8};
 use crate::data::formats::cells::{Cells, Full};
+use crate::data::formats::quotes::Quotes;
 use crate::data::formats::{Kind, kind, parquet};
 use crate::data::open::{Classes, Loaded};
 use crate::data::{CLASSES_MAX, DATA_BYTES_MAX, Features, Options, files};
@@ -221,9 +222,7 @@ fn shown(names: &[String]) -> String {
 }
 
 fn records(path: &Path, text: &str, bytes_max: u64) -> Result<Cells, DataError> {
-    let first = text.lines().find(|line| !line.trim().is_empty()).unwrap_or("");
-    let count = |delimiter: u8| first.bytes().filter(|&byte| byte == delimiter).count();
-    let delimiter = DELIMITERS.iter().copied().rev().max_by_key(|&delimiter| count(delimiter)).unwrap_or(b',');
+    let delimiter = delimiter(first_line(text));
     let mut reader =
         csv::ReaderBuilder::new().delimiter(delimiter).has_headers(false).flexible(true).from_reader(text.as_bytes());
     let (mut cells, mut uneven) = (None, Vec::new());
@@ -250,26 +249,55 @@ fn records(path: &Path, text: &str, bytes_max: u64) -> Result<Cells, DataError> 
     Err(DataError::at(path, Place::Lines(lines), what, "quote cells that hold the separator; was the file cut off?"))
 }
 
+/// What separates the columns of a table that begins with that line: what it has most of.
+fn delimiter(first: &str) -> u8 {
+    // As 1,5;2,5: commas are as many, or more, and all within numbers.
+    let within_numbers = |&delimiter: &u8| {
+        let mut cells = first.split(char::from(delimiter));
+        let is_sound = |cell: &str| !cell.contains(',') || has_decimal_comma(cell);
+        delimiter != b',' && first.as_bytes().contains(&delimiter) && {
+            cells.clone().all(is_sound) && cells.any(has_decimal_comma)
+        }
+    };
+    let count = |delimiter: u8| first.bytes().filter(|&byte| byte == delimiter).count();
+    let most = || DELIMITERS.iter().copied().rev().max_by_key(|&delimiter| count(delimiter));
+    DELIMITERS.iter().copied().find(within_numbers).or_else(most).unwrap_or(b',')
+}
+
+/// The first line that says something.
+fn first_line(text: &str) -> &str {
+    text.split(['\n', '\r']).find(|line| !line.trim().is_empty()).unwrap_or("")
+}
+
+/// Whether a byte ends a cell that is not quoted, and maybe its row; what separates columns is known once a header was read.
+pub(crate) fn ends_cell(byte: u8, separator: Option<u8>) -> bool {
+    matches!(byte, b'\n' | b'\r') || separator.map_or(DELIMITERS.contains(&byte), |separator| byte == separator)
+}
+
+/// Of a row that comes alone, before the others: what separates its columns, if it is a header. That is one without a number, which names a column
+/// that the model was trained with, or, of a model that knows no names, holds a text.
+pub(crate) fn header(path: &Path, text: &str, columns: &[Column]) -> Option<u8> {
+    // What is no table is no header either; whoever reads it says why.
+    let cells = records(path, text, DATA_BYTES_MAX).ok()?;
+    let row = || cells.row(0).map(str::trim);
+    let is_text = |cell: &str| !MISSING.contains(&cell) && cell.parse::<f64>().is_err();
+    let is_name = |cell: &str| columns.iter().any(|column| column.name == cell);
+    let named = if columns.is_empty() { row().any(is_text) } else { row().any(is_name) };
+    (named && !row().any(is_any_number)).then(|| delimiter(first_line(text)))
+}
+
 /// The line of a quoted cell that the end of the file closes: everything behind it would be part of it.
 fn left_open(text: &str, delimiter: u8) -> Option<u64> {
-    let (mut line, mut opened, mut begins) = (1, None, true);
-    let mut bytes = text.bytes().peekable();
-    while let Some(byte) = bytes.next() {
-        let is_end = byte == b'\n' || byte == b'\r' || byte == delimiter;
-        match opened {
-            // Twice: a quote within.
-            Some(_) if byte == b'"' => {
-                if bytes.next_if_eq(&b'"').is_none() {
-                    opened = None;
-                }
-            }
-            None if byte == b'"' && begins => opened = Some(line),
-            _ => {}
+    let (mut line, mut opened, mut quotes) = (1, 1, Quotes::default());
+    for byte in text.bytes() {
+        let before = quotes;
+        quotes = before.behind(byte, ends_cell(byte, Some(delimiter)));
+        if before == Quotes::Begin && quotes == Quotes::Open {
+            opened = line;
         }
-        begins = opened.is_none() && is_end;
         line += u64::from(byte == b'\n');
     }
-    opened
+    (quotes == Quotes::Open).then_some(opened)
 }
 
 fn is_number(cell: &str) -> bool {
@@ -281,9 +309,14 @@ fn has_decimal_comma(cell: &str) -> bool {
     cell.matches(',').count() == 1 && !cell.starts_with(',') && is_number(&cell.replace(',', "."))
 }
 
+/// However its decimals are written.
+fn is_any_number(cell: &str) -> bool {
+    is_number(cell) || has_decimal_comma(cell)
+}
+
 /// The first line is a header when it has a name that is known, when a column of numbers begins with none, or when it names a label of itself.
 fn has_header(cells: &Cells, names: &[&str]) -> bool {
-    if cells.len() == 0 || cells.row(0).any(is_number) {
+    if cells.len() == 0 || cells.row(0).any(is_any_number) {
         return false;
     }
     let named = |cell: &str| {
@@ -291,7 +324,7 @@ fn has_header(cells: &Cells, names: &[&str]) -> bool {
         names.contains(&cell) || LABEL_NAMES.contains(&cell.to_lowercase().as_str())
     };
     let below = 1..cells.len().min(LINES_LOOKED_AT);
-    let number_below = |column: usize| below.clone().any(|row| is_number(cells.cell(row, column)));
+    let number_below = |column: usize| below.clone().any(|row| is_any_number(cells.cell(row, column)));
     cells.row(0).any(named) || (0..cells.columns()).any(number_below)
 }
 
@@ -358,29 +391,36 @@ fn refuse_missing(path: &Path, table: &Table, matters: impl Fn(usize) -> bool) -
     Err(DataError::at(path, table.place(lines), what, "fill it in, or leave these rows out"))
 }
 
+/// As texts, numbers would be so many things that have nothing in common.
+fn refuse_decimal_commas(path: &Path, table: &Table, at: usize) -> Result<(), DataError> {
+    let cells = || (0..table.rows()).map(|row| table.cell(row, at));
+    let Some(example) = cells().find(|cell| has_decimal_comma(cell)) else { return Ok(()) };
+    let commas = cells().filter(|cell| has_decimal_comma(cell)).count();
+    let numbers = cells().filter(|cell| is_number(cell)).count();
+    // Whole numbers have none, and nine of ten say enough.
+    if 10 * (numbers + commas) < 9 * table.rows() {
+        return Ok(());
+    }
+    let what = format!("numbers with a comma, as {example:?}, in {commas} of {} rows", table.rows());
+    let place = Place::Part(format!("column {:?}", table.names[at]));
+    Err(DataError::at(path, place, what, "write a decimal point (3.14), and no separators of thousands"))
+}
+
 /// What a column becomes.
 fn column(path: &Path, table: &Table, at: usize) -> Result<Column, DataError> {
     let name = table.names[at].clone();
     let odd = (0..table.rows()).find(|&row| !is_number(table.cell(row, at)));
     let Some(odd) = odd else { return Ok(Column { name, values: Vec::new() }) };
-    let mut values = BTreeSet::new();
-    let (mut numbers, mut commas) = (0usize, 0usize);
+    refuse_decimal_commas(path, table, at)?;
+    let (mut values, mut numbers) = (BTreeSet::new(), 0usize);
     for row in 0..table.rows() {
         let cell = table.cell(row, at);
         numbers += usize::from(is_number(cell));
-        commas += usize::from(has_decimal_comma(cell));
         if values.len() <= ONE_HOT_MAX {
             values.insert(cell);
         }
     }
     let place = Place::Part(format!("column {name:?}"));
-    // Whole numbers have none, and nine of ten say enough.
-    if commas > 0 && 10 * (numbers + commas) >= 9 * table.rows() {
-        let example = (0..table.rows()).map(|row| table.cell(row, at)).find(|cell| has_decimal_comma(cell));
-        let what =
-            format!("numbers with a comma, as {:?}, in {commas} of {} rows", example.unwrap_or_default(), table.rows());
-        return Err(DataError::at(path, place, what, "write a decimal point (3.14), and no separators of thousands"));
-    }
     if numbers > table.rows() / 2 {
         let row = if table.has_lines { "line" } else { "row" };
         let what = format!("{:?} in {row} {} among numbers", table.cell(odd, at), table.line(odd));
@@ -457,6 +497,9 @@ fn labels(path: &Path, table: &Table, at: usize, classes: &Classes) -> Result<(V
             CLASSES_MAX - 1
         );
         return Err(DataError::at(path, place(), what, remedy));
+    }
+    if !matches!(classes, Classes::Named(_)) {
+        refuse_decimal_commas(path, table, at)?;
     }
     let names: Vec<String> = match classes {
         Classes::Named(names) => names.clone(),

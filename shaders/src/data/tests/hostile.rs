@@ -43,6 +43,22 @@ fn tables_that_cannot_be_trained_on() {
             Options::default(),
             &["column \"a\"", "\"3,14\"", "2 of 3 rows", "decimal point"],
         ),
+        // Without a header nothing but the numbers tells what separates them.
+        (
+            "bare.csv",
+            "1,5;0\n2,5;1\n",
+            Options::default(),
+            &["column \"0\"", "\"1,5\"", "2 of 2 rows", "decimal point"],
+        ),
+        ("more.csv", "1,5;2,5;rose\n2,5;1;lily\n", Options::default(), &["column \"0\"", "\"1,5\"", "decimal point"]),
+        ("tabs.csv", "1,5\t2,5\n2\t1\n3\t1\n", label("1"), &["column \"0\"", "\"1,5\"", "1 of 3 rows"]),
+        (
+            "both.csv",
+            "a;label\n1;0,5\n2;1,5\n3;1\n",
+            Options::default(),
+            &["column \"label\"", "\"0,5\"", "decimal point"],
+        ),
+        ("named.csv", "a;b\n1,5;0,5\n2,5;1,5\n", label("b"), &["column \"a\"", "\"1,5\"", "2 of 2 rows"]),
         (
             "sized.csv",
             "a,label\n1,0\n2,1\n",
