@@ -15,11 +15,11 @@ pub(super) fn run(arguments: &mut [Argument<'_>], words: &[u32; WORDS]) {
                 let (y, chosen, corner) = (&mut y[i..i + c], &mut chosen[i..i + c], start + corner);
                 y.copy_from_slice(&x[corner..corner + c]);
                 (corner..).zip(chosen.iter_mut()).for_each(|(at, chosen)| *chosen = at as u32);
-                // Channels side by side; of equal numbers the first.
+                // Channels side by side; of equal numbers the first, and what is no number before all.
                 for place in &places[1..] {
                     let at = corner + place;
                     for (i, ((y, chosen), x)) in y.iter_mut().zip(chosen.iter_mut()).zip(&x[at..at + c]).enumerate() {
-                        let larger = *x > *y;
+                        let larger = !(y.is_nan() | (*x <= *y));
                         *y = if larger { *x } else { *y };
                         *chosen = if larger { (at + i) as u32 } else { *chosen };
                     }

@@ -4,6 +4,8 @@
 //! y[n, oy, ox, c] = max_(ky, kx) x[n, oy s + ky, ox s + kx, c]        the first of equals is chosen
 //! ```
 //!
+//! Of a window with a NaN that is it, the first one: a maximum that passes over it would hide a model that has diverged.
+//!
 //! Arguments: x [N, H, W, C], y [N, OH, OW, C], chosen [N, OH, OW, C] (its place in x). Words: N, H, W, C, OH, OW, KH, KW, stride.
 
 mod cpu;

@@ -314,3 +314,38 @@ fn the_gpu_computes_convolutions_of_several_tiles_of_channels() {
     let Some(mut gpu) = gpu() else { return };
     assert_wide_convolutions(&mut gpu, "the GPU");
 }
+
+/// Wherever in its window it stands, and whatever stands around it.
+fn assert_pools_hide_no_nan(executor: &mut dyn Executor, by: &str) {
+    let (side, down, right) = (4, 2, 2);
+    for at in 0..side * side {
+        for nan in [f32::NAN, -f32::NAN] {
+            let mut x: Vec<f32> =
+                (0..side * side).map(|i| [1.0, -3.0, f32::NEG_INFINITY, 2.0, f32::INFINITY][i % 5]).collect();
+            x[at] = nan;
+            let x: Vec<u32> = x.into_iter().map(word).collect();
+            let outputs = side / down * side / right;
+            let words = extents([1, side, side, 1, side / down, side / right, down, right, 2]);
+            let arguments = vec![x, poison(outputs), poison(outputs)];
+            let kernel = &max_pool_forward::MaxPoolForward;
+            let found = run(&Case { kernel, arguments, words, expected: Vec::new(), tolerance: 0.0 }, executor, 0);
+            let hit = at / side / down * (side / right) + at % side / right;
+            for (window, (&bits, &chosen)) in found[1].iter().zip(&found[2]).enumerate() {
+                assert_eq!(f32::from_bits(bits).is_nan(), window == hit, "a NaN at {at}, window {window}, by {by}");
+                assert_eq!(chosen as usize == at, window == hit, "a NaN at {at}, window {window}, by {by}");
+            }
+        }
+    }
+}
+
+#[test]
+fn pools_hide_no_nan_by_the_twin() {
+    assert_pools_hide_no_nan(&mut CpuExecutor::new(None), "the twin");
+}
+
+#[cfg(feature = "gpu")]
+#[test]
+fn pools_hide_no_nan_by_the_gpu() {
+    let Some(mut gpu) = gpu() else { return };
+    assert_pools_hide_no_nan(&mut gpu, "the GPU");
+}
