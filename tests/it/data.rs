@@ -141,6 +141,14 @@ fn sets_and_formats_are_listed_and_a_wrong_path_says_what_to_do() {
     for part in ["digits", "fashion-mnist", "shakespeare", "csv", "npz", "--label"] {
         assert!(listed.stdout.contains(part), "{part}: {}", listed.stdout);
     }
+    // Nothing can be learnt from one label, and it is seen that it is one.
+    let alike = home.path().join("alike.csv");
+    fs::write(&alike, "a,label\n1,ripe\n2,ripe\n3,ripe\n").unwrap();
+    let shown = starling(home.path(), &format!("data show {}", alike.display()));
+    shown.assert_succeeds();
+    assert!(shown.stdout.contains("classes    1\n") && shown.stdout.contains("ripe"), "{}", shown.stdout);
+    starling(home.path(), &format!("run --open --no-gossip --device cpu --audit none --data {}", alike.display()))
+        .assert_fails(3, &["alike.csv", "same label \"ripe\""]);
     starling(home.path(), "data show nowhere.csv").assert_fails(3, &["nowhere.csv", "starling data ls"]);
     let plays = starling(home.path(), "data show shakespeare");
     plays.assert_succeeds();

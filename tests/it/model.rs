@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use harness::cli::{Finished, command, run};
-use harness::data::{idx, write_stripes};
+use harness::data::{idx, png, write_stripes};
 use serde_json::Value;
 
 const DEADLINE: Duration = Duration::from_secs(120);
@@ -174,6 +174,57 @@ fn rows_from_a_pipe_are_answered_as_they_come() {
     assert!(lines.iter().zip(["short", "tall"].iter().cycle()).all(|(line, name)| line["name"] == **name));
     trained.ask("predict", &["-", "more.csv"]).assert_fails(2, &["nothing beside it"]);
     trained.ask("predict", &["-", "--json", "out.json"]).assert_fails(2, &["--json - > FILE"]);
+}
+
+/// Such a table calls its columns 0, 1 ...: a row that holds one of these numbers is a row.
+#[test]
+fn rows_of_a_table_without_a_header_are_all_answered() {
+    let home = tempfile::tempdir().unwrap();
+    let data = home.path().join("bare.csv");
+    let table: String = (0..120).map(|i| format!("{},{},{}\n", i % 3, 40 * (i % 2), ["low", "high"][i % 2])).collect();
+    fs::write(&data, table).unwrap();
+    let job = "[model]\nkind = \"mlp\"\nhidden = [8]\n[data]\nbatch = 8\n[optimizer]\nkind = \"adam\"\nlearning_rate = 0.02\n";
+    let trained = Trained::new(job, text(&data), "60");
+    let kept = trained.path("kept");
+    let mut asking = command(trained.home.path(), &["predict", "--checkpoint", text(&kept), "--device", "cpu", "-"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    asking.stdin.take().unwrap().write_all(b"1,40\n0,0\r\n2,40\r1,0").unwrap();
+    let answers: Vec<String> = BufReader::new(asking.stdout.take().unwrap()).lines().map(Result::unwrap).collect();
+    assert!(asking.wait().unwrap().success());
+    let expected = ["line 1: high (", "line 2: low (", "line 3: high (", "line 4: low ("];
+    assert_eq!(answers.len(), expected.len(), "{answers:?}");
+    assert!(answers.iter().zip(expected).all(|(answer, begin)| answer.starts_with(begin)), "{answers:?}");
+}
+
+/// A folder of pictures is brought to a size, and files that hold samples of that size are not asked for one.
+#[test]
+fn a_model_of_pictures_is_measured_on_files_of_any_form() {
+    let home = tempfile::tempdir().unwrap();
+    for (class, name) in ["a_top", "b_upper", "c_lower"].iter().enumerate() {
+        fs::create_dir_all(home.path().join("photos").join(name)).unwrap();
+        for i in 0..24 {
+            // 8 x 8, two rows for each of the 4.
+            let pixels: Vec<u8> =
+                (0..64).map(|pixel| if pixel / 16 == class { 200 } else { pixel as u8 / 4 }).collect();
+            fs::write(home.path().join(format!("photos/{name}/{i}.png")), png(8, &pixels)).unwrap();
+        }
+    }
+    let job = "[model]\nkind = \"mlp\"\nhidden = [8]\n[data]\nsize = [4, 4]\nbatch = 8\n[optimizer]\nkind = \"adam\"\nlearning_rate = 0.02\n";
+    let trained = Trained::new(job, text(&home.path().join("photos")), "30");
+    let images = trained.path("t10k-images-idx3-ubyte");
+    for data in [home.path().join("photos"), trained.path("."), images] {
+        let measured = trained.ask("eval", &["--data", text(&data), "--json", "-"]);
+        measured.assert_succeeds();
+        let measures: Value = serde_json::from_str(&measured.stdout).unwrap();
+        assert!(measures["accuracy"].as_f64().unwrap() > 0.9, "{}: {measures}", data.display());
+    }
+    let other = home.path().join("t10k-images-idx3-ubyte");
+    fs::write(&other, idx(&[6, 2, 2], &[7; 24])).unwrap();
+    fs::write(home.path().join("t10k-labels-idx1-ubyte"), idx(&[6], &[0, 1, 2, 0, 1, 2])).unwrap();
+    trained.ask("eval", &["--data", text(&other)]).assert_fails(3, &["[2, 2]", "[4, 4]"]);
 }
 
 #[test]

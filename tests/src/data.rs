@@ -1,5 +1,6 @@
 //! Small data sets as files, good and bad.
 
+use std::io::Write as _;
 use std::path::Path;
 
 /// Bytes of an idx file of unsigned bytes with these extents.
@@ -21,4 +22,29 @@ pub fn write_stripes(folder: &Path, samples: u32) {
         write(format!("{prefix}-images-idx3-ubyte"), idx(&[count, 4, 4], &pixels));
         write(format!("{prefix}-labels-idx1-ubyte"), idx(&[count], &labels));
     }
+}
+
+/// Bytes of a grey PNG of so many pixels a row.
+///
+/// # Panics
+/// When memory is at an end.
+#[must_use]
+pub fn png(width: u32, pixels: &[u8]) -> Vec<u8> {
+    let mut bytes = b"\x89PNG\r\n\x1a\n".to_vec();
+    let mut chunk = |kind: &[u8], data: &[u8]| {
+        let mut sum = flate2::Crc::new();
+        [kind, data].into_iter().for_each(|part| sum.update(part));
+        bytes.extend((data.len() as u32).to_be_bytes());
+        bytes.extend([kind, data, &sum.sum().to_be_bytes()].concat());
+    };
+    let rows = pixels.chunks(width as usize);
+    // 8 bits, grey, and no more than there must be.
+    let extents = [width.to_be_bytes(), (rows.len() as u32).to_be_bytes()].concat();
+    chunk(b"IHDR", &[&extents[..], &[8, 0, 0, 0, 0]].concat());
+    let mut packed = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::fast());
+    // A row begins with how it is filtered.
+    rows.for_each(|row| packed.write_all(&[&[0], row].concat()).expect("memory"));
+    chunk(b"IDAT", &packed.finish().expect("memory"));
+    chunk(b"IEND", &[]);
+    bytes
 }

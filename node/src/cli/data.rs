@@ -89,6 +89,8 @@ fn load(args: &DataShowArgs) -> Result<(Dataset, bool), Error> {
         label: args.label.clone(),
         size: args.size,
         context: is_text.then(|| args.context.map_or(CONTEXT_DEFAULT, |context| context as usize)),
+        // Who looks at data wants to see what is wrong with them.
+        one_label: true,
         ..Options::default()
     };
     let loaded = if known { data::named(&name, &options) } else { data::open(Path::new(&*name), &options) };

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::thread;
 
 use serde_json::json;
-use shaders::data::{Classes, Vocabulary};
+use shaders::data::{Classes, Vocabulary, takes_size};
 use shaders::models::ModelSpec;
 use shaders::predict::Sampler;
 
@@ -133,6 +133,10 @@ fn job_of(about: &About, args: &EvalArgs) -> Result<Job, Error> {
         as_in_run.classes = Some(RawClasses::Names(about.class_names.clone()));
     }
     as_in_run.label.clone_from(&args.label);
+    // Files hold samples of their own extents: whether those are the model's is seen when they are read.
+    if args.data.as_deref().is_some_and(|path| !takes_size(path)) {
+        as_in_run.size = None;
+    }
     let data = match (&args.data, set) {
         (Some(path), _) => RawData { path: Some(path.clone()), ..as_in_run },
         (None, Some(set)) => RawData { set: Some(set), ..as_in_run },

@@ -29,7 +29,7 @@ pub use formats::{ALL as FORMATS, idx, text};
 pub use holdout::{SHARE_MAX, Shares};
 pub use inputs::{Inputs, inputs};
 pub use named::{ALL, Named, embedded, named};
-pub use open::{Classes, Normalize, Options, RESIDENT_BYTES_MAX, open};
+pub use open::{Classes, Normalize, Options, RESIDENT_BYTES_MAX, open, takes_size};
 pub use rows::{ROW_BYTES_MAX, Row, Rows};
 
 /// Most bytes of a data set, unpacked, that is held in memory.

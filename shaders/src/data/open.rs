@@ -40,6 +40,8 @@ pub struct Options {
     pub vocabulary: Vocabulary,
     /// Bytes as floats above which rows stay in their file.
     pub resident_bytes_max: u64,
+    /// Whether samples of one label alone are taken, to be looked at: nothing can be learnt from them.
+    pub one_label: bool,
 }
 
 /// What the classes are, where data alone cannot tell: a peer may have samples of some of them only.
@@ -106,6 +108,7 @@ impl Default for Options {
             context: None,
             vocabulary: Vocabulary::Bytes,
             resident_bytes_max: RESIDENT_BYTES_MAX,
+            one_label: false,
         }
     }
 }
@@ -170,10 +173,28 @@ pub(crate) fn refuse_label(path: &Path, options: &Options, of: &str) -> Result<(
     }
 }
 
+/// Names by which a folder is one of idx files, and of arrays.
+const IDX_NAMES: [&str; 2] = ["train-images-idx3-ubyte", "train-labels-idx1-ubyte"];
+const NPY_NAME: &str = "x_train.npy";
+
+/// That file of a folder, packed or not.
+fn within(folder: &Path, name: &str) -> Option<PathBuf> {
+    [folder.join(name), folder.join(format!("{name}.gz"))].into_iter().find(|path| path.exists())
+}
+
+/// Whether what is at a path is brought to [`Options::size`]: a folder of pictures is.
+#[must_use]
+pub fn takes_size(path: &Path) -> bool {
+    let holds = |name: &&str| within(path, name).is_some();
+    let is_of_files = IDX_NAMES.iter().chain([&NPY_NAME]).any(|name| holds(name));
+    // What cannot be read is told by whoever opens it.
+    !is_of_files && path.is_dir() && pictures::is_folder(path).unwrap_or(false)
+}
+
 fn folder(path: &Path, options: &Options) -> Result<Loaded, DataError> {
     refuse_label(path, options, "a folder")?;
-    let there = |name: &str| [path.join(name), path.join(format!("{name}.gz"))].into_iter().find(|path| path.exists());
-    if there("train-images-idx3-ubyte").is_some() || there("train-labels-idx1-ubyte").is_some() {
+    let there = |name: &str| within(path, name);
+    if IDX_NAMES.iter().any(|name| there(name).is_some()) {
         let file = |prefix: &str, what: &str| {
             let expected = format!("{prefix}-{what}-ubyte");
             let missing = format!("{expected} (or {expected}.gz)");
@@ -188,7 +209,7 @@ fn folder(path: &Path, options: &Options) -> Result<Loaded, DataError> {
         };
         return pairs(open(train)?, Some(open(test)?), options);
     }
-    if there("x_train.npy").is_some() {
+    if there(NPY_NAME).is_some() {
         let part = |part: &str| -> Result<(Array, Array), DataError> {
             let file = |what: &str| {
                 let expected = format!("{what}_{part}.npy");
@@ -358,6 +379,7 @@ pub(crate) fn finish(name: String, loaded: Loaded, options: &Options) -> Result<
     let found = labels.iter().copied().max().unwrap_or(0) + 1;
     // Where a job says what the classes are, others may have samples of the rest.
     if options.classes == Classes::Found
+        && !options.one_label
         && let [first, rest @ ..] = &labels[..]
         && !rest.is_empty()
         && rest.iter().all(|label| label == first)
@@ -367,7 +389,8 @@ pub(crate) fn finish(name: String, loaded: Loaded, options: &Options) -> Result<
         let remedy = "is that the label (--label names the column)? data.classes says what there is, where other peers have the other classes";
         return Err(DataError::whole(&labels_path, what, remedy));
     }
-    let classes = given.unwrap_or(found as usize);
+    // One sample alone may pass here, too; two outputs keep the loss of its classifier defined.
+    let classes = given.unwrap_or(found as usize).max(if options.one_label { 1 } else { 2 });
     if let Classes::Named(names) = &options.classes
         && encoding.class_names.is_empty()
     {

@@ -105,6 +105,44 @@ fn tables_that_cannot_be_trained_on() {
     refused(&folder.write("named.csv", "x,label\n1,a\n2,c\n"), &named, &["line 3", "\"c\"", "data.classes"]);
 }
 
+/// Whoever trains is told that there is nothing to learn; whoever looks at data sees that it is so.
+#[test]
+fn samples_of_one_label_are_looked_at() {
+    let folder = Folder::new("one-label");
+    let looked = Options { one_label: true, ..Options::default() };
+    let texts = open(&folder.write("texts.csv", "a,label\n1,x\n2,x\n3,x\n"), &looked).unwrap();
+    assert_eq!((texts.classes, &texts.encoding.class_names[..]), (1, &["x".to_owned()][..]));
+    let numbers = open(&folder.write("numbers.csv", "1,3\n2,3\n3,3\n"), &looked).unwrap();
+    assert_eq!((numbers.classes, numbers.train.len() + numbers.test.len()), (4, 3));
+}
+
+#[test]
+fn one_sample_has_two_classes_all_the_same() {
+    let folder = Folder::new("one-sample");
+    for part in ["train", "t10k"] {
+        folder.write(&format!("{part}-images-idx3-ubyte"), idx_bytes(&[1, 1, 2], &[1, 2]));
+        folder.write(&format!("{part}-labels-idx1-ubyte"), idx_bytes(&[1], &[0]));
+    }
+    let data = open(folder.path(), &Options::default()).unwrap();
+    assert_eq!((data.train.len(), data.classes), (1, 2), "the loss of one output is none");
+}
+
+#[test]
+fn folders_of_pictures_and_nothing_else_take_a_size() {
+    let folder = Folder::new("sizes");
+    folder.write("set/a/0.png", picture(2, 2, 9));
+    folder.write("parts/train/a/0.png", picture(2, 2, 9));
+    folder.write("idx/train-images-idx3-ubyte", idx_bytes(&[1, 1, 2], &[1, 2]));
+    folder.write("idx/a/0.png", picture(2, 2, 9));
+    folder.write("npy/x_train.npy", npy("<f4", "(1, 1)", &floats(&[1.0])));
+    folder.write("a.csv", "a,label\n1,0\n2,1\n");
+    for (name, takes) in
+        [("set", true), ("parts", true), ("idx", false), ("npy", false), ("a.csv", false), ("none", false)]
+    {
+        assert_eq!(takes_size(&folder.path().join(name)), takes, "{name}");
+    }
+}
+
 #[test]
 fn arrays_that_are_not_what_they_say() {
     let folder = Folder::new("bad-arrays");
