@@ -286,11 +286,17 @@ fn what_cannot_be_resumed_is_refused_with_its_reason() {
         alone(&["--job", text(&job), "--resume", text(&tables)])
             .assert_fails(3, &["trained on other data", "table.csv", "columns a, b", "--data PATH"]);
     }
+    // The same columns and as many classes, which are others.
+    write("a,b,label", "1,2,k");
+    alone(&["--job", text(&job), "--resume", text(&tables)])
+        .assert_fails(3, &["trained on other data", "class 0 is \"0\" there, \"k0\" here", "--data PATH"]);
     // What was learnt alone is no base of a swarm.
     let own = home.path().join("own");
-    run(home.path(), &["run", "--no-gossip", "--device", "cpu", "--epochs", "2", "--checkpoint", text(&own)], DEADLINE)
-        .assert_succeeds();
-    alone(&["--resume", text(&own)]).assert_fails(3, &["trained alone", "--no-gossip goes on", "--init"]);
+    alone(&["--epochs", "2", "--checkpoint", text(&own)]).assert_succeeds();
+    let swarm =
+        ["run", "--open", "--no-mdns", "--listen", "/ip4/127.0.0.1/tcp/0", "--device", "cpu", "--audit", "none"];
+    run(home.path(), &with(&swarm, &["--resume", text(&own)]), DEADLINE)
+        .assert_fails(3, &["trained alone", "--no-gossip goes on", "--init"]);
     // Another shard has other samples.
     fs::write(&job, "[data]\nset = \"digits\"\nshards = 2\n").unwrap();
     let of = |shard: &str, rest: &[&str]| alone(&with(&["--job", text(&job), "--shard", shard], rest));

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use protocol::Standing;
 use protocol::id::PeerId;
 use protocol::learner::{Saved, Weights};
+use shaders::data::Column;
 
 use super::args::{EVERY_DEFAULT, KEEP_DEFAULT, Keeping};
 use crate::driver::Checkpoints;
@@ -70,14 +71,9 @@ pub(super) fn refuse_other_data(earlier: Option<&Earlier>, ours: &About) -> Resu
         let columns = if columns.is_empty() { String::new() } else { format!(" (columns {})", escape(&columns, 200)) };
         format!("samples of {:?}{columns} in {} classes", about.shape, about.classes)
     };
-    // A checkpoint of an older release has no columns.
-    let known = !theirs.encoding.columns.is_empty();
-    let other_columns = known && theirs.encoding.columns != ours.encoding.columns;
-    if theirs.shape == ours.shape && theirs.classes == ours.classes && !other_columns {
-        return Ok(());
-    }
+    let Some(difference) = first_difference(theirs, ours) else { return Ok(()) };
     let message = format!(
-        "the checkpoint was trained on other data: on {} with {}; {} here has {}",
+        "the checkpoint was trained on other data: on {} with {}; {} here has {}: {difference}",
         escape(&theirs.data, 200),
         names(theirs),
         escape(&ours.data, 200),
@@ -85,6 +81,48 @@ pub(super) fn refuse_other_data(earlier: Option<&Earlier>, ours: &About) -> Resu
     );
     Err(Error::new(Kind::Input, message)
         .hint("--data PATH (data.path) names those that it was trained on; without --resume a new model is begun"))
+}
+
+/// Where the numbers of two data sets first mean something else. A checkpoint of an older release has no columns and no characters.
+fn first_difference(theirs: &About, ours: &About) -> Option<String> {
+    if theirs.shape != ours.shape {
+        return Some(format!("samples of {:?} there, of {:?} here", theirs.shape, ours.shape));
+    }
+    if theirs.classes != ours.classes {
+        return Some(format!("{} classes there, {} here", theirs.classes, ours.classes));
+    }
+    let differ = |what: String, theirs: &str, ours: &str| {
+        format!("{what} is \"{}\" there, \"{}\" here", escape(theirs, 80), escape(ours, 80))
+    };
+    let columns = [theirs, ours].map(|about| &about.encoding.columns);
+    let spelled = |column: Option<&Column>| match column {
+        None => "none".to_owned(),
+        Some(column) if column.values.is_empty() => format!("{} (numbers)", column.name),
+        Some(column) => format!("{} (one of {})", column.name, column.values.join(", ")),
+    };
+    let known = if columns[0].is_empty() { 0 } else { columns[0].len().max(columns[1].len()) };
+    for at in 0..known {
+        let [theirs, ours] = columns.map(|columns| columns.get(at));
+        if theirs != ours {
+            return Some(differ(format!("column {at}"), &spelled(theirs), &spelled(ours)));
+        }
+    }
+    let characters = [theirs, ours].map(|about| about.encoding.characters.chars().collect::<Vec<char>>());
+    let known = if characters[0].is_empty() { 0 } else { characters[0].len().max(characters[1].len()) };
+    for at in 0..known {
+        let [theirs, ours] = [&characters[0], &characters[1]].map(|characters| characters.get(at));
+        if theirs != ours {
+            let [theirs, ours] = [theirs, ours].map(|character| character.map_or_else(String::new, char::to_string));
+            return Some(differ(format!("character {at}"), &theirs, &ours));
+        }
+    }
+    // A class without a name is called by its number.
+    let called =
+        |about: &About, class: usize| about.class_names.get(class).cloned().unwrap_or_else(|| class.to_string());
+    (0..theirs.class_names.len().max(ours.class_names.len()))
+        .map(|class| (class, called(theirs, class), called(ours, class)))
+        .find(|(_, theirs, ours)| theirs != ours)
+        .map(|(class, theirs, ours)| differ(format!("class {class}"), &theirs, &ours))
 }
 
 fn short(run: &str) -> &str {
@@ -145,4 +183,52 @@ pub(super) fn checkpoints(
     });
     let every = keeping.checkpoint_every.unwrap_or(EVERY_DEFAULT);
     Ok(Some(Checkpoints::new(Keeper::start(folder), every, chain, Course { branch, trend }, fork)))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+    use shaders::models::ModelSpec;
+
+    use super::*;
+
+    fn about(columns: &[(&str, &[&str])], class_names: &[&str], characters: &str) -> About {
+        let model = ModelSpec::Mlp { hidden: Vec::new() };
+        let network = model.build(&[2], 3).unwrap();
+        let mut about = About::new(String::new(), Vec::new(), model, &network, vec![2], "table.csv".to_owned());
+        let texts = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>();
+        about.class_names = texts(class_names);
+        about.encoding.columns =
+            columns.iter().map(|(name, values)| Column { name: (*name).to_owned(), values: texts(values) }).collect();
+        about.encoding.characters = characters.to_owned();
+        about
+    }
+
+    #[test]
+    fn data_that_mean_something_else_are_told_by_the_first_difference() {
+        let soil: &[(&str, &[&str])] = &[("size", &[]), ("soil", &["dry", "wet"])];
+        let ours = about(soil, &["a", "b", "c"], "abc");
+        assert_eq!(first_difference(&ours, &ours), None);
+        let long = "x".repeat(100);
+        for (theirs, told) in [
+            (about(&soil[..1], &["a", "b", "c"], "abc"), "column 1 is \"none\" there, \"soil (one of dry, wet)\" here"),
+            (
+                about(&[("size", &[]), ("soil", &["dry", "mud"])], &["a", "b", "c"], "abc"),
+                "column 1 is \"soil (one of dry, mud)\" there, \"soil (one of dry, wet)\" here",
+            ),
+            (about(soil, &["a", "c", "b"], "abc"), "class 1 is \"c\" there, \"b\" here"),
+            (about(soil, &[], "abc"), "class 0 is \"0\" there, \"a\" here"),
+            (about(soil, &["a", "b", "c"], "ab\n"), "character 2 is \"\\n\" there, \"c\" here"),
+            (about(soil, &["a", "b", "c"], "ab"), "character 2 is \"\" there, \"c\" here"),
+        ] {
+            assert_eq!(first_difference(&theirs, &ours).as_deref(), Some(told));
+        }
+        let [one, two] = ["1", "2"].map(|end| about(&[], &[&format!("{long}{end}")], ""));
+        assert!(first_difference(&one, &two).is_some(), "what is cut off for show is compared");
+        // Of an older release, and numbers that are names.
+        let [older, plain] = [about(&[], &["a", "b", "c"], ""), about(&[], &[], "")];
+        assert_eq!(first_difference(&older, &ours), None);
+        assert_eq!(first_difference(&plain, &about(&[], &["0", "1", "2"], "")), None);
+    }
 }
