@@ -2,13 +2,15 @@
 //!
 //! Each piece said at once would let one member decide how often all others speak: it names a new address of its own a thousand times a
 //! second, every neighbour passes that on a thousand times a second, and whoever hears it takes an honest peer for a flooder. So news is
-//! gathered: the first piece goes out at once, what comes within [`NEWS_PAUSE`] of it together, of each peer the latest.
+//! gathered: the first piece goes out at once, what comes within [`NEWS_PAUSE`] of it together. Of each peer that is its latest own word, which
+//! replaces what was gathered of it, and what others told since: an address is news once, so whatever is dropped here is told by nobody.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 use crate::id::PeerId;
 use crate::time::{Span, Time};
-use crate::wire::{PEER_RECORDS_MAX, PeerRecord};
+use crate::wire::{ADDRESSES_MAX, PEER_RECORDS_MAX, PeerRecord};
 
 /// Two messages to one neighbour, or two handfuls of them, lie so far apart.
 pub(crate) const NEWS_PAUSE: Span = Span::from_millis(50);
@@ -18,7 +20,7 @@ const NEWS_MAX: usize = 4 * PEER_RECORDS_MAX;
 /// See the module.
 #[derive(Debug, Default)]
 pub(crate) struct News {
-    /// Where they are, and who said so: that one need not hear it.
+    /// Where they are, and who said so: that one need not hear it. `None`: several, or nobody.
     of: BTreeMap<PeerId, (Option<PeerId>, Vec<String>)>,
     not_before: Time,
     timer_set: bool,
@@ -27,8 +29,24 @@ pub(crate) struct News {
 impl News {
     pub(crate) fn gather(&mut self, from: Option<PeerId>, records: Vec<PeerRecord>) {
         for PeerRecord { peer, addresses } in records {
-            if self.of.len() < NEWS_MAX || self.of.contains_key(&peer) {
-                self.of.insert(peer, (from, addresses));
+            let has_room = self.of.len() < NEWS_MAX;
+            match self.of.entry(peer) {
+                Entry::Vacant(place) if has_room => {
+                    place.insert((from, addresses));
+                }
+                Entry::Vacant(_) => {}
+                Entry::Occupied(mut place) if from == Some(peer) => {
+                    place.insert((from, addresses));
+                }
+                Entry::Occupied(mut place) => {
+                    let (teller, known) = place.get_mut();
+                    teller.take_if(|teller| Some(*teller) != from);
+                    for address in addresses {
+                        if known.len() < ADDRESSES_MAX && !known.contains(&address) {
+                            known.push(address);
+                        }
+                    }
+                }
             }
         }
     }
@@ -89,6 +107,28 @@ mod tests {
             due = news.waits_until(now).or(due);
         }
         assert!((19..=21).contains(&said), "{said}");
+    }
+
+    #[test]
+    fn what_several_tell_at_once_is_told_together_and_an_own_word_first() {
+        let (mut news, peer) = (News::default(), record(1, 1).peer);
+        let (one, other) = (record(2, 1).peer, record(3, 1).peer);
+        let ports = |news: &News| -> Vec<String> {
+            news.of[&peer].1.iter().filter_map(|address| address.rsplit('/').next()).map(str::to_owned).collect()
+        };
+        news.gather(Some(one), vec![record(1, 1)]);
+        news.gather(Some(one), vec![record(1, 2)]);
+        assert_eq!((ports(&news), news.of[&peer].0), (vec!["1".to_owned(), "2".to_owned()], Some(one)));
+        news.gather(Some(other), vec![record(1, 3), record(1, 2)]);
+        assert_eq!((ports(&news).join(" "), news.of[&peer].0), ("1 2 3".to_owned(), None), "all are to hear it");
+        news.gather(Some(peer), vec![record(1, 4)]);
+        assert_eq!((ports(&news).join(" "), news.of[&peer].0), ("4".to_owned(), Some(peer)), "its own word replaces");
+        for port in 5..100 {
+            news.gather(Some(one), vec![record(1, port)]);
+        }
+        assert_eq!(ports(&news).join(" "), "4 5 6 7 8 9 10 11", "and is not replaced");
+        news.gather(Some(peer), vec![record(1, 4)]);
+        assert_eq!(ports(&news).join(" "), "4");
     }
 
     #[test]
