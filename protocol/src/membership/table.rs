@@ -27,8 +27,12 @@ impl Membership {
                 continue;
             }
             let source = if from == Some(record.peer) { Source::Itself } else { Source::Hearsay };
+            let is_linked = self.neighbours.contains_key(&record.peer);
             match self.members.get_mut(&record.peer) {
                 Some(member) => {
+                    if source == Source::Itself {
+                        member.teller = None;
+                    }
                     if !member.places.learn(source, &addresses) {
                         continue;
                     }
@@ -49,7 +53,8 @@ impl Membership {
                     let dial_after = now + self.turn(record.peer);
                     let mut places = Whereabouts::default();
                     places.learn(source, &addresses);
-                    self.members.insert(record.peer, Member::new(places, teller, dial_after));
+                    let reached = is_linked;
+                    self.members.insert(record.peer, Member { reached, ..Member::new(places, teller, dial_after) });
                 }
             }
             news.push(PeerRecord { peer: record.peer, addresses });

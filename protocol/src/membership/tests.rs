@@ -267,3 +267,26 @@ fn whoever_speaks_for_itself_finds_a_place_in_a_table_full_of_hearsay() {
     assert!(table.members.len() == MEMBERS_MAX && table.members.contains_key(&reached));
     assert!(table.learn(Some(peer(3)), vec![record(91)], Time(0)).is_empty(), "one more rumour does not");
 }
+
+/// A neighbour was told of before it spoke, as a peer that others made up may be: it has a link, and keeps its place.
+#[test]
+fn who_has_a_link_is_not_forgotten_as_hearsay() {
+    let (linked, teller) = (peer(9), Some(peer(2)));
+    let fill = |table: &mut Membership| {
+        for i in 10..60 {
+            table.learn(Some(peer(i)), vec![record(i)], Time(0));
+        }
+    };
+    let mut table = Membership::new(peer(1), 4, 0);
+    table.connected(linked, Time(0));
+    table.learn(teller, vec![record(9)], Time(0));
+    fill(&mut table);
+    assert!(table.members.contains_key(&linked), "it is linked");
+    // And whoever speaks for itself is no hearsay, even if it says what others have said, and its link is gone.
+    let mut table = Membership::new(peer(1), 4, 0);
+    table.learn(teller, vec![record(9)], Time(0));
+    table.learn(Some(linked), vec![record(9)], Time(0));
+    assert_eq!(table.members[&linked].teller, None);
+    fill(&mut table);
+    assert!(table.members.contains_key(&linked), "it spoke for itself");
+}
