@@ -15,7 +15,7 @@ use crate::wire::{ADDRESS_BYTES_MAX, ADDRESSES_MAX};
 
 /// Different addresses that others may tell of one peer between two words of its own.
 const TOLD_MAX: usize = 64;
-/// Of these, the latest that are dialled, beside those of its own word.
+/// Of these, those that are dialled, beside those of its own word.
 const HEARD_MAX: usize = ADDRESSES_MAX;
 
 /// Who says where a peer is.
@@ -32,7 +32,7 @@ pub enum Source {
 pub(super) struct Whereabouts {
     /// Its own words.
     own: Vec<String>,
-    /// What others told since, the latest first.
+    /// What others told since: the latest and what was told before in turns, so that no one message hides what was known.
     heard: Vec<String>,
     /// Names of all of that.
     told: BTreeSet<u64>,
@@ -59,7 +59,7 @@ impl Whereabouts {
                     }
                 }
                 let is_news = !news.is_empty();
-                self.heard.splice(0..0, news);
+                self.heard = in_turns(vec![news, std::mem::take(&mut self.heard)]);
                 self.heard.truncate(HEARD_MAX);
                 is_news
             }
@@ -75,6 +75,16 @@ impl Whereabouts {
     pub(super) fn to_tell(&self) -> Vec<String> {
         if self.own.is_empty() { self.heard.clone() } else { self.own.clone() }
     }
+}
+
+/// One of each list after the other: the first of each, then the second of each.
+fn in_turns(lists: Vec<Vec<String>>) -> Vec<String> {
+    let mut lists: Vec<_> = lists.into_iter().map(Vec::into_iter).collect();
+    let mut all = Vec::new();
+    while lists.iter().any(|list| list.len() > 0) {
+        all.extend(lists.iter_mut().filter_map(Iterator::next));
+    }
+    all
 }
 
 /// Addresses within their bounds.
@@ -117,6 +127,18 @@ mod tests {
         assert!(places.learn(Source::Hearsay, &at([1])), "once more, and then no more");
         assert!(!places.learn(Source::Hearsay, &at([1])));
         assert_eq!((places.to_tell(), places.to_dial()), (at([2]), at([2, 1])));
+    }
+
+    /// One forged announcement with as many addresses as one may have.
+    #[test]
+    fn who_tells_many_addresses_does_not_hide_the_one_that_was_told_before() {
+        let mut places = Whereabouts::default();
+        places.learn(Source::Hearsay, &at([1]));
+        places.learn(Source::Hearsay, &at(100..108));
+        assert!(places.to_dial().contains(&at([1])[0]), "{:?}", places.to_dial());
+        places.learn(Source::Hearsay, &at([2]));
+        assert_eq!(places.to_dial().first(), Some(&at([2])[0]), "and what comes later has its place");
+        assert_eq!(places.to_dial().len(), HEARD_MAX);
     }
 
     #[test]
