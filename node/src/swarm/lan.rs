@@ -11,7 +11,7 @@
 
 mod listings;
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
@@ -31,7 +31,8 @@ const SERVICE: &str = "_starling._tcp.local.";
 const INTERFACES_INTERVAL_S: u32 = 2;
 /// Peers that a look around lists, of all jobs: a flood of made-up announcements ends here.
 const HEARD_MAX: usize = 1024;
-/// Peers of our run that are passed on a second, to be dialled: whoever announces may make up as many as it likes.
+/// Peers of our run that are passed on a second, to be dialled: whoever announces may make up as many as it likes. As many again are those whose
+/// turn it is, so that a flood of new names does not keep out who is known.
 const OFFERS_PER_SECOND: f64 = 16.0;
 /// And at once, beyond that.
 const OFFERS_BURST: f64 = 64.0;
@@ -43,6 +44,8 @@ const ADDRESSES_MAX: usize = 8;
 const JOB_BYTES_MAX: usize = 64;
 /// Who is known and has no link is offered to be dialled again after so long.
 const OFFER_INTERVAL: Duration = Duration::from_secs(10);
+/// And is passed on for what it announces anew no sooner than so long after the last time: a flood in its name takes no others' place.
+const NEWS_PAUSE: Duration = Duration::from_secs(2);
 /// Without any neighbour, questions begin anew after so long: the daemon's own become rare.
 const LONELY_INTERVAL: Duration = Duration::from_secs(10);
 /// How long a stop waits for its goodbye to be said.
@@ -90,7 +93,12 @@ pub(crate) struct Lan {
     offered: Instant,
     /// Still to be offered in this turn.
     waiting: VecDeque<PeerId>,
+    /// What may be passed on of what is announced.
     offers: Bucket,
+    /// And of those whose turn it is.
+    turns: Bucket,
+    /// Who was passed on within [`NEWS_PAUSE`].
+    passed: BTreeMap<PeerId, Instant>,
     asked: Instant,
     /// The search was ended by mDNS itself, at that time.
     cut_off: Option<Instant>,
@@ -219,6 +227,8 @@ impl Lan {
             offered: now,
             waiting: VecDeque::new(),
             offers: Bucket::new(OFFERS_PER_SECOND, OFFERS_BURST, now),
+            turns: Bucket::new(OFFERS_PER_SECOND, OFFERS_BURST, now),
+            passed: BTreeMap::new(),
             asked: now,
             cut_off: None,
         })
@@ -316,8 +326,13 @@ impl Lan {
             return (foreign && news && self.fullname.is_some()).then_some(Heard::Double(listing));
         }
         if self.is_ours(&listing) {
-            // Who is too many now comes with the next offer.
-            return self.offers.take(1.0, now).ok().and_then(|()| self.ours(listing.peer));
+            // Who is too many now comes when it is its turn.
+            self.passed.retain(|_, at| now.saturating_duration_since(*at) < NEWS_PAUSE);
+            if self.passed.contains_key(&listing.peer) || self.offers.take(1.0, now).is_err() {
+                return None;
+            }
+            self.passed.insert(listing.peer, now);
+            return self.ours(listing.peer);
         }
         (known != Some(&listing)).then_some(Heard::Other(listing))
     }
@@ -335,10 +350,10 @@ impl Lan {
         if again {
             self.search(now);
         }
+        self.heard.note_links(&is_up);
         if self.waiting.is_empty() && now.saturating_duration_since(self.offered) >= OFFER_INTERVAL {
             self.offered = now;
-            let peers: BTreeSet<PeerId> = self.heard.ours().map(|listing| listing.peer).collect();
-            self.waiting.extend(peers);
+            self.waiting.extend(self.heard.in_turn());
         }
         let mut due = Vec::new();
         while let Some(&peer) = self.waiting.front() {
@@ -346,7 +361,7 @@ impl Lan {
                 && !is_up(peer)
                 && let Some(heard) = self.ours(peer)
             {
-                if self.offers.take(1.0, now).is_err() {
+                if self.turns.take(1.0, now).is_err() {
                     break;
                 }
                 due.push(heard);
@@ -369,11 +384,19 @@ impl Lan {
         }
     }
 
-    /// A peer of our run with all addresses that it, or its life before, has announced.
+    /// A peer of our run with the addresses that it, or its life before, has announced, as many as one announcement has: the first of each announcement,
+    /// the latest first, then the second of each. Whoever announces another one in its name hides none of its own.
     fn ours(&self, peer: PeerId) -> Option<Heard> {
-        let listings = self.heard.ours().filter(|listing| listing.peer == peer);
-        let addresses: BTreeSet<_> = listings.flat_map(|listing| listing.addresses.iter().cloned()).collect();
-        (!addresses.is_empty()).then(|| Heard::Ours(peer, addresses.into_iter().collect()))
+        let listings = self.heard.of(peer);
+        let turns =
+            (0..ADDRESSES_MAX).flat_map(|turn| listings.iter().filter_map(move |listing| listing.addresses.get(turn)));
+        let mut addresses: Vec<Multiaddr> = Vec::new();
+        for address in turns {
+            if addresses.len() < ADDRESSES_MAX && !addresses.contains(address) {
+                addresses.push(address.clone());
+            }
+        }
+        (!addresses.is_empty()).then_some(Heard::Ours(peer, addresses))
     }
 
     /// Says goodbye, so that nobody dials us any more.

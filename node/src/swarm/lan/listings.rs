@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use protocol::id::PeerId;
+
 use super::Listing;
 
 /// Peers remembered, of our run and of all others each.
@@ -16,19 +18,28 @@ pub(super) struct Listings {
 
 #[derive(Debug, Default)]
 struct Table {
-    by_name: BTreeMap<String, (u64, Listing)>,
+    by_name: BTreeMap<String, Entry>,
     /// Counts what was heard.
     serial: u64,
 }
 
+#[derive(Debug)]
+struct Entry {
+    serial: u64,
+    /// Whether there ever was a link to its peer, while this name was known.
+    linked: bool,
+    listing: Listing,
+}
+
 impl Table {
-    /// A newcomer takes the place of who was silent for longest: refused for good, a flood of made-up names would keep all
-    /// newcomers apart.
-    fn insert(&mut self, name: String, listing: Listing) {
+    /// A newcomer takes the place of who was silent for longest of those that were never linked: refused for good, a flood of made-up names
+    /// would keep all newcomers apart.
+    fn insert(&mut self, name: String, linked: bool, listing: Listing) {
         self.serial += 1;
-        self.by_name.insert(name, (self.serial, listing));
+        self.by_name.insert(name, Entry { serial: self.serial, linked, listing });
         if self.by_name.len() > LISTINGS_MAX {
-            let oldest = self.by_name.iter().min_by_key(|(_, (serial, _))| *serial).map(|(name, _)| name.clone());
+            let oldest = self.by_name.iter().min_by_key(|(_, entry)| (entry.linked, entry.serial));
+            let oldest = oldest.map(|(name, _)| name.clone());
             oldest.map(|name| self.by_name.remove(&name));
         }
     }
@@ -36,14 +47,15 @@ impl Table {
 
 impl Listings {
     pub(super) fn get(&self, name: &str) -> Option<&Listing> {
-        self.ours.by_name.get(name).or_else(|| self.others.by_name.get(name)).map(|(_, listing)| listing)
+        self.ours.by_name.get(name).or_else(|| self.others.by_name.get(name)).map(|entry| &entry.listing)
     }
 
     /// Takes a listing in, in place of what was heard under its name.
     pub(super) fn insert(&mut self, name: String, listing: Listing, is_ours: bool) {
+        let linked = self.ours.by_name.get(&name).is_some_and(|entry| is_ours && entry.linked);
         self.remove(&name);
         let table = if is_ours { &mut self.ours } else { &mut self.others };
-        table.insert(name, listing);
+        table.insert(name, linked, listing);
     }
 
     pub(super) fn remove(&mut self, name: &str) {
@@ -53,7 +65,31 @@ impl Listings {
 
     /// Those of our run.
     pub(super) fn ours(&self) -> impl Iterator<Item = &Listing> {
-        self.ours.by_name.values().map(|(_, listing)| listing)
+        self.ours.by_name.values().map(|entry| &entry.listing)
+    }
+
+    /// All that was announced in the name of that peer of our run, the latest first.
+    pub(super) fn of(&self, peer: PeerId) -> Vec<&Listing> {
+        let mut entries: Vec<&Entry> = self.ours.by_name.values().filter(|entry| entry.listing.peer == peer).collect();
+        entries.sort_by_key(|entry| std::cmp::Reverse(entry.serial));
+        entries.into_iter().map(|entry| &entry.listing).collect()
+    }
+
+    /// Notes who has a link.
+    pub(super) fn note_links(&mut self, is_up: impl Fn(PeerId) -> bool) {
+        let entries = self.ours.by_name.values_mut().filter(|entry| !entry.linked);
+        entries.for_each(|entry| entry.linked = is_up(entry.listing.peer));
+    }
+
+    /// Peers of our run, once each: those that have had a link first, since a flood of names has had none.
+    pub(super) fn in_turn(&self) -> Vec<PeerId> {
+        let mut last: BTreeMap<PeerId, bool> = BTreeMap::new();
+        for entry in self.ours.by_name.values() {
+            *last.entry(entry.listing.peer).or_default() |= entry.linked;
+        }
+        let mut peers: Vec<(bool, PeerId)> = last.into_iter().map(|(peer, linked)| (!linked, peer)).collect();
+        peers.sort_unstable();
+        peers.into_iter().map(|(_, peer)| peer).collect()
     }
 }
 
@@ -74,10 +110,20 @@ mod tests {
         assert!(
             listings.get("other 0").is_none() && listings.get(&format!("other {}", 2 * LISTINGS_MAX - 1)).is_some()
         );
+        let stranger = Listing { peer: PeerId([9; 32]), ..one.clone() };
         for i in 0..LISTINGS_MAX {
-            listings.insert(format!("ours {i}"), one.clone(), true);
+            listings.insert(format!("ours {i}"), stranger.clone(), true);
         }
         assert_eq!(listings.ours().count(), LISTINGS_MAX);
         assert!(listings.get("friend").is_none() && listings.get("ours 0").is_some());
+        listings.insert("friend".into(), one.clone(), true);
+        listings.note_links(|peer| peer == one.peer);
+        listings.insert("friend".into(), one.clone(), true);
+        for i in 0..LISTINGS_MAX {
+            listings.insert(format!("more {i}"), stranger.clone(), true);
+        }
+        assert_eq!(listings.ours().count(), LISTINGS_MAX);
+        assert!(listings.get("friend").is_some() && listings.get("more 0").is_none(), "who was linked stays");
+        assert_eq!(listings.in_turn(), [one.peer, stranger.peer]);
     }
 }

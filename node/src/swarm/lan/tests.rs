@@ -1,6 +1,8 @@
 //! [`super`] with announcements that nobody has made.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+use std::collections::BTreeSet;
+
 use proptest::prelude::*;
 
 use super::*;
@@ -87,6 +89,50 @@ fn made_up_peers_are_passed_on_at_a_rate_and_each_in_its_turn() {
         }
     }
     assert_eq!(offered.len(), 199, "all but the one that is up");
+}
+
+/// A stranger announces another instance in the name of a peer, with as many addresses as one may have, all before its own in order.
+#[test]
+fn one_forged_announcement_hides_no_address_of_a_peer() {
+    let (mut lan, now) = (lan(&["/ip4/192.0.2.7/tcp/4001"]), Instant::now());
+    let texts: Vec<String> = (1..=8).map(|host| format!("/ip4/10.0.0.{host}/tcp/1")).collect();
+    let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+    let (honest, forged) = (friend(1), Listing { peer: friend(1).peer, ..listing(&texts) });
+    for names in [["honest", "forged"], ["another forged", "another honest"]] {
+        for name in names {
+            let listing = if name.contains("honest") { &honest } else { &forged };
+            lan.on_listing(name, listing.clone(), now);
+        }
+        let Some(Heard::Ours(_, addresses)) = lan.ours(honest.peer) else { panic!("it was heard of") };
+        assert!(addresses.contains(&honest.addresses[0]), "{addresses:?}");
+        assert_eq!(addresses.len(), ADDRESSES_MAX);
+    }
+}
+
+/// A hundred made-up names a second take neither the turn nor the place of who was a neighbour.
+#[test]
+fn a_flood_of_names_does_not_keep_out_who_is_known() {
+    let (mut lan, now) = (lan(&["/ip4/192.0.2.7/tcp/4001"]), Instant::now());
+    // Its id is the last of all.
+    let known = Listing { peer: PeerId([0xff; 32]), ..friend(0) };
+    lan.on_listing("known", known.clone(), now);
+    lan.due(now, false, |peer| peer == known.peer);
+    let (mut name, mut offered) = (0, 0);
+    for second in 1..=20 {
+        let now = now + Duration::from_secs(second);
+        let mut passed = 0;
+        for _ in 0..100 {
+            name += 1;
+            passed += usize::from(lan.on_listing(&format!("name {name}"), friend(name), now).is_some());
+        }
+        assert!((1..=64).contains(&passed), "what is new is passed on, at a rate: {passed}");
+        let due = lan.due(now, false, |_| false);
+        offered += due.iter().filter(|heard| matches!(heard, Heard::Ours(peer, _) if *peer == known.peer)).count();
+    }
+    assert!(offered >= 1, "its turn comes");
+    assert!(lan.heard.get("known").is_some(), "and it is not forgotten");
+    let in_one_name = (0..100).filter(|i| lan.on_listing(&format!("alias {i}"), known.clone(), now).is_some()).count();
+    assert!(in_one_name <= 1, "{in_one_name}");
 }
 
 #[tokio::test]
