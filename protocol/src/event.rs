@@ -305,6 +305,14 @@ pub enum Event {
         /// Why.
         reason: &'static str,
     },
+    /// So often in a row nobody but its giver could say that a snapshot is right: this peer may never catch up. Either most peers were
+    /// resumed from checkpoints that are behind every log, or the giver makes it up.
+    Unconfirmed {
+        /// Who has what we lack, and last gave it in vain.
+        from: PeerId,
+        /// Times.
+        failures: u32,
+    },
     /// Equal version vectors, unequal bases: one of the two computes wrongly. Must never happen.
     BaseMismatch {
         /// The other one.

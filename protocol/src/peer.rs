@@ -255,6 +255,9 @@ impl Peer {
             self.begin_training();
             return;
         }
+        if !self.log.heard().is_empty() {
+            self.came_back();
+        }
         self.set_timer(self.now + self.config.gossip.join_grace, Timer::JoinGrace);
         self.set_timer(self.now + self.config.gossip.heartbeat, Timer::Heartbeat);
         self.set_timer(self.now + self.config.gossip.anti_entropy, Timer::AntiEntropy);

@@ -50,6 +50,14 @@ pub(super) fn sentence(event: &Event) -> Option<(Kind, Level, Option<PeerId>, St
         Event::SnapshotFailed { from, reason } => {
             (Kind::Snapshot, Warning, Some(*from), format!("a snapshot of {} was given up: {reason}", from.short()))
         }
+        Event::Unconfirmed { from, failures } => {
+            let text = format!(
+                "cannot catch up: {failures} times nobody could confirm what {} has, or too few. If most peers were resumed from old checkpoints, \
+                 start some of them, and this one, without --resume",
+                from.short()
+            );
+            (Kind::Snapshot, Warning, Some(*from), text)
+        }
         Event::HistoryYielded { from, origins, .. } => {
             let name = from.short();
             let text = format!("a longer history of {name} replaces ours; {origins} chains are renounced");

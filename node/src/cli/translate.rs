@@ -207,6 +207,11 @@ impl Translator {
             Event::SnapshotFailed { from, reason } => {
                 tell(note(format!("WARNING: snapshot from {} given up: {reason}", from.short())))
             }
+            Event::Unconfirmed { from, failures } => tell(note(format!(
+                "WARNING: cannot catch up: {failures} times nobody could confirm what {} has, or too few. If most peers were resumed from old \
+                 checkpoints, start some of them, and this one, without --resume",
+                from.short()
+            ))),
             Event::BaseMismatch { peer, .. } => tell(note(format!(
                 "BASE MISMATCH with {}: the same deltas, another model. One of the two computes wrongly",
                 peer.short()

@@ -7,7 +7,8 @@ use std::sync::Arc;
 use protocol::codec::{Codec, Decoded};
 use protocol::fixed::{UNIT, Weight, from_f32, to_f32};
 use protocol::learner::{
-    Evaluation, Folded, Learner, LearnerError, Measured, Progress, Replicas, Share, State, TakenDelta, Trained, Weights,
+    Evaluation, Folded, Learner, LearnerError, Measured, Progress, Replicas, Saved, Share, State, TakenDelta, Trained,
+    Weights,
 };
 
 /// What a learner says instead of what it learned.
@@ -214,6 +215,18 @@ impl Learner for Quadratic {
     fn deal(&mut self, shares: &[Share]) -> Result<Option<u64>, LearnerError> {
         self.dealt = shares.to_vec();
         Ok(Some(shares.len() as u64))
+    }
+
+    fn save(&mut self) -> Result<Saved, LearnerError> {
+        Ok(self.state.save())
+    }
+
+    fn load(&mut self, saved: &Saved) -> Result<(), LearnerError> {
+        self.state.load(saved)?;
+        // What it has learnt in its life before and not said.
+        self.emitted.fill(0.0);
+        self.progress = self.state.residual().into_iter().map(f64::from).collect();
+        Ok(())
     }
 
     fn replicas(&mut self) -> &mut Replicas {

@@ -6,8 +6,9 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap, VecDeque};
 use std::sync::Arc;
 
+use protocol::event::Checkpoint;
 use protocol::id::{Hash, Origin, PeerId, RunId};
-use protocol::learner::{self, Command, Computed};
+use protocol::learner::{self, Command, Computed, Learner as _};
 use protocol::log::{Context, Delta, SignedDelta};
 use protocol::schema::{Schema, Tensor};
 use protocol::time::{Span, Time};
@@ -90,6 +91,8 @@ pub struct Network {
     /// Parts of snapshots that came to a peer, bytes.
     pub part_bytes: BTreeMap<PeerId, u64>,
     pub forger: Option<Forger>,
+    /// The last one of each peer.
+    pub checkpoints: BTreeMap<PeerId, Checkpoint>,
     pub config: Config,
     pub context: Context,
     /// How far the peers' targets are from each other; 0: all want the same.
@@ -135,6 +138,7 @@ impl Network {
             busy: BTreeMap::new(),
             part_bytes: BTreeMap::new(),
             forger: None,
+            checkpoints: BTreeMap::new(),
             config,
             context,
             spread: 1.0,
@@ -164,13 +168,22 @@ impl Network {
 
     /// Starts peer `index` of `peers` with nothing but its identity, and introduces it to the first peer.
     pub fn start(&mut self, index: usize, peers: usize, step: Span) -> PeerId {
+        self.start_from(index, peers, step, None)
+    }
+
+    /// The same, as a new life of its identity that goes on from there.
+    pub fn start_from(&mut self, index: usize, peers: usize, step: Span, checkpoint: Option<&Checkpoint>) -> PeerId {
         let seed = [index as u8 + 1; 32];
         let identity = Identity::from_seed(&seed);
         let id = identity.peer_id();
         self.lives += 1;
         let life = self.lives;
-        let peer = Peer::new(self.config.clone(), self.context, identity, life, self.rng.next_u64());
-        let learner = Quadratic::new(self.context.parameters, index, peers, self.spread);
+        let mut peer = Peer::new(self.config.clone(), self.context, identity, life, self.rng.next_u64());
+        let mut learner = Quadratic::new(self.context.parameters, index, peers, self.spread);
+        if let Some(checkpoint) = checkpoint {
+            learner.load(&checkpoint.learner).expect("it is of this model");
+            peer.resume_at(&checkpoint.standing);
+        }
         let node = Node {
             peer,
             learner,
@@ -446,7 +459,7 @@ impl Network {
             Output::Shown(_) | Output::Gradient(_) => {}
             Output::Audit(record) => self.nodes.get_mut(&id).expect("it lives").audit.push(record),
             Output::Event(event) => self.nodes.get_mut(&id).expect("it lives").events.push(event),
-            Output::Saved(_) => {}
+            Output::Saved(checkpoint) => drop(self.checkpoints.insert(id, *checkpoint)),
             Output::Stopped => self.nodes.get_mut(&id).expect("it lives").stopped = true,
         }
     }

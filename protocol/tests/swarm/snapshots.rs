@@ -1,6 +1,7 @@
 //! Snapshots among peers that lie, links that are slow, and givers that go.
 
 use protocol::codec::TopK2Bit;
+use protocol::event::SaveAt;
 use protocol::id::{Hash, Origin, PeerId};
 use protocol::learner::base_hash;
 use protocol::log::Head;
@@ -202,4 +203,37 @@ fn when_a_giver_dies_at_once_the_next_one_is_asked_at_once() {
     network.kill(giver);
     let another = |network: &Network| network.asks.iter().any(|&(from, to)| from == late && to != giver);
     assert!(network.run(network.now + Span::from_millis(20), another), "{:?}", failures(&network, late));
+}
+
+/// Of nine peers seven stop together, two train on beyond every log, and the seven come back from their checkpoints: only one beside the giver
+/// can say that its base is right, and those who cannot are too many for a quorum.
+#[test]
+fn most_of_a_swarm_comes_back_behind_every_log_and_catches_up() {
+    let mut config = config(8, 4000, &TopK2Bit);
+    (config.gossip.steps, config.gossip.log_bytes_max) = (50, 400 << 10);
+    config.gossip.join_grace = Span::from_secs(1);
+    let (mut network, ids) = swarm(9, config, &TopK2Bit, Faults::NONE, 24);
+    network.run(Time(0) + Span::from_secs(4), |_| false);
+    ids[2..].iter().for_each(|&id| network.input(id, Input::Save(SaveAt::Now)));
+    assert!(network.run(network.now + Span::from_secs(2), |network| network.checkpoints.len() == 7));
+    ids[2..].iter().for_each(|&id| network.kill(id));
+    network.run(network.now + Span::from_secs(100), |_| false);
+    let began = network.now;
+    for index in 2..9 {
+        let checkpoint = network.checkpoints[&ids[index]].clone();
+        network.start_from(index, 9, STEP, Some(&checkpoint));
+    }
+    let back = |network: &Network| ids[2..].iter().all(|&id| is_restored(network, id));
+    let found = network.run(network.now + Span::from_secs(60), back);
+    assert!(found, "{:?}", ids.iter().map(|&id| failures(&network, id)).collect::<Vec<_>>());
+    assert!(network.now - began > Span::from_secs(15), "there is no quorum before that");
+    for &id in &ids[2..] {
+        let witnessed = |event: &Event| matches!(event, Event::SnapshotRestored { witness: Some(_), .. });
+        assert!(network.events(id).iter().any(witnessed), "two have it");
+    }
+    ids.iter().for_each(|&id| network.input(id, Input::Rest));
+    network.run(network.now + Span::from_secs(10), |_| false);
+    assert!(agree(&network));
+    let base = base_hash(&network.learner(ids[0]).base);
+    ids.iter().for_each(|&id| assert_eq!(base_hash(&network.learner(id).base), base));
 }

@@ -62,6 +62,7 @@ impl Peer {
     /// It stood still: the neighbours are asked what they have by now, and count as new ones until they say so.
     pub(crate) fn awake(&mut self) {
         self.restraint.woke = Some(self.now);
+        self.came_back();
         for peer in self.members.neighbour_ids() {
             if let Some(neighbour) = self.members.neighbour_mut(peer) {
                 neighbour.confirmed = None;

@@ -269,7 +269,7 @@ impl Schedule {
         self.pending.iter().any(|pending| matches!(pending, Pending::Final { .. }))
     }
 
-    pub(super) fn queued(&self, kind: fn(&Pending) -> bool) -> usize {
+    pub(super) fn queued(&self, kind: impl Fn(&Pending) -> bool) -> usize {
         self.pending.iter().filter(|pending| kind(pending)).count()
     }
 

@@ -48,8 +48,20 @@ pub(crate) struct Snapshots {
     has_taken: bool,
     /// Whose snapshots came to nothing, and until when they are not asked for another.
     passed_over: BTreeMap<PeerId, Time>,
+    /// Until it has caught up by a snapshot.
+    back: Option<Back>,
+    /// How often in a row nobody could say that a base is right, and when the last time was.
+    unconfirmed: (u32, Time),
     /// The timer is set: one, whoever asks for it.
     timer_set: bool,
+}
+
+/// This peer was started from a checkpoint, or found that it had stood still.
+#[derive(Debug)]
+struct Back {
+    at: Time,
+    /// What it had.
+    with: VersionVector,
 }
 
 /// What a neighbour has and could not send, and since when we know.

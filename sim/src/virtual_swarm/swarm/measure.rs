@@ -223,6 +223,9 @@ impl Measure {
                 self.moment(now, number, format!("took a snapshot of {deltas} deltas"));
             }
             Event::SnapshotFailed { reason, .. } => self.moment(now, number, format!("snapshot failed: {reason}")),
+            Event::Unconfirmed { failures, .. } => {
+                self.moment(now, number, format!("cannot catch up: {failures} snapshots that nobody confirms"));
+            }
             Event::TrainingStarted { .. } => self.moment(now, number, "begins to train".into()),
             Event::LearnerFailed(error) => self.moment(now, number, format!("learner failed: {error}")),
             _ => {}

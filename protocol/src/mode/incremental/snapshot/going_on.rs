@@ -75,6 +75,13 @@ impl Pace {
     }
 }
 
+impl Taking {
+    /// Whether parts come so slowly that others had better be asked.
+    pub(super) fn is_slow(&self) -> bool {
+        self.pace.is_slow
+    }
+}
+
 impl Peer {
     /// Sees to it that a snapshot on its way is looked after.
     pub(super) fn watch_snapshot(&mut self) {
@@ -88,7 +95,7 @@ impl Peer {
         self.snapshots.timer_set = false;
         self.keep_coming();
         self.judge_snapshot();
-        self.ask_witness();
+        self.ask_witnesses();
         if self.snapshots.is_taking() && !self.snapshots.is_restoring() {
             self.watch_snapshot();
         }
@@ -149,6 +156,9 @@ impl Peer {
 
     pub(crate) fn snapshot_source_lost(&mut self, peer: PeerId) {
         self.snapshots.waiting.retain(|waiting| *waiting != peer);
+        if let Some(taking) = &mut self.snapshots.taking {
+            taking.checks.gone(peer);
+        }
         match &self.snapshots.taking {
             Some(Taking { from, stage: Stage::Asked, .. }) if *from == peer => {
                 self.snapshot_failed("the giver is gone");
@@ -166,7 +176,7 @@ impl Peer {
         let Some(taking) = &mut self.snapshots.taking else { return };
         taking.cut = Some((now, reason));
         taking.pace.given_up += 1;
-        taking.checks.begin_anew();
+        taking.checks.look_for_a_holder();
         let from = taking.from;
         if self.members.neighbour(from).is_some() {
             // It is there, and does not send.
@@ -180,17 +190,17 @@ impl Peer {
         let now = self.now;
         let Some(taking) = &self.snapshots.taking else { return };
         let (Some((since, reason)), Stage::Parts { head, .. }) = (taking.cut, &taking.stage) else { return };
-        if taking.checks.is_waiting(now) {
+        if taking.checks.waits_for_holder(now) {
             return;
         }
         let others = self.members.neighbours().map(|(peer, _)| peer);
-        let others = others.filter(|peer| !taking.checks.was_asked(peer) && !self.is_passed_over(*peer));
+        let others = others.filter(|peer| !taking.checks.was_tried(peer) && !self.is_passed_over(*peer));
         let next = others.min_by_key(|peer| !taking.checks.has_the_same(peer));
         let check = check_of(head);
         match next {
             Some(holder) => {
                 if let Some(taking) = &mut self.snapshots.taking {
-                    taking.checks.ask(holder, now);
+                    taking.checks.ask_to_hold(holder, now);
                 }
                 self.send(holder, check);
             }

@@ -8,7 +8,7 @@ use crate::id::{Hash, Origin, PeerId};
 use crate::log::{Exclusions, VersionVector, heard_of};
 use crate::membership::Neighbour;
 use crate::peer::Peer;
-use crate::time::Span;
+use crate::time::{Span, Time};
 use crate::wire::{Message, ORIGINS_MAX, SNAPSHOT_PART_BYTES, SnapshotHead};
 
 /// What a neighbour has and cannot send is waited for, for so many anti-entropy intervals: others may have it in their log.
@@ -126,7 +126,7 @@ impl Peer {
         let base_hash = head.base_hash;
         taking.stage = Stage::Parts { head, base: Vec::with_capacity(parameters), hasher: Box::default(), asked: 0 };
         self.want_parts(from, base_hash);
-        self.ask_witness();
+        self.ask_witnesses();
     }
 
     /// Keeps a few parts on their way.
@@ -184,7 +184,7 @@ impl Peer {
             // A model that is nobody else's has no witness.
             *stage = if pairs { Stage::Whole { head, base, witness: None } } else { Stage::Checking { head, base } };
             self.judge_snapshot();
-            self.ask_witness();
+            self.ask_witnesses();
         } else {
             self.snapshot_failed("its hash does not match");
         }
@@ -264,7 +264,7 @@ impl Peer {
             return;
         };
         self.pairs.keep_model();
-        self.snapshots.has_taken = true;
+        (self.snapshots.has_taken, self.snapshots.back, self.snapshots.unconfirmed) = (true, None, (0, Time(0)));
         self.event(Event::SnapshotRestored { from, bytes, deltas, fetched_in, witness });
         self.send_digest(from, true);
         self.try_begin();
