@@ -163,10 +163,18 @@ fn a_peer_that_was_heard_comes_back_as_a_new_life_and_contradicts_nobody() {
     // Its chain is a new one: it has said fewer deltas than the steps of both lives would make.
     let said = ours["deltas_said"].as_u64().unwrap();
     assert!(said > 0 && said <= (ours["steps"].as_u64().unwrap() - steps_before) / 2, "{said} of {}", ours["steps"]);
-    // It has stopped as it should, so everything that it said is written down, and this chain may go on.
-    let beside = fs::read_dir(home.path().join("data/starling/identity.chain")).unwrap();
-    let marks = beside.filter(|entry| entry.as_ref().unwrap().path().extension().is_some_and(|kind| kind == "json"));
-    assert_eq!(marks.count(), 1);
+    // It has stopped as it should, so everything that it said is written down, and this chain may go on; until a life comes of which nothing is kept.
+    assert_eq!(marks(home.path()), 1);
+    run(home.path(), &with(&ALONE, &["--open", "--epochs", "1"]), DEADLINE).assert_succeeds();
+    assert_eq!(marks(home.path()), 1, "it has spoken to nobody");
+    run(home.path(), &with(&quiet, &["--epochs", "1"]), DEADLINE).assert_succeeds();
+    assert_eq!(marks(home.path()), 0);
+}
+
+/// Chains that may go on.
+fn marks(home: &Path) -> usize {
+    let beside = fs::read_dir(home.join("data/starling/identity.chain")).unwrap();
+    beside.filter(|entry| entry.as_ref().unwrap().path().extension().is_some_and(|kind| kind == "json")).count()
 }
 
 fn wait_for(what: &str, mut done: impl FnMut() -> bool) {

@@ -153,19 +153,22 @@ pub(super) fn incarnation(now: u64, us: PeerId, earlier: Option<&Earlier>, chain
     now.max(last.saturating_add(1))
 }
 
-/// The checkpoints that are asked for.
+/// The checkpoints that are asked for. Where there are none, a peer that `speaks` to others leaves nothing behind that an earlier life could go
+/// on from: that one would speak after a later life, as two processes with one key do.
 pub(super) fn checkpoints(
     keeping: &Keeping,
     earlier: Option<&Earlier>,
     about: About,
-    chain: Chain,
+    mut chain: Chain,
     branch: u64,
+    speaks: bool,
 ) -> Result<Option<Checkpoints>, Error> {
     let Some(dir) = keeping.checkpoint.as_ref().or(earlier.map(|earlier| &earlier.dir)) else {
         let flags = [("--checkpoint-every", keeping.checkpoint_every.is_some()), ("--keep", keeping.keep.is_some())];
         return match flags.iter().find(|(_, given)| *given) {
             Some((flag, _)) => Err(Error::new(Kind::Usage, format!("{flag}: no checkpoint is written"))
                 .hint("--checkpoint DIR names the folder")),
+            None if speaks => chain.give_up().map(|()| None),
             None => Ok(None),
         };
     };

@@ -194,7 +194,7 @@ impl Peer {
         let incarnation = keeping::incarnation(now_ms(), id, earlier.as_ref(), &chain);
         let trend = earlier.as_ref().map_or(Trend::default(), |earlier| earlier.course.trend);
         let about = engine.about.clone().of_weights(if alone { Weights::Local } else { Weights::Base });
-        let checkpoints = keeping::checkpoints(&args.keeping, earlier.as_ref(), about, chain, now_ns())?;
+        let checkpoints = keeping::checkpoints(&args.keeping, earlier.as_ref(), about, chain, now_ns(), !alone)?;
         let audit_dir = audit_dir(args, &identity_path, &job);
         let audit = match &audit_dir {
             Some(dir) => Audit::open(dir, &id.to_string())?,

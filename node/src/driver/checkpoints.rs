@@ -195,13 +195,7 @@ impl Driver<'_> {
     /// Before anything goes to anybody.
     pub(super) fn about_to_speak(&mut self) -> Result<(), Error> {
         let Some(checkpoints) = &mut self.checkpoints else { return Ok(()) };
-        checkpoints.chain.open().map_err(|error| {
-            Error::new(
-                Kind::Input,
-                format!("the mark of this peer's chain, beside its identity, cannot be removed: {error}"),
-            )
-            .hint("with it in place a resumed peer could contradict itself: make that folder writable")
-        })
+        checkpoints.chain.open()
     }
 }
 

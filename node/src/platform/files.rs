@@ -44,19 +44,25 @@ pub(crate) fn is_pipe(kind: FileType) -> bool {
     };
 }
 
-/// Which file it is: the number of its inode and when that was made, in nanoseconds since 1970 (0: the file system does not say). `None` where
-/// there is none, or the system has no such number. The number of its device is another one after a restart of some systems.
-pub(crate) fn file_id(path: &Path) -> Option<(u64, u64)> {
+/// Which file it is: its number in the file system and when it was made (Unix: nanoseconds since 1970; Windows: 100 ns since 1601). A file that
+/// is renamed keeps both, and a copy has others: numbers are given anew, and on Windows a copy may keep the time, but not both. `None` where the
+/// system says one of them not. The number of the device does not count: it is another one after a restart of some systems.
+pub(crate) fn file_id(file: &File) -> Option<(u64, u64)> {
     #[cfg(unix)]
     return {
         use std::os::unix::fs::MetadataExt as _;
-        let found = std::fs::metadata(path).ok()?;
-        let made = found.created().ok().and_then(|at| at.duration_since(std::time::UNIX_EPOCH).ok());
-        Some((found.ino(), made.map_or(0, |since| since.as_nanos() as u64)))
+        let found = file.metadata().ok()?;
+        let made = found.created().ok()?.duration_since(std::time::UNIX_EPOCH).ok()?;
+        Some((found.ino(), made.as_nanos() as u64))
     };
-    #[cfg(not(unix))]
+    #[cfg(windows)]
     return {
-        let _ = path;
+        let found = winapi_util::file::information(file).ok()?;
+        Some((found.file_index(), found.creation_time()?))
+    };
+    #[cfg(not(any(unix, windows)))]
+    return {
+        let _ = file;
         None
     };
 }

@@ -13,17 +13,19 @@
 //!
 //! It is made when a life begins, taken away before the first message to anybody goes out, and made anew when a peer has come to its end and has
 //! written that down. A peer that is killed among others leaves none, and begins a new life when it is resumed. It lies where the
-//! identity is, and not with the checkpoints: those may be copied, or come back from a backup. And it names the key file by its place on the
-//! disk: a folder that was copied with all that is in it, to another machine or back from there, goes on with no chain.
+//! identity is, and not with the checkpoints: those may be copied, or come back from a backup. And it names the file that it is itself (`file`): one
+//! that was taken away is never there again, so what was copied with its folder, to another machine or back in place, is no mark. A snapshot of a
+//! whole disk or machine that is rolled back keeps all of it: nothing on the disk can tell (SECURITY.md).
 
-use std::fs;
-use std::io;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 use protocol::Standing;
 use serde::{Deserialize, Serialize};
 
 use super::{Course, Fork};
+use crate::error::{Error, Kind};
 use crate::platform::{file_id, sync_folder};
 use crate::store::bounded::read_text;
 
@@ -40,16 +42,15 @@ struct Mark {
     branch: u64,
     #[serde(default)]
     fork: Option<Fork>,
-    /// Which file the key is, as the system counts them.
+    /// Which file this is, as the system counts them. Where it does not, there is no telling a copy, and nothing goes on.
     #[serde(default)]
-    key: Option<(u64, u64)>,
+    file: Option<(u64, u64)>,
 }
 
 /// The mark of an identity in a run.
 #[derive(Debug)]
 pub struct Chain {
     path: PathBuf,
-    identity: PathBuf,
     run: String,
     /// Whether it is there, as far as we know.
     stands: bool,
@@ -60,7 +61,7 @@ impl Chain {
     #[must_use]
     pub fn new(identity: &Path, run: &str) -> Self {
         let path = identity.with_extension("chain").join(format!("{}.json", &run[..run.len().min(16)]));
-        Self { path, identity: identity.to_owned(), run: run.to_owned(), stands: false }
+        Self { path, run: run.to_owned(), stands: false }
     }
 
     /// Whether the life of that checkpoint may go on: nothing that it does not hold has left this machine.
@@ -71,8 +72,8 @@ impl Chain {
         let begun_with = Fork { branch: course.branch, steps: standing.steps, said: standing.said() };
         let of_it = course.branch == mark.branch || mark.fork == Some(begun_with);
         let same_life = mark.run == self.run && mark.incarnation == standing.origin.incarnation;
-        let same_file = mark.key == file_id(&self.identity);
-        same_life && of_it && same_file && mark.seq <= standing.said()
+        let is_copy = mark.file.is_none() || mark.file != File::open(&self.path).ok().and_then(|file| file_id(&file));
+        same_life && of_it && !is_copy && mark.seq <= standing.said()
     }
 
     /// A life begins or goes on in the process `branch`, from `fork`; or it has ended and is written down: nothing beyond that delta has left.
@@ -83,18 +84,12 @@ impl Chain {
         self.lift()?;
         let folder = self.path.parent().unwrap_or(Path::new("."));
         fs::create_dir_all(folder)?;
-        let text = serde_json::to_string(&Mark {
-            run: self.run.clone(),
-            incarnation,
-            seq,
-            branch,
-            fork,
-            key: file_id(&self.identity),
-        })?;
-        let mut file = tempfile::NamedTempFile::new_in(folder)?;
-        io::Write::write_all(&mut file, text.as_bytes())?;
-        file.as_file().sync_all()?;
-        file.persist(&self.path).map_err(|error| error.error)?;
+        // In its place from the start: Windows gives a file that is renamed the time of one that had its name. Half a mark is none.
+        let mut file = File::create_new(&self.path)?;
+        let run = self.run.clone();
+        let text = serde_json::to_string(&Mark { run, incarnation, seq, branch, fork, file: file_id(&file) })?;
+        file.write_all(text.as_bytes())?;
+        file.sync_all()?;
         sync_folder(folder)?;
         self.stands = true;
         Ok(())
@@ -104,11 +99,27 @@ impl Chain {
     ///
     /// # Errors
     /// When the mark cannot be taken away: nothing may be said then.
-    pub fn open(&mut self) -> io::Result<()> {
-        if self.stands { self.lift() } else { Ok(()) }
+    pub fn open(&mut self) -> Result<(), Error> {
+        if self.stands { self.give_up() } else { Ok(()) }
+    }
+
+    /// No life goes on from here: one begins that says what no checkpoint will hold.
+    ///
+    /// # Errors
+    /// When the mark cannot be taken away: nothing may be said then.
+    pub fn give_up(&mut self) -> Result<(), Error> {
+        self.lift().map_err(|error| {
+            Error::new(
+                Kind::Input,
+                format!("the mark of this peer's chain, beside its identity, cannot be removed: {error}"),
+            )
+            .hint("with it in place a resumed peer could contradict itself: make that folder writable")
+        })
     }
 
     fn lift(&mut self) -> io::Result<()> {
+        // Empty first, for the sake of other names of the same file: a backup of hard links. Where that fails, the name at least goes.
+        drop(OpenOptions::new().write(true).truncate(true).open(&self.path));
         match fs::remove_file(&self.path) {
             Ok(()) => sync_folder(self.path.parent().unwrap_or(Path::new(".")))?,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
@@ -164,20 +175,55 @@ mod tests {
     }
 
     /// Both copies would say other things under the same numbers, and be left out for it.
-    #[cfg(unix)]
     #[test]
     fn what_was_copied_with_its_key_goes_on_with_no_chain() {
         let folders = [(); 2].map(|()| tempfile::tempdir().unwrap());
         let [here, there] = folders.each_ref().map(|folder| folder.path().join("identity.key"));
-        fs::write(&here, "key").unwrap();
         let mut chain = Chain::new(&here, &"ab".repeat(32));
         chain.stand(7, 5, 0, None).unwrap();
         assert!(chain.goes_on(&standing(7, 5), Course::default()));
-        fs::copy(&here, &there).unwrap();
         let copy = Chain::new(&there, &"ab".repeat(32));
         fs::create_dir_all(copy.path.parent().unwrap()).unwrap();
         fs::copy(&chain.path, &copy.path).unwrap();
         assert!(!copy.goes_on(&standing(7, 5), Course::default()));
+    }
+
+    /// As `cp -a backup/. folder` does it: what is there is written over, and what is not is made.
+    #[test]
+    fn a_mark_that_comes_back_in_place_goes_on_with_no_chain() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut chain = Chain::new(&folder.path().join("identity.key"), &"ab".repeat(32));
+        let backup = folder.path().join("backup");
+        chain.stand(7, 5, 0, None).unwrap();
+        fs::copy(&chain.path, &backup).unwrap();
+        // Times of files are those of the last tick of a clock, which may be 10 ms ago.
+        let tick = || std::thread::sleep(std::time::Duration::from_millis(30));
+        tick();
+        chain.open().unwrap();
+        fs::copy(&backup, &chain.path).unwrap();
+        assert!(!chain.goes_on(&standing(7, 5), Course::default()), "it was taken away: more was said");
+        chain.stand(7, 9, 0, None).unwrap();
+        assert!(chain.goes_on(&standing(7, 9), Course::default()));
+        fs::copy(&backup, &chain.path).unwrap();
+        assert!(!chain.goes_on(&standing(7, 5), Course::default()), "of nine deltas it knows five");
+        // The same file under another name.
+        chain.stand(7, 10, 0, None).unwrap();
+        let link = folder.path().join("link");
+        fs::hard_link(&chain.path, &link).unwrap();
+        chain.open().unwrap();
+        fs::rename(&link, &chain.path).unwrap();
+        assert!(!chain.goes_on(&standing(7, 10), Course::default()));
+    }
+
+    /// It is no copy then.
+    #[test]
+    fn a_folder_that_was_renamed_goes_on_with_its_chain() {
+        let folder = tempfile::tempdir().unwrap();
+        let [here, there] = ["here", "there"].map(|name| folder.path().join(name));
+        let run = "ab".repeat(32);
+        Chain::new(&here.join("identity.key"), &run).stand(7, 5, 0, None).unwrap();
+        fs::rename(&here, &there).unwrap();
+        assert!(Chain::new(&there.join("identity.key"), &run).goes_on(&standing(7, 5), Course::default()));
     }
 
     #[test]
