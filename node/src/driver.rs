@@ -272,12 +272,18 @@ impl Driver<'_> {
 
     /// A neighbour of which two lives speak in turns has a key file that runs twice.
     fn look_for_copies(&mut self, input: &Input) {
-        if let (Input::Message { from, message: Message::Status(status) }, Some(network)) =
-            (input, self.network.as_mut())
-            && self.copies.spoke(*from, status.incarnation)
-        {
-            let reason = "two processes use its identity and take each other's links away; remove the file for one of the two, whose next run makes a new one";
-            network.copied(&from.to_string(), reason);
+        let reason = "two processes use its identity and take each other's links away; remove the file for one of the two, whose next run makes a new one";
+        match input {
+            Input::Message { from, message: Message::Status(status) } => {
+                if self.copies.spoke(*from, status.incarnation)
+                    && let Some(network) = &mut self.network
+                {
+                    network.copied(&from.to_string(), reason);
+                }
+            }
+            Input::Message { from, message: Message::Digest { heard, .. } } => self.copies.has(*from, heard),
+            Input::Connected { peer } | Input::Disconnected { peer } => self.copies.linked(*peer),
+            _ => {}
         }
     }
 
@@ -347,12 +353,11 @@ impl Driver<'_> {
             network.offended(*peer, what);
         }
         // Before it trains, it catches up: with deltas of its own earlier lives as well.
-        if let (Event::DeltaHeard { origin, .. }, Some(network)) = (&event, self.network.as_mut())
+        if let (Event::DeltaHeard { origin, seq }, Some(network)) = (&event, self.network.as_mut())
             && self.trained
-            && let Some(who) = self.copies.heard(*origin, Instant::now().into_std())
+            && let Some(why) = self.copies.heard(*origin, *seq, Instant::now().into_std())
         {
-            let hint = "remove the key file for one of the two, whose next run makes a new one";
-            network.copied(&origin.peer.to_string(), &format!("this peer's identity is used by {who}, too; {hint}"));
+            network.copied(&origin.peer.to_string(), why);
         }
         if let Event::LearnerFailed(error) = &event {
             self.fail(learner_failed(error));

@@ -294,7 +294,7 @@ async fn a_copied_key_is_named_by_who_sees_both() {
     let reason = between.saw("a copied key", copied).await;
     assert!(reason.contains("two processes use its identity"), "{reason}");
     let reason = copies[0].saw("a copied key", copied).await;
-    assert!(reason.contains("a process that began after this one"), "{reason}");
+    assert!(reason.contains("which began after this one"), "{reason}");
     for peer in copies.into_iter().chain([between]) {
         peer.ask(Control::Abort).await;
         peer.end().await;
