@@ -94,6 +94,7 @@ pub(crate) fn examine(question: &Question) -> Vec<Finding> {
     thread::scope(|scope| {
         let heard = scope.spawn(move || peers::heard(question, us, by));
         let tried = scope.spawn(move || peers::tried(question, us, by));
+        let firewalls = scope.spawn(own::firewalls);
         let mut findings = Vec::new();
         if let Some(path) = &question.identity {
             findings.push(own::identity_finding(path, own));
@@ -108,7 +109,7 @@ pub(crate) fn examine(question: &Question) -> Vec<Finding> {
         let is_alone = |finding: &Finding| finding.check == peers::HEARD && finding.level != Level::Fine;
         let is_broken = |finding: &Finding| finding.level == Level::Broken && finding.kind == Kind::Network;
         if findings.iter().any(|finding| is_alone(finding) || is_broken(finding)) {
-            findings.extend(own::firewalls());
+            findings.extend(firewalls.join().unwrap_or_default());
         }
         findings
     })

@@ -1,7 +1,11 @@
 //! This machine without its network: identity, clock, limits, devices, ports, firewalls.
 
+use std::collections::BTreeSet;
+use std::io::{self, Read as _};
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
+use std::sync::mpsc::sync_channel;
+use std::thread;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use protocol::id::PeerId;
@@ -19,6 +23,8 @@ use crate::swarm;
 const CLOCK_MIN: Duration = Duration::from_secs(1_767_225_600);
 /// Descriptors that a peer with all its neighbours needs, and some more.
 const OPEN_FILES_MIN: u64 = 512;
+/// How long `nft` may take.
+const RULES_MAX: Duration = Duration::from_secs(2);
 
 /// Who we are; `None` when there is no key yet.
 pub(super) fn identity(path: Option<&Path>) -> Result<Option<PeerId>, Error> {
@@ -113,30 +119,85 @@ pub(super) fn firewalls() -> Vec<Finding> {
 /// Rules that the administrator has made with `nft` or `iptables-nft`. The system shows them to nobody else.
 fn nftables(rule: &str) -> Option<Finding> {
     let command = "nft insert rule inet TABLE CHAIN udp dport { 5353, 4001 } accept; nft insert rule inet TABLE CHAIN tcp dport 4001 accept (nft list ruleset names them)";
-    // No such program: no such rules, most likely.
-    let output = Command::new("nft").args(["list", "ruleset"]).output().ok()?;
-    if !output.status.success() {
+    let (success, ruleset) = match output_within(Command::new("nft").args(["list", "ruleset"]), RULES_MAX) {
+        Ok(output) => output,
+        Err(error) if error.kind() == io::ErrorKind::TimedOut => {
+            let what = format!("`nft list ruleset` did not end within {} s: rules are not known", RULES_MAX.as_secs());
+            return Some(Finding::hint("firewall", what, format!("where a chain with `hook input` drops: {rule}")));
+        }
+        // No such program: no such rules, most likely.
+        Err(_) => return None,
+    };
+    if !success {
         return Some(Finding::hint(
             "firewall",
             "whether rules of nftables drop anything can be seen by root alone",
             format!("sudo nft list ruleset; where a chain with `hook input` drops: {rule}"),
         ));
     }
-    drops(&String::from_utf8_lossy(&output.stdout)).then(|| {
+    drops(&ruleset).then(|| {
         Finding::hint("firewall", "rules of nftables drop what comes in on this machine", format!("{rule}: {command}"))
     })
 }
 
-/// Whether a table that sees what comes in drops anything: by policy, or by a rule of any of its chains, since one may lead to another.
+/// Whether a program succeeds, and what it says, if it ends by then; it is killed if not.
+fn output_within(command: &mut Command, wait: Duration) -> io::Result<(bool, String)> {
+    let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?;
+    let output = child.stdout.take();
+    let (sender, said) = sync_channel(1);
+    thread::spawn(move || {
+        let mut bytes = Vec::new();
+        let read = output.map_or(Ok(0), |mut output| output.read_to_end(&mut bytes));
+        sender.send(read.map(|_| bytes))
+    });
+    let said = said.recv_timeout(wait);
+    if said.is_err() {
+        child.kill()?;
+    }
+    let success = child.wait()?.success();
+    let bytes = said.map_err(|_| io::ErrorKind::TimedOut)??;
+    Ok((success, String::from_utf8_lossy(&bytes).into_owned()))
+}
+
+/// Whether what comes in is dropped: by policy or a rule of a chain that hooks input, or of those that it leads to.
 fn drops(ruleset: &str) -> bool {
-    ruleset.split("\ntable ").any(|table| {
-        let is_verdict = |word: &str| matches!(word.trim_end_matches(';'), "drop" | "reject");
-        table.contains("hook input") && table.split_whitespace().any(is_verdict)
+    // Words in quotes are names of interfaces and comments.
+    let unquoted: String = ruleset.split('"').step_by(2).collect();
+    unquoted.split("\ntable ").any(|table| {
+        let mut blocks: Vec<(&str, Vec<&str>)> = Vec::new();
+        for line in table.lines() {
+            let mut words =
+                line.split(|c: char| c.is_whitespace() || ",;{}".contains(c)).filter(|word| !word.is_empty());
+            if let Some("chain" | "map" | "set") = line.split_whitespace().next() {
+                blocks.extend(words.nth(1).map(|name| (name, Vec::new())));
+            } else if let Some((_, block)) = blocks.last_mut() {
+                block.extend(words);
+            }
+        }
+        let is_hooked = |words: &[&str]| words.windows(2).any(|pair| pair == ["hook", "input"]);
+        let (mut next, mut seen) = (Vec::new(), BTreeSet::new());
+        next.extend(blocks.iter().filter(|(_, words)| is_hooked(words)).map(|(name, _)| *name));
+        while let Some(name) = next.pop() {
+            if !seen.insert(name) {
+                continue;
+            }
+            for (_, words) in blocks.iter().filter(|(found, _)| *found == name) {
+                if words.iter().any(|word| matches!(*word, "drop" | "reject")) {
+                    return true;
+                }
+                let after = words.windows(2).filter(|pair| matches!(pair[0], "jump" | "goto")).map(|pair| pair[1]);
+                next.extend(after.chain(words.iter().filter_map(|word| word.strip_prefix('@'))));
+            }
+        }
+        false
     })
 }
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+    use std::time::Instant;
+
     use super::*;
 
     #[test]
@@ -152,5 +213,35 @@ mod tests {
         assert!(!drops(&table("input", "accept", "udp dport 5353 accept")));
         assert!(!drops(&(table("forward", "drop", "") + &table("input", "accept", ""))), "as docker has it");
         assert!(!drops(""));
+    }
+
+    #[test]
+    fn only_chains_on_the_way_in_count() {
+        let ruleset = |rule: &str| {
+            format!(
+                "table inet t {{\n\tmap verdicts {{\n\t\ttype ipv4_addr : verdict\n\t\telements = {{ 10.0.0.1 : accept,\n\t\t\t     10.0.0.2 : drop }}\n\t}}\n\n\
+                 \tchain forward {{\n\t\ttype filter hook forward priority filter; policy drop;\n\t}}\n\n\
+                 \tchain input {{\n\t\ttype filter hook input priority filter; policy accept;\n\t\t{rule}\n\t}}\n\n\
+                 \tchain between {{\n\t\tgoto last\n\t}}\n\n\tchain last {{\n\t\tjump between\n\t\ttcp dport 1 counter packets 0 bytes 0 drop\n\t}}\n}}\n"
+            )
+        };
+        assert!(!drops(&ruleset("")), "what is passed on is no business of ours");
+        assert!(!drops(&ruleset("accept comment \"do not drop it\"")));
+        assert!(drops(&ruleset("iifname \"eth0\" jump between")));
+        assert!(drops(&ruleset("ip saddr vmap @verdicts")));
+        assert!(drops(&ruleset("ct state vmap { invalid : drop, new : accept }")));
+        assert!(drops(&ruleset("iifname vmap { \"lo\" : accept, \"eth0\" : goto last }")));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_program_that_does_not_end_is_not_waited_for() {
+        let begun = Instant::now();
+        let hangs = output_within(Command::new("sleep").arg("60"), Duration::from_millis(50));
+        assert_eq!(hangs.unwrap_err().kind(), io::ErrorKind::TimedOut);
+        assert!(begun.elapsed() < Duration::from_secs(30));
+        let wait = Duration::from_secs(30);
+        assert_eq!(output_within(Command::new("echo").arg("rules"), wait).unwrap(), (true, "rules\n".to_owned()));
+        assert!(!output_within(&mut Command::new("false"), wait).unwrap().0);
     }
 }

@@ -60,7 +60,7 @@ pub(super) fn reach(target: Target, credentials: Option<Credentials>, us: Option
     }
 }
 
-/// Whether a peer with that identity answers over QUIC, by then: a bare datagram would not tell.
+/// Whether a peer proves that identity there, by then: that a socket opens would not tell whose it is.
 pub(super) fn answers(peer: PeerId, target: Target, by: Instant) -> bool {
     let wait = by.saturating_duration_since(Instant::now());
     let met = || {
