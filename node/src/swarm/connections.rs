@@ -11,12 +11,12 @@ use protocol::id::PeerId;
 use protocol::wire::Message;
 
 use super::address::{self, Way};
-use super::frame::window_bytes;
 use super::handshake::{self, Meeting, Verdict};
 use super::link::{End, Link, LinkEvent};
 use super::port::Opened;
 use super::{Connection, Happening, Network, Up, wide};
 use crate::driver::Observation;
+use crate::store::audit::Kind;
 
 impl Network {
     pub(super) fn on_connected(&mut self, id: NetworkId, connection: ConnectionId, endpoint: &ConnectedPoint) {
@@ -74,7 +74,6 @@ impl Network {
                 let banned = self.offenders.refusal(them, Instant::now());
                 let policy = self.admission.guests.refusal(them).or(banned);
                 let relayed = record.way == Way::Relayed;
-                let window = window_bytes(self.admission.body_bytes_max);
                 let link = Link {
                     meeting: Meeting { credentials, them, connection, relayed, places, policy },
                     meter: Arc::clone(&self.meter),
@@ -82,7 +81,7 @@ impl Network {
                     inbox_room: Arc::clone(&self.inbox_room),
                     events: self.events.clone(),
                     body_bytes_max: self.admission.body_bytes_max,
-                    allowance: self.allowances.of(them, window, Instant::now()),
+                    allowances: self.allowances.clone(),
                 };
                 self.tasks.spawn(link.run(stream));
             }
@@ -133,7 +132,7 @@ impl Network {
 
     fn on_down(&mut self, peer: PeerId, connection: ConnectionId, end: &End) {
         tracing::debug!(%peer, %end, "a link is down");
-        if end.is_fault() && self.refusals.note(&peer.to_string(), "a fault", Instant::now()).is_some() {
+        if end.is_fault() && self.refusals.note(Kind::Closed, &peer.to_string(), "a fault", Instant::now()).is_some() {
             tracing::warn!(peer = %peer.short(), %end, "a neighbour was dropped");
         }
         if end.is_fault() {

@@ -7,7 +7,7 @@
 //! them.
 
 use std::io;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
@@ -17,7 +17,8 @@ use protocol::wire::{LENGTH_BYTES, Message, WireError, decode_body, encode_frame
 use tokio::sync::mpsc::Sender;
 use tokio::time::{Instant, timeout, timeout_at};
 
-use super::bucket::{Allowance, Counts, Flood, Pace};
+use super::allowances::{Allowances, Allowed};
+use super::bucket::{Counts, Flood, Pace};
 use super::budget::{Budget, Room};
 use super::frame::{FrameError, Item, Meter, Metered, consumed, put_credit, read_item, window_bytes};
 use super::handshake::{Meeting, Verdict};
@@ -103,8 +104,8 @@ pub(crate) struct Link {
     pub(crate) events: Sender<LinkEvent>,
     /// Largest frame body of this run.
     pub(crate) body_bytes_max: usize,
-    /// What the peer may say, over all its links: who hangs up and comes back has no more.
-    pub(crate) allowance: Arc<Mutex<Allowance>>,
+    /// What peers may say, each over all its links.
+    pub(crate) allowances: Allowances,
 }
 
 impl Link {
@@ -117,24 +118,25 @@ impl Link {
             let _ = self.events.send(LinkEvent::NotAdmitted { peer, connection, verdict }).await;
             return;
         }
-        let queue = Queue::new(window_bytes(self.body_bytes_max), &self.budget);
+        let window = window_bytes(self.body_bytes_max);
+        let allowed = self.allowances.of(peer, window, Instant::now().into_std());
+        let queue = Queue::new(window, &self.budget);
         let up = LinkEvent::Up { peer, connection, queue: Arc::clone(&queue) };
         if self.events.send(up).await.is_ok() {
-            let end = self.carry(stream, &queue).await;
+            let end = self.carry(stream, &queue, &allowed).await;
             self.meeting.places.release(peer, connection);
             let _ = self.events.send(LinkEvent::Down { peer, connection, end }).await;
         }
         self.meeting.places.release(peer, connection);
     }
 
-    fn allowance(&self) -> MutexGuard<'_, Allowance> {
-        self.allowance.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    async fn carry<S: AsyncRead + AsyncWrite + Unpin>(&self, stream: S, queue: &Arc<Queue>) -> End {
+    async fn carry<S>(&self, stream: S, queue: &Arc<Queue>, allowed: &Allowed) -> End
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
         let (mut reader, writer) = stream.split();
         let end = tokio::select! {
-            end = self.read(&mut reader, queue) => return end,
+            end = self.read(&mut reader, queue, allowed) => return end,
             end = write(writer, queue) => end,
             () = queue.aborted.notified() => return End::Ours,
         };
@@ -145,10 +147,10 @@ impl Link {
         end
     }
 
-    async fn read<R: AsyncRead + Unpin>(&self, reader: &mut R, queue: &Arc<Queue>) -> End {
+    async fn read<R: AsyncRead + Unpin>(&self, reader: &mut R, queue: &Arc<Queue>, allowed: &Allowed) -> End {
         let mut body = Vec::new();
         loop {
-            let message = match self.read_one(reader, queue, &mut body).await {
+            let message = match self.read_one(reader, queue, allowed, &mut body).await {
                 Ok(Some(message)) => message,
                 Ok(None) => continue,
                 Err(end) => return end,
@@ -164,6 +166,7 @@ impl Link {
         &self,
         reader: &mut R,
         queue: &Arc<Queue>,
+        allowed: &Allowed,
         body: &mut Vec<u8>,
     ) -> Result<Option<LinkEvent>, End>
     where
@@ -172,14 +175,14 @@ impl Link {
         let item = read_item(reader, self.body_bytes_max, body).await?;
         let now = Instant::now().into_std();
         let item_bytes = if let Item::Data(bytes) = item { bytes } else { 0 };
-        self.allowance().frame(LENGTH_BYTES + item_bytes, now)?;
+        allowed.lock().frame(LENGTH_BYTES + item_bytes, now)?;
         match item {
             Item::Credit(bytes) => queue.granted(bytes).map(|()| None).map_err(End::Credit),
             Item::Data(bytes) => {
                 let mut receipt = queue.received(bytes)?;
                 let message = decode_body(body).map_err(End::Malformed)?;
                 consumed(body);
-                self.allowance().message(&message, now)?;
+                allowed.lock().message(&message, now)?;
                 let (peer, connection) = (self.meeting.them, self.meeting.connection);
                 receipt.keep(self.inbox_room.enter(receipt.bytes()).await);
                 Ok(Some(LinkEvent::Message { peer, connection, message, receipt }))

@@ -60,7 +60,7 @@ impl Network {
     /// Tells of a refusal, and counts those that are no news. Part of the words may be a stranger's.
     pub(super) fn refused(&mut self, peer: &str, reason: &str) {
         let [peer, reason] = [peer, reason].map(|text| escape(text, TEXT_CHARS_MAX));
-        if let Some(times) = self.refusals.note(&peer, &reason, Instant::now()) {
+        if let Some(times) = self.refusals.note(Kind::Refuse, &peer, &reason, Instant::now()) {
             tracing::warn!(peer, reason, "a link was refused");
             self.admission.audit.note(Kind::Refuse, json!({ "peer": peer, "reason": reason, "times": times }));
             self.happenings.push_back(Happening::Observe(Observation::LinkRefused { peer, reason }));
@@ -82,7 +82,7 @@ impl Network {
 
     /// Tells that two processes have one key.
     pub(crate) fn copied(&mut self, peer: &str, reason: &str) {
-        if let Some(times) = self.refusals.note(peer, reason, Instant::now()) {
+        if let Some(times) = self.refusals.note(Kind::Copied, peer, reason, Instant::now()) {
             tracing::warn!(peer, reason, "a key was copied");
             self.admission.audit.note(Kind::Copied, json!({ "peer": peer, "reason": reason, "times": times }));
             let (peer, reason) = (peer.to_owned(), reason.to_owned());
@@ -90,13 +90,13 @@ impl Network {
         }
     }
 
-    /// Of bans that are over, and refusals that were only counted.
+    /// Of bans that are over, and what was only counted.
     pub(super) fn settle_records(&mut self, now: Instant) {
         for peer in self.offenders.released(now) {
             self.unbanned(peer, "over");
         }
-        for (peer, reason, times) in self.refusals.untold(now) {
-            self.admission.audit.note(Kind::Refuse, json!({ "peer": peer, "reason": reason, "times": times }));
+        for (kind, peer, reason, times) in self.refusals.untold(now) {
+            self.admission.audit.note(kind, json!({ "peer": peer, "reason": reason, "times": times }));
         }
     }
 }

@@ -42,11 +42,10 @@ impl Side {
         let meeting =
             Meeting { credentials, them, connection, relayed: false, places: Places::new(us, 4), policy: None };
         let (budget, inbox_room) = (Arc::default(), Arc::default());
-        let allowance = Allowance::new(window_bytes(body_bytes_max), std::time::Instant::now());
-        let allowance = Arc::new(Mutex::new(allowance));
+        let allowances = Allowances::default();
         let meter = Arc::clone(&meter);
         let link =
-            Link { meeting, meter: Arc::clone(&meter), budget, inbox_room, events: sender, body_bytes_max, allowance };
+            Link { meeting, meter: Arc::clone(&meter), budget, inbox_room, events: sender, body_bytes_max, allowances };
         (link, Self { events, meter })
     }
 
@@ -129,7 +128,8 @@ async fn a_large_frame_gives_its_memory_back_before_the_next_one_comes() {
     let part = Message::SnapshotPart { base_hash: Hash::ZERO, offset: 0, bytes: vec![7; PAYLOAD_BYTES].into() };
     encode_frame(&part, &mut frame).unwrap();
     let mut reader = futures::io::Cursor::new(frame);
-    let heard = link.read_one(&mut reader, &queue, &mut body).await.unwrap().unwrap();
+    let allowed = link.allowances.of(PeerId([2; 32]), window_bytes(limit), Instant::now().into_std());
+    let heard = link.read_one(&mut reader, &queue, &allowed, &mut body).await.unwrap().unwrap();
     assert!(matches!(heard, LinkEvent::Message { message, .. } if message == part));
     assert!(body.capacity() <= PAYLOAD_BYTES / 4, "{} bytes are kept", body.capacity());
 }
@@ -263,4 +263,18 @@ async fn an_aborted_link_ends_at_once() {
     queue.abort();
     assert!(matches!(a.down().await, End::Ours));
     assert!(matches!(b.down().await, End::Broken(_)));
+}
+
+/// They have as many identities as they like.
+#[tokio::test]
+async fn a_stranger_leaves_nothing_behind() {
+    let (here, there) = pipe(4);
+    let (link, mut side) = Side::of(1, 2, 8, frame_bytes_max(0));
+    let (mut stranger, _theirs) = Side::of(2, 1, 8, frame_bytes_max(0));
+    stranger.meeting.credentials.swarm_key = [8; 32];
+    let allowances = link.allowances.clone();
+    tokio::spawn(link.run(here));
+    tokio::spawn(stranger.run(there));
+    assert!(matches!(side.next().await, LinkEvent::NotAdmitted { .. }));
+    assert_eq!(allowances.len(), 0);
 }
