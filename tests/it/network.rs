@@ -201,6 +201,9 @@ fn doctor_names_what_is_wrong_with_the_network() {
     for nobody in [at(4002), quic(4002)] {
         assert_cause(&place.doctor(2, &["--peer", &nobody]), &["refuses the connection: nobody listens there"]);
     }
+    let file = place.path("peers");
+    std::fs::write(&file, format!("# ours\n{}\n", at(4002))).unwrap();
+    assert_cause(&place.doctor(2, &["--peers", &file]), &["refuses the connection: nobody listens there"]);
     assert_cause(&place.doctor(2, &["--peer", "/ip4/10.78.255.77/tcp/1"]), &["no machine with that address", "cable"]);
     let other = place.path("other.toml");
     cli::run(place.home.path(), &["job", "init", &other], FIND_MAX).assert_succeeds();

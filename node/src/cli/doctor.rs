@@ -4,10 +4,13 @@ use protocol::trust::admission::Credentials;
 
 use super::args::DoctorArgs;
 use super::files::JsonTarget;
-use super::{engine, id, job as job_command, say};
+use super::{engine, id, job as job_command, peers, say};
 use crate::config::{Job, RawJob};
 use crate::doctor::{self, Finding, Level, Question};
 use crate::error::Error;
+
+/// Peers of a file that are tried: all at once, and in time.
+const PEERS_MAX: usize = 32;
 
 pub(super) fn run(args: &DoctorArgs) -> Result<(), Error> {
     let json = JsonTarget::new("--json", args.json.as_deref())?;
@@ -17,13 +20,19 @@ pub(super) fn run(args: &DoctorArgs) -> Result<(), Error> {
     let file = args.job.as_deref();
     let job = file.and_then(|file| RawJob::read(file).and_then(Job::new).map_err(|error| note("job", error)).ok());
     let warning = job.as_ref().and_then(|job| job_command::exposed(file, job));
+    let listed = args.peers.as_deref().map(peers::read).transpose().map_err(|error| note("peers", error));
+    let listed = listed.ok().flatten().unwrap_or_default();
     let question = Question {
         identity: id::path(args.identity.as_deref()).map_err(|error| note("identity", error)).ok(),
         job: job.and_then(|job| credentials(job).map_err(|error| note("job", error)).ok()),
-        peers: args.peer.clone(),
+        peers: args.peer.iter().chain(listed.iter().take(PEERS_MAX)).cloned().collect(),
         listen: args.listen.clone(),
     };
     let mut findings = wrong;
+    if listed.len() > PEERS_MAX {
+        let what = format!("{} addresses are in the file, the first {PEERS_MAX} are tried", listed.len());
+        findings.push(Finding::hint("peers", what, "--peer ADDRESS names another one (repeatable)"));
+    }
     findings.extend(doctor::examine(&question));
     findings.extend(warning.map(|warning| Finding::hint("job", warning, "whoever can read the file may join")));
     let print = if json.is_stdout() { say::aside } else { say::line };

@@ -62,6 +62,9 @@ pub struct DoctorArgs {
     /// Whether this peer can be reached (repeatable)
     #[arg(long, value_name = "MULTIADDR")]
     pub peer: Vec<String>,
+    /// Whether those in this file can be reached, one address a line, # for comments; of more than 32 the first ones
+    #[arg(long, value_name = "FILE")]
+    pub peers: Option<PathBuf>,
     /// Whether this can be listened on (repeatable)
     #[arg(long, value_name = "MULTIADDR")]
     pub listen: Vec<String>,
