@@ -349,6 +349,6 @@ mod tests {
         let begun = Instant::now();
         assert_eq!(twice(&heard, None, begun + Duration::from_secs(60)).len(), 0);
         let took = begun.elapsed();
-        assert!(took >= MEET_MAX && took < 4 * MEET_MAX, "{took:?}");
+        assert!(took >= MEET_MAX && took < 16 * MEET_MAX, "{took:?}");
     }
 }
