@@ -361,12 +361,12 @@ fn one_identity_takes_part_once() {
         "--identity",
         "its.key",
     ];
-    let mut first = harness::cli::start(harness::cli::command(home.path(), &with(&peer, &["--epochs", "1000000"])));
+    let mut first = start(command(home.path(), &with(&peer, &["--epochs", "1000000"])));
     first.wait_for("first epoch", DEADLINE, |line| line.contains("epoch"));
     // It trains, and holds its identity still.
     let second = run(home.path(), &with(&peer, &["--epochs", "1"]), DEADLINE);
     second.assert_fails(3, &["another process", "identity"]);
-    first.signal(nix::sys::signal::Signal::SIGKILL);
-    first.finish(DEADLINE);
+    first.signal(Signal::SIGKILL);
+    drop(first.finish(DEADLINE));
     run(home.path(), &with(&peer, &["--epochs", "1"]), DEADLINE).assert_succeeds();
 }

@@ -64,6 +64,7 @@ impl Listings {
     }
 
     /// Those of our run.
+    #[cfg(test)]
     pub(super) fn ours(&self) -> impl Iterator<Item = &Listing> {
         self.ours.by_name.values().map(|entry| &entry.listing)
     }
