@@ -282,7 +282,8 @@ impl Driver<'_> {
                 }
             }
             Input::Message { from, message: Message::Digest { heard, .. } } => self.copies.has(*from, heard),
-            Input::Connected { peer } | Input::Disconnected { peer } => self.copies.linked(*peer),
+            Input::Connected { peer } => self.copies.linked(*peer, Instant::now().into_std()),
+            Input::Disconnected { peer } => self.copies.unlinked(*peer, Instant::now().into_std()),
             _ => {}
         }
     }

@@ -348,6 +348,7 @@ fn a_run_begins_at_given_weights_and_is_another_run_then() {
 #[test]
 fn one_identity_takes_part_once() {
     let home = tempfile::tempdir().unwrap();
+    let key = home.path().join("its.key");
     let peer = [
         "run",
         "--open",
@@ -359,7 +360,7 @@ fn one_identity_takes_part_once() {
         "--audit",
         "none",
         "--identity",
-        "its.key",
+        text(&key),
     ];
     let mut first = start(command(home.path(), &with(&peer, &["--epochs", "1000000"])));
     first.wait_for("first epoch", DEADLINE, |line| line.contains("epoch"));

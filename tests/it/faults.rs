@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use harness::swarm::{assert_good, sim};
+use harness::swarm::{assert_good, sim, sim_to_any_end};
 
 /// Enough that the training lasts longer than the faults take: what is due after its end does not happen.
 const EPOCHS: &str = "3000";
@@ -45,10 +45,11 @@ fn a_swarm_that_was_killed_whole_comes_back_as_one() {
 }
 
 #[test]
-fn a_swarm_that_was_killed_for_good_ends_as_asked() {
+fn a_swarm_that_was_killed_for_good_has_no_model_and_says_so() {
     let mut arguments = vec!["--device", "cpu", "--peers", "2", "--epochs", EPOCHS];
     arguments.extend(["--kill", "0@1.5", "--kill", "1@1.5"]);
-    let (report, finished) = sim(&arguments, Duration::from_secs(60));
+    let (report, finished) = sim_to_any_end(&arguments, Duration::from_secs(60));
+    finished.assert_fails(1, &["every peer was killed and none came back", "--restart"]);
     assert!(report.peers.iter().all(|peer| peer.ending == "killed") && !report.base_hashes_equal, "{report:#?}");
     assert!(finished.stdout.contains("unknown: no peer got to its end"), "{}", finished.stdout);
 }

@@ -46,17 +46,18 @@ fn a_simulation_ends_when_it_is_told_to() {
 fn answers_to_a_pipe_end_with_their_reader() {
     use std::io::{Read as _, Write as _};
     let home = tempfile::tempdir().unwrap();
-    let train = ["run", "--no-gossip", "--device", "cpu", "--epochs", "1", "--checkpoint", "kept"];
+    let [table, kept] = ["table.csv", "kept"].map(|name| home.path().join(name).to_str().unwrap().to_owned());
+    let rows: String = (0..40).map(|i| format!("{i},1,{}\n", i % 2)).collect();
+    std::fs::write(&table, format!("a,b,label\n{rows}")).unwrap();
+    let train = ["run", "--no-gossip", "--device", "cpu", "--audit", "none", "--epochs", "1"];
+    let train = [&train[..], &["--data", &table, "--checkpoint", &kept]].concat();
     cli::run(home.path(), &train, Duration::from_secs(60)).assert_succeeds();
-    let mut command = cli::command(home.path(), &["predict", "--checkpoint", "kept", "--device", "cpu", "-"]);
+    let mut command = cli::command(home.path(), &["predict", "--checkpoint", &kept, "--device", "cpu", "-"]);
     let piped = std::process::Stdio::piped;
     command.stdin(piped()).stdout(piped()).stderr(std::process::Stdio::null());
     let mut predict = command.spawn().unwrap();
     let mut asks = predict.stdin.take().unwrap();
-    let asker = std::thread::spawn(move || {
-        let row = ["0"; 64].join(",") + "\n";
-        while asks.write_all(row.as_bytes()).is_ok() {}
-    });
+    let asker = std::thread::spawn(move || while asks.write_all(b"1,2\n").is_ok() {});
     let mut reader = predict.stdout.take().unwrap();
     reader.read_exact(&mut [0; 100]).unwrap();
     drop(reader);

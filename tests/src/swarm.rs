@@ -13,12 +13,22 @@ use crate::cli::{self, Finished};
 /// When it fails, or writes no report.
 #[must_use]
 pub fn sim(arguments: &[&str], deadline: Duration) -> (SimReport, Finished) {
+    let (report, finished) = sim_to_any_end(arguments, deadline);
+    finished.assert_succeeds();
+    (report, finished)
+}
+
+/// The same, whatever its exit code.
+///
+/// # Panics
+/// When there is no report.
+#[must_use]
+pub fn sim_to_any_end(arguments: &[&str], deadline: Duration) -> (SimReport, Finished) {
     let home = tempfile::tempdir().expect("a directory");
     let report = home.path().join("report.json");
     let mut all = vec!["sim", "--json", report.to_str().expect("UTF-8")];
     all.extend(arguments);
     let finished = cli::run(home.path(), &all, deadline);
-    finished.assert_succeeds();
     (read(&report), finished)
 }
 

@@ -6,7 +6,7 @@
 //! cease. What a neighbour had by then, in its own words, is the past, however long a peer catches up with it. And what another life has said may
 //! arrive late, from the other half of a swarm that was cut in two; but then all at once.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use protocol::id::{Origin, PeerId};
@@ -24,6 +24,9 @@ const LATE_MAX: Duration = Duration::from_secs(30);
 const CEASED_AFTER: Duration = Duration::from_secs(10);
 /// A later life of ours that speaks again after so long does not speak from the past: such a life is rare, a clock must have gone back for it.
 const AGAIN_AFTER: Duration = Duration::from_secs(5);
+/// A neighbour that was away for so long may bring what was said before from another half of the swarm. Two processes with one key take each
+/// other's links away after moments, again and again: what they then find said is no past.
+const AWAY_MIN: Duration = Duration::from_secs(60);
 /// What is wrong, and what to do.
 const LATER: &str = "a life of this peer's identity that began later speaks: was this machine's clock set back, those are its own words of before, and they cease; else a second process, which began after this one, uses its key: remove the key file for one of the two, whose next run makes a new one";
 const EARLIER: &str = "this peer's identity is used by a process that began before this one and has not ended, too; remove the key file for one of the two, whose next run makes a new one";
@@ -40,8 +43,8 @@ pub(super) struct Copies {
     later: Option<(u64, u64, Instant)>,
     /// What neighbours had of each of our lives when they came: the last number.
     past: BTreeMap<u64, u64>,
-    /// Neighbours that have said what they had.
-    have_said: BTreeSet<PeerId>,
+    /// Neighbours that have said what they had, and since when they are away.
+    have_said: BTreeMap<PeerId, Option<Instant>>,
 }
 
 impl Copies {
@@ -52,7 +55,7 @@ impl Copies {
             earlier: None,
             later: None,
             past: BTreeMap::new(),
-            have_said: BTreeSet::new(),
+            have_said: BTreeMap::new(),
         }
     }
 
@@ -76,16 +79,32 @@ impl Copies {
         again.is_some()
     }
 
-    /// A link to that neighbour is up, or down: what it had before is asked anew.
-    pub(super) fn linked(&mut self, peer: PeerId) {
-        self.have_said.remove(&peer);
+    /// A link to that neighbour is up: after a long time what it has by now is the past again.
+    pub(super) fn linked(&mut self, peer: PeerId, now: Instant) {
+        let away = self.have_said.get(&peer).copied().flatten();
+        if away.is_some_and(|since| now.saturating_duration_since(since) >= AWAY_MIN) {
+            self.have_said.remove(&peer);
+        } else if let Some(away) = self.have_said.get_mut(&peer) {
+            *away = None;
+        }
     }
 
-    /// A neighbour says what it has. Its first words on a link are about the past; what it names later, somebody may have said since.
+    /// And down.
+    pub(super) fn unlinked(&mut self, peer: PeerId, now: Instant) {
+        if let Some(away) = self.have_said.get_mut(&peer) {
+            away.get_or_insert(now);
+        }
+    }
+
+    /// A neighbour says what it has. Its first words are about the past; what it names later, somebody may have said since.
     pub(super) fn has(&mut self, peer: PeerId, heard: &VersionVector) {
-        if !self.have_said.insert(peer) {
+        if self.have_said.contains_key(&peer) {
             return;
         }
+        if self.have_said.len() >= NEIGHBOURS_MAX {
+            self.have_said.pop_first();
+        }
+        self.have_said.insert(peer, None);
         for (origin, seq) in heard.iter().filter(|(origin, _)| origin.peer == self.us.peer) {
             if self.past.len() < PASTS_MAX || self.past.contains_key(&origin.incarnation) {
                 let past = self.past.entry(origin.incarnation).or_default();
@@ -173,7 +192,7 @@ mod tests {
         let after = |secs| now + Duration::from_secs(secs);
         let has =
             |last| VersionVector::from_iter([(earlier, last), (later, last), (Origin { peer: peer(1), ..us }, 9)]);
-        copies.linked(peer(1));
+        copies.linked(peer(1), now);
         copies.has(peer(1), &has(600));
         for seq in 1..=600 {
             let heard = [earlier, later].map(|origin| copies.heard(origin, seq, after(seq)));
@@ -185,9 +204,15 @@ mod tests {
             (from..from + 100).find(|&seq| copies.heard(origin, seq, after(seq)).is_some())
         };
         assert_eq!([later, earlier].map(|origin| accused(&mut copies, origin, 601)), [Some(606), Some(631)]);
-        // A new link, to the other half of a swarm that was cut in two.
-        copies.linked(peer(1));
+        // A link that comes and goes: what is said there meanwhile is no past.
+        copies.unlinked(peer(1), after(990));
+        copies.linked(peer(1), after(995));
         copies.has(peer(1), &has(2000));
-        assert_eq!([later, earlier].map(|origin| accused(&mut copies, origin, 1000)), [None, None]);
+        assert!(accused(&mut copies, later, 1000).is_some());
+        // And one to the other half of a swarm that was cut in two.
+        copies.unlinked(peer(1), after(1100));
+        copies.linked(peer(1), after(1200));
+        copies.has(peer(1), &has(2000));
+        assert_eq!([later, earlier].map(|origin| accused(&mut copies, origin, 1200)), [None, None]);
     }
 }

@@ -124,6 +124,7 @@ complete -c starling -n "__fish_starling_using_subcommand join" -s q -l quiet -d
 complete -c starling -n "__fish_starling_using_subcommand join" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c starling -n "__fish_starling_using_subcommand doctor" -l job -d 'Whether peers of this job can be met' -r -F
 complete -c starling -n "__fish_starling_using_subcommand doctor" -l peer -d 'Whether this peer can be reached (repeatable)' -r
+complete -c starling -n "__fish_starling_using_subcommand doctor" -l peers -d 'Whether those in this file can be reached, one address a line, # for comments; of more than 32 the first ones' -r -F
 complete -c starling -n "__fish_starling_using_subcommand doctor" -l listen -d 'Whether this can be listened on (repeatable)' -r
 complete -c starling -n "__fish_starling_using_subcommand doctor" -l identity -d 'File of the identity key [default: identity.key in the user\'s data directory]' -r -F
 complete -c starling -n "__fish_starling_using_subcommand doctor" -l json -d 'Write the findings as JSON; - is standard output' -r -F
