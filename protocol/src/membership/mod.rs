@@ -94,6 +94,8 @@ pub struct Neighbour {
     left_to_others: Option<Time>,
     /// When it may be offered a snapshot again.
     pub snapshot_offer_after: Time,
+    /// When it may be told again what a snapshot consists of.
+    pub snapshot_head_after: Time,
     /// Time from a digest of ours to its answer, smoothed, seconds; NaN before the first answer. What it sends us ahead
     /// of the answer is part of it: this is what an exchange costs, not what a ping does.
     pub round_trip: f32,
@@ -117,6 +119,7 @@ impl Neighbour {
             replied: None,
             left_to_others: None,
             snapshot_offer_after: Time(0),
+            snapshot_head_after: Time(0),
             round_trip: f32::NAN,
             exclusions_after: Time(0),
             asked: (0, now),

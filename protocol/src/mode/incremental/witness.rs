@@ -581,6 +581,24 @@ mod tests {
     }
 
     #[test]
+    fn a_flood_of_questions_for_a_snapshot_gets_few_answers() {
+        let mut giver = Taker::new();
+        let heads = |outputs: &[Output]| {
+            let is_head = |output: &&Output| matches!(output, Output::Send { message: Message::SnapshotHead(_), .. });
+            outputs.iter().filter(is_head).count()
+        };
+        giver.hear(GIVER, Message::SnapshotAsk);
+        let result = Computed::Snapshot { base: vec![1, 2], base_hash: base_hash(&[1, 2]) };
+        assert_eq!(heads(&giver.input(Input::Computed { result, took: Span(0) })), 1);
+        let flood = |giver: &mut Taker, from: PeerId| -> usize {
+            (0..1000).map(|_| heads(&giver.hear(from, Message::SnapshotAsk))).sum()
+        };
+        assert_eq!((flood(&mut giver, GIVER), flood(&mut giver, WITNESS)), (0, 1), "each by itself");
+        giver.after(Span::from_millis(100));
+        assert_eq!(flood(&mut giver, GIVER), 1, "who has not understood may ask again");
+    }
+
+    #[test]
     fn nobody_speaks_in_our_name() {
         let mut taker = Taker::new();
         let own = taker.0.origin();

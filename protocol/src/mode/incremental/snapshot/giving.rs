@@ -16,6 +16,8 @@ use crate::wire::{BasePart, Message, SNAPSHOT_PART_BYTES, SnapshotHead};
 const SERVE_MAX: Span = Span::from_secs(20);
 /// One neighbour is offered a snapshot this often at most.
 const OFFER_PAUSE: Span = Span::from_secs(2);
+/// And told this often at most what it consists of: an answer costs a look at the whole log, and a flood of questions held a peer up.
+const HEAD_PAUSE: Span = Span::from_millis(100);
 /// Peers that may wait for one snapshot to be made.
 const WAITING_MAX: usize = 64;
 /// A snapshot whose heads are gone from the log by the time that it is made is made anew, so often in a row.
@@ -42,6 +44,11 @@ impl Peer {
     }
 
     pub(crate) fn hear_snapshot_ask(&mut self, from: PeerId) {
+        let now = self.now;
+        let Some(neighbour) = self.members.neighbour_mut(from).filter(|of| of.snapshot_head_after <= now) else {
+            return;
+        };
+        neighbour.snapshot_head_after = now + HEAD_PAUSE;
         let fresh = self.snapshots.serving.as_ref().filter(|serving| serving.until > self.now);
         // One that our log cannot lead on from would leave its taker behind the log again.
         let head =
