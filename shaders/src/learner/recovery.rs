@@ -167,6 +167,7 @@ impl Kept {
 
     /// The device that failed is not tried again in this window.
     fn give_up(&mut self, now: Instant) {
+        self.tries.clear();
         self.tries.resize(TRIES_MAX, now);
     }
 

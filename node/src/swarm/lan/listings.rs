@@ -23,6 +23,9 @@ struct Table {
     serial: u64,
 }
 
+/// Names of one peer: one for each of its lives that is not forgotten yet.
+const NAMES_MAX: usize = 4;
+
 #[derive(Debug)]
 struct Entry {
     serial: u64,
@@ -45,6 +48,20 @@ impl Table {
     }
 }
 
+impl Table {
+    /// Whoever announces in the name of a peer that has a link would fill the table with names that stay: of too many the newest gives way.
+    fn make_room_of(&mut self, peer: PeerId, name: &str) {
+        let names = self.by_name.iter().filter(|(other, entry)| *other != name && entry.listing.peer == peer);
+        let mut names: Vec<(u64, &String)> = names.map(|(other, entry)| (entry.serial, other)).collect();
+        if names.len() < NAMES_MAX {
+            return;
+        }
+        names.sort_unstable();
+        let newest = names.pop().map(|(_, other)| other.clone());
+        newest.map(|other| self.by_name.remove(&other));
+    }
+}
+
 impl Listings {
     pub(super) fn get(&self, name: &str) -> Option<&Listing> {
         self.ours.by_name.get(name).or_else(|| self.others.by_name.get(name)).map(|entry| &entry.listing)
@@ -54,6 +71,9 @@ impl Listings {
     pub(super) fn insert(&mut self, name: String, listing: Listing, is_ours: bool) {
         let linked = self.ours.by_name.get(&name).is_some_and(|entry| is_ours && entry.linked);
         self.remove(&name);
+        if is_ours {
+            self.ours.make_room_of(listing.peer, &name);
+        }
         let table = if is_ours { &mut self.ours } else { &mut self.others };
         table.insert(name, linked, listing);
     }
@@ -111,9 +131,13 @@ mod tests {
         assert!(
             listings.get("other 0").is_none() && listings.get(&format!("other {}", 2 * LISTINGS_MAX - 1)).is_some()
         );
-        let stranger = Listing { peer: PeerId([9; 32]), ..one.clone() };
+        let stranger = |i: usize| {
+            let mut id = [9; 32];
+            id.split_at_mut(8).0.copy_from_slice(&(i as u64).to_le_bytes());
+            Listing { peer: PeerId(id), ..one.clone() }
+        };
         for i in 0..LISTINGS_MAX {
-            listings.insert(format!("ours {i}"), stranger.clone(), true);
+            listings.insert(format!("ours {i}"), stranger(i), true);
         }
         assert_eq!(listings.ours().count(), LISTINGS_MAX);
         assert!(listings.get("friend").is_none() && listings.get("ours 0").is_some());
@@ -121,10 +145,24 @@ mod tests {
         listings.note_links(|peer| peer == one.peer);
         listings.insert("friend".into(), one.clone(), true);
         for i in 0..LISTINGS_MAX {
-            listings.insert(format!("more {i}"), stranger.clone(), true);
+            listings.insert(format!("more {i}"), stranger(i), true);
         }
         assert_eq!(listings.ours().count(), LISTINGS_MAX);
         assert!(listings.get("friend").is_some() && listings.get("more 0").is_none(), "who was linked stays");
-        assert_eq!(listings.in_turn(), [one.peer, stranger.peer]);
+        assert_eq!(listings.in_turn().first(), Some(&one.peer));
+    }
+
+    #[test]
+    fn names_of_a_linked_peer_keep_no_newcomer_out() {
+        let (mut listings, one) = (Listings::default(), listing(&["/ip4/192.0.2.7/tcp/4001"]));
+        listings.insert("friend".into(), one.clone(), true);
+        listings.note_links(|peer| peer == one.peer);
+        for i in 0..2 * LISTINGS_MAX {
+            listings.insert(format!("forged {i}"), one.clone(), true);
+            listings.note_links(|peer| peer == one.peer);
+        }
+        assert_eq!(listings.ours().count(), NAMES_MAX);
+        listings.insert("newcomer".into(), Listing { peer: PeerId([8; 32]), ..one }, true);
+        assert!(listings.get("friend").is_some() && listings.get("newcomer").is_some());
     }
 }

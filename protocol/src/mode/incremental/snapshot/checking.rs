@@ -342,6 +342,10 @@ impl Peer {
         if one_word {
             return self.believe_snapshot(None);
         }
+        // A base that took long to come is not thrown away the moment that it is there: who was asked just now may still answer.
+        if matches!(taking.stage, Stage::Checking { .. }) && age.0 < taking.fetched_in.0.saturating_add(PATIENCE.0) {
+            return;
+        }
         self.believe_those_who_went_on(voices, age);
         let Some(taking) = &self.snapshots.taking else { return };
         // Its voices may be enough of those who went on.

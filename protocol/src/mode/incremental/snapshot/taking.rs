@@ -183,8 +183,9 @@ impl Peer {
         if hasher.finish() == head.base_hash {
             // A model that is nobody else's has no witness.
             *stage = if pairs { Stage::Whole { head, base, witness: None } } else { Stage::Checking { head, base } };
-            self.judge_snapshot();
+            // A voice may have gone while the parts came: it is asked for before anything is given up.
             self.ask_witnesses();
+            self.judge_snapshot();
         } else {
             self.snapshot_failed("its hash does not match");
         }
