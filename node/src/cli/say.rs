@@ -6,7 +6,7 @@ use crate::error::{Error, Kind};
 
 /// A line on standard output.
 pub(super) fn line(text: &str) -> Result<(), Error> {
-    whole(&format!("{text}\n"))
+    line_to_reader(text).map(drop)
 }
 
 /// The same of one line of many: false when nobody reads any more, so that there is nothing more to do.

@@ -1,16 +1,16 @@
 //! The GPU executor: WGSL through wgpu. Pipelines are compiled once a kernel, bind groups made once a recording; a replay
 //! is one compute pass, and many steps share a submission.
 //!
-//! A device that works and one that hangs look alike until something is done. So work is submitted in pieces ([`paced`]) and waited for
+//! A device that works and one that hangs look alike until something is done. So work is submitted in pieces ([`pace`]) and waited for
 //! piece by piece: each has its own limit, however much there is in all. Where one replay alone takes long, it is cut between its dispatches
 //! ([`Replay::shares`]): drivers end a submission that keeps a display waiting for some seconds, and the device is lost.
 
 mod adapters;
 mod bind;
+mod pace;
 mod profile;
 
 use std::collections::{BTreeMap, VecDeque};
-use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 
 pub use adapters::adapters;
 use adapters::{measure, ranked, software};
-use bind::Bound;
+use pace::{FIRST_CUT, Part, Replay, Took};
 
 use super::products::Choices;
 use super::{Buffer, DeviceInfo, Executor, ExecutorError, Prepared, Read, Reading, Recording, Timed};
@@ -28,14 +28,6 @@ use crate::kernels::WORDS;
 const WAIT_MAX: Duration = Duration::from_secs(30);
 /// The same where a driver computes on the CPU: it does not hang, but one step of a large model may take minutes.
 const SOFTWARE_WAIT_MAX: Duration = Duration::from_secs(900);
-/// What a submission of several replays should take at most: a display stays alive, and a wait sees that something is done.
-const SUBMISSION_TARGET: Duration = Duration::from_millis(500);
-/// What the first submission of a recording may hold, in operations on floats: half a second of a slow GPU, before anything was measured.
-const FIRST_CUT: u64 = 50_000_000_000;
-/// Operations on floats in the time that a byte is read or written, roughly: what a cut is estimated by.
-const FLOPS_A_BYTE: u64 = 20;
-/// Most replays in one submission: enough that submitting costs nothing.
-const REPLAYS_A_SUBMISSION_MAX: u32 = 32;
 /// Most submissions under way.
 const SUBMISSIONS_MAX: usize = 8;
 /// Words that are read or written at once: memory to read or write through is no larger, however large the model (16 MiB).
@@ -82,18 +74,6 @@ pub struct GpuExecutor {
     limits: wgpu::Limits,
 }
 
-/// A prepared recording.
-#[derive(Debug)]
-struct Replay {
-    dispatches: Vec<Bound>,
-    /// Replays in one submission, as found out so far.
-    at_once: u32,
-    /// Submissions of one replay, as found out so far; more than one only where `at_once` is 1.
-    cuts: u32,
-    /// The longest submission of the replay that is done in part.
-    longest: Duration,
-}
-
 /// A submission under way.
 #[derive(Debug)]
 struct Sent {
@@ -103,28 +83,6 @@ struct Sent {
     at: Instant,
     /// `None` for a copy.
     part: Option<Part>,
-}
-
-/// What a submission holds.
-#[derive(Debug)]
-struct Part {
-    recording: usize,
-    /// Of its dispatches.
-    dispatches: Range<usize>,
-    /// How often.
-    replays: u32,
-    /// Submissions of one replay, when it was sent.
-    cuts: u32,
-}
-
-/// How long a submission took, from the end of the one before it to its own.
-#[derive(Clone, Copy, Debug)]
-struct Took {
-    time: Duration,
-    /// Whether its end was seen, and not noticed some time later: it took no less.
-    no_less: bool,
-    /// The same of the end of the one before it: it took no more.
-    no_more: bool,
 }
 
 /// Words on their way to the host.
@@ -143,89 +101,6 @@ struct Piece {
     staging: wgpu::Buffer,
     bytes: u64,
     mapped: Receiver<Result<(), wgpu::BufferAsyncError>>,
-}
-
-/// How many replays the next submission holds, after one of `replays` took that long.
-fn paced(at_once: u32, replays: u32, took: Duration) -> u32 {
-    if took > SUBMISSION_TARGET {
-        (replays / 2).max(1).min(at_once)
-    } else if replays == at_once && took < SUBMISSION_TARGET / 2 {
-        (2 * at_once).min(REPLAYS_A_SUBMISSION_MAX)
-    } else {
-        at_once
-    }
-}
-
-/// Into how many submissions a replay of so many dispatches is to be cut, whose longest one took that long.
-fn recut(cuts: u32, dispatches: usize, longest: Duration) -> u32 {
-    if longest > SUBMISSION_TARGET {
-        (2 * cuts).min(dispatches as u32)
-    } else if longest < SUBMISSION_TARGET / 4 {
-        (cuts / 2).max(1)
-    } else {
-        cuts
-    }
-}
-
-/// Cuts a row of costs into at most `n` stretches of about equal cost; none is empty.
-fn cuts_of(costs: &[u64], n: u32) -> Vec<Range<usize>> {
-    let n = (n as usize).clamp(1, costs.len().max(1));
-    if n == costs.len() {
-        return (0..n).map(|i| i..i + 1).collect();
-    }
-    // What costs nothing costs something all the same.
-    let costs = || costs.iter().map(|&cost| u128::from(cost.max(1)));
-    let (total, mut before) = (costs().sum::<u128>(), 0);
-    let mut stretches: Vec<Range<usize>> = Vec::with_capacity(n);
-    let mut last = None;
-    for (i, cost) in costs().enumerate() {
-        // The stretch in which its middle lies.
-        let stretch = (2 * before + cost) * n as u128 / (2 * total);
-        before += cost;
-        match stretches.last_mut().filter(|_| last == Some(stretch)) {
-            Some(range) => range.end = i + 1,
-            None => stretches.push(i..i + 1),
-        }
-        last = Some(stretch);
-    }
-    stretches
-}
-
-impl Replay {
-    /// Whose first submissions hold no more than that many operations.
-    fn new(dispatches: Vec<Bound>, first_cut: u64) -> Self {
-        let whole = dispatches.iter().fold(0u64, |sum, bound| sum.saturating_add(bound.estimate()));
-        let cuts = whole.div_ceil(first_cut).min(dispatches.len() as u64).max(1) as u32;
-        Self { dispatches, at_once: 1, cuts, longest: Duration::ZERO }
-    }
-
-    /// What of a replay goes into each submission.
-    fn shares(&self) -> Vec<Range<usize>> {
-        let costs: Vec<u64> = self.dispatches.iter().map(Bound::estimate).collect();
-        cuts_of(&costs, self.cuts)
-    }
-
-    /// Learns from a submission.
-    fn note(&mut self, part: &Part, took: Took) {
-        let Part { dispatches, replays, cuts, .. } = part;
-        if *cuts != self.cuts {
-            // Sent before the last change was found out.
-            return;
-        }
-        if *cuts == 1 {
-            self.at_once = paced(self.at_once, *replays, took.time);
-        }
-        // What is not known to be too long, or cannot be cut, is a reason for nothing.
-        let long = took.time > SUBMISSION_TARGET;
-        let sure = if long { took.no_less && dispatches.len() > 1 } else { took.no_more };
-        self.longest = self.longest.max(if sure { took.time } else { SUBMISSION_TARGET });
-        if dispatches.end == self.dispatches.len() {
-            let longest = std::mem::take(&mut self.longest);
-            if *replays == 1 {
-                self.cuts = recut(self.cuts, self.dispatches.len(), longest);
-            }
-        }
-    }
 }
 
 /// The first that opens, with the errors of those before it; `None` of none, and the errors of all where none does.

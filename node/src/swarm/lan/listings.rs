@@ -8,6 +8,8 @@ use super::Listing;
 
 /// Peers remembered, of our run and of all others each.
 const LISTINGS_MAX: usize = 1024;
+/// Names of one peer: one for each of its lives that is not forgotten yet.
+const NAMES_MAX: usize = 4;
 
 /// See the module. Our own run has a table of its own: however many others announce, its peers are not forgotten for them.
 #[derive(Debug, Default)]
@@ -22,9 +24,6 @@ struct Table {
     /// Counts what was heard.
     serial: u64,
 }
-
-/// Names of one peer: one for each of its lives that is not forgotten yet.
-const NAMES_MAX: usize = 4;
 
 #[derive(Debug)]
 struct Entry {
@@ -46,19 +45,15 @@ impl Table {
             oldest.map(|name| self.by_name.remove(&name));
         }
     }
-}
 
-impl Table {
     /// Whoever announces in the name of a peer that has a link would fill the table with names that stay: of too many the newest gives way.
     fn make_room_of(&mut self, peer: PeerId, name: &str) {
         let names = self.by_name.iter().filter(|(other, entry)| *other != name && entry.listing.peer == peer);
-        let mut names: Vec<(u64, &String)> = names.map(|(other, entry)| (entry.serial, other)).collect();
-        if names.len() < NAMES_MAX {
-            return;
+        let names: Vec<(u64, &String)> = names.map(|(other, entry)| (entry.serial, other)).collect();
+        if names.len() >= NAMES_MAX {
+            let newest = names.into_iter().max().map(|(_, other)| other.clone());
+            newest.map(|other| self.by_name.remove(&other));
         }
-        names.sort_unstable();
-        let newest = names.pop().map(|(_, other)| other.clone());
-        newest.map(|other| self.by_name.remove(&other));
     }
 }
 

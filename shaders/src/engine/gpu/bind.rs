@@ -1,6 +1,7 @@
 //! A dispatch with everything bound: its kernel compiled once a device, and refused where the device could not compute it.
 
-use super::{FLOPS_A_BYTE, GpuExecutor};
+use super::GpuExecutor;
+use super::pace::FLOPS_A_BYTE;
 use crate::engine::{Dispatch, ExecutorError};
 use crate::kernels::{Access, Cost, Kernel, WORDS};
 use crate::wgsl;

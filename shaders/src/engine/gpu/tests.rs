@@ -1,5 +1,8 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+use std::ops::Range;
+
+use super::pace::{FLOPS_A_BYTE, REPLAYS_A_SUBMISSION_MAX, SUBMISSION_TARGET, cuts_of, paced, recut};
 use super::*;
 use crate::kernels::accumulate::Accumulate;
 use crate::kernels::linear_forward::LinearForward;
@@ -215,16 +218,21 @@ fn the_first_submissions_hold_no_more_than_a_slow_gpu_does_in_time() {
     }
 }
 
+/// Numbers that begin as 0, and what adds those of `number` to them.
+fn accumulating(gpu: &mut GpuExecutor, words: usize, number: impl Fn(usize) -> f32) -> (Buffer, Prepared) {
+    let [x, y] = [(); 2].map(|()| gpu.allocate(words).unwrap());
+    let numbers: Vec<u32> = (0..words).map(|i| number(i).to_bits()).collect();
+    gpu.write(x, 0, &numbers).unwrap();
+    let mut recording = Recording::default();
+    recording.push(&Accumulate, &[x, y], &[words as u32, 1]);
+    (y, gpu.prepare(recording).unwrap())
+}
+
 #[test]
 fn many_replays_are_all_done_once_however_they_are_cut() {
     let Some(mut gpu) = crate::kernels::tests::gpu() else { return };
     let (words, replays) = (5, 300);
-    let [x, y] = [(); 2].map(|()| gpu.allocate(words).unwrap());
-    let numbers: Vec<u32> = (0..words).map(|i| (i as f32).to_bits()).collect();
-    gpu.write(x, 0, &numbers).unwrap();
-    let mut recording = Recording::default();
-    recording.push(&Accumulate, &[x, y], &[words as u32, 1]);
-    let prepared = gpu.prepare(recording).unwrap();
+    let (y, prepared) = accumulating(&mut gpu, words, |i| i as f32);
     let mut found = Vec::new();
     for round in 1..4u32 {
         gpu.run(prepared, replays).unwrap();
@@ -241,11 +249,7 @@ fn many_replays_are_all_done_once_however_they_are_cut() {
 fn a_read_that_was_begun_waits_for_nothing_that_came_later() {
     let Some(mut gpu) = crate::kernels::tests::gpu() else { return };
     let words = 1 << 20;
-    let [x, y] = [(); 2].map(|()| gpu.allocate(words).unwrap());
-    gpu.write(x, 0, &vec![1.0f32.to_bits(); words]).unwrap();
-    let mut recording = Recording::default();
-    recording.push(&Accumulate, &[x, y], &[words as u32, 1]);
-    let prepared = gpu.prepare(recording).unwrap();
+    let (y, prepared) = accumulating(&mut gpu, words, |_| 1.0);
     gpu.run(prepared, 1).unwrap();
     let begun = [5, 7].map(|offset| gpu.begin_read(y, offset, 3).unwrap());
     // Seconds of work, in one piece.
@@ -268,12 +272,7 @@ fn a_read_of_several_pieces_is_as_it_was_when_it_was_begun() {
     let Some(mut gpu) = crate::kernels::tests::gpu() else { return };
     gpu.piece = 100;
     let words = 100 * (COMING_PIECES_MAX + 1);
-    let [x, y] = [(); 2].map(|()| gpu.allocate(words).unwrap());
-    let numbers: Vec<u32> = (0..words).map(|i| (i as f32).to_bits()).collect();
-    gpu.write(x, 0, &numbers).unwrap();
-    let mut recording = Recording::default();
-    recording.push(&Accumulate, &[x, y], &[words as u32, 1]);
-    let prepared = gpu.prepare(recording).unwrap();
+    let (y, prepared) = accumulating(&mut gpu, words, |i| i as f32);
     let mut found = Vec::new();
     // One piece, some with a rest, as many as come at once; then one more, that is waited for.
     for (round, (offset, asked, comes)) in
