@@ -60,6 +60,7 @@ pub mod partner;
 mod peer;
 pub mod schema;
 pub mod time;
+mod tokens;
 pub mod trigger;
 pub mod trust;
 pub mod wire;

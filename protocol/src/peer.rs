@@ -363,7 +363,7 @@ impl Peer {
         }
         if self.members.is_banned(peer) {
             // It may not know why.
-            if let Some(record) = self.guard.records.get(&peer).cloned() {
+            if let Some(record) = self.guard.record_about(peer).cloned() {
                 self.send(peer, Message::Exclusion(record));
             }
             self.output(Output::Disconnect { peer });
@@ -415,6 +415,7 @@ impl Peer {
                 self.try_begin();
                 self.settle(false);
             }
+            Message::Digest { .. } if !neighbour.may_say_what_it_has(now) => {}
             Message::Digest { heard, excluded, spot, base_hash, answer } => {
                 let excluded = excluded.into_iter().collect();
                 self.hear_digest(from, Digest { heard, excluded, spot, base_hash }, answer);

@@ -73,15 +73,21 @@ impl Bucket {
     /// Takes `count` tokens, or says how long it takes until they are there. A bucket that is full gives whatever is asked
     /// for, once.
     pub(crate) fn take(&mut self, count: f64, now: Instant) -> Result<(), Duration> {
-        let since = now.saturating_duration_since(self.at).as_secs_f64();
-        self.tokens = (self.tokens + since * self.per_second).min(self.burst);
-        self.at = now;
-        let needed = count.min(self.burst);
-        if self.tokens < needed {
-            return Err(Duration::from_secs_f64((needed - self.tokens) / self.per_second));
-        }
+        (self.tokens, self.at) = (self.tokens_at(now), now);
+        self.holds(count.min(self.burst), now)?;
         self.tokens -= count;
         Ok(())
+    }
+
+    /// Whether so many tokens are there, or how long it takes until they are.
+    fn holds(&self, count: f64, now: Instant) -> Result<(), Duration> {
+        let missing = count - self.tokens_at(now);
+        if missing > 0.0 { Err(Duration::from_secs_f64(missing / self.per_second)) } else { Ok(()) }
+    }
+
+    fn tokens_at(&self, now: Instant) -> f64 {
+        let since = now.saturating_duration_since(self.at).as_secs_f64();
+        (self.tokens + since * self.per_second).min(self.burst)
     }
 }
 
@@ -105,6 +111,12 @@ impl Pace {
             ),
             bytes: Bucket::new(BYTES_PER_SECOND_MAX as f64 / 2.0, burst, now),
         }
+    }
+
+    /// Whether a frame that nothing is to wait for may be said now: half of the control frames at once are kept for the others. Otherwise how long
+    /// until it may.
+    pub(crate) fn has_room_to_spare(&self, now: Instant) -> Result<(), Duration> {
+        self.control.holds(self.control.burst / 2.0, now)
     }
 
     /// A message of so many bytes may be said now; otherwise how long it is to wait.

@@ -209,7 +209,12 @@ async fn write<W: AsyncWrite + Unpin>(mut writer: W, queue: &Queue) -> End {
             continue;
         }
         if let Some(wait) = wait {
-            tokio::time::sleep(wait).await;
+            if outgoing.next.is_empty() {
+                // Votes wait, and whatever else comes does not wait with them.
+                let _ = timeout(wait, queue.changed.notified()).await;
+            } else {
+                tokio::time::sleep(wait).await;
+            }
             continue;
         }
         // Nothing that may be said: everything was, or the credit is used up.
@@ -228,7 +233,7 @@ async fn write<W: AsyncWrite + Unpin>(mut writer: W, queue: &Queue) -> End {
 
 /// Bytes on their way out.
 #[derive(Debug, Default)]
-struct Outgoing {
+pub(super) struct Outgoing {
     /// Paid for with credit: to be written.
     ready: Vec<u8>,
     /// The next data item, when it waits for credit or its turn.
@@ -242,13 +247,17 @@ struct Outgoing {
 impl Outgoing {
     /// Moves as much from the queue to `ready` as credit, pace and [`WRITE_PIECE_BYTES`] allow. How long the pace holds up the
     /// next frame, if it does.
-    fn gather(&mut self, queue: &Queue, pace: &mut Pace) -> Option<Duration> {
+    pub(super) fn gather(&mut self, queue: &Queue, pace: &mut Pace) -> Option<Duration> {
         if let Some(bytes) = queue.take_owed() {
             put_credit(bytes, &mut self.ready);
         }
         while self.ready.len() < WRITE_PIECE_BYTES {
             if self.next.is_empty() {
-                let message = queue.pop()?;
+                let spare = pace.has_room_to_spare(Instant::now().into_std());
+                let last_words = queue.stage() != Stage::Open;
+                let Some(message) = queue.pop(spare.is_ok() || last_words) else {
+                    return spare.err().filter(|_| queue.has_words());
+                };
                 self.counts = Counts::of(&message);
                 // A buffer that doubles as it grows would be twice as large as what a slow reader makes us keep.
                 self.next.reserve_exact(frame_bytes(&message));
@@ -277,7 +286,7 @@ impl Outgoing {
     }
 
     /// Gives the memory of a large frame back.
-    fn written(&mut self) {
+    pub(super) fn written(&mut self) {
         self.ready.clear();
         self.ready.shrink_to(2 * WRITE_PIECE_BYTES);
         self.next.shrink_to(2 * WRITE_PIECE_BYTES);

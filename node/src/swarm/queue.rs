@@ -3,7 +3,8 @@
 //! The driver puts messages in and never waits; the link's writer takes them out as credit and the network allow. When
 //! the queue is full the new message is dropped and counted, which costs delay and no correctness: anti-entropy mends
 //! it. A heartbeat overtakes all else, and of several only the last is kept, since it says all that the earlier ones said. Parts
-//! of snapshots let everything else pass: a delta waits for one of them at most. They have a bound of their own, and hold no base in
+//! of snapshots let everything else pass: a delta waits for one of them at most. Votes and the records of exclusions, of which liars can cause
+//! as many as they like, go as far as the pace has room to spare, and nothing waits for them. Parts have a bound of their own, and hold no base in
 //! memory: one whose base is served no more is never said, and its taker asks again.
 
 use std::collections::VecDeque;
@@ -12,6 +13,7 @@ use std::time::{Duration, Instant};
 
 use protocol::id::Hash;
 use protocol::log::SignedDelta;
+use protocol::trust::Evidence;
 use protocol::wire::{LENGTH_BYTES, LoosePart, Message};
 use tokio::sync::{Notify, OwnedSemaphorePermit};
 
@@ -23,6 +25,10 @@ pub(crate) const LINK_QUEUE_MESSAGES: usize = 4096;
 pub(crate) const LINK_QUEUE_BYTES: usize = 16 << 20;
 /// Parts of snapshots that wait for one neighbour, 8 MiB of them: a taker asks for 3 MiB ahead, and once more for what it lacks.
 pub(crate) const LINK_QUEUE_PARTS: usize = 32;
+/// Votes and records of exclusions that wait for one neighbour: they come again, the ones while a hold lasts, the others with digests.
+pub(crate) const LINK_QUEUE_WORDS: usize = 1024;
+/// Bytes of them: a record may hold a thousand votes.
+const LINK_QUEUE_WORD_BYTES: usize = 4 << 20;
 /// A link is being read when something has left its queue so lately.
 const MOVES_WITHIN: Duration = Duration::from_secs(1);
 /// What a message without payload takes, about.
@@ -60,6 +66,9 @@ struct Inner {
     bulk: VecDeque<Waiting>,
     /// Parts of snapshots, in order.
     parts: VecDeque<Waiting>,
+    /// Votes and records of exclusions, in order.
+    words: VecDeque<Message>,
+    word_bytes: usize,
     /// Of all but parts.
     bulk_bytes: usize,
     /// Bytes that nobody else holds.
@@ -123,6 +132,8 @@ impl Queue {
             status: None,
             bulk: VecDeque::new(),
             parts: VecDeque::new(),
+            words: VecDeque::new(),
+            word_bytes: 0,
             bulk_bytes: 0,
             copies: Share::new(Arc::clone(budget)),
             moved_at: None,
@@ -151,6 +162,13 @@ impl Queue {
         }
         if matches!(message, Message::Status(_)) {
             inner.status = Some(message);
+        } else if is_word(&message) {
+            let bytes = estimate_bytes(&message);
+            if inner.words.len() >= LINK_QUEUE_WORDS || inner.word_bytes + bytes > LINK_QUEUE_WORD_BYTES {
+                return false;
+            }
+            inner.word_bytes += bytes;
+            inner.words.push_back(message);
         } else {
             let bytes = estimate_bytes(&message);
             let is_part = is_part(&message);
@@ -179,11 +197,20 @@ impl Queue {
         true
     }
 
-    /// The next message to say: a heartbeat first, a part of a snapshot last.
-    pub(crate) fn pop(&self) -> Option<Message> {
+    /// Whether votes or records wait.
+    pub(crate) fn has_words(&self) -> bool {
+        !self.lock().words.is_empty()
+    }
+
+    /// The next message to say: a heartbeat first, a vote where there is room to `spare`, a part of a snapshot last.
+    pub(crate) fn pop(&self, spare: bool) -> Option<Message> {
         let mut inner = self.lock();
         if let Some(status) = inner.status.take() {
             return Some(status);
+        }
+        if spare && let Some(word) = inner.words.pop_front() {
+            inner.word_bytes -= estimate_bytes(&word);
+            return Some(word);
         }
         loop {
             let next = inner.bulk.pop_front().or_else(|| inner.parts.pop_front())?;
@@ -303,6 +330,10 @@ fn is_part(message: &Message) -> bool {
     matches!(message, Message::SnapshotPart { .. })
 }
 
+fn is_word(message: &Message) -> bool {
+    matches!(message, Message::Vote(_) | Message::Exclusion(_))
+}
+
 /// Whether a message has a payload of its own. That of a delta is shared with the log and the other links' queues, a part of a snapshot
 /// with the base that is served.
 fn is_copy(message: &Message) -> bool {
@@ -322,6 +353,10 @@ fn estimate_bytes(message: &Message) -> usize {
             Message::Deltas(chain) => chain.iter().map(|signed| signed.payload.len() + MESSAGE_BYTES).sum(),
             Message::SnapshotPart { bytes, .. } => bytes.len(),
             Message::SnapshotHead(head) => (head.heads.len() + 8 * head.exclusions.len()) * MESSAGE_BYTES,
+            Message::Exclusion(record) => match &record.evidence {
+                Evidence::Votes(votes) => 2 * votes.len() * MESSAGE_BYTES,
+                Evidence::Equivocation(_) => 4 * MESSAGE_BYTES,
+            },
             Message::Digest { heard, .. } => heard.len() * MESSAGE_BYTES,
             Message::Offer(ranges) | Message::Want(ranges) => ranges.len() * MESSAGE_BYTES,
             Message::Peers(records) => records.iter().flat_map(|r| &r.addresses).map(|a| MESSAGE_BYTES + a.len()).sum(),
@@ -373,13 +408,39 @@ pub(in crate::swarm) mod tests {
         Message::Delta(Arc::new(SignedDelta { header, payload, signature: [0; 64], checked: Checked::default() }))
     }
 
+    /// Liars can cause as many votes and records as they like.
+    #[test]
+    fn a_flood_of_records_holds_up_no_delta() {
+        use crate::swarm::bucket::Pace;
+        use crate::swarm::link::Outgoing;
+        use protocol::trust::Exclusion;
+        let queue = Queue::new(1 << 20, &Arc::default());
+        let about = Origin { peer: PeerId([1; 32]), incarnation: 1 };
+        let record = |from_seq| Exclusion { about, from_seq, evidence: Evidence::Votes(Vec::new()) };
+        let taken = (0..5000).filter(|&seq| queue.push(Message::Exclusion(record(seq)))).count();
+        assert_eq!(taken, LINK_QUEUE_WORDS);
+        assert!(queue.push(delta(1, 100)), "they fill nobody else's place");
+        let (mut outgoing, mut pace) = (Outgoing::default(), Pace::new(1 << 20, Instant::now()));
+        let wait = loop {
+            if let Some(wait) = outgoing.gather(&queue, &mut pace) {
+                break wait;
+            }
+            outgoing.written();
+        };
+        assert!(wait > Duration::ZERO && queue.has_words(), "some records wait for their turn");
+        assert_eq!(queue.pop(false), None, "the delta did not");
+        assert!(queue.push(Message::SnapshotAsk) && outgoing.gather(&queue, &mut pace).is_some());
+        assert_eq!(queue.pop(false), None, "nor does a control frame");
+        assert!(queue.pop(true).is_some());
+    }
+
     #[test]
     fn a_heartbeat_overtakes_bulk_and_only_the_last_is_kept() {
         let queue = Queue::new(1000, &Arc::default());
         assert!(queue.push(Message::SnapshotAsk) && queue.push(status(1)) && queue.push(status(2)));
-        assert_eq!(queue.pop(), Some(status(2)));
-        assert_eq!(queue.pop(), Some(Message::SnapshotAsk));
-        assert_eq!(queue.pop(), None);
+        assert_eq!(queue.pop(true), Some(status(2)));
+        assert_eq!(queue.pop(true), Some(Message::SnapshotAsk));
+        assert_eq!(queue.pop(true), None);
     }
 
     #[test]
@@ -395,7 +456,7 @@ pub(in crate::swarm) mod tests {
             pieces,
             "what a taker asks for ahead"
         );
-        while queue.pop().is_some() {}
+        while queue.pop(true).is_some() {}
         assert!(queue.push(part(2 * LINK_QUEUE_BYTES)), "alone, a message of any size is taken");
         assert!(!queue.push(part(1000)));
     }
@@ -417,9 +478,9 @@ pub(in crate::swarm) mod tests {
         // What else is to be said has all of its room.
         let deltas = (0..).take_while(|&seq| queue.push(delta(seq, 256 << 10))).count();
         assert_eq!(deltas, LINK_QUEUE_BYTES / (256 << 10) - 1, "with the bytes of their headers");
-        assert!((0..deltas as u64).all(|seq| queue.pop() == Some(delta(seq, 256 << 10))));
-        assert!((0..LINK_QUEUE_PARTS).all(|i| queue.pop() == Some(view(&base, i))), "in order");
-        assert_eq!(queue.pop(), None);
+        assert!((0..deltas as u64).all(|seq| queue.pop(true) == Some(delta(seq, 256 << 10))));
+        assert!((0..LINK_QUEUE_PARTS).all(|i| queue.pop(true) == Some(view(&base, i))), "in order");
+        assert_eq!(queue.pop(true), None);
     }
 
     #[test]
@@ -430,13 +491,13 @@ pub(in crate::swarm) mod tests {
         let bases: Vec<_> = (0..32).map(|i| Arc::new(vec![i; 1 << 20])).collect();
         for (queue, base) in slow.iter().zip(&bases) {
             assert!((0..12).all(|i| queue.push(view(base, i))));
-            assert_eq!(queue.pop(), Some(view(base, 0)));
+            assert_eq!(queue.pop(true), Some(view(base, 0)));
         }
         assert!(bases.iter().all(|base| Arc::strong_count(base) == 1), "nobody but the giver holds them");
         drop(bases);
         for queue in &slow {
             assert!(queue.push(Message::SnapshotAsk));
-            assert_eq!([queue.pop(), queue.pop()], [Some(Message::SnapshotAsk), None], "the others are gone");
+            assert_eq!([queue.pop(true), queue.pop(true)], [Some(Message::SnapshotAsk), None], "the others are gone");
         }
     }
 
@@ -463,7 +524,7 @@ pub(in crate::swarm) mod tests {
         assert!(queue.push(Message::Bye));
         queue.finish();
         assert!(!queue.push(Message::Bye));
-        assert_eq!((queue.stage(), queue.pop()), (Stage::Finishing, Some(Message::Bye)));
+        assert_eq!((queue.stage(), queue.pop(true)), (Stage::Finishing, Some(Message::Bye)));
         queue.abort();
         queue.finish();
         assert_eq!(queue.stage(), Stage::Aborted);

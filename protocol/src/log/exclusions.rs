@@ -4,6 +4,9 @@
 //! later lives: a liar that restarts is still a liar. The log forgets what is left out and its version vector goes back
 //! to `seq - 1`, so the version vector alone still names the base; the exclusions say which deltas can never come in again.
 //! Two exclusions of one peer unite to the earlier one, so uniting commutes and every order ends in the same exclusions.
+//!
+//! Of a peer none of whose deltas is in a set there is nothing to leave out, so its exclusion is no part of the set's name: whoever
+//! never heard of a peer need not know of its lies, and names that somebody invents to lie under fill nobody's tables.
 
 use std::collections::BTreeMap;
 
@@ -24,11 +27,24 @@ impl Exclusions {
     /// Last number of `origin` that may count.
     #[must_use]
     pub fn last_allowed(&self, origin: Origin) -> u64 {
-        match self.0.get(&origin.peer) {
-            Some(&(incarnation, seq)) if origin.incarnation == incarnation => seq.saturating_sub(1),
-            Some(&(incarnation, _)) if origin.incarnation > incarnation => 0,
-            _ => u64::MAX,
-        }
+        self.0.get(&origin.peer).map_or(u64::MAX, |&from| allowed(from, origin.incarnation))
+    }
+
+    /// As [`Self::last_allowed`], when `about` were left out from `seq` on as well.
+    pub(super) fn last_allowed_with(&self, (about, seq): (Origin, u64), origin: Origin) -> u64 {
+        let also =
+            if about.peer == origin.peer { allowed((about.incarnation, seq), origin.incarnation) } else { u64::MAX };
+        self.last_allowed(origin).min(also)
+    }
+
+    /// That peer's deltas may come in again.
+    pub(super) fn forget(&mut self, peer: PeerId) {
+        self.0.remove(&peer);
+    }
+
+    /// Those of peers of which the set `heard` has any delta, in order of peer.
+    pub fn within<'a>(&'a self, heard: &'a VersionVector) -> impl Iterator<Item = (Origin, u64)> + 'a {
+        self.iter().filter(|(about, _)| heard.names(about.peer))
     }
 
     /// Leaves out `about` from `seq` on. Returns whether that is more than before.
@@ -70,20 +86,30 @@ impl Exclusions {
         self.0.is_empty()
     }
 
-    /// Name of the set `heard` under these exclusions; without any it is the name of the version vector.
+    /// Name of the set `heard` under these exclusions; where they leave nothing of it out it is the name of the version vector.
     #[must_use]
     pub fn set_hash(&self, heard: &VersionVector) -> Hash {
-        if self.is_empty() {
+        let mut within = self.within(heard).peekable();
+        if within.peek().is_none() {
             return heard.hash();
         }
-        let mut hasher = blake3::Hasher::new_derive_key("starling 2 set");
+        let mut hasher = blake3::Hasher::new_derive_key("starling 3 set");
         hasher.update(&heard.hash().0);
-        for (origin, seq) in self.iter() {
+        for (origin, seq) in within {
             hasher.update(&origin.peer.0);
             hasher.update(&origin.incarnation.to_le_bytes());
             hasher.update(&seq.to_le_bytes());
         }
         Hash(*hasher.finalize().as_bytes())
+    }
+}
+
+/// Last number that may count of that life, when its peer is left out from there on.
+fn allowed((incarnation, seq): (u64, u64), life: u64) -> u64 {
+    match life.cmp(&incarnation) {
+        std::cmp::Ordering::Less => u64::MAX,
+        std::cmp::Ordering::Equal => seq.saturating_sub(1),
+        std::cmp::Ordering::Greater => 0,
     }
 }
 
@@ -115,8 +141,17 @@ mod tests {
         assert!(!exclusions.covers(origin(2, 9), 99));
         let last = |incarnation| exclusions.last_allowed(origin(1, incarnation));
         assert_eq!([last(4), last(5), last(6)], [u64::MAX, 9, 0]);
-        let heard = VersionVector::new();
-        assert_ne!(exclusions.set_hash(&heard), heard.hash());
+    }
+
+    #[test]
+    fn what_a_set_does_not_name_is_no_part_of_its_name() {
+        let exclusions: Exclusions = [(origin(1, 5), 10)].into_iter().collect();
+        let other: VersionVector = [(origin(2, 1), 3)].into_iter().collect();
+        assert_eq!(exclusions.set_hash(&other), other.hash());
+        assert_eq!(exclusions.within(&other).count(), 0);
+        let named: VersionVector = [(origin(1, 4), 1), (origin(2, 1), 3)].into_iter().collect();
+        assert_ne!(exclusions.set_hash(&named), named.hash());
+        assert_eq!(exclusions.within(&named).count(), 1);
     }
 
     proptest! {

@@ -34,7 +34,7 @@ use bincode::{Decode, Encode};
 use self::keeping::Keep;
 use self::run::Run;
 use crate::event::Refused;
-use crate::id::{Hash, Origin};
+use crate::id::{Hash, Origin, PeerId};
 use crate::wire::{ORIGINS_MAX, Range};
 
 /// Deltas that wait for a gap to close, over all origins.
@@ -282,18 +282,16 @@ impl Log {
     /// retracted from the base. `None`, and nothing changes, when the log no longer holds all of them: a snapshot is
     /// needed then.
     pub fn exclude(&mut self, about: Origin, seq: u64) -> Option<Vec<Delta>> {
-        let mut excluded = self.excluded.clone();
-        excluded.unite(about, seq);
         let cuts: Vec<_> = self
             .heard
-            .iter()
-            .map(|(origin, last)| (origin, excluded.last_allowed(origin), last))
+            .lives(about.peer)
+            .map(|(origin, last)| (origin, self.excluded.last_allowed_with((about, seq), origin), last))
             .filter(|(_, allowed, last)| allowed < last)
             .collect();
         if cuts.iter().any(|&(origin, allowed, _)| self.first_retained(origin) > allowed + 1) {
             return None;
         }
-        self.excluded = excluded;
+        self.excluded.unite(about, seq);
         let mut out = Vec::new();
         for (origin, allowed, last) in cuts {
             let cut: Vec<Delta> = self.range(Range { origin, first: allowed + 1, last }).cloned().collect();
@@ -308,6 +306,11 @@ impl Log {
         }
         self.drop_excluded_waiting();
         Some(out)
+    }
+
+    /// That peer's deltas may come in again: none of them is in the set, and its lies are no news to anybody any more.
+    pub fn forget_exclusion(&mut self, peer: PeerId) {
+        self.excluded.forget(peer);
     }
 
     fn set_head(&mut self, origin: Origin, seq: u64, head: Tip) {

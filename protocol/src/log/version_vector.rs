@@ -45,11 +45,22 @@ impl VersionVector {
         self.0.iter().map(|(&origin, &seq)| (origin, seq))
     }
 
+    /// The lives of a peer and what is heard of each.
+    pub fn lives(&self, peer: PeerId) -> impl Iterator<Item = (Origin, u64)> + '_ {
+        let lives = Origin { peer, incarnation: 0 }..=Origin { peer, incarnation: u64::MAX };
+        self.0.range(lives).map(|(&origin, &seq)| (origin, seq))
+    }
+
     /// Deltas of all lives of a peer.
     #[must_use]
     pub fn of_peer(&self, peer: PeerId) -> u64 {
-        let lives = Origin { peer, incarnation: 0 }..=Origin { peer, incarnation: u64::MAX };
-        self.0.range(lives).map(|(_, seq)| seq).fold(0, |sum, &seq| sum.saturating_add(seq))
+        self.lives(peer).fold(0, |sum, (_, seq)| sum.saturating_add(seq))
+    }
+
+    /// Whether any delta of that peer is in the set.
+    #[must_use]
+    pub fn names(&self, peer: PeerId) -> bool {
+        self.lives(peer).next().is_some()
     }
 
     /// Number of origins.

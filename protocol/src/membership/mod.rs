@@ -26,6 +26,7 @@ use crate::id::{Origin, PeerId};
 use crate::learner::Share;
 use crate::log::{Exclusions, VersionVector};
 use crate::time::{Span, Time};
+use crate::tokens::Tokens;
 use crate::wire::{PEER_RECORDS_MAX, PeerRecord, Status};
 use pace::Paces;
 use whereabouts::{Whereabouts, bounded};
@@ -66,6 +67,11 @@ const LEFT_MAX: Span = Span::from_secs(3);
 /// A neighbour that does not leave out whom we leave out is told so, so far apart.
 const EXCLUSIONS_PAUSE: Span = Span::from_secs(3);
 
+/// Digests that a neighbour is heard with, at once and a second: each is held against the whole log and answered. Who catches up says one for
+/// each megabyte, everybody else one a second; what is beyond is let fall, and the next one says as much.
+const DIGESTS_BURST: f64 = 256.0;
+const DIGESTS_A_SECOND: f64 = 200.0;
+
 /// Weight of the newest round trip in the smoothed one. paper: RFC 6298.
 const ROUND_TRIP_SMOOTHING: f32 = 1.0 / 8.0;
 
@@ -101,6 +107,7 @@ pub struct Neighbour {
     pub round_trip: f32,
     /// When it may be told again whom we leave out.
     exclusions_after: Time,
+    digests: Tokens,
     /// Digests that wait for an answer, and when the last of them went out.
     asked: (u32, Time),
 }
@@ -122,6 +129,7 @@ impl Neighbour {
             snapshot_head_after: Time(0),
             round_trip: f32::NAN,
             exclusions_after: Time(0),
+            digests: Tokens::new(DIGESTS_BURST, DIGESTS_A_SECOND),
             asked: (0, now),
         }
     }
@@ -133,6 +141,11 @@ impl Neighbour {
             self.exclusions_after = now + EXCLUSIONS_PAUSE;
         }
         may
+    }
+
+    /// Whether a digest of it is looked at.
+    pub(crate) fn may_say_what_it_has(&mut self, now: Time) -> bool {
+        self.digests.take(now)
     }
 
     /// A digest goes out that is to be answered.
@@ -413,6 +426,11 @@ impl Membership {
         self.spoke.remove(&peer);
         self.members.remove(&peer);
         self.neighbours.contains_key(&peer)
+    }
+
+    /// Nobody knows any more why it was banned.
+    pub fn unban(&mut self, peer: PeerId) {
+        self.banned.remove(&peer);
     }
 
     /// Whether that peer was excluded.

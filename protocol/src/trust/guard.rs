@@ -9,6 +9,7 @@ use crate::config::Trust;
 use crate::id::{Origin, PeerId};
 use crate::log::{Context, Delta, HELD_BYTES_MAX, HELD_MAX};
 use crate::time::{Span, Time};
+use crate::tokens::Tokens;
 
 /// Votes remembered.
 const VOTES_MAX: usize = 4096;
@@ -23,6 +24,15 @@ const ELECTORATE_MEMORY: Span = Span::from_secs(60);
 const ACCEPT_GATHER: Span = Span::from_secs(10);
 /// Peers with an account.
 const ACCOUNTS_MAX: usize = 4096;
+/// Origins on hold at once: a vote about more of them would not be remembered. What another one says that looks like a lie is let fall, and
+/// comes again.
+const HOLDS_MAX: usize = VOTES_OF_ONE_MAX;
+/// Records kept about peers of whom the set has nothing, the latest: they are of use while their deltas are still on their way.
+const RECORDS_UNNAMED_MAX: usize = 1024;
+/// Records that are passed on as soon as they are known, at once and a second; what is beyond goes with the digests, 256 every three seconds, and stands
+/// before nobody's deltas.
+const RELAYS_BURST: f64 = 64.0;
+const RELAYS_A_SECOND: f64 = 8.0;
 
 /// What a peer claims to have done, and what it has given. A free rider takes the model and gives nothing, or claims
 /// steps that its deltas do not show; what is done about it is the operator's business.
@@ -82,12 +92,13 @@ pub(crate) enum Taken {
 }
 
 impl Hold {
-    pub(crate) fn wait(&mut self, delta: Delta) -> Taken {
+    /// `room`: bytes that all holds may still take.
+    fn wait(&mut self, delta: Delta, room: usize) -> Taken {
         self.seen = self.seen.max(delta.seq());
         if let Some(known) = self.waiting.get(&delta.seq()) {
             return if known.hash() == delta.hash() { Taken::Waits } else { Taken::Contradicts(known.clone()) };
         }
-        if self.waiting.len() >= HELD_MAX || self.bytes + delta.bytes() > HELD_BYTES_MAX {
+        if self.waiting.len() >= HELD_MAX || delta.bytes() > room {
             return Taken::Dropped;
         }
         self.bytes += delta.bytes();
@@ -110,7 +121,11 @@ pub(crate) struct Guard {
     pub(crate) ledger: Ledger,
     pub(crate) holds: BTreeMap<Origin, Hold>,
     /// Records of what is left out, by peer.
-    pub(crate) records: BTreeMap<PeerId, Exclusion>,
+    records: BTreeMap<PeerId, Exclusion>,
+    /// Of them those about peers of whom the set had nothing, oldest first; may name others.
+    unnamed: VecDeque<PeerId>,
+    /// Records that may be passed on at once.
+    relays: Tokens,
     /// Records that we agree with and cannot carry out: the log no longer holds what is to be retracted.
     pub(crate) pending: BTreeMap<PeerId, Exclusion>,
     pub(crate) accounts: BTreeMap<PeerId, Account>,
@@ -131,6 +146,8 @@ impl Guard {
             ledger: Ledger::new(seed, config.rate_max),
             holds: BTreeMap::new(),
             records: BTreeMap::new(),
+            unnamed: VecDeque::new(),
+            relays: Tokens::new(RELAYS_BURST, RELAYS_A_SECOND),
             pending: BTreeMap::new(),
             accounts: BTreeMap::new(),
             immune: BTreeMap::new(),
@@ -145,6 +162,56 @@ impl Guard {
 
     pub(crate) fn is_immune(&self, origin: Origin, reason: Reason, now: Time) -> bool {
         self.immune.get(&(origin, reason)).is_some_and(|until| *until > now)
+    }
+
+    /// Whether one more origin may be put on hold.
+    pub(crate) fn has_room_for_a_hold(&self) -> bool {
+        self.holds.len() < HOLDS_MAX
+    }
+
+    /// Lets a delta wait whose origin is on hold.
+    pub(crate) fn wait(&mut self, origin: Origin, delta: Delta) -> Taken {
+        let taken: usize = self.holds.values().map(|hold| hold.bytes).sum();
+        let room = HELD_BYTES_MAX.saturating_sub(taken);
+        self.holds.get_mut(&origin).map_or(Taken::Dropped, |hold| hold.wait(delta, room))
+    }
+
+    /// Records of what is left out, in order of peer.
+    pub(crate) fn records(&self) -> impl Iterator<Item = &Exclusion> + '_ {
+        self.records.values()
+    }
+
+    /// Of those of whom the set had nothing, the latest first.
+    pub(crate) fn unnamed(&self) -> impl Iterator<Item = &Exclusion> + '_ {
+        self.unnamed.iter().rev().filter_map(|peer| self.records.get(peer))
+    }
+
+    pub(crate) fn record_about(&self, peer: PeerId) -> Option<&Exclusion> {
+        self.records.get(&peer)
+    }
+
+    /// Keeps a record. Returns the peer whose record is forgotten for it, if any: the oldest of those of whom the set has nothing.
+    pub(crate) fn keep(&mut self, record: Exclusion, named: impl Fn(PeerId) -> bool) -> Option<PeerId> {
+        let peer = record.about.peer;
+        if self.records.insert(peer, record).is_none() && !named(peer) {
+            self.unnamed.push_back(peer);
+        }
+        while self.unnamed.len() > RECORDS_UNNAMED_MAX {
+            let oldest = self.unnamed.pop_front()?;
+            if !named(oldest) && self.records.remove(&oldest).is_some() {
+                return Some(oldest);
+            }
+        }
+        None
+    }
+
+    pub(crate) fn retain_records(&mut self, keeps: impl Fn(&Exclusion) -> bool) {
+        self.records.retain(|_, record| keeps(record));
+    }
+
+    /// Whether a record is passed on at once; see [`RELAYS_BURST`].
+    pub(crate) fn may_relay(&mut self, now: Time) -> bool {
+        self.relays.take(now)
     }
 
     pub(crate) fn hold(&mut self, origin: Origin, reason: Reason, from_seq: u64, now: Time, until: Time) {

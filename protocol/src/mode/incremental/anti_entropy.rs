@@ -16,7 +16,7 @@ use crate::log::{Exclusions, VersionVector};
 use crate::membership::Neighbour;
 use crate::partner::{self, Candidate, Choice};
 use crate::peer::Peer;
-use crate::wire::{Message, Range};
+use crate::wire::{Message, ORIGINS_MAX, Range};
 
 /// All that a neighbour has, in its own words.
 #[derive(Debug)]
@@ -78,9 +78,15 @@ impl Peer {
         }
         let heard = self.log.heard().clone();
         let base_hash = self.base_hash_at(self.log.set_hash());
-        let (excluded, spot) = (self.log.excluded().iter().collect(), self.log.spot(self.rng.next_u64()));
+        let spot = self.log.spot(self.rng.next_u64());
         let now = self.now;
-        if let Some(neighbour) = self.members.neighbour_mut(to).filter(|_| answer) {
+        let neighbour = self.members.neighbour_mut(to);
+        // What neither of us has heard of is nothing to be told.
+        let named = |about: &Origin| {
+            heard.names(about.peer) || neighbour.as_ref().is_some_and(|neighbour| neighbour.known.names(about.peer))
+        };
+        let excluded = self.log.excluded().iter().filter(|(about, _)| named(about)).take(ORIGINS_MAX).collect();
+        if let Some(neighbour) = neighbour.filter(|_| answer) {
             neighbour.note_asked(now);
         }
         self.send(to, Message::Digest { heard, excluded, spot, base_hash, answer });
@@ -99,7 +105,7 @@ impl Peer {
         for (origin, first, last) in digest.heard.ahead_of(self.log.heard()) {
             self.guard.ledger.note_ahead(now, origin, first - 1, last);
         }
-        self.compare_exclusions(from, &digest.excluded);
+        self.compare_exclusions(from, &digest);
         let far_ahead = far_ahead(&digest.heard, self.log.heard());
         if let Some(neighbour) = self.members.neighbour_mut(from) {
             neighbour.far_ahead = far_ahead;
@@ -149,7 +155,8 @@ impl Peer {
 
     /// The invariant of the whole design, watched in the open: equal sets, equal bits.
     fn compare_bases(&mut self, from: PeerId, digest: &Digest) {
-        if digest.heard != *self.log.heard() || digest.excluded != *self.log.excluded() {
+        let heard = self.log.heard();
+        if digest.heard != *heard || !digest.excluded.within(heard).eq(self.log.excluded().within(heard)) {
             return;
         }
         if let (Some(theirs), Some(ours)) = (digest.base_hash, self.base_hash_at(self.log.set_hash()))
@@ -297,6 +304,36 @@ mod tests {
             announce(peer, A, f32::NAN);
         });
         assert_eq!(honest, [A, B, C], "an impossible loss counts as the farthest known, which is all there is");
+    }
+
+    /// Each is held against the whole log; and who says what it has once a second is always heard.
+    #[test]
+    fn a_flood_of_digests_is_answered_at_a_pace() {
+        let mut config = Config::default();
+        config.gossip.company = 5;
+        let schema = Schema { tensors: Vec::new() }.hash();
+        let context = Context { run: RunId(Hash::ZERO), schema, parameters: 1, codec: &DenseF32, limits: Limits::OFF };
+        let mut peer = Peer::new(config, context, Identity::from_seed(&[1; 32]), 1, 1);
+        peer.handle(Time(0), Input::Start);
+        peer.handle(Time(0), Input::Connected { peer: A });
+        while peer.next_output().is_some() {}
+        let mut answers = |at: Span, digests: usize| {
+            let message = Message::Digest {
+                heard: VersionVector::new(),
+                excluded: Vec::new(),
+                spot: None,
+                base_hash: None,
+                answer: true,
+            };
+            for _ in 0..digests {
+                peer.handle(Time(0) + at, Input::Message { from: A, message: message.clone() });
+            }
+            let answer = |output: &Output| matches!(output, Output::Send { message: Message::Digest { .. }, .. });
+            std::iter::from_fn(|| peer.next_output()).filter(answer).count()
+        };
+        assert!((1..=300).contains(&answers(Span(0), 10_000)));
+        assert!((1..=210).contains(&answers(Span::from_secs(1), 10_000)));
+        assert!((2..60).all(|second| answers(Span::from_secs(second), 1) == 1));
     }
 
     #[test]

@@ -18,9 +18,10 @@
 //! a snapshot is taken from the first neighbour whose digest shows that it has it. Until then our version vector
 //! names exactly what is in our base.
 
+use super::Digest;
 use crate::event::{Event, Output, Refused};
 use crate::id::{Origin, PeerId};
-use crate::log::{Delta, Exclusions, SignedDelta};
+use crate::log::{Delta, SignedDelta};
 use crate::membership::Neighbour;
 use crate::peer::Peer;
 use crate::time::Span;
@@ -45,8 +46,11 @@ impl Peer {
             if !next || !self.is_suspect(&delta) {
                 return Some(delta);
             }
+            if !self.guard.holds.contains_key(&origin) {
+                return None; // As many are on hold as there may be.
+            }
         }
-        let rival = match self.guard.holds.get_mut(&origin)?.wait(delta.clone()) {
+        let rival = match self.guard.wait(origin, delta.clone()) {
             Taken::Contradicts(rival) => rival,
             Taken::Waits | Taken::Dropped => return None,
         };
@@ -79,6 +83,9 @@ impl Peer {
         let needed = config.strikes - u32::from(self.guard.votes_about(origin).next().is_some() && config.strikes > 1);
         if strikes < needed {
             return false;
+        }
+        if !self.guard.has_room_for_a_hold() {
+            return true;
         }
         let from_seq = self.first_lie(origin, first);
         self.guard.hold(origin, reason, from_seq, now, now + self.config.trust.hold_max);
@@ -215,12 +222,20 @@ impl Peer {
     }
 
     pub(crate) fn hear_exclusion(&mut self, from: PeerId, record: Exclusion) {
-        if !self.config.trust.enabled || !self.is_wider(&record) || !record.is_genuine(&self.context) {
+        if !self.config.trust.enabled || !self.concerns_us(record.about.peer) || !self.is_wider(&record) {
             return;
         }
-        if self.is_carried(&record) {
+        if record.is_genuine(&self.context) && self.is_carried(&record) {
             self.exclude(Some(from), record);
         }
+    }
+
+    /// Whether we have anything of that peer. Of others anybody could make as many records as it likes, by keys that it has just made; should
+    /// we hear of it, our digest shows that, and whoever has the record tells us.
+    fn concerns_us(&self, peer: PeerId) -> bool {
+        peer == self.origin.peer
+            || self.log.heard().names(peer)
+            || self.guard.holds.keys().any(|origin| origin.peer == peer)
     }
 
     fn is_carried(&self, record: &Exclusion) -> bool {
@@ -240,15 +255,15 @@ impl Peer {
             return;
         }
         let (about, from_seq) = (record.about, record.from_seq);
-        self.say_to_all(from, &Message::Exclusion(record.clone()));
+        if self.guard.may_relay(self.now) {
+            self.say_to_all(from, &Message::Exclusion(record.clone()));
+        }
         self.audit(Act::Exclude, about, from_seq, 0, record.why().into());
         if about.peer == self.origin.peer {
             self.event(Event::Excluded { origin: about, from_seq, why: record.why(), retracted: 0 });
             self.leave();
             return;
         }
-        // What the learner is given later is issued after the retraction, so both go to it in order.
-        self.flush_ready();
         let Some(deltas) = self.log.exclude(about, from_seq) else {
             self.guard.pending.insert(about.peer, record);
             return;
@@ -256,19 +271,26 @@ impl Peer {
         let retracted = deltas.len();
         if let Some(first) = deltas.first() {
             self.audit(Act::Retract, about, first.seq(), retracted as u64, String::new());
-            self.issue_retract(deltas);
+            self.retract(deltas);
         }
         self.event(Event::Excluded { origin: about, from_seq, why: record.why(), retracted });
-        self.guard.records.insert(about.peer, record);
-        self.after_exclusion();
+        self.keep_record(record);
+        self.after_exclusion(&[about.peer]);
     }
 
-    /// What follows from what the log leaves out now.
-    pub(super) fn after_exclusion(&mut self) {
+    /// Keeps why a peer is left out: for as long as anything of it is in the set, of others the latest.
+    fn keep_record(&mut self, record: Exclusion) {
+        let heard = self.log.heard();
+        if let Some(forgotten) = self.guard.keep(record, |peer| heard.names(peer)) {
+            self.log.forget_exclusion(forgotten);
+            self.members.unban(forgotten);
+        }
+    }
+
+    /// What follows from that these are left out now.
+    fn after_exclusion(&mut self, peers: &[PeerId]) {
         self.forget_served();
-        let excluded: Vec<(Origin, u64)> = self.log.excluded().iter().collect();
-        for (about, _) in excluded {
-            let peer = about.peer;
+        for &peer in peers {
             self.guard.pending.remove(&peer);
             self.guard.drop_votes(peer);
             let lives: Vec<Origin> = self.guard.holds.keys().copied().filter(|origin| origin.peer == peer).collect();
@@ -290,15 +312,17 @@ impl Peer {
         self.settle(false);
     }
 
-    /// Tells a neighbour what it does not leave out yet, and looks whether it could give us a base without what we cannot
-    /// retract ourselves.
-    pub(super) fn compare_exclusions(&mut self, from: PeerId, theirs: &Exclusions) {
+    /// Tells a neighbour what it does not leave out yet of what it has heard, and looks whether it could give us a base without what
+    /// we cannot retract ourselves.
+    pub(super) fn compare_exclusions(&mut self, from: PeerId, theirs: &Digest) {
         if !self.config.trust.enabled {
             return;
         }
-        let news = self.guard.records.values().chain(self.guard.pending.values());
-        let news: Vec<Exclusion> =
-            news.filter(|r| !theirs.covers(r.about, r.from_seq)).take(RECORDS_MAX).cloned().collect();
+        let lacks = |record: &Exclusion| {
+            theirs.excluded.covers(record.about, record.from_seq) || !theirs.heard.names(record.about.peer)
+        };
+        let news = self.guard.records().chain(self.guard.pending.values());
+        let news: Vec<Exclusion> = news.filter(|record| !lacks(record)).take(RECORDS_MAX).cloned().collect();
         let now = self.now;
         let may = |neighbour: &mut Neighbour| neighbour.may_be_told_exclusions(now);
         let news =
@@ -307,7 +331,7 @@ impl Peer {
             self.send(from, Message::Exclusion(record));
         }
         let pending = &self.guard.pending;
-        if !pending.is_empty() && pending.values().all(|r| theirs.covers(r.about, r.from_seq)) {
+        if !pending.is_empty() && pending.values().all(lacks) {
             self.ask_snapshot(from);
         }
     }
@@ -325,14 +349,18 @@ impl Peer {
         records.iter().all(|record| record.about.peer != self.origin.peer && believed(record))
     }
 
+    /// The set that was adopted leaves these out.
     pub(super) fn adopt_exclusions(&mut self, records: Vec<Exclusion>) {
+        let peers: Vec<PeerId> = records.iter().map(|record| record.about.peer).collect();
         for record in records {
-            self.guard.records.entry(record.about.peer).or_insert(record);
+            if self.guard.record_about(record.about.peer).is_none() {
+                self.keep_record(record);
+            }
         }
         // A record of ours that the log has narrowed since stays beside its number in the log.
         let excluded = self.log.excluded();
-        self.guard.records.retain(|_, record| excluded.covers(record.about, record.from_seq));
-        self.after_exclusion();
+        self.guard.retain_records(|record| excluded.covers(record.about, record.from_seq));
+        self.after_exclusion(&peers);
     }
 }
 
@@ -360,3 +388,6 @@ impl Peer {
         self.audit(Act::Reject, origin, seq, 1, reason.to_string());
     }
 }
+
+#[cfg(test)]
+mod tests;

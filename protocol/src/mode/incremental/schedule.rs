@@ -15,16 +15,18 @@ use crate::event::{Event, Output};
 use crate::fixed::Weight;
 use crate::id::{Hash, PeerId};
 use crate::learner::{Command, Computed, Progress, Share, Trained};
-use crate::log::{Delta, Head, VersionVector};
+use crate::log::{Delta, Exclusions, Head, VersionVector};
 use crate::peer::Peer;
 use crate::time::{Span, Time};
-use crate::trust::Exclusion;
 use crate::wire::Exchange;
 
 /// Batches of heard deltas that are queued before more are gathered.
 const APPLY_QUEUED_MAX: usize = 2;
-/// Heard deltas gathered while the queue is busy; at this number they are queued all the same.
+/// Heard deltas gathered while the queue is busy; at this number they are queued all the same...
 const READY_MAX: usize = 1024;
+/// ...as long as no more batches than this stand in line: the learner's thread takes a bounded number of commands, whatever others say while it is
+/// at a long step.
+const APPLY_QUEUED_LIMIT: usize = 64;
 /// A command in the learner's queue, and what its result is for.
 #[derive(Debug)]
 pub(crate) enum Pending {
@@ -54,7 +56,7 @@ pub(crate) enum Pending {
     Snapshot {
         heard: VersionVector,
         heads: Vec<Head>,
-        exclusions: Vec<Exclusion>,
+        excluded: Exclusions,
     },
     /// For somebody who checks a snapshot.
     Witness(Box<super::witness::Question>),
@@ -114,6 +116,8 @@ pub(crate) struct Schedule {
     gossip: bool,
     pub(super) pending: VecDeque<Pending>,
     ready: Vec<Delta>,
+    /// Deltas that are out of the log and not yet out of the base.
+    retracting: Vec<Delta>,
     pub(super) steps_issued: u64,
     pub(super) steps_done: u64,
     /// Steps that were issued when the model was last evaluated.
@@ -171,6 +175,7 @@ impl Schedule {
             gossip: config.gossip.enabled,
             pending: VecDeque::new(),
             ready: Vec::new(),
+            retracting: Vec::new(),
             steps_issued: 0,
             steps_done: 0,
             looked_at: 0,
@@ -238,7 +243,19 @@ impl Schedule {
 
     /// Whether no step is to come and every delta is said.
     pub(crate) fn is_done(&self) -> bool {
-        !self.more_steps() && self.pending.is_empty() && self.ready.is_empty() && !self.unsaid()
+        !self.more_steps() && self.pending.is_empty() && !self.has_ready() && !self.unsaid()
+    }
+
+    /// Whether the base is to change by what was heard.
+    fn has_ready(&self) -> bool {
+        !(self.ready.is_empty() && self.retracting.is_empty())
+    }
+
+    /// Whether what was heard goes to the learner now, or is gathered.
+    fn takes_ready(&self) -> bool {
+        let queued = self.queued(|pending| matches!(pending, Pending::Apply | Pending::Retract));
+        let gathered = self.ready.len().max(self.retracting.len());
+        queued < APPLY_QUEUED_MAX || (gathered >= READY_MAX && queued < APPLY_QUEUED_LIMIT)
     }
 
     /// Whether steps were taken that no delta holds yet, although none is to come.
@@ -288,9 +305,7 @@ impl Peer {
     /// Fills the learner's queue.
     pub(crate) fn pump(&mut self) {
         self.move_rounds();
-        if self.schedule.queued(|p| matches!(p, Pending::Apply)) < APPLY_QUEUED_MAX
-            || self.schedule.ready.len() >= READY_MAX
-        {
+        if self.schedule.takes_ready() {
             self.flush_ready();
         }
         self.restore_when_possible();
@@ -415,8 +430,8 @@ impl Peer {
 
     pub(super) fn issue_snapshot(&mut self) {
         self.flush_ready();
-        let exclusions = self.guard.records.values().cloned().collect();
-        let pending = Pending::Snapshot { heard: self.heard_when_issued(), heads: self.log.heads(), exclusions };
+        let excluded = self.log.excluded().clone();
+        let pending = Pending::Snapshot { heard: self.heard_when_issued(), heads: self.log.heads(), excluded };
         self.issue(Command::Snapshot, pending);
     }
 
@@ -430,8 +445,9 @@ impl Peer {
         self.issue(Command::Restore { base, replay: shared(replay), carry }, Pending::Restore);
     }
 
-    pub(super) fn issue_retract(&mut self, deltas: Vec<Delta>) {
-        self.issue(Command::Retract { deltas: shared(deltas) }, Pending::Retract);
+    /// Deltas that went out of the log and are to be taken back.
+    pub(super) fn retract(&mut self, deltas: Vec<Delta>) {
+        self.schedule.retracting.extend(deltas);
     }
 
     /// Name of [`Self::heard_when_issued`] under what is left out.
@@ -458,10 +474,15 @@ impl Peer {
         self.schedule.ready.extend(deltas);
     }
 
+    /// Puts in line what was heard and what was excluded. Adds are exact, so what is in both leaves no trace.
     pub(crate) fn flush_ready(&mut self) {
         if !self.schedule.ready.is_empty() {
             let deltas = shared(std::mem::take(&mut self.schedule.ready));
             self.issue(Command::Apply { deltas }, Pending::Apply);
+        }
+        if !self.schedule.retracting.is_empty() {
+            let deltas = shared(std::mem::take(&mut self.schedule.retracting));
+            self.issue(Command::Retract { deltas }, Pending::Retract);
         }
     }
 
@@ -495,8 +516,8 @@ impl Peer {
                 samples.into_iter().for_each(|samples| self.event(Event::Dealt { peers, samples }));
             }
             (Pending::Apply, Computed::Applied) | (Pending::Retract, Computed::Retracted) => {}
-            (Pending::Snapshot { heard, heads, exclusions }, Computed::Snapshot { base, base_hash }) => {
-                self.serve_snapshot(&heard, heads, exclusions, base, base_hash);
+            (Pending::Snapshot { heard, heads, excluded }, Computed::Snapshot { base, base_hash }) => {
+                self.serve_snapshot(&heard, heads, &excluded, base, base_hash);
             }
             (Pending::Witness(question), Computed::Base(base)) => self.witness(*question, base),
             (Pending::Hash(answer), Computed::Hashed { base, base_hash }) => self.bear_witness(answer, base, base_hash),

@@ -7,7 +7,7 @@
 //! The hash in a snapshot's head only says that its parts arrived whole: the giver could have made up the base. A base is the
 //! same function of the same deltas on every peer, and adds are exact, so a peer that has heard at least as much takes what
 //! it has beyond the snapshot out of a copy of its own base, to the bit, and compares. It cannot say when it has heard less,
-//! when its log no longer holds what is beyond, when it leaves out other origins, or while it does this for another one: each
+//! when its log no longer holds what is beyond, when it does not leave out what its giver does, or while it does this for another one: each
 //! answer costs a copy of the base, and the time of the learner's thread. What a taker makes of it: `snapshot/checking.rs`.
 
 use std::sync::Arc;
@@ -101,7 +101,7 @@ impl Peer {
     /// What we have beyond that set, or what we answer at once.
     fn beyond_snapshot(&self, heads: &[Head], excluded: &Exclusions) -> Result<Vec<Delta>, Option<bool>> {
         let (log, theirs) = (&self.log, heard_of(heads));
-        if excluded != log.excluded() || !log.heard().covers(&theirs) {
+        if !log.excluded().include(excluded) || !log.heard().covers(&theirs) {
             return Err(None);
         }
         let differs = |head: &Head| log.head_at(head.origin, head.seq).is_some_and(|ours| ours != *head);

@@ -9,7 +9,7 @@ use crate::id::{Hash, Origin, PeerId};
 use crate::log::{Exclusions, Head, VersionVector, heard_of};
 use crate::peer::Peer;
 use crate::time::Span;
-use crate::trust::Exclusion;
+use crate::trust::{Exclusion, RECORDS_MAX};
 use crate::wire::{BasePart, Message, SNAPSHOT_PART_BYTES, SnapshotHead};
 
 /// A snapshot that was made is given to others too for so long.
@@ -71,12 +71,11 @@ impl Peer {
         &mut self,
         heard: &VersionVector,
         heads: Vec<Head>,
-        exclusions: Vec<Exclusion>,
+        excluded: &Exclusions,
         base: Vec<i32>,
         base_hash: Hash,
     ) {
-        let excluded: Exclusions = exclusions.iter().map(|record| (record.about, record.from_seq)).collect();
-        if excluded != *self.log.excluded() {
+        if excluded != self.log.excluded() {
             self.issue_snapshot(); // Something was excluded in between.
             return;
         }
@@ -101,11 +100,21 @@ impl Peer {
         self.snapshots.made_anew = 0;
         self.schedule.known_base = Some((excluded.set_hash(heard), base_hash));
         let heads = heads.into_values().collect();
+        let exclusions = self.exclusions_to_give();
         let head = SnapshotHead { base_hash, parameters: base.len() as u64, heads, exclusions };
         for to in std::mem::take(&mut self.snapshots.waiting) {
             self.send(to, Message::SnapshotHead(head.clone()));
         }
         self.serve(head, base);
+    }
+
+    /// Why the set leaves out what it does, as far as a head has room: whoever takes it hears of the others when it says what it has. Those of whom
+    /// the set has nothing, the latest first, are for a newcomer that they would turn to.
+    fn exclusions_to_give(&self) -> Vec<Exclusion> {
+        let heard = self.log.heard();
+        let named = self.guard.records().filter(|record| heard.names(record.about.peer));
+        let others = self.guard.unnamed().filter(|record| !heard.names(record.about.peer));
+        named.chain(others).take(RECORDS_MAX).cloned().collect()
     }
 
     fn serve(&mut self, head: SnapshotHead, base: Vec<i32>) {
@@ -118,7 +127,7 @@ impl Peer {
     pub(crate) fn keep_as_served(&mut self, base_hash: Hash, heads: Vec<Head>, base: Vec<i32>) {
         self.drop_stale_snapshot();
         if self.snapshots.serving.is_none() {
-            let exclusions = self.guard.records.values().cloned().collect();
+            let exclusions = self.exclusions_to_give();
             self.serve(SnapshotHead { base_hash, parameters: base.len() as u64, heads, exclusions }, base);
         }
     }
@@ -130,7 +139,7 @@ impl Peer {
         else {
             return false;
         };
-        let same = serving.head.heads == heads && excluded == ours;
+        let same = serving.head.heads == heads && ours.include(excluded);
         if same {
             serving.until = now + SERVE_MAX;
         }

@@ -5,10 +5,11 @@ use super::going_on::Pace;
 use super::{HEAD_BYTES, Lacking, Stage, Taking};
 use crate::event::Event;
 use crate::id::{Hash, Origin, PeerId};
-use crate::log::{Exclusions, VersionVector, heard_of};
+use crate::log::{Exclusions, Head, VersionVector, heard_of};
 use crate::membership::Neighbour;
 use crate::peer::Peer;
 use crate::time::{Span, Time};
+use crate::trust::Exclusion;
 use crate::wire::{Message, ORIGINS_MAX, SNAPSHOT_PART_BYTES, SnapshotHead};
 
 /// What a neighbour has and cannot send is waited for, for so many anti-entropy intervals: others may have it in their log.
@@ -210,7 +211,11 @@ impl Peer {
             self.snapshot_failed("it holds what the swarm has excluded");
             return;
         }
-        let excluded: Exclusions = head.exclusions.iter().map(|record| (record.about, record.from_seq)).collect();
+        // What our log is too short to take back this base may be without.
+        let covered = |record: &Exclusion| head.heads.iter().any(|head| covers(record, head));
+        let pending = self.guard.pending.values().filter(|record| !covered(record)).cloned();
+        let records: Vec<Exclusion> = head.exclusions.iter().cloned().chain(pending).collect();
+        let excluded: Exclusions = records.iter().map(|record| (record.about, record.from_seq)).collect();
         let beyond = self.log.beyond(&head.heads, &excluded);
         let deltas = head.heads.iter().map(|head| head.seq).sum();
         let mut carry = 0.0;
@@ -235,8 +240,8 @@ impl Peer {
             taking.stage = Stage::Restoring { bytes, deltas, witness };
         }
         self.accept(ready);
-        if !excluded.is_empty() {
-            self.adopt_exclusions(head.exclusions);
+        if !records.is_empty() {
+            self.adopt_exclusions(records);
         }
     }
 
@@ -270,4 +275,10 @@ impl Peer {
         self.send_digest(from, true);
         self.try_begin();
     }
+}
+
+/// Whether that chain has any delta that the record leaves out.
+fn covers(record: &Exclusion, head: &Head) -> bool {
+    record.about.peer == head.origin.peer
+        && (head.origin.incarnation, head.seq) >= (record.about.incarnation, record.from_seq)
 }

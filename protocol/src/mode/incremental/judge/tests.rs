@@ -1,0 +1,184 @@
+//! Liars by the hundred: keys cost nothing to whoever may take part.
+
+use super::super::alone::Alone;
+use crate::event::{Input, Output};
+use crate::fixed::Weight;
+use crate::id::{Hash, Origin, PeerId};
+use crate::learner::Command;
+use crate::log::{Delta, Header};
+use crate::peer::Peer;
+use crate::time::{Span, Time};
+use crate::trust::{Equivocation, Exclusion, Identity};
+use crate::wire::Message;
+
+const NEIGHBOUR: PeerId = PeerId([7; 32]);
+/// Batches that may stand in line; the learner's thread takes 256 commands.
+const QUEUED_MAX: usize = 80;
+
+/// A peer that trains, with a neighbour.
+fn peer() -> Alone {
+    let mut alone = Alone::with(|config| config.gossip.join_grace = Span(0));
+    alone.input(Input::Connected { peer: NEIGHBOUR });
+    alone
+}
+
+fn identity(number: u32) -> Identity {
+    let mut seed = [9; 32];
+    seed[..4].copy_from_slice(&number.to_le_bytes());
+    Identity::from_seed(&seed)
+}
+
+/// The delta of that number, which says that value.
+fn delta(peer: &Peer, identity: &Identity, (seq, previous): (u64, Hash), value: f32) -> Delta {
+    let header = Header {
+        origin: Origin { peer: identity.peer_id(), incarnation: 1 },
+        seq,
+        previous,
+        heard: Hash::ZERO,
+        steps: 4,
+        samples: 4,
+        round: 0,
+        weight: Weight::ONE.raw(),
+        codec: peer.context.codec.wire_id(),
+        l2_norm: value.abs(),
+    };
+    Delta::sign(&peer.context, header, value.to_le_bytes().to_vec(), identity)
+}
+
+fn say(alone: &mut Alone, delta: &Delta) {
+    alone.input(Input::Message { from: NEIGHBOUR, message: Message::Delta(delta.signed().clone()) });
+}
+
+/// Its first delta, and another one in its place.
+fn two_first_ones(alone: &Alone, number: u32) -> [Delta; 2] {
+    let identity = identity(number);
+    [1.0, 2.0].map(|value| delta(&alone.peer, &identity, (1, Hash::ZERO), value))
+}
+
+fn record(alone: &Alone, number: u32) -> Exclusion {
+    let [a, b] = two_first_ones(alone, number);
+    Exclusion::of_proof(Equivocation::of(&alone.peer.context, &a, &b).expect("they contradict each other"))
+}
+
+fn excluded(alone: &Alone) -> usize {
+    alone.peer.trust_view().excluded.len()
+}
+
+#[test]
+fn proofs_about_names_that_nobody_has_heard_fill_no_table() {
+    let mut alone = peer();
+    for number in 0..300 {
+        let record = record(&alone, number);
+        alone.input(Input::Message { from: NEIGHBOUR, message: Message::Exclusion(record) });
+    }
+    assert_eq!((excluded(&alone), alone.peer.log.excluded().len()), (0, 0));
+    // Of whom it has heard it does take one.
+    let [first, _] = two_first_ones(&alone, 0);
+    say(&mut alone, &first);
+    assert!(alone.peer.log.heard().names(first.origin().peer));
+    let record = record(&alone, 0);
+    alone.input(Input::Message { from: NEIGHBOUR, message: Message::Exclusion(record) });
+    assert_eq!(excluded(&alone), 1);
+    assert!(alone.peer.log.heard().is_empty(), "what it said is taken back");
+    assert_eq!(alone.peer.log.set_hash(), alone.peer.log.heard().hash(), "and whoever never heard it has the same set");
+    say(&mut alone, &first);
+    assert!(alone.peer.log.heard().is_empty(), "and does not come in again");
+}
+
+#[test]
+fn hundreds_that_contradict_themselves_do_not_fill_the_learners_queue() {
+    let mut alone = peer();
+    let before = alone.queue.len();
+    for number in 0..1500 {
+        for delta in two_first_ones(&alone, number) {
+            say(&mut alone, &delta);
+        }
+    }
+    assert!(alone.peer.log.heard().is_empty(), "all is taken back");
+    let queued = alone.queue.len() - before;
+    assert!(queued <= QUEUED_MAX, "{queued} commands while the learner is at a step");
+    // Of the latest it is known that they lie; the set names none of them.
+    assert!((1000..1100).contains(&excluded(&alone)), "{}", excluded(&alone));
+    assert_eq!(alone.peer.log.excluded().len(), excluded(&alone));
+    let [first, last] = [0, 1499].map(|number| identity(number).peer_id());
+    assert_eq!([first, last].map(|peer| alone.peer.members.is_banned(peer)), [false, true]);
+    // In the end the base holds as much of them as the log.
+    alone.peer.flush_ready();
+    let mut sum = 0_i64;
+    while let Some(output) = alone.peer.next_output() {
+        if let Output::Compute(command) = output {
+            alone.queue.push_back(command);
+        }
+    }
+    for command in &alone.queue {
+        match command {
+            Command::Apply { deltas } => sum += i64::try_from(deltas.len()).expect("few"),
+            Command::Retract { deltas } => sum -= i64::try_from(deltas.len()).expect("few"),
+            _ => {}
+        }
+    }
+    assert_eq!(sum, 0);
+}
+
+#[test]
+fn what_was_heard_waits_for_a_learner_that_takes_long() {
+    let mut alone = peer();
+    let before = alone.queue.len();
+    let heard = delta(&alone.peer, &identity(1), (1, Hash::ZERO), 0.0);
+    for _ in 0..200_000 {
+        alone.peer.apply(vec![heard.clone()]);
+        alone.peer.pump();
+    }
+    let mut commands = 0;
+    while let Some(output) = alone.peer.next_output() {
+        commands += usize::from(matches!(output, Output::Compute(_)));
+    }
+    let queued = alone.queue.len() - before + commands;
+    assert!(queued <= QUEUED_MAX, "{queued} commands");
+}
+
+#[test]
+fn records_are_passed_on_at_a_pace_and_the_others_with_the_digests() {
+    let mut alone = peer();
+    let mut passed_on = 0;
+    for number in 0..200 {
+        for delta in two_first_ones(&alone, number) {
+            let message = Message::Delta(delta.signed().clone());
+            alone.peer.handle(alone.now, Input::Message { from: NEIGHBOUR, message });
+        }
+        while let Some(output) = alone.peer.next_output() {
+            passed_on += usize::from(matches!(output, Output::Send { message: Message::Exclusion(_), .. }));
+        }
+    }
+    assert!((1..=100).contains(&passed_on), "{passed_on} stand before the deltas");
+    // The neighbour has heard of all of them and knows nothing of their lies.
+    let heard = (0..200).map(|number| (Origin { peer: identity(number).peer_id(), incarnation: 1 }, 1)).collect();
+    let digest = Message::Digest { heard, excluded: Vec::new(), spot: None, base_hash: None, answer: false };
+    let now = alone.now + Span::from_secs(10);
+    alone.peer.handle(now, Input::Message { from: NEIGHBOUR, message: digest });
+    let told = std::iter::from_fn(|| alone.peer.next_output())
+        .filter(|output| matches!(output, Output::Send { message: Message::Exclusion(_), .. }));
+    assert_eq!(told.count(), 200);
+}
+
+/// Whoever is on hold keeps what it says in memory, and so do its other lives.
+#[test]
+fn holds_have_one_bound_on_memory_and_on_how_many_there_are() {
+    use crate::log::HELD_BYTES_MAX;
+    use crate::trust::{Reason, Taken};
+    let mut alone = peer();
+    let origin = |number: u64| Origin { peer: identity(1).peer_id(), incarnation: number };
+    let mut holds = 0;
+    while alone.peer.guard.has_room_for_a_hold() {
+        alone.peer.guard.hold(origin(holds), Reason::Norm, 1, Time(0), Time(1));
+        holds += 1;
+        assert!(holds <= 1000, "it never ends");
+    }
+    let mut large = delta(&alone.peer, &identity(1), (1, Hash::ZERO), 0.0);
+    let header = large.header().clone();
+    large = Delta::sign(&alone.peer.context, header, vec![0; 8 << 20], &identity(1));
+    let kept =
+        (0..holds).filter(|&number| matches!(alone.peer.guard.wait(origin(number), large.clone()), Taken::Waits));
+    assert_eq!(kept.count(), HELD_BYTES_MAX / large.bytes());
+    alone.peer.guard.holds.clear();
+}
