@@ -160,4 +160,5 @@ fn sets_and_formats_are_listed_and_a_wrong_path_says_what_to_do() {
     let digits = starling(home.path(), &format!("data show digits --png {}", home.path().join("d.png").display()));
     digits.assert_succeeds();
     assert!(fs::read(home.path().join("d.png")).unwrap().starts_with(b"\x89PNG"));
+    starling(home.path(), "data show digits --png d.jpg").assert_fails(2, &["--png d.jpg", "ends in .png"]);
 }

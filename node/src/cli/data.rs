@@ -7,7 +7,7 @@ use shaders::data::summary::{self, Picture, Summary};
 use shaders::data::{self, Dataset, Options};
 
 use super::args::{DataCommand, DataShowArgs};
-use super::files::{JsonTarget, replace};
+use super::files::{JsonTarget, TextTarget};
 use super::say;
 use crate::error::{Error, Kind};
 use crate::text::escape;
@@ -49,20 +49,29 @@ fn list() -> Result<(), Error> {
     Ok(())
 }
 
+fn png_target(path: &Path) -> Result<TextTarget, Error> {
+    if path.extension().is_none_or(|extension| !extension.eq_ignore_ascii_case("png")) {
+        return Err(
+            Error::new(Kind::Usage, format!("--png {}: no such form", path.display())).hint("a name that ends in .png")
+        );
+    }
+    TextTarget::new("--png", path)
+}
+
 fn show(args: &DataShowArgs) -> Result<(), Error> {
     let json = JsonTarget::new("--json", args.json.as_deref())?;
+    let png = args.png.as_deref().map(png_target).transpose()?;
     let (dataset, is_text) = load(args)?;
     let failed = |error| Error::new(Kind::Input, error);
     let summary = Summary::of(&dataset).map_err(failed)?;
     json.write(&summary)?;
-    if let Some(path) = &args.png {
+    if let Some(png) = png {
         let picture = summary::montage(&dataset).map_err(failed)?;
         let picture = picture.ok_or_else(|| {
             Error::new(Kind::Usage, format!("--png: the samples are {:?}, no pictures", dataset.shape))
                 .hint("leave it out")
         })?;
-        replace(path, &picture)
-            .map_err(|error| Error::new(Kind::Input, format!("cannot write {}: {error}", path.display())))?;
+        png.write_bytes(&picture)?;
     }
     if json.is_stdout() {
         return Ok(());

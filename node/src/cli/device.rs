@@ -31,6 +31,7 @@ pub(super) fn read(args: &DeviceJob) -> Result<Job, Error> {
     if let Some(path) = &args.data {
         (raw.data.path, raw.data.set) = (Some(path.clone()), None);
     }
+    raw.data.label = args.label.clone().or(raw.data.label);
     Job::new(raw)
 }
 

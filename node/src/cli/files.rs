@@ -57,6 +57,10 @@ pub(super) struct TextTarget {
 impl TextTarget {
     /// Finds out now whether it can be written.
     pub(super) fn new(flag: &'static str, path: &Path) -> Result<Self, Error> {
+        if path == Path::new("-") {
+            return Err(Error::new(Kind::Usage, format!("{flag} -: this is not written to standard output"))
+                .hint("name a file; ./- where it is to have that name"));
+        }
         check_place(flag, path)?;
         Ok(Self { flag, path: path.to_owned() })
     }
@@ -154,6 +158,14 @@ mod tests {
                 assert!(error.message.contains(path.to_str().unwrap()) && error.hint.is_some(), "{error}");
             }
         }
+    }
+
+    #[test]
+    fn standard_output_is_no_name_of_a_file() {
+        let error = TextTarget::new("FILE", Path::new("-")).unwrap_err();
+        assert_eq!(error.kind, Kind::Usage);
+        assert!(error.message.contains("standard output"), "{error}");
+        assert!(JsonTarget::new("--json", Some(Path::new("-"))).unwrap().is_stdout());
     }
 
     #[test]

@@ -44,8 +44,8 @@ pub fn template(name: &str, key: Option<SwarmKey>) -> String {
         r#"# A starling job: what a swarm trains, and who may take part.
 #
 # Put this file on every machine and run there:   starling run --job job.toml
-# Peers of one LAN find each other. All values but swarm.allow, training.epochs, training.recompute, training.precision and data.path must be the same everywhere: peers of
-# different jobs do not meet. What is left out has the value shown here.
+# Peers of one LAN find each other. All values must be the same everywhere, but data.path and those of which it says that each machine has or
+# may choose its own: peers of different jobs do not meet. What is left out has the value shown here.
 
 [swarm]
 name = "{name}"

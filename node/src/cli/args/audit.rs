@@ -52,7 +52,14 @@ fn head(text: &str) -> Result<String, String> {
 fn since(text: &str) -> Result<String, String> {
     const FORM: &str = "dddd-dd-ddTdd:dd:dd.dddZ";
     let fits = |(c, form): (char, char)| if form == 'd' { c.is_ascii_digit() } else { c == form };
-    let is_time = (4..=FORM.len()).contains(&text.len()) && text.chars().zip(FORM.chars()).all(fits);
+    // Month, day, hour, minute, second: where they stand, and between what they are.
+    const PARTS: [(usize, &str, &str); 5] =
+        [(5, "01", "12"), (8, "01", "31"), (11, "00", "23"), (14, "00", "59"), (17, "00", "60")];
+    let is_time = (4..=FORM.len()).contains(&text.len())
+        && text.chars().zip(FORM.chars()).all(fits)
+        && PARTS
+            .iter()
+            .all(|&(at, first, last)| text.get(at..at + 2).is_none_or(|part| (first..=last).contains(&part)));
     is_time.then(|| text.to_owned()).ok_or_else(|| "UTC, as 2026-11-24 or 2026-11-24T16:44".into())
 }
 
@@ -64,4 +71,19 @@ fn kind(text: &str) -> Result<String, String> {
 fn kinds_help() -> String {
     let names: Vec<_> = Kind::ALL.iter().map(|(_, name, _)| *name).collect();
     format!("Only records of this kind (repeatable): {}", names.join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_is_one_that_a_calendar_has() {
+        for time in ["2026", "2026-1", "2026-11-24", "2026-12-31T23:59:59.999Z", "2026-11-24T1"] {
+            assert_eq!(since(time).as_deref(), Ok(time));
+        }
+        for none in ["202", "2026-13", "2026-00-01", "2026-99-99", "2026-11-32", "2026-11-24T24", "2026-11-24T16:60"] {
+            assert!(since(none).is_err(), "{none}");
+        }
+    }
 }

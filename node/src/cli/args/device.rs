@@ -85,4 +85,7 @@ pub struct DeviceJob {
     /// As in `run`: data of your own
     #[arg(long, value_name = "PATH")]
     pub data: Option<PathBuf>,
+    /// The column of a table with the label, by its name or number from 0 [default: one named label or class, else the last]
+    #[arg(long, value_name = "NAME|INDEX")]
+    pub label: Option<String>,
 }

@@ -490,13 +490,14 @@ fn labels(path: &Path, table: &Table, at: usize, classes: &Classes) -> Result<(V
     if !matches!(classes, Classes::Named(_)) && cells().all(|cell| whole(cell).is_some()) {
         return Ok((within(cells().filter_map(whole).map(|n| n as u32).collect())?, Vec::new()));
     }
-    if let Some(odd) = cells().find(|cell| is_number(cell)).filter(|_| cells().all(is_number)) {
-        let what = format!("{odd} is no class");
+    let odd = (0..table.rows()).find(|&row| whole(table.cell(row, at)).is_none()).filter(|_| cells().all(is_number));
+    if let Some(odd) = odd {
+        let what = format!("{} in column {:?} is no class", table.cell(odd, at), table.names[at]);
         let remedy = format!(
             "classes are texts, or whole numbers from 0 to {}: is this the column of the label (--label)?",
             CLASSES_MAX - 1
         );
-        return Err(DataError::at(path, place(), what, remedy));
+        return Err(DataError::at(path, table.place(vec![table.line(odd)]), what, remedy));
     }
     if !matches!(classes, Classes::Named(_)) {
         refuse_decimal_commas(path, table, at)?;

@@ -76,7 +76,9 @@ fn tables_that_cannot_be_trained_on() {
         ("odd.csv", "a,label\n1,0\n2,1\nx,0\n4,1\n", Options::default(), &["column \"a\"", "\"x\"", "line 4"]),
         ("label.csv", "a,b\n1,0\n2,1\n", label("kind"), &["\"kind\"", "a, b", "--label"]),
         ("number.csv", "1,0\n2,1\n", label("7"), &["\"7\"", "--label"]),
-        ("price.csv", "a,b\n1,0.5\n2,1.25\n", Options::default(), &["0.5", "no class", "--label"]),
+        ("price.csv", "a,b\n1,0.5\n2,1.25\n", Options::default(), &["line 2", "0.5", "no class", "--label"]),
+        ("minus.csv", "a,b\n1,0\n2,1\n3,-1\n", Options::default(), &["line 4", "-1 in column \"b\"", "no class"]),
+        ("huge.csv", "a,b\n1,999999999\n2,1\n", Options::default(), &["line 2", "999999999", "0 to 999"]),
         ("infinite.csv", "a,label\ninf,0\n1,1\n2,1\n", Options::default(), &["\"inf\"", "line 2"]),
         ("alone.csv", "1,0\n", Options::default(), &["1 samples", "at least two"]),
     ];
