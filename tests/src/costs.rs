@@ -5,6 +5,23 @@ use std::path::PathBuf;
 
 use nix::unistd::Pid;
 
+/// Connections of that local port that no process has any more, while the system keeps what was still to be said over them.
+///
+/// # Panics
+/// When the system does not tell.
+#[must_use]
+pub fn orphans(port: u16) -> usize {
+    /// Closed on this side, and not acknowledged.
+    const FIN_WAIT1: &str = "04";
+    let table = fs::read_to_string("/proc/net/tcp").expect("Linux");
+    let local = format!(":{port:04X}");
+    let is_one = |line: &&str| {
+        let mut columns = line.split_whitespace().skip(1);
+        columns.next().is_some_and(|address| address.ends_with(&local)) && columns.nth(1) == Some(FIN_WAIT1)
+    };
+    table.lines().filter(is_one).count()
+}
+
 /// One process.
 #[derive(Clone, Copy, Debug)]
 pub struct Process(pub Pid);

@@ -1,22 +1,20 @@
-//! libp2p's part: TCP with Noise and Yamux, QUIC, and the behaviours composed.
+//! libp2p's part: the behaviours composed, over what carries them, and its limits.
 
 use std::time::Duration;
 
 use libp2p::connection_limits::{self, ConnectionLimits};
-use libp2p::core::muxing::StreamMuxerBox;
-use libp2p::core::transport::Transport as _;
-use libp2p::core::upgrade::Version;
 use libp2p::identity::Keypair;
 use libp2p::request_response::ProtocolSupport;
 use libp2p::swarm::NetworkBehaviour;
 use libp2p::swarm::behaviour::toggle::Toggle;
-use libp2p::{PeerId, Swarm, SwarmBuilder, autonat, noise, ping, quic, relay, tcp, upnp, yamux};
+use libp2p::{Swarm, SwarmBuilder, autonat, ping, relay, upnp};
 use protocol::id::RunId;
 
 use super::gate::Gate;
+use super::leaving::LEAVING_MAX;
 use super::members::{Members, Wide};
-use super::waiting::{Crowded, Doorway, WAITING_MAX};
-use super::{invitation, port};
+use super::waiting::{Doorway, WAITING_MAX};
+use super::{invitation, port, transport};
 use crate::error::{Error, Kind};
 
 /// libp2p closes a connection on which no stream is open for so long. Our links have one, and what has none is closed
@@ -61,7 +59,8 @@ pub(crate) fn build(
     doorway: Doorway,
 ) -> Result<Swarm<Behaviour>, Error> {
     let limits = limits(neighbours_max);
-    let behaviour = |key: &Keypair, relay_client: relay::client::Behaviour| Behaviour {
+    let (relayed, relay_client) = relay::client::new(key.public().to_peer_id());
+    let behaviour = |key: &Keypair| Behaviour {
         limits: connection_limits::Behaviour::new(limits),
         port: port::Behaviour::default(),
         ping: ping::Behaviour::default(),
@@ -74,9 +73,7 @@ pub(crate) fn build(
         |error: &dyn std::fmt::Display| Error::new(Kind::Network, format_args!("no secure channel: {error}"));
     let builder = SwarmBuilder::with_existing_identity(key)
         .with_tokio()
-        .with_other_transport(|key| transport(key, doorway))
-        .map_err(|error| no_channel(&error))?
-        .with_relay_client(noise::Config::new, yamux::Config::default)
+        .with_other_transport(|key| transport::with_relay(key, relayed, doorway))
         .map_err(|error| no_channel(&error))?
         .with_behaviour(behaviour)
         .map_err(|error| Error::new(Kind::Internal, error))?;
@@ -86,28 +83,13 @@ pub(crate) fn build(
     Ok(builder.with_swarm_config(config).build())
 }
 
-/// TCP with Noise and Yamux, and QUIC. What comes in waits in a crowd from which the oldest yields.
-fn transport(
-    key: &Keypair,
-    doorway: Doorway,
-) -> Result<Crowded<(PeerId, StreamMuxerBox)>, Box<dyn std::error::Error + Send + Sync>> {
-    // Without nodelay a 64-byte message takes 44 to 132 ms, with it 0.1 to 0.3 ms (measured).
-    let tcp = tcp::tokio::Transport::new(tcp::Config::default().nodelay(true))
-        .upgrade(Version::V1Lazy)
-        .authenticate(noise::Config::new(key)?)
-        .multiplex(yamux::Config::default())
-        .map(|(peer, connection), _| (peer, StreamMuxerBox::new(connection)));
-    let quic = quic::tokio::Transport::new(quic::Config::new(key))
-        .map(|(peer, connection), _| (peer, StreamMuxerBox::new(connection)));
-    Ok(Crowded::new(tcp.or_transport(quic).map(|either, _| either.into_inner()).boxed(), doorway))
-}
-
 fn limits(neighbours_max: usize) -> ConnectionLimits {
-    // Twice what we let wait: whoever has to yield is gone a moment later, and nobody else is turned away for it.
+    // Twice what we let wait, and room for those that are being closed: whoever has to yield is gone a moment later, and nobody
+    // else is turned away for it.
     let count = |n: usize| Some(u32::try_from(n).unwrap_or(u32::MAX));
     ConnectionLimits::default()
         .with_max_pending_incoming(count(2 * WAITING_MAX))
         .with_max_pending_outgoing(Some(PENDING_CONNECTIONS_MAX))
-        .with_max_established(count(neighbours_max.saturating_add(2 * HANDSHAKES_MAX)))
+        .with_max_established(count(neighbours_max.saturating_add(2 * HANDSHAKES_MAX + LEAVING_MAX)))
         .with_max_established_per_peer(Some(CONNECTIONS_PER_PEER_MAX))
 }

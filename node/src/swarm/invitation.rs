@@ -15,8 +15,9 @@ use libp2p::identity::Keypair;
 use libp2p::request_response::{self, ProtocolSupport};
 use libp2p::swarm::dial_opts::DialOpts;
 use libp2p::swarm::{StreamProtocol, SwarmEvent};
-use libp2p::{Multiaddr, PeerId as NetworkId, SwarmBuilder, noise, tcp, yamux};
+use libp2p::{Multiaddr, PeerId as NetworkId, SwarmBuilder};
 
+use super::transport;
 use crate::error::{Error, Kind};
 
 /// Name of the protocol.
@@ -128,9 +129,8 @@ pub(crate) async fn fetch(named: Option<NetworkId>, addresses: Vec<Multiaddr>) -
 async fn ask(named: Option<NetworkId>, addresses: Vec<Multiaddr>) -> Result<Answer, String> {
     let mut swarm = SwarmBuilder::with_existing_identity(Keypair::generate_ed25519())
         .with_tokio()
-        .with_tcp(tcp::Config::default().nodelay(true), noise::Config::new, yamux::Config::default)
+        .with_other_transport(transport::plain)
         .map_err(|error| error.to_string())?
-        .with_quic()
         .with_behaviour(|_| behaviour(ProtocolSupport::Outbound))
         .map_err(|error| error.to_string())?
         .build();

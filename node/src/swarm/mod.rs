@@ -2,12 +2,14 @@
 //! nothing is decided here that the protocol could decide.
 //!
 //! ```text
-//! behaviour   TCP + Noise + Yamux, QUIC; ping, limits                      what libp2p gives
+//! behaviour   ping, limits                                                what libp2p gives
+//! transport   TCP + Noise + Yamux, QUIC, relayed streams                  below it
 //! invitation  the job file of an open job, for who asks
 //! pairing     the job file of a private job, for who types a member's code
 //! lan         mDNS: peers of this run are dialled, others are listed
 //! waiting     who opens connections and says nothing               the oldest of the most crowded address yields
 //! turns       who is cut off and comes back at once                        a host's connections at a bounded rate
+//! leaving     who reads nothing while its connection is closed            dropped after 2 s
 //! connections from a connection to a link, and back
 //! port        one raw stream a connection                                 what we add to it
 //! handshake   same run, same model, proof of the swarm key                a stranger gets 1 KiB and 5 s
@@ -42,6 +44,7 @@ mod handshake;
 pub(crate) mod interfaces;
 pub(crate) mod invitation;
 pub(crate) mod lan;
+mod leaving;
 mod link;
 mod members;
 mod metrics;
@@ -62,6 +65,7 @@ mod strangers;
 mod target;
 #[cfg(test)]
 mod tests;
+mod transport;
 mod turns;
 mod waiting;
 mod wide;

@@ -4,13 +4,16 @@ mod place;
 mod rates;
 mod words;
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use harness::attacker::{Link, Outcome, Secured, enter, frame, quic, runtime};
+use harness::costs::orphans;
 use nix::sys::signal::Signal;
 use protocol::id::Hash;
 use protocol::log::{Checked, Header, SignedDelta, VersionVector};
+use protocol::trust::admission::SwarmKey;
 use protocol::wire::{Message, Refusal, VERSION};
 use tokio::task::JoinSet;
 
@@ -184,16 +187,20 @@ fn quic_handshakes_that_are_never_finished_keep_nobody_out() {
     place.finish();
 }
 
+/// A hundred times the wish for a part of a snapshot that is served.
+async fn wants(link: &mut Link) -> std::io::Result<Vec<u8>> {
+    link.say(&Message::SnapshotAsk).await?;
+    loop {
+        if let Message::SnapshotHead(head) = link.hear().await? {
+            return Ok(frame(&Message::SnapshotWant { base_hash: head.base_hash, offset: 0 }).repeat(100));
+        }
+    }
+}
+
 /// Asks for more than it will ever read.
 async fn draw(link: &mut Link) -> std::io::Result<()> {
-    link.say(&Message::SnapshotAsk).await?;
-    let base_hash = loop {
-        if let Message::SnapshotHead(head) = link.hear().await? {
-            break head.base_hash;
-        }
-    };
+    let want = wants(link).await?;
     link.read_at(10);
-    let want = frame(&Message::SnapshotWant { base_hash, offset: 0 }).repeat(100);
     let digest = frame(&question()).repeat(10);
     loop {
         link.write(&want).await?;
@@ -208,15 +215,22 @@ fn those_who_hardly_read_cost_little() {
     let cost = Cost::before(&place);
     let (address, key) = (place.address(0), place.key());
     let runtime = runtime();
-    runtime.block_on(async {
+    let readers = runtime.block_on(async {
         let mut readers = JoinSet::new();
         let admitted = Arc::new(std::sync::atomic::AtomicUsize::new(0));
         for i in 0..50 {
             let admitted = Arc::clone(&admitted);
             readers.spawn(async move {
-                let mut link = enter(address, seed(100 + i), key).await.admitted();
+                // What the one half leaves unread is with the system, of the other half with the peer.
+                let secured = match i % 2 {
+                    0 => Secured::dial(address, seed(100 + i)).await,
+                    _ => Secured::dial_narrow(address, seed(100 + i)).await,
+                };
+                let mut link = secured.unwrap().enter(key).await.admitted();
                 admitted.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
                 let _ = draw(&mut link).await;
+                // Its end stays open, whatever ours does.
+                std::future::pending::<()>().await;
             });
         }
         // Longer than a link that makes no progress is kept.
@@ -227,9 +241,54 @@ fn those_who_hardly_read_cost_little() {
         assert_eq!(admitted.load(std::sync::atomic::Ordering::Relaxed), 50);
         place.they_go_on();
         cost.assert_bounded();
+        readers
     });
-    drop(runtime);
+    // While they still hardly read.
     cost.assert_closed();
+    drop((readers, runtime));
+    place.finish();
+}
+
+/// Asks for much, reads nothing any more, and hangs up. The connection stays, and is not read.
+async fn turn_away(address: SocketAddr, seed: [u8; 32], key: SwarmKey) -> Secured {
+    /// The answer fills what a narrow line and the buffer on its other side hold, many times over.
+    const ANSWERED: Duration = Duration::from_millis(200);
+    let narrow = Secured::dial_narrow(address, seed).await.unwrap();
+    let mut link = narrow.enter(key).await.admitted();
+    let wants = wants(&mut link).await.unwrap();
+    link.read_at(1);
+    link.write(&wants).await.unwrap();
+    tokio::time::sleep(ANSWERED).await;
+    link.hang_up()
+}
+
+#[test]
+fn those_who_hang_up_and_never_read_hold_nothing() {
+    /// More than all connections that a peer may have.
+    const TURNED_AWAY: u16 = 300;
+    const AT_ONCE: usize = 16;
+    let mut place = Place::new(2);
+    let cost = Cost::before(&place);
+    let (address, key) = (place.address(0), place.key());
+    let runtime = runtime();
+    let open = runtime.block_on(async {
+        let (mut coming, mut open) = (JoinSet::new(), Vec::new());
+        for i in 0..TURNED_AWAY {
+            if coming.len() == AT_ONCE {
+                open.push(coming.join_next().await.unwrap().expect("each newcomer is let in"));
+            }
+            coming.spawn(turn_away(address, seed(2000 + i), key));
+        }
+        open.extend(coming.join_all().await);
+        open
+    });
+    cost.assert_bounded();
+    cost.assert_closed();
+    assert_eq!(orphans(address.port()), 0, "nor does the system keep what they do not read");
+    place.join("tcp");
+    place.they_go_on();
+    assert_eq!(open.len(), usize::from(TURNED_AWAY));
+    drop((open, runtime));
     place.finish();
 }
 

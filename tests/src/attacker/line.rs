@@ -11,7 +11,14 @@ use std::time::Duration;
 
 use futures::{AsyncRead, AsyncWrite};
 use libp2p::tcp::tokio::TcpStream;
+use socket2::SockRef;
+use tokio::net::TcpSocket;
 use tokio::time::{Sleep, sleep};
+
+/// What a narrow line has room for, and the most that the other side may send at once: what it cannot get rid of stays with it, and
+/// fills its own buffer soon.
+const NARROW_BYTES: usize = 4096;
+const NARROW_SEGMENT_BYTES: u32 = 536;
 
 /// Bytes a second; 0: as fast as they come.
 #[derive(Clone, Debug, Default)]
@@ -31,8 +38,14 @@ pub(super) struct Line {
 }
 
 impl Line {
-    pub(super) async fn open(address: SocketAddr) -> io::Result<(Self, Slowness)> {
-        let stream = tokio::net::TcpStream::connect(address).await?;
+    pub(super) async fn open(address: SocketAddr, narrow: bool) -> io::Result<(Self, Slowness)> {
+        let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+        if narrow {
+            let socket = SockRef::from(&socket);
+            socket.set_recv_buffer_size(NARROW_BYTES)?;
+            socket.set_tcp_mss(NARROW_SEGMENT_BYTES)?;
+        }
+        let stream = socket.connect(address).await?;
         stream.set_nodelay(true)?;
         let slowness = Slowness::default();
         Ok((Self { stream: TcpStream(stream), slowness: slowness.clone(), pause: None }, slowness))

@@ -67,7 +67,7 @@ pub struct Link {
     /// Our id.
     pub us: PeerId,
     stream: SubstreamBox,
-    _connection: Secured,
+    connection: Secured,
 }
 
 /// How an attempt to be admitted ended.
@@ -87,11 +87,19 @@ impl Secured {
     /// # Errors
     /// Nobody is there, or it hangs up.
     pub async fn dial(address: SocketAddr, seed: [u8; 32]) -> io::Result<Self> {
-        timeout(WAIT_MAX, Self::secure(address, seed)).await.unwrap_or_else(|late| Err(late.into()))
+        timeout(WAIT_MAX, Self::secure(address, seed, false)).await.unwrap_or_else(|late| Err(late.into()))
     }
 
-    async fn secure(address: SocketAddr, seed: [u8; 32]) -> io::Result<Self> {
-        let (mut line, slowness) = Line::open(address).await?;
+    /// As [`Self::dial`], over a line that takes next to nothing that is not read: the other side is left with it.
+    ///
+    /// # Errors
+    /// As [`Self::dial`].
+    pub async fn dial_narrow(address: SocketAddr, seed: [u8; 32]) -> io::Result<Self> {
+        timeout(WAIT_MAX, Self::secure(address, seed, true)).await.unwrap_or_else(|late| Err(late.into()))
+    }
+
+    async fn secure(address: SocketAddr, seed: [u8; 32], narrow: bool) -> io::Result<Self> {
+        let (mut line, slowness) = Line::open(address, narrow).await?;
         negotiate(&mut line, "/noise").await?;
         let keys = Keypair::ed25519_from_bytes(seed).map_err(io::Error::other)?;
         let noise = noise::Config::new(&keys).map_err(io::Error::other)?;
@@ -148,7 +156,7 @@ impl Secured {
 
     async fn greet(self, mut stream: SubstreamBox, swarm_key: SwarmKey) -> Outcome {
         match shake(&mut stream, (self.us, self.them), self.seed, swarm_key).await {
-            Ok(None) => Outcome::Admitted(Box::new(Link { us: self.us, stream, _connection: self })),
+            Ok(None) => Outcome::Admitted(Box::new(Link { us: self.us, stream, connection: self })),
             Ok(Some(refusal)) => Outcome::Refused(refusal),
             Err(error) => Outcome::Closed(error),
         }
@@ -227,7 +235,13 @@ impl Link {
 
     /// From now on it is read at that many bytes a second.
     pub fn read_at(&self, bytes_per_second: u32) {
-        self._connection.slowness.set(bytes_per_second);
+        self.connection.slowness.set(bytes_per_second);
+    }
+
+    /// Ends the link by ending its stream. The connection stays.
+    #[must_use]
+    pub fn hang_up(self) -> Secured {
+        self.connection
     }
 }
 

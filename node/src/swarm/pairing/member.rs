@@ -7,13 +7,13 @@ use futures::StreamExt as _;
 use libp2p::identity::Keypair;
 use libp2p::request_response::{self, ProtocolSupport};
 use libp2p::swarm::{NetworkBehaviour, SwarmEvent};
-use libp2p::{Multiaddr, PeerId as NetworkId, Swarm, SwarmBuilder, connection_limits, noise, tcp, yamux};
+use libp2p::{Multiaddr, PeerId as NetworkId, Swarm, SwarmBuilder, connection_limits};
 
 use protocol::id::{Hash, RunId, SchemaHash};
 use protocol::wire::VERSION;
 
 use super::super::lan::{self, Lan, Listing};
-use super::super::{address, interfaces, invitation, listen_everywhere};
+use super::super::{address, interfaces, invitation, listen_everywhere, transport};
 use super::{Agreed, Answer, Behaviour, Code, FILE_BYTES_MAX, Question, TRIES_MAX, agree, begin, behaviour};
 use crate::error::{Error, Kind};
 
@@ -240,9 +240,8 @@ fn build(key: Keypair) -> Result<Swarm<Parts>, Error> {
     };
     Ok(SwarmBuilder::with_existing_identity(key)
         .with_tokio()
-        .with_tcp(tcp::Config::default().nodelay(true), noise::Config::new, yamux::Config::default)
+        .with_other_transport(transport::plain)
         .map_err(|error| no_channel(&error))?
-        .with_quic()
         .with_behaviour(parts)
         .map_err(|error| Error::new(Kind::Internal, error))?
         .build())

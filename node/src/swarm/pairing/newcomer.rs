@@ -7,10 +7,10 @@ use libp2p::identity::Keypair;
 use libp2p::request_response::{self, ProtocolSupport};
 use libp2p::swarm::SwarmEvent;
 use libp2p::swarm::dial_opts::DialOpts;
-use libp2p::{PeerId as NetworkId, Swarm, SwarmBuilder, noise, tcp, yamux};
+use libp2p::{PeerId as NetworkId, Swarm, SwarmBuilder};
 use zeroize::Zeroizing;
 
-use super::super::Target;
+use super::super::{Target, transport};
 use super::{Answer, Behaviour, Code, Question, agree, begin, behaviour};
 use crate::error::{Error, Kind};
 
@@ -73,9 +73,8 @@ async fn ask(target: Target, code: &Code) -> Result<Zeroizing<String>, No> {
     let us = key.public().to_peer_id();
     let mut swarm = SwarmBuilder::with_existing_identity(key)
         .with_tokio()
-        .with_tcp(tcp::Config::default().nodelay(true), noise::Config::new, yamux::Config::default)
+        .with_other_transport(transport::plain)
         .map_err(|error| network(&error))?
-        .with_quic()
         .with_behaviour(|_| behaviour(ProtocolSupport::Outbound))
         .map_err(|error| network(&error))?
         .build();
