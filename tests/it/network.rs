@@ -106,6 +106,37 @@ fn where_multicast_is_off_doctor_says_so_and_a_named_peer_is_found() {
     assert_cause(&found, &["eth0 has multicast switched off", "ip link set eth0 multicast on", "--peer"]);
 }
 
+/// What is not in order of an interface is a hint where another one leads to peers, and the cause where none does.
+#[test]
+fn an_interface_beside_one_that_works_is_no_cause() {
+    if !available() {
+        return;
+    }
+    let place = Place::new(1, Family::V4);
+    let ip = |arguments: &str| place.lan.ip(1, &arguments.split(' ').collect::<Vec<_>>());
+    // A card whose other end is off, and one whose multicast is.
+    ip("link add spare type veth peer name veth0");
+    ip("addr add 10.79.1.1/24 dev spare");
+    ip("link set spare up");
+    let cable = "nothing is at the other end of the cable";
+    let found = place.doctor(1, &[]);
+    found.assert_succeeds();
+    assert!(found.stdout.contains(&format!("spare has 10.79.1.1, but {cable}")), "{}", found.stdout);
+    ip("link add eth1 type veth peer name veth1");
+    ip("addr add 10.79.2.1/24 dev eth1");
+    ip("link set eth1 multicast off up");
+    ip("link set veth1 up");
+    let off = "eth1 has multicast switched off";
+    let found = place.doctor(1, &[]);
+    found.assert_succeeds();
+    assert!(found.stdout.contains(off) && found.stdout.contains(cable), "{}", found.stdout);
+    // Each by itself.
+    ip("link del eth0");
+    assert_cause(&place.doctor(1, &[]), &[off, cable]);
+    ip("link del eth1");
+    assert_cause(&place.doctor(1, &[]), &[cable]);
+}
+
 /// A firewall goes by ports: what is let in and what is dropped is found out on the port of mDNS.
 #[test]
 fn doctor_tries_multicast_on_the_port_of_mdns() {

@@ -1,29 +1,72 @@
 //! The network cards: is there one, is the cable in, and does a multicast come back.
+//!
+//! One interface that leads to peers is enough: what else is in the machine may be off, unplugged or a tunnel, and is then worth a hint.
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6, UdpSocket};
-use std::time::{Duration, Instant};
-
-use socket2::{Domain, Socket, Type};
+use std::net::IpAddr;
 
 use super::Finding;
+use super::echo::echo;
 use crate::swarm::interfaces::{self, Interface};
 
-/// The groups of multicast DNS (RFC 6762, section 3).
-const GROUP_V4: Ipv4Addr = Ipv4Addr::new(224, 0, 0, 251);
-const GROUP_V6: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 0xfb);
-/// And their port.
-const PORT: u16 = 5353;
-/// How long our own multicast may take to come back.
-const ECHO_MAX: Duration = Duration::from_secs(1);
-/// No wait is shorter: a socket takes none of 0.
-const WAIT_MIN: Duration = Duration::from_millis(1);
-/// `IFF_UP`, `IFF_LOOPBACK` and `IFF_MULTICAST` of Linux's <net/if.h>.
+/// `IFF_UP`, `IFF_LOOPBACK`, `IFF_POINTOPOINT` and `IFF_MULTICAST` of Linux's <net/if.h>.
 const FLAG_UP: u32 = 0x1;
 const FLAG_LOOPBACK: u32 = 0x8;
+const FLAG_POINT_TO_POINT: u32 = 0x10;
 const FLAG_MULTICAST: u32 = 0x1000;
+
+/// What the checks go by of an interface with an address. Where the system does not tell (`/sys`), all is well.
+#[derive(Clone, Debug)]
+struct Card {
+    name: String,
+    addresses: Vec<Interface>,
+    is_off: bool,
+    /// Nothing is at its other end: no cable, no wireless network, no port of a bridge.
+    is_unplugged: bool,
+    has_multicast: bool,
+    /// It leads to one other end, and is no network card.
+    is_tunnel: bool,
+}
+
+impl Card {
+    fn look(name: &str, addresses: Vec<Interface>) -> Self {
+        let flags = flags(name);
+        let has = |flag: u32| flags.is_none_or(|flags| flags & flag != 0);
+        Self {
+            name: name.to_owned(),
+            addresses,
+            is_off: !has(FLAG_UP),
+            is_unplugged: read(name, "carrier").is_some_and(|text| text == "0"),
+            has_multicast: has(FLAG_MULTICAST),
+            is_tunnel: flags.is_some() && has(FLAG_POINT_TO_POINT) && !is_card(name),
+        }
+    }
+
+    fn is_virtual(&self) -> bool {
+        self.addresses.iter().all(|interface| interface.is_virtual)
+    }
+
+    fn only_link_local(&self) -> bool {
+        self.addresses.iter().all(|interface| is_link_local(interface.ip))
+    }
+
+    /// Whether what is sent there may come to other machines.
+    fn leads(&self) -> bool {
+        !self.is_virtual() && !self.is_off && !self.is_unplugged && !self.only_link_local()
+    }
+
+    /// Whether it makes up for an interface that leads nowhere. A tunnel without multicast does not: nobody is found through it.
+    fn makes_up(&self) -> bool {
+        self.leads() && (self.has_multicast || !self.is_tunnel)
+    }
+
+    /// Whether peers may find each other there. What a tunnel does with multicasts at its other end cannot be seen from here.
+    fn finds(&self) -> bool {
+        self.leads() && self.has_multicast && !self.is_tunnel
+    }
+}
 
 pub(super) fn all() -> Vec<Finding> {
     let all = match interfaces::all() {
@@ -36,43 +79,111 @@ pub(super) fn all() -> Vec<Finding> {
             )];
         }
     };
-    let mut by_name: BTreeMap<&str, Vec<&Interface>> = BTreeMap::new();
-    for interface in all.iter().filter(|interface| !interface.ip.is_loopback()) {
-        by_name.entry(&interface.name).or_default().push(interface);
+    let mut by_name: BTreeMap<String, Vec<Interface>> = BTreeMap::new();
+    for interface in all.into_iter().filter(|interface| !interface.ip.is_loopback()) {
+        by_name.entry(interface.name.clone()).or_default().push(interface);
     }
-    // One card in use is enough: what else is in the box may be off or without an address.
-    let is_in_use = |(name, addresses): (&&str, &Vec<&Interface>)| {
-        !addresses.iter().all(|interface| interface.is_virtual) && !only_link_local(addresses) && !is_off(name)
-    };
-    let has_other = by_name.iter().any(is_in_use);
     // IPv6 takes its addresses away from what is switched off: it is listed nowhere but in /sys.
     let mut bare = switched_off();
-    bare.retain(|name| !by_name.contains_key(name.as_str()));
-    let mut findings: Vec<Finding> = bare.iter().map(|name| off(name, name, has_other)).collect();
-    if by_name.is_empty() && findings.is_empty() {
+    bare.retain(|name| !by_name.contains_key(name));
+    let cards: Vec<Card> = by_name.into_iter().map(|(name, addresses)| Card::look(&name, addresses)).collect();
+    judge(&bare, &cards, &echo)
+}
+
+/// What is to be said of cards without an address that are off, and of those with one.
+fn judge(bare: &[String], cards: &[Card], echo: &dyn Fn(&Interface) -> io::Result<()>) -> Vec<Finding> {
+    if bare.is_empty() && cards.is_empty() {
         return vec![Finding::broken(
             "interface",
             "this machine has no address besides its own loopback",
             "plug in a cable, join a wireless network, or set an address (ip addr)",
         )];
     }
-    for (name, addresses) in by_name {
-        findings.extend(one(name, &addresses, has_other));
+    let has_other = cards.iter().any(Card::makes_up);
+    let finds = cards.iter().any(Card::finds);
+    let echoes: Vec<_> = cards.iter().map(|card| echoes(card, echo)).collect();
+    let is_heard = |(card, echoes): (&Card, &Echoes)| !card.is_tunnel && echoes.iter().any(|(_, echo)| echo.is_ok());
+    let is_heard = cards.iter().zip(&echoes).any(is_heard);
+    let mut findings: Vec<Finding> = bare.iter().map(|name| off(name, name, has_other)).collect();
+    for (card, echoes) in cards.iter().zip(echoes) {
+        findings.push(standing(card, has_other));
+        if card.leads() && !card.has_multicast {
+            findings.push(silent(card, finds));
+        }
+        findings.extend(echoes.into_iter().map(|(ip, echo)| echoed(card, ip, echo, is_heard)));
     }
     findings
 }
 
+/// What became of a multicast, of each address.
+type Echoes = Vec<(IpAddr, io::Result<()>)>;
+
+/// One address of a family tells as much as two, and link-local ones are everywhere.
+fn echoes(card: &Card, echo: &dyn Fn(&Interface) -> io::Result<()>) -> Echoes {
+    let asked =
+        card.addresses.iter().filter(|interface| card.leads() && card.has_multicast && !is_link_local(interface.ip));
+    asked.map(|interface| (interface.ip, echo(interface))).collect()
+}
+
 fn off(name: &str, shown: &str, has_other: bool) -> Finding {
-    unused(format!("{shown} is switched off"), format!("ip link set {name} up"), has_other)
+    ranked("interface", format!("{shown} is switched off"), format!("ip link set {name} up"), has_other)
 }
 
 /// Bad only where no other interface leads to peers.
-fn unused(what: String, remedy: String, has_other: bool) -> Finding {
-    if has_other { Finding::hint("interface", what, remedy) } else { Finding::broken("interface", what, remedy) }
+fn ranked(check: &'static str, what: String, remedy: String, has_other: bool) -> Finding {
+    if has_other { Finding::hint(check, what, remedy) } else { Finding::broken(check, what, remedy) }
 }
 
-fn is_off(name: &str) -> bool {
-    flags(name).is_some_and(|flags| flags & FLAG_UP == 0)
+/// Whether the interface leads anywhere.
+fn standing(card: &Card, has_other: bool) -> Finding {
+    let name = &card.name;
+    let shown: Vec<String> = card.addresses.iter().map(|interface| interface.ip.to_string()).collect();
+    let shown = format!("{name} has {}", shown.join(", "));
+    if card.is_virtual() {
+        return Finding::fine("interface", format!("{shown}: leads to this machine's own guests"));
+    }
+    if card.is_off {
+        return off(name, &format!("{shown}, but"), has_other);
+    }
+    if card.is_unplugged {
+        let what = format!("{shown}, but nothing is at the other end of the cable");
+        return ranked("interface", what, "plug it in, or switch on what it leads to".to_owned(), has_other);
+    }
+    if card.only_link_local() {
+        let what = format!("{shown}: a link-local address alone, to which peers do not connect");
+        let remedy = format!(
+            "use DHCP, or set an address on both machines (ip addr add 192.168.77.1/24 dev {name}, .2 on the other)"
+        );
+        return ranked("interface", what, remedy, has_other);
+    }
+    Finding::fine("interface", shown)
+}
+
+/// Of one without multicast.
+fn silent(card: &Card, finds: bool) -> Finding {
+    let name = &card.name;
+    let (what, remedy) = if card.is_tunnel {
+        (
+            format!("{name} is a tunnel without multicast: peers do not find each other through it"),
+            "name a peer with --peer".to_owned(),
+        )
+    } else {
+        (
+            format!("{name} has multicast switched off: peers do not find each other there"),
+            format!("ip link set {name} multicast on; or name a peer with --peer"),
+        )
+    };
+    ranked("multicast", what, remedy, finds)
+}
+
+fn echoed(card: &Card, ip: IpAddr, echo: io::Result<()>, is_heard: bool) -> Finding {
+    let name = &card.name;
+    let Err(error) = echo else {
+        return Finding::fine("multicast", format!("{ip} ({name}): what is sent comes back"));
+    };
+    let what = format!("{ip} ({name}): what is sent to the group of mDNS does not come back: {error}");
+    let remedy = "a firewall on this machine drops it (let in UDP 5353), or the route is missing (ip route add 224.0.0.0/4 dev ...); or name a peer with --peer";
+    ranked("multicast", what, remedy.to_owned(), is_heard)
 }
 
 /// Network cards that are off; without a device behind it, an interface is only a means of this machine's system.
@@ -80,7 +191,7 @@ fn switched_off() -> Vec<String> {
     let all = fs::read_dir("/sys/class/net").into_iter().flatten().flatten();
     let names = all.filter_map(|entry| entry.file_name().into_string().ok());
     names
-        .filter(|name| is_off(name) && flags(name).is_some_and(|flags| flags & FLAG_LOOPBACK == 0))
+        .filter(|name| flags(name).is_some_and(|flags| flags & (FLAG_UP | FLAG_LOOPBACK) == 0))
         .filter(|name| !interfaces::is_virtual(name) && is_card(name))
         .collect()
 }
@@ -90,58 +201,6 @@ fn is_card(name: &str) -> bool {
     read(name, "type").is_some_and(|text| text == "1")
 }
 
-fn only_link_local(addresses: &[&Interface]) -> bool {
-    addresses.iter().all(|interface| is_link_local(interface.ip))
-}
-
-fn one(name: &str, addresses: &[&Interface], has_other: bool) -> Vec<Finding> {
-    let shown: Vec<String> = addresses.iter().map(|interface| interface.ip.to_string()).collect();
-    let shown = format!("{name} has {}", shown.join(", "));
-    if addresses.iter().all(|interface| interface.is_virtual) {
-        return vec![Finding::fine("interface", format!("{shown}: leads to this machine's own guests"))];
-    }
-    if is_off(name) {
-        return vec![off(name, &format!("{shown}, but"), has_other)];
-    }
-    if read(name, "carrier").is_some_and(|text| text == "0") {
-        return vec![Finding::broken(
-            "interface",
-            format!("{shown}, but nothing is at the other end of the cable"),
-            "plug it in, or switch on what it leads to",
-        )];
-    }
-    if only_link_local(addresses) {
-        return vec![unused(
-            format!("{shown}: a link-local address alone, to which peers do not connect"),
-            format!(
-                "use DHCP, or set an address on both machines (ip addr add 192.168.77.1/24 dev {name}, .2 on the other)"
-            ),
-            has_other,
-        )];
-    }
-    let mut findings = vec![Finding::fine("interface", shown)];
-    if flags(name).is_some_and(|flags| flags & FLAG_MULTICAST == 0) {
-        findings.push(Finding::broken(
-            "multicast",
-            format!("{name} has multicast switched off: peers do not find each other there"),
-            format!("ip link set {name} multicast on; or name a peer with --peer"),
-        ));
-        return findings;
-    }
-    for interface in addresses.iter().filter(|interface| !is_link_local(interface.ip)) {
-        findings.push(match echo(interface) {
-            Ok(()) => Finding::fine("multicast", format!("{} ({name}): what is sent comes back", interface.ip)),
-            Err(error) => Finding::broken(
-                "multicast",
-                format!("{} ({name}): what is sent to the group of mDNS does not come back: {error}", interface.ip),
-                "a firewall on this machine drops it (let in UDP 5353), or the route is missing (ip route add 224.0.0.0/4 dev ...); or name a peer with --peer",
-            ),
-        });
-    }
-    findings
-}
-
-/// One address of a family tells as much as two, and this kind is everywhere.
 fn is_link_local(ip: IpAddr) -> bool {
     matches!(ip, IpAddr::V6(ip) if ip.is_unicast_link_local())
 }
@@ -154,103 +213,108 @@ fn flags(name: &str) -> Option<u32> {
     u32::from_str_radix(read(name, "flags")?.trim_start_matches("0x"), 16).ok()
 }
 
-/// Asks the group through that interface, as mDNS does, and waits to hear it: on the port of mDNS, since a firewall goes by ports.
-/// Nobody has the name that is asked for, so nobody answers.
-fn echo(interface: &Interface) -> io::Result<()> {
-    let mut nonce = [0; 16];
-    getrandom::fill(&mut nonce).map_err(io::Error::other)?;
-    let question = question(&nonce);
-    let (socket, to) = match interface.ip {
-        IpAddr::V4(ip) => {
-            let socket = shared(Domain::IPV4, (Ipv4Addr::UNSPECIFIED, PORT).into())?;
-            socket.join_multicast_v4(&GROUP_V4, &ip)?;
-            socket.set_multicast_if_v4(&ip)?;
-            (socket, SocketAddr::from((GROUP_V4, PORT)))
-        }
-        IpAddr::V6(_) => {
-            let index = interface.index.unwrap_or(0);
-            let socket = shared(Domain::IPV6, (Ipv6Addr::UNSPECIFIED, PORT).into())?;
-            socket.join_multicast_v6(&GROUP_V6, index)?;
-            socket.set_multicast_if_v6(index)?;
-            (socket, SocketAddrV6::new(GROUP_V6, PORT, 0, index).into())
-        }
-    };
-    let socket = UdpSocket::from(socket);
-    socket.send_to(&question, to)?;
-    let by = Instant::now() + ECHO_MAX;
-    // A datagram of mDNS is no longer; the words of others on this port are passed over.
-    let mut heard = [0; 9000];
-    loop {
-        // Asked once more when time is up: it may have come while this process stood still.
-        let rest = by.saturating_duration_since(Instant::now());
-        socket.set_read_timeout(Some(rest.max(WAIT_MIN)))?;
-        match socket.recv_from(&mut heard) {
-            Ok((length, _)) if heard[..length] == question => return Ok(()),
-            // The words of others may go on without end.
-            Ok(_) if !rest.is_zero() => {}
-            Err(error) if !matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) => {
-                return Err(error);
-            }
-            _ if rest.is_zero() => return Err(io::Error::other("nothing within a second")),
-            _ => {}
-        }
-    }
-}
-
-/// A socket on the port of mDNS beside those of all who listen there already (RFC 6762, section 15.1).
-fn shared(family: Domain, at: SocketAddr) -> io::Result<Socket> {
-    let socket = Socket::new(family, Type::DGRAM, None)?;
-    socket.set_reuse_address(true)?;
-    #[cfg(unix)]
-    socket.set_reuse_port(true)?;
-    if at.is_ipv6() {
-        socket.set_only_v6(true)?;
-    }
-    socket.bind(&at.into())?;
-    Ok(socket)
-}
-
-/// A query of mDNS for a text record of a name that was made up for it (RFC 1035, section 4.1).
-fn question(nonce: &[u8; 16]) -> Vec<u8> {
-    let name: String = nonce.iter().map(|byte| format!("{byte:02x}")).collect();
-    // No id, no flags, one question, no records.
-    let mut message = vec![0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0];
-    for label in [name.as_str(), "_starling-doctor", "_udp", "local"] {
-        // Shorter than the 63 bytes that a label may have.
-        message.push(label.len() as u8);
-        message.extend(label.as_bytes());
-    }
-    // The root; TXT; IN.
-    message.extend([0, 0, 16, 0, 1]);
-    message
-}
-
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+    use super::super::Level;
     use super::*;
 
-    fn interface(name: &str, ip: &str) -> Interface {
-        Interface { name: name.into(), ip: ip.parse().unwrap(), index: None, is_virtual: false }
+    fn card(name: &str, ips: &[&str]) -> Card {
+        let is_virtual = interfaces::is_virtual(name);
+        let address = |ip: &&str| Interface { name: name.into(), ip: ip.parse().unwrap(), index: None, is_virtual };
+        Card {
+            name: name.into(),
+            addresses: ips.iter().map(address).collect(),
+            is_off: false,
+            is_unplugged: false,
+            has_multicast: true,
+            is_tunnel: false,
+        }
+    }
+
+    fn wireguard() -> Card {
+        Card { has_multicast: false, is_tunnel: true, ..card("wg0", &["10.9.0.2"]) }
+    }
+
+    fn good(_: &Interface) -> io::Result<()> {
+        Ok(())
+    }
+
+    /// What is broken, and what is worth a hint.
+    fn found(cards: &[Card]) -> (Vec<String>, Vec<String>) {
+        found_with(cards, &good)
+    }
+
+    fn found_with(cards: &[Card], echo: &dyn Fn(&Interface) -> io::Result<()>) -> (Vec<String>, Vec<String>) {
+        let findings = judge(&[], cards, echo);
+        let of = |level| findings.iter().filter(|one| one.level == level).map(|one| one.what.clone()).collect();
+        (of(Level::Broken), of(Level::Hint))
+    }
+
+    /// The one thing that is wrong with `bad` alone, and worth a hint where `eth0` is in order, too.
+    fn assert_spared(bad: Card, says: &str) {
+        let (broken, hints) = found(std::slice::from_ref(&bad));
+        assert!(broken.len() == 1 && broken[0].contains(says) && hints.is_empty(), "{broken:?} {hints:?}");
+        let (broken, hints) = found(&[bad, card("eth0", &["192.0.2.7"])]);
+        assert!(broken.is_empty() && hints.len() == 1 && hints[0].contains(says), "{broken:?} {hints:?}");
+    }
+
+    #[test]
+    fn what_leads_nowhere_is_bad_only_where_nothing_else_leads_to_peers() {
+        let eth1 = card("eth1", &["198.51.100.7"]);
+        assert_spared(Card { is_off: true, ..eth1.clone() }, "switched off");
+        assert_spared(Card { is_unplugged: true, ..eth1.clone() }, "nothing is at the other end");
+        assert_spared(Card { has_multicast: false, ..eth1 }, "has multicast switched off");
+        assert_spared(card("eth1", &["fe80::1"]), "link-local address alone");
+        assert_spared(wireguard(), "wg0 is a tunnel without multicast");
+    }
+
+    #[test]
+    fn what_leads_nowhere_itself_spares_nobody() {
+        let eth = |name: &str, is_unplugged: bool| Card { is_unplugged, ..card(name, &["192.0.2.7"]) };
+        let dead = [eth("eth0", true), eth("eth1", true)];
+        assert_eq!(found(&dead).0.len(), 2, "neither is in use");
+        let (broken, _) = found(&[eth("eth0", true), wireguard()]);
+        assert_eq!(broken.len(), 2, "nobody is found through a tunnel: {broken:?}");
+        let off = Card { is_off: true, ..eth("eth0", false) };
+        assert_eq!(found(&[off, eth("eth1", true)]).0.len(), 2, "off, and unplugged");
+        let silent = |name: &str| Card { has_multicast: false, ..eth(name, false) };
+        assert_eq!(found(&[silent("eth0"), silent("eth1"), wireguard()]).0.len(), 3);
+        // A tunnel with multicast may lead to peers, and may not: no card is spared for it that could be told to.
+        let tun = Card { is_tunnel: true, ..card("tun0", &["10.8.0.2"]) };
+        let (broken, hints) = found(&[silent("eth0"), tun.clone()]);
+        assert!(broken.len() == 1 && hints.is_empty(), "{broken:?} {hints:?}");
+        assert!(found(&[eth("eth0", true), tun]).0.is_empty());
+    }
+
+    #[test]
+    fn a_multicast_that_comes_back_somewhere_spares_the_rest() {
+        let only_v4 =
+            |interface: &Interface| if interface.ip.is_ipv4() { Ok(()) } else { Err(io::Error::other("nothing")) };
+        let both = [card("eth0", &["192.0.2.7", "2001:db8::7"])];
+        let (broken, hints) = found_with(&both, &only_v4);
+        assert!(
+            broken.is_empty() && hints.len() == 1 && hints[0].contains("does not come back"),
+            "{broken:?} {hints:?}"
+        );
+        let none = |_: &Interface| Err(io::Error::other("nothing"));
+        assert_eq!(found_with(&both, &none).0.len(), 2);
+        // A firewall that trusts a tunnel drops what comes by the card.
+        let cards = [card("eth0", &["2001:db8::7"]), Card { is_tunnel: true, ..card("tun0", &["10.8.0.2"]) }];
+        assert_eq!(found_with(&cards, &only_v4).0.len(), 1);
+    }
+
+    #[test]
+    fn bridges_of_this_machines_guests_are_in_order_and_lead_to_nobody() {
+        let bridge = Card { is_unplugged: true, ..card("lxdbr0", &["10.118.17.1"]) };
+        assert_eq!(found(&[bridge.clone(), card("eth0", &["192.0.2.7"])]), (Vec::new(), Vec::new()));
+        let unplugged = Card { is_unplugged: true, ..card("eth0", &["192.0.2.7"]) };
+        assert_eq!(found(&[bridge, unplugged]).0.len(), 1);
     }
 
     #[test]
     fn an_interface_with_nothing_but_a_link_local_address_leads_to_no_peer() {
-        let (local, other) = (interface("eth0", "fe80::1"), interface("eth0", "192.0.2.7"));
-        assert!(only_link_local(&[&local]));
-        assert!(!only_link_local(&[&local, &other]));
-    }
-
-    #[test]
-    fn the_question_is_well_formed() {
-        let message = question(&[0xab; 16]);
-        let mut at = 12;
-        let mut labels = Vec::new();
-        while message[at] != 0 {
-            let end = at + 1 + usize::from(message[at]);
-            labels.push(String::from_utf8(message[at + 1..end].to_vec()).unwrap());
-            at = end;
-        }
-        assert_eq!(labels.join("."), format!("{}._starling-doctor._udp.local", "ab".repeat(16)));
-        assert_eq!(message[at..], [0, 0, 16, 0, 1]);
+        assert!(card("eth0", &["fe80::1"]).only_link_local());
+        assert!(!card("eth0", &["fe80::1", "192.0.2.7"]).only_link_local());
     }
 }

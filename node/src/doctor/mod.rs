@@ -6,10 +6,12 @@
 //!
 //! ```text
 //! own        identity key, clock, open files, devices      this machine
-//! interfaces network cards, cable, multicast there and back
+//! interfaces network cards, cable
+//! echo       multicast there and back
 //! peers      who is heard, who can be reached, who would admit us
 //! ```
 
+mod echo;
 mod interfaces;
 mod own;
 mod peers;
@@ -99,7 +101,7 @@ pub(crate) fn examine(question: &Question) -> Vec<Finding> {
         if let Some(path) = &question.identity {
             findings.push(own::identity_finding(path, own));
         }
-        findings.extend([own::clock(), own::open_files()]);
+        findings.extend([own::clock(question.identity.as_deref()), own::open_files()]);
         findings.extend(own::devices());
         findings.extend(interfaces::all());
         findings.extend(own::ports(&question.listen));

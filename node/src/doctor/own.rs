@@ -1,8 +1,9 @@
 //! This machine without its network: identity, clock, limits, devices, ports, firewalls.
 
 use std::collections::BTreeSet;
+use std::fs;
 use std::io::{self, Read as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::mpsc::sync_channel;
 use std::thread;
@@ -15,12 +16,15 @@ use shaders::engine::adapters;
 use super::Finding;
 use crate::error::Error;
 use crate::platform;
+use crate::store::audit;
 use crate::store::identity as store;
 use crate::swarm;
 
 /// 2026-01-01: a clock before it has never been set. A peer's lives are numbered by the clock, so that one that goes back
 /// makes a restarted peer look older than what it said before.
 const CLOCK_MIN: Duration = Duration::from_secs(1_767_225_600);
+/// What was written lately may lie so far ahead: file systems round, and time services set a clock back by as much.
+const CLOCK_SLACK: Duration = Duration::from_secs(60);
 /// Descriptors that a peer with all its neighbours needs, and some more.
 const OPEN_FILES_MIN: u64 = 512;
 /// How long `nft` may take.
@@ -42,16 +46,44 @@ pub(super) fn identity_finding(path: &Path, found: Result<Option<PeerId>, Error>
     }
 }
 
-pub(super) fn clock() -> Finding {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    if now < CLOCK_MIN {
+/// Whether it was ever set, and goes on from where the audit logs beside the identity were written last.
+pub(super) fn clock(identity: Option<&Path>) -> Finding {
+    let now = SystemTime::now();
+    if now.duration_since(UNIX_EPOCH).unwrap_or_default() < CLOCK_MIN {
         return Finding::broken(
             "clock",
             "the clock of this machine was never set: a restarted peer would count as an old one",
             "set the time, or start a time service (timedatectl set-ntp true)",
         );
     }
+    let newest = identity.and_then(last_written);
+    if let Some((path, behind)) = newest.and_then(|(path, at)| Some((path, at.duration_since(now).ok()?)))
+        && behind > CLOCK_SLACK
+    {
+        let path = path.display();
+        let minutes = behind.as_secs().div_ceil(60);
+        return Finding::hint(
+            "clock",
+            format!(
+                "is {} h {} min behind what this program has written: {path}. It went back, or was ahead then",
+                minutes / 60,
+                minutes % 60
+            ),
+            "set the time, or start a time service (timedatectl set-ntp true): a peer that starts before its last start counts as an old one. A clock that was ahead has caught up by then",
+        );
+    }
     Finding::fine("clock", "is set")
+}
+
+/// The file of the audit logs beside the identity that was written last, and when.
+fn last_written(identity: &Path) -> Option<(PathBuf, SystemTime)> {
+    let logs = fs::read_dir(identity.with_extension("audit")).ok()?.flatten();
+    let newest = logs.filter_map(|log| audit::files(&log.path()).ok()?.pop());
+    let written = newest.filter_map(|(_, path)| {
+        let at = fs::metadata(&path).ok()?.modified().ok()?;
+        Some((path, at))
+    });
+    written.max_by_key(|(_, at)| *at)
 }
 
 pub(super) fn open_files() -> Finding {
@@ -94,7 +126,7 @@ pub(super) fn ports(listen: &[String]) -> Vec<Finding> {
 /// Which firewall is at work, where one can tell without being root.
 pub(super) fn firewalls() -> Vec<Finding> {
     let rule = "let in UDP 5353 (mDNS) and the port, of TCP and UDP, that `starling run --listen /ip4/0.0.0.0/tcp/4001 --listen /ip4/0.0.0.0/udp/4001/quic-v1` fixes";
-    let ufw = std::fs::read_to_string("/etc/ufw/ufw.conf").is_ok_and(|text| text.contains("ENABLED=yes"));
+    let ufw = fs::read_to_string("/etc/ufw/ufw.conf").is_ok_and(|text| text.contains("ENABLED=yes"));
     let found = [
         (ufw, "ufw", "ufw allow 5353/udp; ufw allow 4001"),
         (
@@ -198,6 +230,7 @@ mod tests {
     #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
     use std::time::Instant;
 
+    use super::super::Level;
     use super::*;
 
     #[test]
@@ -231,6 +264,27 @@ mod tests {
         assert!(drops(&ruleset("ip saddr vmap @verdicts")));
         assert!(drops(&ruleset("ct state vmap { invalid : drop, new : accept }")));
         assert!(drops(&ruleset("iifname vmap { \"lo\" : accept, \"eth0\" : goto last }")));
+    }
+
+    #[test]
+    fn a_clock_that_went_back_shows_in_what_was_written() {
+        let home = tempfile::tempdir().unwrap();
+        let identity = home.path().join("identity.key");
+        assert_eq!(clock(Some(&identity)).level, Level::Fine, "nothing was written yet");
+        let old = home.path().join("identity.audit/aa/audit-000001.jsonl");
+        let new = home.path().join("identity.audit/bb/audit-000002.jsonl");
+        for (path, ahead) in [(&old, 0), (&new, 30)] {
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            let file = fs::File::create(path).unwrap();
+            file.set_modified(SystemTime::now() + Duration::from_secs(ahead)).unwrap();
+        }
+        assert_eq!(clock(Some(&identity)).level, Level::Fine);
+        let ahead = Duration::from_secs(3 * 3600 + 10 * 60);
+        fs::File::options().write(true).open(&new).unwrap().set_modified(SystemTime::now() + ahead).unwrap();
+        let found = clock(Some(&identity));
+        assert_eq!(found.level, Level::Hint, "{found:?}");
+        assert!(found.what.contains("3 h ") && found.what.contains("audit-000002.jsonl"), "{found:?}");
+        assert_eq!(clock(None).level, Level::Fine);
     }
 
     #[cfg(unix)]

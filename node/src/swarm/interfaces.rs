@@ -6,8 +6,12 @@ use libp2p::Multiaddr;
 
 use super::address;
 
-/// Names of interfaces that join what runs on this machine: containers, virtual machines, bridges of both.
-const VIRTUAL: [&str; 10] = ["docker", "br-", "veth", "virbr", "vmnet", "vboxnet", "podman", "cni", "flannel", "lxc"];
+/// Names of interfaces that join what runs on this machine: containers, virtual machines, bridges of both. Tunnels (`wg0`, `tun0`,
+/// `tailscale0`, and `tap0`, which a VPN has as often as a virtual machine) are none: they lead to other machines.
+const VIRTUAL: [&str; 16] = [
+    "docker", "br-", "veth", "virbr", "vmnet", "vboxnet", "podman", "cni", "flannel", "lxc", "lxdbr", "incusbr",
+    "waydroid", "cali", "cilium_", "kube-",
+];
 
 /// One address of an interface.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -65,10 +69,12 @@ mod tests {
 
     #[test]
     fn bridges_of_containers_are_virtual_and_network_cards_are_not() {
-        for name in ["docker0", "br-12ab", "veth3", "virbr0", "cni0"] {
+        for name in
+            ["docker0", "br-12ab", "veth3", "virbr0", "cni0", "lxcbr0", "lxdbr0", "incusbr0", "podman1", "vboxnet0"]
+        {
             assert!(is_virtual(name), "{name}");
         }
-        for name in ["eth0", "enp3s0", "wlan0", "tailscale0", "wg0", "lo", "bridge0"] {
+        for name in ["eth0", "enp3s0", "wlan0", "tailscale0", "wg0", "tun0", "tap0", "lo", "br0", "bridge0"] {
             assert!(!is_virtual(name), "{name}");
         }
     }
