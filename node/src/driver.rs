@@ -36,11 +36,11 @@ use tokio::time::{Instant, Interval, MissedTickBehavior, sleep_until, timeout};
 pub use self::checkpoints::{Checkpoints, Every};
 use self::copies::Copies;
 pub use self::observation::{Control, Observation, Traffic};
-use self::records::Gathered;
+use self::records::Records;
 pub use self::setup::{DeviceNews, DeviceWatch, LanSetup, MakeLearner, NetworkSetup, PeerSetup};
 use self::timers::{Clock, Timers};
 use crate::error::{Error, Kind};
-use crate::store::audit::{self, Audit};
+use crate::store::audit;
 use crate::store::checkpoint::News;
 use crate::swarm::{Admission, Happening, Network};
 use crate::worker::Worker;
@@ -105,8 +105,7 @@ async fn live(
         device: setup.device,
         trained: false,
         timers: Timers::default(),
-        audit: setup.audit,
-        gathered: Gathered::default(),
+        records: Records::new(setup.audit),
         checkpoints: setup.checkpoints,
         observe,
         finish_max: settle_max + FINISH_SLACK,
@@ -182,9 +181,8 @@ struct Driver<'a> {
     trained: bool,
     timers: Timers,
     copies: Copies,
-    audit: Audit,
-    /// Records that are written together.
-    gathered: Gathered,
+    /// What of all this goes into the audit log.
+    records: Records,
     checkpoints: Option<Checkpoints>,
     observe: &'a mut (dyn FnMut(Observation) + Send),
     /// How long a finish may take.
@@ -214,7 +212,7 @@ impl Driver<'_> {
                 () = sleep_to(self.finish_by) => self.end = Some(Err(self.never_settled())),
                 () = sleep_to(due) => {} // handled above
                 () = sleep_to(checkpoint) => self.checkpoint_due(),
-                Some(news) = next_of_checkpoints(self.checkpoints.as_mut()) => (self.observe)(Observation::Checkpoint(news)),
+                Some(news) = next_of_checkpoints(self.checkpoints.as_mut()) => self.kept(news),
                 _ = views.tick() => self.view(),
                 happening = next_of(self.network.as_mut()) => self.on_network(happening),
             }
@@ -334,7 +332,7 @@ impl Driver<'_> {
             }
             (Output::SetTimer { at, timer }, _) => self.timers.set(at, timer),
             (Output::Event(event), _) => self.event(event),
-            (Output::Audit(record), _) => self.record(&record),
+            (Output::Audit(record), _) => self.records.decided(&record),
             (Output::Shown(shown), _) => (self.observe)(Observation::Shown(Arc::from(shown))),
             (Output::Gradient(gradient), _) => (self.observe)(Observation::Gradient(Arc::from(gradient))),
             (Output::Stopped, _) => drop(self.end.get_or_insert(Ok(()))),
@@ -349,7 +347,7 @@ impl Driver<'_> {
         if let Event::Epoch(report) | Event::Final(report) = &event {
             self.reported(report, matches!(event, Event::Epoch(_)));
         }
-        self.record_event(&event);
+        self.records.event(&event);
         if let (Event::Offence { peer, what }, Some(network)) = (&event, self.network.as_mut()) {
             network.offended(*peer, what);
         }
@@ -381,8 +379,14 @@ impl Driver<'_> {
         (self.observe)(Observation::Event(event));
     }
 
+    /// A checkpoint is written, or is not.
+    fn kept(&mut self, news: News) {
+        self.records.checkpoint(&news);
+        (self.observe)(Observation::Checkpoint(news));
+    }
+
     fn view(&mut self) {
-        self.record_gathered(false);
+        self.records.settle(false);
         let traffic = self.network.as_ref().map(Network::traffic).unwrap_or_default();
         tracing::debug!(idle_s = self.worker.idle().as_secs_f64(), ?traffic, "the learner has waited for work");
         (self.observe)(Observation::Blocked(self.worker.blocked()));
@@ -404,8 +408,9 @@ impl Driver<'_> {
 
     /// Last words and the learner's end, at once; then the last view: what was sent in the end is counted.
     async fn close(mut self, ended: bool) {
-        self.record_gathered(true);
-        let Self { peer, mut network, worker, mut device, checkpoints, observe, .. } = self;
+        // Now, and what the end itself brings after it: it may take its time, and be cut short.
+        self.records.settle(true);
+        let Self { peer, mut network, worker, mut device, checkpoints, mut records, observe, .. } = self;
         let closed = async {
             if let Some(network) = &mut network {
                 network.close().await;
@@ -420,8 +425,13 @@ impl Driver<'_> {
             observe(Observation::Device(news));
         }
         if let Some(checkpoints) = checkpoints {
-            checkpoints.close(ended, peer.view().deltas_said, observe).await;
+            let mut keep = |news: News| {
+                records.checkpoint(&news);
+                observe(Observation::Checkpoint(news));
+            };
+            checkpoints.close(ended, peer.view().deltas_said, &mut keep).await;
         }
+        records.settle(true);
         let traffic = network.as_ref().map(Network::traffic).unwrap_or_default();
         observe(Observation::View(Box::new(peer.view()), traffic));
     }

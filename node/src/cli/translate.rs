@@ -154,7 +154,7 @@ impl Translator {
     /// The first one is told of, and what goes wrong, once.
     fn checkpoint(&mut self, news: News, tell: &mut dyn FnMut(ChildEvent)) {
         match news {
-            News::Written { path, bytes, took } => {
+            News::Written { path, bytes, took, .. } => {
                 self.checkpoints += 1;
                 let again = self.checkpoint_failure.take().is_some();
                 if self.checkpoints == 1 || again {

@@ -15,7 +15,7 @@ use protocol::id::Hash;
 use protocol::{Checkpoint, Input, SaveAt, Standing};
 use tokio::time::Instant;
 
-use super::{Driver, Observation};
+use super::Driver;
 use crate::error::{Error, Kind};
 use crate::store::checkpoint::chain::Chain;
 use crate::store::checkpoint::{Course, Fork, Item, Keeper, News, Worth};
@@ -201,7 +201,7 @@ impl Driver<'_> {
 
 impl Checkpoints {
     /// Waits for the last checkpoint. The chain of a peer that `ended` as it should may go on, when all that it said is written down.
-    pub(super) async fn close(mut self, ended: bool, said: u64, observe: &mut (dyn FnMut(Observation) + Send)) {
+    pub(super) async fn close(mut self, ended: bool, said: u64, tell: &mut (dyn FnMut(News) + Send)) {
         if let Some(checkpoint) = self.held.take() {
             // Its evaluation did not come in time: what it is worth stays unknown, and nothing is lost.
             self.hand_over(checkpoint, None);
@@ -209,7 +209,7 @@ impl Checkpoints {
         let (last, mut written) = (self.last, self.written);
         for news in self.keeper.close(self.spare.take(), CLOSE_MAX).await {
             written = matches!(news, News::Written { .. });
-            observe(Observation::Checkpoint(news));
+            tell(news);
         }
         if let Some(last) = last.filter(|last| ended && written && last.said == said)
             && let Err(error) = self.chain.stand(last.incarnation, last.said, self.course.branch, self.fork)

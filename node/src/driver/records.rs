@@ -1,117 +1,51 @@
-//! What goes into the audit log of what the core has decided.
+//! What goes into the audit log of what the core has decided, and of checkpoints.
 //!
-//! Some records a neighbour could make as many of as it likes: one for every delta that is none, every last part of a snapshot that it
-//! asks for. They would turn the log over, and with it whatever it has done before. So of each kind and neighbour the first is
-//! written at once, and the others are counted and written together.
+//! What others can cause as often as they like is gathered ([`Gathered`]). Accepted deltas the core itself gathers.
 
-use std::collections::HashMap;
-use std::mem::{Discriminant, discriminant, take};
-use std::time::Duration;
+use std::mem::discriminant;
+use std::time::Instant;
 
 use protocol::Event;
-use protocol::event::Refused;
-use protocol::id::PeerId;
 use protocol::trust::audit::{Act, Record};
-use serde_json::{Value, json};
-use tokio::time::Instant;
+use serde_json::json;
 
-use super::Driver;
-use crate::store::audit::Kind;
+use crate::store::audit::{Audit, Gathered, Kind, What};
+use crate::store::checkpoint::News;
 
-/// The same of the same neighbour is gathered for so long.
-const GATHER: Duration = Duration::from_secs(60);
-/// Kinds and neighbours that are told apart; the rest is counted together, kind by kind.
-const REMEMBERED_MAX: usize = 256;
-
-/// What a neighbour can make us record as often as it likes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-enum What {
-    Refused(Discriminant<Refused>),
-    Served,
-    GivenUp,
-}
-
-/// Records that wait to be written together.
-#[derive(Debug, Default)]
-pub(super) struct Gathered(HashMap<(Option<[u8; 32]>, What), Said>);
-
+/// See the module.
 #[derive(Debug)]
-struct Said {
-    /// When the last record was written.
-    at: Instant,
-    /// What has happened since.
-    again: u64,
-    /// The last of it.
-    last: Value,
+pub(super) struct Records {
+    audit: Audit,
+    gathered: Gathered,
 }
 
-impl What {
-    fn kind(self) -> Kind {
-        match self {
-            Self::Refused(_) => Kind::Reject,
-            Self::Served | Self::GivenUp => Kind::Snapshot,
-        }
-    }
-}
-
-impl Gathered {
-    /// `fields` are an object. Returned when they are to be written now.
-    fn note(&mut self, peer: PeerId, what: What, fields: Value, now: Instant) -> Option<(Kind, Value)> {
-        let is_full = self.0.len() >= REMEMBERED_MAX && !self.0.contains_key(&(Some(peer.0), what));
-        let key = (if is_full { None } else { Some(peer.0) }, what);
-        if let Some(said) = self.0.get_mut(&key) {
-            said.again += 1;
-            said.last = fields;
-            return None;
-        }
-        self.0.insert(key, Said { at: now, again: 0, last: Value::Null });
-        Some((what.kind(), counted(fields, 1)))
+impl Records {
+    pub(super) fn new(audit: Audit) -> Self {
+        Self { gathered: Gathered::new(audit.clone()), audit }
     }
 
-    /// What is to be written of what was only counted: what is old enough, or `all`.
-    fn due(&mut self, now: Instant, all: bool) -> Vec<(Kind, Value)> {
-        let mut due = Vec::new();
-        self.0.retain(|(_, what), said| {
-            if !all && now - said.at < GATHER {
-                return true;
-            }
-            let (again, last) = (take(&mut said.again), take(&mut said.last));
-            if again > 0 {
-                said.at = now;
-                due.push((what.kind(), counted(last, again)));
-            }
-            again > 0
-        });
-        due
-    }
-}
-
-fn counted(mut fields: Value, count: u64) -> Value {
-    fields["count"] = count.into();
-    fields
-}
-
-impl Driver<'_> {
-    pub(super) fn record(&self, record: &Record) {
+    pub(super) fn decided(&mut self, record: &Record) {
         let Record { what, who, seq, count, reason, .. } = record;
         tracing::debug!(?what, ?who, seq, count, reason, "audit");
-        if *what == Act::Reject {
-            return; // Of each there is an event, too, which knows who has said it.
-        }
         let mut fields = json!({ "origin": who.peer, "incarnation": who.incarnation, "delta": seq, "count": count });
         if !reason.is_empty() {
             fields["reason"] = reason.as_str().into();
         }
-        self.audit.note((*what).into(), fields);
+        match what {
+            Act::Reject => {} // Of each there is an event, too, which knows who has said it.
+            Act::Accept => self.audit.note(Kind::Accept, fields),
+            // An origin is as free to make as a peer.
+            act => self.gathered.note(What::Decided((*act).into()), Some(who.peer), fields, Instant::now()),
+        }
     }
 
     /// What became of a snapshot, and of a delta that was refused, is worth a record.
-    pub(super) fn record_event(&mut self, event: &Event) {
+    pub(super) fn event(&mut self, event: &Event) {
         let (peer, what, fields) = match event {
             Event::SnapshotRestored { from, bytes, deltas, witness, .. } => {
                 let fields =
                     json!({ "what": "taken", "peer": from, "bytes": bytes, "deltas": deltas, "witness": witness });
-                return self.audit.note(Kind::Snapshot, fields);
+                (*from, What::Taken, fields)
             }
             Event::SnapshotServed { to, bytes } => {
                 (*to, What::Served, json!({ "what": "served", "peer": to, "bytes": bytes }))
@@ -131,63 +65,101 @@ impl Driver<'_> {
             }
             _ => return,
         };
-        if let Some((kind, fields)) = self.gathered.note(peer, what, fields, Instant::now()) {
-            self.audit.note(kind, fields);
-        }
+        self.gathered.note(what, Some(peer), fields, Instant::now());
+    }
+
+    /// A checkpoint is written, or is not.
+    pub(super) fn checkpoint(&mut self, news: &News) {
+        let (what, fields) = match news {
+            News::Written { path, bytes, steps, epochs, base, .. } => {
+                let file = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy();
+                let fields = json!({
+                    "what": "written",
+                    "file": file,
+                    "steps": steps,
+                    "epochs": epochs,
+                    "base": base.to_string(),
+                    "bytes": bytes,
+                });
+                (What::Written, fields)
+            }
+            News::Failed { steps, why } => {
+                (What::Unwritten, json!({ "what": "failed", "steps": steps, "reason": why }))
+            }
+        };
+        self.gathered.note(what, None, fields, Instant::now());
     }
 
     /// Writes what was gathered for long enough; at the end, `all`.
-    pub(super) fn record_gathered(&mut self, all: bool) {
-        for (kind, fields) in self.gathered.due(Instant::now(), all) {
-            self.audit.note(kind, fields);
-        }
+    pub(super) fn settle(&mut self, all: bool) {
+        self.gathered.settle(Instant::now(), all);
     }
 }
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+    use std::time::Duration;
+
+    use protocol::event::Refused;
+    use protocol::id::{Hash, Origin, PeerId};
+
     use super::*;
+    use crate::store::audit::{each_line, files, parse, tally};
 
-    fn peer(id: u8) -> PeerId {
-        PeerId([id; 32])
-    }
+    const PATIENCE: Duration = Duration::from_secs(30);
 
     #[test]
-    fn a_neighbour_that_is_refused_a_million_times_makes_a_record_a_minute() {
-        let (mut gathered, start) = (Gathered::default(), Instant::now());
-        let (ours, chain) = (What::Refused(discriminant(&Refused::Ours)), What::Refused(discriminant(&Refused::Chain)));
-        let mut written = Vec::new();
-        for second in 0..600 {
-            let now = start + Duration::from_secs(second);
-            for delta in 0..1000 {
-                written.extend(gathered.note(peer(1), ours, json!({ "delta": delta }), now));
+    fn whatever_one_peer_does_a_thousand_times_is_a_few_records_that_add_up() {
+        let folder = tempfile::tempdir().unwrap();
+        let audit = Audit::open(folder.path(), "aa").unwrap();
+        let mut records = Records::new(audit.clone());
+        let peer = PeerId([7; 32]);
+        let who = Origin { peer, incarnation: 1 };
+        let acts = [Act::Hold, Act::Release, Act::Vote, Act::Exclude, Act::Retract, Act::Equivocation];
+        for i in 0..1000 {
+            for what in acts {
+                let (hash, reason) = (Hash::ZERO, "Norm".to_owned());
+                let record = Record { index: i, at: i, what, who, seq: i, count: 1, reason, previous: hash, hash };
+                records.decided(&record);
             }
-            written.extend(gathered.due(now, false));
+            let who = Origin { incarnation: i, ..who };
+            records.event(&Event::DeltaRefused { from: peer, origin: who, seq: i, reason: Refused::Ours });
+            records.event(&Event::SnapshotServed { to: peer, bytes: 9 });
+            let (path, took) = (format!("kept/step-{i}").into(), Duration::ZERO);
+            let (steps, epochs, base) = (i, 1, Hash::ZERO);
+            records.checkpoint(&News::Written { path, bytes: 9, took, steps, epochs, base });
         }
-        written.extend(gathered.note(peer(1), chain, json!({ "delta": 7 }), start));
-        written.extend(gathered.note(peer(2), What::Served, json!({ "delta": 7 }), start));
-        written.extend(gathered.due(start, true));
-        assert!((12..=14).contains(&written.len()), "{written:?}");
-        assert_eq!(written[0], (Kind::Reject, json!({ "delta": 0, "count": 1 })), "the first one at once");
-        assert_eq!(written[1].1["delta"], 999, "the last of those that were counted");
-        let counts = written.iter().map(|(_, fields)| fields["count"].as_u64().unwrap_or(0));
-        assert_eq!(counts.sum::<u64>(), 600 * 1000 + 2, "none is lost");
+        records.settle(true);
+        audit.flush(PATIENCE).unwrap();
+        let found = tally(folder.path());
+        for act in acts {
+            assert_eq!(found[Kind::from(act).name()], (5, 1000), "{act:?}");
+        }
+        assert_eq!((found["reject"], found["snapshot"], found["checkpoint"]), ((2, 1000), (2, 1000), (31, 1000)));
     }
 
     #[test]
-    fn of_many_neighbours_no_more_than_some_are_remembered() {
-        let (mut gathered, now) = (Gathered::default(), Instant::now());
-        let what = [What::Served, What::GivenUp];
-        let note = |gathered: &mut Gathered, i: usize| {
-            let mut id = [0; 32];
-            id[..8].copy_from_slice(&(i as u64 / 2).to_le_bytes());
-            gathered.note(PeerId(id), what[i % 2], json!({}), now)
-        };
-        let written = (0..10_000).filter(|&i| note(&mut gathered, i).is_some()).count();
-        assert_eq!((written, gathered.0.len()), (REMEMBERED_MAX + 2, REMEMBERED_MAX + 2));
-        let counts = gathered.due(now + GATHER, false);
-        let counted = counts.iter().map(|(_, fields)| fields["count"].as_u64().unwrap_or(0)).sum::<u64>();
-        assert_eq!(counted, 10_000 - written as u64);
-        assert!(gathered.due(now + 2 * GATHER, false).is_empty() && gathered.0.is_empty(), "and forgotten in time");
+    fn a_checkpoint_is_a_record_that_names_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let audit = Audit::open(folder.path(), "aa").unwrap();
+        let mut records = Records::new(audit.clone());
+        let (path, took, base) = ("kept/step-40".into(), Duration::ZERO, Hash([5; 32]));
+        records.checkpoint(&News::Written { path, bytes: 9, took, steps: 40, epochs: 2, base });
+        records.checkpoint(&News::Failed { steps: 60, why: "the disk is full".to_owned() });
+        audit.flush(PATIENCE).unwrap();
+        let mut found = Vec::new();
+        let (_, path) = files(folder.path()).unwrap().remove(0);
+        each_line(&path, |_, line, _| {
+            found.extend(parse(line).ok().filter(|record| record.kind == "checkpoint").map(|record| record.fields));
+            true
+        })
+        .unwrap();
+        let base = base.to_string();
+        let written = json!({
+            "what": "written", "file": "step-40", "steps": 40, "epochs": 2, "base": base, "bytes": 9, "times": 1
+        });
+        let failed = json!({ "what": "failed", "steps": 60, "reason": "the disk is full", "times": 1 });
+        assert_eq!(found.into_iter().map(serde_json::Value::Object).collect::<Vec<_>>(), [written, failed]);
     }
 }

@@ -17,6 +17,7 @@ use tokio::task::JoinHandle;
 use zeroize::Zeroizing;
 
 use super::*;
+use crate::store::audit::Audit;
 use crate::worker::fake::Fake;
 
 /// More than a chunk of the codec, and no multiple of one.

@@ -117,7 +117,7 @@ use self::turns::BAN_COST;
 use self::waiting::{Crowd, Doorway};
 use crate::driver::{LanSetup, NetworkSetup, Observation, Traffic};
 use crate::error::{self, Error};
-use crate::store::audit::{Audit, Kind};
+use crate::store::audit::{Audit, Gathered, Kind, What};
 use crate::text::{TEXT_CHARS_MAX, escape};
 
 /// Messages of all links that wait for the driver; their bytes are bounded by each link's window, and in all by [`Room`].
@@ -182,6 +182,8 @@ pub(crate) struct Network {
     /// Names of seeds that are being looked up: at most one for each.
     lookups: JoinSet<(Multiaddr, io::Result<Vec<Multiaddr>>)>,
     refusals: Refusals,
+    /// What goes into the audit log of links and bans.
+    gathered: Gathered,
     offenders: Offenders,
     allowances: Allowances,
     bans: u64,
@@ -279,6 +281,7 @@ impl Network {
             lan,
             places: Places::new(admission.credentials.us, admission.neighbours_max),
             metrics: setup.metrics.clone(),
+            gathered: Gathered::new(admission.audit.clone()),
             admission,
             links: BTreeMap::new(),
             connections: BTreeMap::new(),
@@ -373,6 +376,7 @@ impl Network {
         if tokio::time::timeout(FLUSH_MAX, flushed).await.is_err() {
             tracing::debug!(links = self.links.len(), "closed before everything was said");
         }
+        self.settle_records(Instant::now(), true);
         self.tasks.abort_all();
         if let Some(lan) = &mut self.lan {
             lan.close().await;
@@ -427,7 +431,7 @@ impl Network {
         for connection in late.collect::<Vec<_>>() {
             self.swarm.close_connection(connection);
         }
-        self.settle_records(now);
+        self.settle_records(now, false);
         self.on_wide_tick(now);
         self.dial_waves(now);
         self.dial_seeds(now);

@@ -22,7 +22,8 @@ impl Network {
             if let Some(from) = of_it.filter_map(|connection| connection.from).next() {
                 self.doorway.charge(from, BAN_COST);
             }
-            self.admission.audit.note(Kind::Ban, json!({ "peer": peer, "seconds": seconds, "reason": what }));
+            let fields = json!({ "peer": peer, "seconds": seconds, "reason": what });
+            self.gathered.note(What::Banned, Some(peer), fields, Instant::now());
             let reason = what.to_owned();
             self.happenings.push_back(Happening::Observe(Observation::Banned {
                 peer: peer.to_string(),
@@ -44,17 +45,18 @@ impl Network {
     }
 
     fn unbanned(&mut self, peer: PeerId, why: &str) {
-        self.admission.audit.note(Kind::Unban, json!({ "peer": peer, "why": why }));
+        self.gathered.note(What::Unbanned, Some(peer), json!({ "peer": peer, "why": why }), Instant::now());
         self.happenings.push_back(Happening::Observe(Observation::Unbanned { peer: peer.to_string() }));
     }
 
-    pub(super) fn admitted(&self, peer: PeerId, connection: ConnectionId) {
+    pub(super) fn admitted(&mut self, peer: PeerId, connection: ConnectionId) {
         let address = self.connections.get(&connection).map(|connection| connection.address.to_string());
-        self.admission.audit.note(Kind::Admit, json!({ "peer": peer, "address": address }));
+        let fields = json!({ "peer": peer, "address": address });
+        self.gathered.note(What::Admitted, Some(peer), fields, Instant::now());
     }
 
-    pub(super) fn closed(&self, peer: PeerId, reason: &str) {
-        self.admission.audit.note(Kind::Closed, json!({ "peer": peer, "reason": reason }));
+    pub(super) fn closed(&mut self, peer: PeerId, reason: &str) {
+        self.gathered.note(What::Closed, Some(peer), json!({ "peer": peer, "reason": reason }), Instant::now());
     }
 
     /// Tells of a refusal, and counts those that are no news. Part of the words may be a stranger's.
@@ -90,13 +92,17 @@ impl Network {
         }
     }
 
-    /// Of bans that are over, and what was only counted.
-    pub(super) fn settle_records(&mut self, now: Instant) {
+    /// Of bans that are over, and what was only counted for long enough; at the end, `all`.
+    pub(super) fn settle_records(&mut self, now: Instant, all: bool) {
         for peer in self.offenders.released(now) {
             self.unbanned(peer, "over");
         }
-        for (kind, peer, reason, times) in self.refusals.untold(now) {
-            self.admission.audit.note(kind, json!({ "peer": peer, "reason": reason, "times": times }));
+        for (kind, peer, reason, times) in self.refusals.untold(now, all) {
+            // Of every link that is over there is a record, whatever has ended it.
+            if kind != Kind::Closed {
+                self.admission.audit.note(kind, json!({ "peer": peer, "reason": reason, "times": times }));
+            }
         }
+        self.gathered.settle(now, all);
     }
 }

@@ -53,9 +53,9 @@ impl Refusals {
         Some(1)
     }
 
-    /// Forgets what is old. What of it happened more often than was said: what it was, who, why, and how often.
-    pub(crate) fn untold(&mut self, now: Instant) -> Vec<(Kind, String, String, u64)> {
-        let is_old = |at: Instant| now.saturating_duration_since(at) >= REPEAT_AFTER;
+    /// Forgets what is old; at the end, `all`. What of it happened more often than was said: what it was, who, why, and how often.
+    pub(crate) fn untold(&mut self, now: Instant, all: bool) -> Vec<(Kind, String, String, u64)> {
+        let is_old = |at: Instant| all || now.saturating_duration_since(at) >= REPEAT_AFTER;
         let mut untold = Vec::new();
         self.said.retain(|(_, peer, reason), said| {
             let old = is_old(said.at);
@@ -100,10 +100,20 @@ mod tests {
         let (mut refusals, now) = (Refusals::default(), Instant::now());
         let told: u64 =
             (0..3000).filter_map(|i| refusals.note(Kind::Refuse, &(i % 300).to_string(), "wrong key", now)).sum();
-        assert_eq!(refusals.untold(now).len(), 0, "not yet");
-        let later: u64 = refusals.untold(now + REPEAT_AFTER).iter().map(|(.., times)| times).sum();
+        assert_eq!(refusals.untold(now, false).len(), 0, "not yet");
+        let later: u64 = refusals.untold(now + REPEAT_AFTER, false).iter().map(|(.., times)| times).sum();
         assert_eq!((told, told + later), (REMEMBERED_MAX as u64, 3000));
-        assert!(refusals.said.is_empty() && refusals.untold(now + 2 * REPEAT_AFTER).is_empty());
+        assert!(refusals.said.is_empty() && refusals.untold(now + 2 * REPEAT_AFTER, false).is_empty());
+    }
+
+    #[test]
+    fn at_the_end_all_is_told() {
+        let (mut refusals, now) = (Refusals::default(), Instant::now());
+        let said: u64 = (0..3000).filter_map(|i| refusals.note(Kind::Refuse, &i.to_string(), "wrong key", now)).sum();
+        let again = (0..10).filter_map(|_| refusals.note(Kind::Refuse, "1", "wrong key", now)).count();
+        assert_eq!(again, 0);
+        let rest: u64 = refusals.untold(now, true).iter().map(|(.., times)| times).sum();
+        assert_eq!(said + rest, 3010);
     }
 
     #[test]
@@ -114,7 +124,7 @@ mod tests {
         }
         assert_eq!(refusals.note(Kind::Copied, "a", "two of it", now), Some(1), "refusals leave room for it");
         assert_eq!(refusals.note(Kind::Copied, "a", "two of it", now), None);
-        let later = refusals.untold(now + REPEAT_AFTER);
+        let later = refusals.untold(now + REPEAT_AFTER, false);
         let counted: Vec<_> = later.iter().map(|(kind, peer, _, times)| (*kind, peer.as_str(), *times)).collect();
         assert_eq!(counted, [(Kind::Copied, "a", 1), (Kind::Refuse, OTHERS, REMEMBERED_MAX as u64)]);
     }

@@ -9,6 +9,7 @@ use protocol::wire::PeerRecord;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use super::*;
+use crate::store::audit::tally;
 
 /// How long anything here may take, the machine being busy.
 const WAIT_MAX: Duration = Duration::from_secs(30);
@@ -317,4 +318,26 @@ async fn a_peer_that_forbids_relaying_dials_no_relayed_address() {
     a.saw("no dial", |seen| matches!(seen, Seen::Input(Input::DialFailed { .. })).then_some(())).await;
     let error = Network::open(&setup(&[TCP], &[through]), &[4; 32], admission(4)).err().unwrap();
     assert!(error.hint.unwrap().contains("--no-relay"));
+}
+
+#[tokio::test]
+async fn a_member_that_links_and_hangs_up_a_thousand_times_is_a_few_records() {
+    let folder = tempfile::tempdir().unwrap();
+    let audit = Audit::open(folder.path(), "aa").unwrap();
+    let admission = Admission { audit: audit.clone(), ..admission(1) };
+    let mut network = Network::open(&setup(&[TCP], &[]), &[1; 32], admission).unwrap();
+    let peer = PeerId([7; 32]);
+    for number in 0..1000 {
+        network.admitted(peer, ConnectionId::new_unchecked(number));
+        network.closed(peer, "it said good-bye");
+        network.penalize(peer, 3, "it floods");
+    }
+    network.pardon();
+    let bans = network.bans;
+    network.close().await;
+    audit.flush(WAIT_MAX).unwrap();
+    let found = tally(folder.path());
+    assert_eq!((found["admit"], found["closed"]), ((5, 1000), (5, 1000)));
+    assert!(bans > 4, "{bans}");
+    assert_eq!((found["ban"], found["unban"]), ((5, bans), (1, 1)));
 }

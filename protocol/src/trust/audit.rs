@@ -1,7 +1,7 @@
 //! The audit log: what a peer decided about others, each record chained to the one before by its hash.
 //!
 //! The core makes the records ([`crate::Output::Audit`]); where they are kept is the driver's business. Deltas that are accepted
-//! are gathered: one record an origin and ten seconds, so that the log's volume does not grow with the swarm's speed.
+//! are gathered: one record an origin and ten seconds, and 32 in all, so that the log's volume does not grow with the swarm's speed and size.
 
 use bincode::{Decode, Encode};
 

@@ -22,6 +22,9 @@ const VOTE_PAUSE: Span = Span::from_secs(1);
 const ELECTORATE_MEMORY: Span = Span::from_secs(60);
 /// Accepted deltas are gathered over so long: a record of each would be gigabytes a day.
 const ACCEPT_GATHER: Span = Span::from_secs(10);
+/// Records of accepted deltas each time: where more origins have spoken, the others wait for their turn. A member may speak as thousands
+/// of origins, and a record of each every ten seconds turned the driver's log over within minutes.
+const ACCEPT_RECORDS_MAX: usize = 32;
 /// Peers with an account.
 const ACCOUNTS_MAX: usize = 4096;
 /// Origins on hold at once: a vote about more of them would not be remembered. What another one says that looks like a lie is let fall, and
@@ -138,6 +141,8 @@ pub(crate) struct Guard {
     accepted: BTreeMap<Origin, (u64, u64)>,
     /// When they were last put into records.
     gathered: Option<Time>,
+    /// And the last of those that were.
+    gathered_last: Option<Origin>,
 }
 
 impl Guard {
@@ -157,6 +162,7 @@ impl Guard {
             chain: Chain::new(genesis(context.run, us)),
             accepted: BTreeMap::new(),
             gathered: None,
+            gathered_last: None,
         }
     }
 
@@ -298,9 +304,24 @@ impl Guard {
             return Vec::new();
         }
         self.gathered = Some(now);
-        let accepted = std::mem::take(&mut self.accepted);
-        let entry = |(who, (seq, count))| Entry { what: Act::Accept, who, seq, count, reason: String::new() };
-        accepted.into_iter().map(|gathered| self.chain.append(now, entry(gathered))).collect()
+        let turn = if all { self.accepted.keys().copied().collect() } else { self.accepted_turn() };
+        self.gathered_last = turn.last().copied();
+        let mut records = Vec::with_capacity(turn.len());
+        for who in turn {
+            if let Some((seq, count)) = self.accepted.remove(&who) {
+                let entry = Entry { what: Act::Accept, who, seq, count, reason: String::new() };
+                records.push(self.chain.append(now, entry));
+            }
+        }
+        records
+    }
+
+    /// Whose turn it is to be recorded: those after the last one, then the first ones again.
+    fn accepted_turn(&self) -> Vec<Origin> {
+        let is_later = |origin: &&Origin| self.gathered_last.is_none_or(|last| **origin > last);
+        let later = self.accepted.keys().filter(is_later);
+        let earlier = self.accepted.keys().filter(|origin| !is_later(origin));
+        later.chain(earlier).take(ACCEPT_RECORDS_MAX).copied().collect()
     }
 
     pub(crate) fn record(&mut self, now: Time, entry: Entry) -> Record {
@@ -317,5 +338,44 @@ impl Guard {
             pending: of(&self.pending),
             votes: self.votes.len(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::codec::TopK2Bit;
+    use crate::id::{Hash, RunId, SchemaHash};
+    use crate::trust::Limits;
+
+    #[test]
+    fn thousands_of_origins_are_recorded_in_turns_and_none_is_forgotten() {
+        const ORIGINS: u64 = 1000;
+        let context = Context {
+            run: RunId(Hash([1; 32])),
+            schema: SchemaHash(Hash([2; 32])),
+            parameters: 1,
+            codec: &TopK2Bit,
+            limits: Limits::OFF,
+        };
+        let origin = |incarnation| Origin { peer: PeerId([7; 32]), incarnation };
+        let mut guard = Guard::new(&Trust::default(), &context, origin(0), 1);
+        let mut counts: BTreeMap<Origin, u64> = BTreeMap::new();
+        let mut said = 0;
+        // All of them speak all the time.
+        for round in 0..100 {
+            for incarnation in 0..ORIGINS {
+                guard.accepted.entry(origin(incarnation)).or_default().1 += 1;
+                said += 1;
+            }
+            let records = guard.accepted_records(Time(0) + Span(ACCEPT_GATHER.0 * round), round == 99);
+            let most = if round == 99 { ORIGINS as usize } else { ACCEPT_RECORDS_MAX };
+            assert_eq!(records.len(), most, "round {round}");
+            records.iter().for_each(|record| *counts.entry(record.who).or_default() += record.count);
+            if round == 40 {
+                assert_eq!(counts.len(), ORIGINS as usize, "everybody's turn has come");
+            }
+        }
+        assert_eq!(counts.values().sum::<u64>(), said);
     }
 }

@@ -183,6 +183,7 @@ pub const COMMANDS: &[(&str, How)] = &[
     ("sudo nft add rule inet filter input udp dport 4001 accept", Foreign("changes the machine")),
     ("starling doctor --job job.toml --peer /ip4/192.0.2.7/tcp/4001", Reads(NETWORK)),
     ("starling audit show audit --kind refuse", Runs(&[])),
+    ("starling audit show audit --kind checkpoint", Runs(&[])),
     (
         "starling audit verify audit --head HASH",
         Runs(&[Word("HASH", "0000000000000000000000000000000000000000000000000000000000000000"), Fails(3)]),

@@ -273,7 +273,7 @@ complete -c starling -n "__fish_starling_using_subcommand audit; and __fish_seen
 complete -c starling -n "__fish_starling_using_subcommand audit; and __fish_seen_subcommand_from verify" -l json -d 'Write what was found as JSON; - is standard output' -r -F
 complete -c starling -n "__fish_starling_using_subcommand audit; and __fish_seen_subcommand_from verify" -s h -l help -d 'Print help'
 complete -c starling -n "__fish_starling_using_subcommand audit; and __fish_seen_subcommand_from show" -l since -d 'Only from this time on, UTC: 2026-11-24, or 2026-11-24T16:44' -r
-complete -c starling -n "__fish_starling_using_subcommand audit; and __fish_seen_subcommand_from show" -l kind -d 'Only records of this kind (repeatable): file, start, stop, admit, refuse, copied, closed, accept, reject, hold, release, vote, exclude, retract, equivocation, snapshot, ban, unban, pair, control, gap, mended' -r
+complete -c starling -n "__fish_starling_using_subcommand audit; and __fish_seen_subcommand_from show" -l kind -d 'Only records of this kind (repeatable): file, start, stop, admit, refuse, copied, closed, accept, reject, hold, release, vote, exclude, retract, equivocation, snapshot, checkpoint, ban, unban, pair, control, gap, mended' -r
 complete -c starling -n "__fish_starling_using_subcommand audit; and __fish_seen_subcommand_from show" -s h -l help -d 'Print help'
 complete -c starling -n "__fish_starling_using_subcommand audit; and __fish_seen_subcommand_from help" -f -a "verify" -d 'Check that nothing was altered, removed, doubled or moved; exit code 3 and the line when something was'
 complete -c starling -n "__fish_starling_using_subcommand audit; and __fish_seen_subcommand_from help" -f -a "show" -d 'Print the records, one a line'

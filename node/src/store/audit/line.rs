@@ -22,7 +22,7 @@ const LINE_END: &[u8] = b"\"}";
 macro_rules! kinds {
     ($($(#[$doc:meta])* $kind:ident $name:literal $about:literal)*) => {
         /// What a record tells of.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         pub enum Kind {
             $(#[doc = $about] $kind,)*
         }
@@ -51,6 +51,7 @@ kinds! {
     Retract "retract" "deltas of an excluded origin were taken out of the base"
     Equivocation "equivocation" "an origin said two deltas under one number"
     Snapshot "snapshot" "a snapshot was taken, served, or given up"
+    Checkpoint "checkpoint" "a checkpoint was written, or could not be"
     Ban "ban" "a peer that broke the rules gets no link for a while"
     Unban "unban" "that while is over"
     Pair "pair" "a pairing code was shown, typed wrongly, or good for the job file"

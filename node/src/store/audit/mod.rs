@@ -18,14 +18,20 @@
 //! - A file is begun anew at [`FILE_BYTES_MAX`], and the oldest goes when there are more than [`FILES_MAX`]. Every file says in
 //!   its first record which one was the oldest then, so a beginning that was pruned is told from one that was removed.
 //!
+//! - What others can cause as often as they like is told of in full at first, and then counted ([`Gathered`]): nobody turns the log over.
+//!
 //! Hash chains of log lines: Schneier and Kelsey, Secure Audit Logs to Support Computer Forensics (1999).
 
 mod chain;
+mod gathered;
 mod keeper;
 mod line;
 mod verify;
 
 pub use chain::{FILE_BYTES_MAX, FILES_MAX, Head};
+#[cfg(test)]
+pub(crate) use gathered::tests::tally;
+pub(crate) use gathered::{Gathered, What};
 pub use keeper::Audit;
 pub use line::{Flaw, Kind, LINE_BYTES_MAX, Parsed, ParsedFields, clock, parse};
 pub use verify::{Problem, Report, each_line, verify};

@@ -6,6 +6,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use protocol::Checkpoint;
+use protocol::id::Hash;
 use tokio::sync::mpsc::{Receiver as NewsReceiver, Sender, channel};
 use tokio::sync::oneshot;
 
@@ -27,6 +28,12 @@ pub enum News {
         bytes: u64,
         /// From the first byte to the rename.
         took: Duration,
+        /// Steps taken until then.
+        steps: u64,
+        /// Epochs ended until then.
+        epochs: u32,
+        /// Hash of the shared model in it.
+        base: Hash,
     },
     /// It is not; those before it are what they were.
     Failed {
@@ -114,9 +121,10 @@ impl Keeper {
 fn write_all(mut folder: Folder, items: &Receiver<Item>, tell: &Sender<News>) {
     while let Ok(Item { checkpoint, worth, course }) = items.recv() {
         let begun = Instant::now();
+        let (steps, epochs, base) = (checkpoint.standing.steps, checkpoint.standing.epochs, checkpoint.base_hash);
         let news = match folder.write(&checkpoint, worth, course) {
-            Ok((path, bytes)) => News::Written { path, bytes, took: begun.elapsed() },
-            Err(why) => News::Failed { steps: checkpoint.standing.steps, why },
+            Ok((path, bytes)) => News::Written { path, bytes, took: begun.elapsed(), steps, epochs, base },
+            Err(why) => News::Failed { steps, why },
         };
         // Nobody listens any more, or does not keep up with the disk: the files speak for themselves.
         let _ = tell.try_send(news);
