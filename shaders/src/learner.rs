@@ -4,9 +4,11 @@
 //! replayed; between the steps of one stretch the host says nothing and reads nothing.
 //!
 //! Here is what the host knows and decides; `machine.rs` is what lies on the device, `gossip.rs` what the device does for the swarm,
-//! `ahead.rs` how the device goes on while the host reads, `gradient.rs` what people see of a step, and `recovery.rs` how a learner goes on when the device fails.
+//! `feed.rs` how samples come to it, `ahead.rs` how the device goes on while the host reads, `evaluation.rs` how good the weights are, `gradient.rs` what people
+//! see of a step, and `recovery.rs` how a learner goes on when the device fails.
 
 mod ahead;
+mod evaluation;
 mod feed;
 mod footprint;
 mod gossip;
@@ -18,7 +20,8 @@ mod saved;
 use std::sync::Arc;
 
 use ahead::{Ahead, Call};
-pub use footprint::{DeviceKind, Footprint, Life, Misfit, products};
+pub use feed::Room;
+pub use footprint::{DeviceKind, Footprint, Holds, Life, Misfit, products};
 use gossip::Lengths;
 pub(crate) use gossip::measure_parts;
 use machine::{Begin, Machine};
@@ -44,13 +47,6 @@ use crate::optim::schedule::Schedule;
 
 /// Steps whose batches are uploaded at once.
 const ORDER_STEPS_MAX: usize = STEPS_MAX;
-/// Samples of a batch of what is evaluated on.
-const EVALUATION_SAMPLES_MAX: usize = 1024;
-/// Words of the widest value of such a batch: 16 MiB.
-const EVALUATION_WORDS_MAX: usize = 4 << 20;
-/// Multiply-adds of such a batch, where every row meets every parameter: about a second of software Vulkan.
-const EVALUATION_WORK_MAX: usize = 4 << 30;
-
 /// Numbers of a vector of parameters that are looked at together, where the host need not hold all of it: 1 MiB.
 const PIECE_WORDS: usize = 1 << 18;
 
@@ -316,50 +312,10 @@ impl TrainingLearner {
         self.settle(added)
     }
 
-    fn evaluate_once(&mut self, weights: Weights) -> Result<Evaluation, LearnerError> {
-        self.gradient_lies = false;
-        match weights {
-            Weights::Base => self.machine.gossip.base_to_scratch(self.machine.executor.as_mut())?,
-            Weights::Local => self.machine.theta_to_scratch(&mut self.words)?,
-        }
-        let dataset = Arc::clone(&self.spec.dataset);
-        let Machine { executor, evaluation, .. } = &mut self.machine;
-        let (most, features) = (evaluation.inputs.samples, dataset.features());
-        let (mut loss, mut correct) = (0.0f64, 0u64);
-        let split = dataset.evaluated();
-        let mut rows = Vec::new();
-        for (i, labels) in split.labels.chunks(most).enumerate() {
-            rows.clear();
-            let range = i * most..i * most + labels.len();
-            split.features.read_range(features, range, &mut rows).map_err(|error| feed::unreadable(&error))?;
-            // The last batch may be short; what the rows behind it say is not looked at.
-            executor.write(evaluation.inputs.x, 0, bytemuck::cast_slice(&rows))?;
-            executor.write(evaluation.inputs.labels, 0, labels)?;
-            executor.run(evaluation.pass, 1)?;
-            let rows = labels.len() * self.spec.model.rows();
-            executor.read(evaluation.inputs.results, 2 * rows, &mut self.words)?;
-            for row in self.words.as_chunks::<2>().0 {
-                loss += f64::from(f32::from_bits(row[0]));
-                correct += u64::from(row[1]);
-            }
-        }
-        let samples = split.len() as u64;
-        let rows = (samples * self.spec.model.rows() as u64).max(1);
-        let share = |value: f64| (value / rows as f64) as f32;
-        Ok(Evaluation { loss: share(loss), accuracy: share(correct as f64), samples })
-    }
-
     fn check_length(&self, found: usize) -> Result<(), LearnerError> {
         let expected = self.spec.model.parameters();
         if found == expected { Ok(()) } else { Err(LearnerError::Shape { found, expected }) }
     }
-}
-
-/// Samples of what is evaluated on that a device is given at once: few enough that it is heard of in time, however large the model.
-fn evaluation_samples(model: &Network, dataset: &Dataset) -> usize {
-    let work = model.rows().saturating_mul(model.parameters()).max(1);
-    let most = (EVALUATION_WORDS_MAX / model.widest().max(1)).min(EVALUATION_WORK_MAX / work);
-    dataset.evaluated().len().min(most.clamp(1, EVALUATION_SAMPLES_MAX))
 }
 
 impl Learner for TrainingLearner {

@@ -18,5 +18,6 @@ pub mod step;
 pub mod wgsl;
 
 pub use learner::{
-    Again, Dealt, DeviceKind, Footprint, LearnerSpec, Life, Misfit, Recovered, Recovery, Reopen, TrainingLearner,
+    Again, Dealt, DeviceKind, Footprint, Holds, LearnerSpec, Life, Misfit, Recovered, Recovery, Reopen, Room,
+    TrainingLearner,
 };

@@ -1,6 +1,7 @@
 //! What `device plan` says is what a peer takes.
 
 use std::fs;
+use std::io::Write as _;
 use std::path::Path;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
@@ -65,4 +66,43 @@ fn the_plan_is_what_a_peer_takes() {
             assert!(BOUNDS.contains(&ratio), "{device} {line}: {measured} bytes, {estimated} estimated: {ratio:.2}");
         }
     }
+}
+
+/// A header of MNIST's format, and so many zeros behind it: a file of its length that takes no room.
+fn idx(path: &Path, extents: &[u32], zeros: u64) -> fs::File {
+    let mut bytes = vec![0, 0, 8, extents.len() as u8];
+    extents.iter().for_each(|extent| bytes.extend_from_slice(&extent.to_be_bytes()));
+    fs::write(path, &bytes).unwrap();
+    let file = fs::File::options().append(true).open(path).unwrap();
+    file.set_len(bytes.len() as u64 + zeros).unwrap();
+    file
+}
+
+/// Pictures of 134 MiB, which software Vulkan does not bind at once.
+#[test]
+fn a_set_that_is_larger_than_a_binding_fits_every_device() {
+    let home = tempfile::tempdir().unwrap();
+    let folder = home.path().join("pictures");
+    fs::create_dir(&folder).unwrap();
+    for (part, n) in [("train", 45_000u32), ("t10k", 100)] {
+        idx(&folder.join(format!("{part}-images-idx3-ubyte")), &[n, 28, 28], u64::from(n) * 784);
+        let labels: Vec<u8> = (0..n).map(|i| (i % 10) as u8).collect();
+        let mut file = idx(&folder.join(format!("{part}-labels-idx1-ubyte")), &[n], 0);
+        file.write_all(&labels).unwrap();
+    }
+    let listed = cli::run(home.path(), &["device", "ls"], DEADLINE).stdout;
+    let job = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/jobs/fashion-mlp.toml");
+    let (job, data) = (job.to_str().unwrap(), folder.to_str().unwrap());
+    for device in ["cpu", "llvmpipe"].into_iter().filter(|device| *device == "cpu" || listed.contains(device)) {
+        let plan =
+            cli::run(home.path(), &["device", "plan", "--device", device, "--job", job, "--data", data], DEADLINE);
+        plan.assert_succeeds();
+        assert!(plan.stdout.contains("it fits"), "{}", plan.stdout);
+    }
+    if !listed.contains("llvmpipe") {
+        return;
+    }
+    // Not the plan alone: its rows come a window at a time.
+    let run = ["run", "--no-gossip", "--device", "llvmpipe", "--job", job, "--data", data, "--epochs", "1"];
+    cli::run(home.path(), &run, DEADLINE).assert_succeeds();
 }

@@ -45,7 +45,11 @@ fn plan(args: &DeviceJob) -> Result<(), Error> {
     for (name, bytes, what) in [
         ("weights", footprint.weights, "theta, base, and the gradient or what is evaluated or said"),
         ("moments", footprint.moments, "of the optimizer"),
-        ("data", footprint.data, "the training split"),
+        (
+            "data",
+            footprint.data,
+            "the training split; where it is too large for the device, the rows of the next steps",
+        ),
         ("activation", footprint.activations, "batches, activations and their gradients, placed by their lifetimes"),
         ("deltas", footprint.deltas, "what is measured and chosen of a delta, and its upload"),
         ("all", footprint.device(), "on the device"),
@@ -66,8 +70,9 @@ fn plan(args: &DeviceJob) -> Result<(), Error> {
     }
     let limit = |bytes: Option<u64>| bytes.map_or_else(|| "unknown".to_owned(), mebibytes);
     say::line(&format!(
-        "largest    {:>12}   of one buffer; the device binds {}",
+        "largest    {:>12}   of one buffer ({}); the device binds {}",
         mebibytes(footprint.largest),
+        footprint.largest_holds.to_string().trim_end_matches(','),
         limit(info.largest_buffer)
     ))?;
     say::line(&format!("free       {:>12}   of memory", limit(info.free_memory)))?;

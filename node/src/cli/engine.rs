@@ -19,7 +19,7 @@ use shaders::engine::tune::{Measured, Tuner, fitting, representatives};
 use shaders::engine::{self, DeviceChoice, DeviceError, DeviceInfo, Executor, ExecutorError, Reference, Timed};
 use shaders::models::network::Network;
 use shaders::models::{ModelError, ModelSpec};
-use shaders::{Again, Dealt, DeviceKind, Footprint, LearnerSpec, Life, Misfit, Recovered, Recovery, TrainingLearner};
+use shaders::{Again, Dealt, Footprint, Holds, LearnerSpec, Life, Misfit, Recovered, Recovery, Room, TrainingLearner};
 use sim::virtual_swarm::Task;
 
 use super::say;
@@ -271,7 +271,7 @@ pub(super) fn tune(
         return Err(Error::new(Kind::Device, "the CPU executor has one way to multiply, and nothing to tune")
             .hint("--device NAME, see `starling device ls`"));
     }
-    let products = shaders::learner::products(&spec).map_err(|error| failed(&error))?;
+    let products = shaders::learner::products(&spec, executor.info()).map_err(|error| failed(&error))?;
     let shapes = representatives(&products);
     let info = executor.info().clone();
     let (shapes, outside) = fitting(&shapes, &info);
@@ -308,18 +308,29 @@ fn deal_seed(job: &Job) -> Option<u64> {
 fn life(job: &Job, (gossip, checkpoints): (bool, bool), info: &DeviceInfo) -> Life {
     // As many edges as it looks for; what others ask for beyond, it may refuse.
     let edges = if gossip && job.mode == Mode::Pairwise { job.gossip().neighbours_target } else { 0 };
-    Life { gossip, checkpoints, edges, device: DeviceKind::of(info), threads: info.threads }
+    Life { gossip, checkpoints, edges, ..Life::on(info) }
 }
 
 fn footprint(spec: &LearnerSpec, job: &Job, choices: &Choices, life: Life) -> Result<Footprint, Error> {
     Footprint::of(spec, job.codec, choices, life).map_err(|error| Error::new(Kind::Input, error))
 }
 
+/// What helps where such a buffer is too large.
+fn smaller(holds: Holds) -> &'static str {
+    match holds {
+        Holds::Parameters => "a smaller model, or another --device",
+        Holds::Data => "fewer samples, or another --device",
+        Holds::Step => "a smaller batch or model, or another --device",
+        Holds::Evaluation => "smaller samples or layers, or another --device",
+        Holds::Delta => "a sparse gossip.codec such as top_k_2bit, a smaller model, or another --device",
+    }
+}
+
 /// An error where a job does not fit a device.
 pub(super) fn fits(footprint: &Footprint, info: &DeviceInfo) -> Result<(), Error> {
     footprint.check(info).map_err(|misfit| {
         let hint = match misfit {
-            Misfit::Buffer { .. } => "a smaller model or batch, or another --device",
+            Misfit::Buffer { holds, .. } => smaller(holds),
             Misfit::Loops { .. } => "a smaller batch, context or layer, or --device cpu",
             Misfit::Memory { .. } => "a smaller model, batch or data set",
         };
@@ -331,7 +342,8 @@ pub(super) fn fits(footprint: &Footprint, info: &DeviceInfo) -> Result<(), Error
 pub(super) fn task(job: &Job, dataset: &Arc<Dataset>, peers: u32) -> Result<Task, Error> {
     let spec = spec(job, dataset, Vec::new(), 0)?;
     let info = CpuExecutor::measured(None, 1).info().clone();
-    let alone = life(job, (false, false), &info);
+    // A virtual peer asks nobody what is free, and has all of its samples beside it.
+    let alone = Life { room: Room::default(), ..life(job, (false, false), &info) };
     footprint(&spec, job, &Choices::PLAIN, alone)?.check_many(peers, &info).map_err(|misfit| {
         Error::new(Kind::Device, format!("{peers} virtual peers: {misfit}"))
             .hint("fewer peers (--peers), or a smaller model, batch or data set")

@@ -416,8 +416,7 @@ fn train(
 ) -> Result<(Steps, Result<Gossip, String>), String> {
     let spec = model.learner(Arc::clone(network), batch);
     let on = open().map_err(|error| error.to_string())?;
-    let (device, threads) = (DeviceKind::of(on.info()), on.info().threads);
-    let life = Life { gossip: true, checkpoints: false, edges: 0, device, threads };
+    let life = Life { gossip: true, ..Life::on(on.info()) };
     let footprint = Footprint::of(&spec, &TopK2Bit, on.choices(), life).map_err(|error| error.to_string())?;
     footprint.check(on.info()).map_err(|misfit| misfit.to_string())?;
     let mut learner = learner(spec, on).map_err(|error| footprint.explain(error).to_string())?;

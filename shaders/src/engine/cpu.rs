@@ -36,6 +36,12 @@ impl CpuExecutor {
         executor
     }
 
+    /// Takes it for a device that binds no more than so many bytes at once.
+    #[cfg(test)]
+    pub(crate) fn limit_buffers(&mut self, bytes: u64) {
+        self.info.largest_buffer = Some(bytes);
+    }
+
     fn dispatch(buffers: &mut [Vec<u32>], dispatch: &Dispatch) {
         // The arguments are taken out of the table for the time of the call: no buffer is there twice.
         let mut taken: [Vec<u32>; ARGUMENTS_MAX] = Default::default();

@@ -15,6 +15,8 @@ pub struct Account {
     pub largest: u64,
     /// Words that were written to buffers: what goes up to a device.
     pub written: u64,
+    /// Words that were read from buffers: what comes back.
+    pub read: u64,
     /// Buffers.
     pub buffers: usize,
     /// Dispatches of the longest recording.
@@ -41,11 +43,21 @@ impl Default for Ledger {
 }
 
 impl Ledger {
-    /// Of a device that multiplies so.
+    /// Of the CPU executor with these kernels, that knows of no limit.
     #[must_use]
     pub fn new(choices: Choices) -> Self {
-        let info = DeviceInfo { name: "ledger".into(), backend: "none".into(), ..DeviceInfo::default() };
-        Self { info, choices, account: Arc::default(), products: Arc::default() }
+        Self::of(DeviceInfo { backend: "cpu".into(), ..DeviceInfo::default() }, choices)
+    }
+
+    /// Of a device like that, that multiplies so: what is laid out looks at its kind and its limits.
+    #[must_use]
+    pub fn of(info: DeviceInfo, choices: Choices) -> Self {
+        Self {
+            info: DeviceInfo { name: "ledger".into(), ..info },
+            choices,
+            account: Arc::default(),
+            products: Arc::default(),
+        }
     }
 
     /// The products that were prepared by plain kernels, each once.
@@ -88,6 +100,7 @@ impl Executor for Ledger {
     }
 
     fn read_at(&mut self, _: Buffer, _: usize, out: &mut [u32]) -> Result<(), ExecutorError> {
+        self.account.lock().unwrap_or_else(PoisonError::into_inner).read += out.len() as u64;
         out.fill(0);
         Ok(())
     }

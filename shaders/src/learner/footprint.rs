@@ -6,13 +6,14 @@
 use protocol::codec::{Codec, Decoded, Packing};
 use protocol::fixed::Weight;
 
-use super::feed;
+use super::evaluation::{self, EvaluationPass};
+use super::feed::{self, Room};
 use super::gossip::{self, Gossip};
-use super::machine::{DeviceState, EvaluationPass, record_step};
-use super::{DeviceInfo, LearnerError, LearnerSpec, evaluation_samples};
+use super::machine::{DeviceState, record_step};
+use super::{DeviceInfo, LearnerError, LearnerSpec};
 use crate::engine::ledger::Ledger;
 use crate::engine::products::{Choices, Shape};
-use crate::engine::{BUFFER_WORDS_MAX, ExecutorError};
+use crate::engine::{BUFFER_WORDS_MAX, Executor as _, ExecutorError};
 use crate::models::network::Network;
 
 /// Length of the residual that is encoded to see what a delta takes: a chunk of the sparse codecs.
@@ -50,6 +51,28 @@ pub struct Life {
     pub device: DeviceKind,
     /// Threads of the host that its kernels run on, where it is the CPU ([`DeviceInfo::threads`]).
     pub threads: usize,
+    /// What that has room for.
+    pub room: Room,
+}
+
+impl Life {
+    /// On a device, alone.
+    #[must_use]
+    pub fn on(info: &DeviceInfo) -> Self {
+        Self { device: DeviceKind::of(info), threads: info.threads, room: Room::of(info), ..Self::default() }
+    }
+
+    /// The device, as far as a layout looks at it.
+    fn info(&self) -> DeviceInfo {
+        let backend = if self.device == DeviceKind::Cpu { "cpu" } else { "planned" };
+        DeviceInfo {
+            backend: backend.into(),
+            software: self.device == DeviceKind::Software,
+            largest_buffer: self.room.largest_buffer,
+            free_memory: self.room.free,
+            ..DeviceInfo::default()
+        }
+    }
 }
 
 /// Kinds of devices.
@@ -73,6 +96,34 @@ impl DeviceKind {
             _ if info.software => Self::Software,
             _ => Self::Gpu,
         }
+    }
+}
+
+/// What a buffer holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Holds {
+    /// A number for each parameter.
+    #[default]
+    Parameters,
+    /// The training split.
+    Data,
+    /// Samples of a step, or what a layer makes of them.
+    Step,
+    /// The same of an evaluation.
+    Evaluation,
+    /// What is said or heard.
+    Delta,
+}
+
+impl std::fmt::Display for Holds {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Parameters => "a vector of all parameters",
+            Self::Data => "the training split",
+            Self::Step => "a batch, or what a layer makes of it,",
+            Self::Evaluation => "a sample that is evaluated, or what a layer makes of it,",
+            Self::Delta => "a delta on its way to the device",
+        })
     }
 }
 
@@ -102,6 +153,8 @@ pub struct Footprint {
     pub process: u64,
     /// The largest buffer.
     pub largest: u64,
+    /// What that holds.
+    pub largest_holds: Holds,
     /// Dispatches of a step.
     pub dispatches: usize,
     /// Turns of the loops of the kernel that goes round most, and its name.
@@ -112,10 +165,12 @@ pub struct Footprint {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Misfit {
     /// One buffer is too large.
-    #[error("{device} binds at most {} MiB at once, and this job has a buffer of {} MiB", limit >> 20, bytes >> 20)]
+    #[error("{device} binds at most {} MiB at once, and {holds} takes {} MiB in this job", limit >> 20, bytes >> 20)]
     Buffer {
         /// Name of the device.
         device: String,
+        /// What is too large.
+        holds: Holds,
         /// Of the buffer.
         bytes: u64,
         /// Of the device.
@@ -153,10 +208,10 @@ impl Footprint {
     pub fn of(spec: &LearnerSpec, codec: &dyn Codec, choices: &Choices, life: Life) -> Result<Self, LearnerError> {
         let (dataset, network) = (&spec.dataset, &spec.model);
         let d = network.parameters() as u64;
-        let mut ledger = Ledger::new(choices.clone());
-        let moments = lay_out(spec, network, &mut ledger)?;
+        let mut ledger = Ledger::of(life.info(), choices.clone());
+        let Layout { moments, holds } = lay_out(spec, network, &mut ledger)?;
         let account = ledger.account();
-        let train_words = feed::words(spec);
+        let train_words = feed::words(spec, life.room);
         let held = [&dataset.train, &dataset.validation, &dataset.test];
         let held = held.iter().map(|split| (split.features.resident_len() + split.labels.len()) as u64).sum::<u64>();
         let weights = 3 * d;
@@ -193,6 +248,7 @@ impl Footprint {
             passing: bytes(saved.max(of_gossip * d)),
             process: PROCESS_BYTES + of_network + driver + through(life.device, of_delta.chosen) + bytes(scratch),
             largest: bytes(account.largest.max(of_delta.largest)),
+            largest_holds: if of_delta.largest > account.largest { Holds::Delta } else { holds },
             dispatches: account.dispatches,
             turns: account.turns,
         })
@@ -253,7 +309,7 @@ impl Footprint {
         let device = info.name.clone();
         let limit = info.largest_buffer.unwrap_or(BUFFER_BYTES_MAX).min(BUFFER_BYTES_MAX);
         if self.largest > limit {
-            return Err(Misfit::Buffer { device, bytes: self.largest, limit });
+            return Err(Misfit::Buffer { device, holds: self.largest_holds, bytes: self.largest, limit });
         }
         let (turns, kernel) = self.turns;
         if let Some(limit) = info.loop_turns_max.filter(|limit| turns > *limit) {
@@ -289,12 +345,12 @@ impl Footprint {
     }
 }
 
-/// The products of the linear layers of a learner of this kind, in training and in evaluation, each once.
+/// The products of the linear layers of a learner of this kind on such a device, in training and in evaluation, each once.
 ///
 /// # Errors
 /// Never on the ledger that they are read from.
-pub fn products(spec: &LearnerSpec) -> Result<Vec<Shape>, LearnerError> {
-    let mut ledger = Ledger::default();
+pub fn products(spec: &LearnerSpec, info: &DeviceInfo) -> Result<Vec<Shape>, LearnerError> {
+    let mut ledger = Ledger::of(info.clone(), Choices::PLAIN);
     lay_out(spec, &spec.model, &mut ledger)?;
     Ok(ledger.products())
 }
@@ -314,8 +370,16 @@ fn through(device: DeviceKind, chosen: usize) -> u64 {
     0
 }
 
-/// Everything that `TrainingLearner::new` allocates; the words of the moments.
-fn lay_out(spec: &LearnerSpec, network: &Network, ledger: &mut Ledger) -> Result<u64, LearnerError> {
+/// What is known of a layout beside its account.
+struct Layout {
+    /// Words of the moments.
+    moments: u64,
+    /// What the largest buffer holds.
+    holds: Holds,
+}
+
+/// Everything that `TrainingLearner::new` allocates.
+fn lay_out(spec: &LearnerSpec, network: &Network, ledger: &mut Ledger) -> Result<Layout, LearnerError> {
     let d = network.parameters();
     let buffers = DeviceState::new(ledger, d, spec.batch, |_, _, _| Ok(()))?;
     let before = ledger.account().words;
@@ -323,9 +387,20 @@ fn lay_out(spec: &LearnerSpec, network: &Network, ledger: &mut Ledger) -> Result
     let moments = ledger.account().words - before;
     let inputs = network.inputs(ledger, spec.batch)?;
     record_step(ledger, spec, &optimizer, &buffers, &inputs)?;
-    EvaluationPass::new(ledger, network, buffers.scratch, evaluation_samples(network, &spec.dataset))?;
+    let of_step = ledger.account().largest;
+    let samples = evaluation::samples(DeviceKind::of(ledger.info()), network, &spec.dataset);
+    EvaluationPass::new(ledger, network, buffers.scratch, samples)?;
+    let of_evaluation = ledger.account().largest;
     Gossip::new(ledger, buffers, d)?;
-    Ok(moments)
+    let all_rows = feed::window(spec, Room::of(ledger.info())).is_none();
+    let holds = match ledger.account().largest {
+        largest if largest == d as u64 => Holds::Parameters,
+        largest if all_rows && largest == spec.dataset.train.features.resident_len() as u64 => Holds::Data,
+        largest if largest == of_step => Holds::Step,
+        largest if largest == of_evaluation => Holds::Evaluation,
+        _ => Holds::Delta,
+    };
+    Ok(Layout { moments, holds })
 }
 
 /// What is chosen of a delta, and its uploads.
@@ -368,158 +443,4 @@ fn delta_words(parameters: usize, codec: &dyn Codec) -> OfDelta {
 }
 
 #[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
-    use protocol::codec::{DenseF32, TopK2Bit};
-    use protocol::learner::Learner as _;
-
-    use super::super::TrainingLearner;
-    use super::super::tests::{cnn, lm, spec};
-    use super::*;
-    use crate::engine::products::Preset;
-    use crate::models::ModelSpec;
-    use crate::optim::OptimizerSpec;
-
-    const GOSSIP: Life = Life { gossip: true, checkpoints: false, edges: 0, device: DeviceKind::Cpu, threads: 1 };
-
-    #[test]
-    fn the_estimate_is_what_a_learner_takes() {
-        let sgd = OptimizerSpec::Sgd { learning_rate: 0.1, momentum: 0.9, nesterov: false };
-        let long = LearnerSpec { batch: 320, ..lm(0.1) };
-        let split = Choices::always(Preset::Split32);
-        let dispatches = |choices| Footprint::of(&long, &TopK2Bit, choices, GOSSIP).unwrap().dispatches;
-        assert!(dispatches(&split) > dispatches(&Choices::PLAIN), "long sums come in parts");
-        let plain = [spec(sgd), cnn(0), cnn(1), lm(0.1)].map(|spec| (spec, Choices::PLAIN));
-        for (spec, choices) in plain.into_iter().chain([(long, split)]) {
-            let footprint = Footprint::of(&spec, &TopK2Bit, &choices, GOSSIP).unwrap();
-            let dense = Footprint::of(&spec, &DenseF32, &choices, GOSSIP).unwrap();
-            let ledger = Ledger::new(choices);
-            let moments = if spec.optimizer == sgd { 1 } else { 2 };
-            let mut learner = TrainingLearner::new(spec, Box::new(ledger.clone())).unwrap();
-            let taken = ledger.account();
-            let of_deltas = delta_words(learner.parameters(), &TopK2Bit).words;
-            assert_eq!(footprint.device() - 4 * of_deltas, 4 * taken.words);
-            assert_eq!(footprint.largest, 4 * taken.largest);
-            assert!(of_deltas > delta_words(learner.parameters(), &TopK2Bit).largest, "several buffers");
-            assert_eq!(footprint.dispatches, taken.dispatches);
-            assert_eq!(footprint.moments, 4 * moments * learner.parameters() as u64);
-            learner.take_delta(&DenseF32, Weight::HALF, f32::INFINITY).unwrap();
-            assert_eq!(ledger.account().words - taken.words, delta_words(learner.parameters(), &DenseF32).words);
-            assert_eq!(dense.largest, 4 * ledger.account().largest);
-        }
-    }
-
-    /// More parameters than samples: what a dense delta goes up through is the largest of all, and what is measured lies beside it.
-    #[test]
-    fn the_largest_buffer_is_one_and_no_sum() {
-        let mut wide = spec(OptimizerSpec::Sgd { learning_rate: 0.1, momentum: 0.0, nesterov: false });
-        let model =
-            ModelSpec::Mlp { hidden: vec![1500, 1500] }.build(&wide.dataset.shape, wide.dataset.classes).unwrap();
-        wide.model = std::sync::Arc::new(model);
-        let footprint = Footprint::of(&wide, &DenseF32, &Choices::PLAIN, GOSSIP).unwrap();
-        assert_eq!(footprint.largest, 4 * 2 * footprint.parameters as u64);
-        assert!(footprint.deltas > footprint.largest);
-    }
-
-    #[test]
-    fn activations_grow_with_the_batch_and_are_less_when_they_are_computed_again() {
-        let small = Footprint::of(&lm(0.1), &TopK2Bit, &Choices::PLAIN, GOSSIP).unwrap();
-        let large = Footprint::of(&LearnerSpec { batch: 320, ..lm(0.1) }, &TopK2Bit, &Choices::PLAIN, GOSSIP).unwrap();
-        assert_eq!(small.weights, large.weights);
-        assert!(large.activations > 5 * small.activations, "{small:?} {large:?}");
-        let mut again = LearnerSpec { batch: 320, ..lm(0.1) };
-        std::sync::Arc::get_mut(&mut again.model).unwrap().recompute = true;
-        let again = Footprint::of(&again, &TopK2Bit, &Choices::PLAIN, GOSSIP).unwrap();
-        assert!(again.activations < large.activations * 3 / 4, "{} of {}", again.activations, large.activations);
-        assert!(again.dispatches > large.dispatches);
-    }
-
-    #[test]
-    fn what_does_not_fit_is_refused_with_the_limit() {
-        let footprint = Footprint::of(&cnn(1), &TopK2Bit, &Choices::PLAIN, GOSSIP).unwrap();
-        let device = DeviceInfo { name: "toy".into(), ..DeviceInfo::default() };
-        assert_eq!(footprint.check(&device), Ok(()));
-        let narrow = DeviceInfo { largest_buffer: Some(footprint.largest - 1), ..device.clone() };
-        assert!(matches!(footprint.check(&narrow), Err(Misfit::Buffer { .. })));
-        let total = footprint.resident() + footprint.passing;
-        assert_eq!(footprint.check(&DeviceInfo { free_memory: Some(total), ..device.clone() }), Ok(()));
-        let error = footprint.check(&DeviceInfo { free_memory: Some(total - 1), ..device.clone() }).unwrap_err();
-        assert!(error.to_string().contains("toy has"), "{error}");
-        // Of a GPU nobody knows what is free; the host is asked all the same.
-        let on_host = footprint.on_host() + footprint.passing;
-        let host = DeviceInfo { free_host_memory: Some(on_host), ..device.clone() };
-        assert_eq!(footprint.check(&host), Ok(()));
-        let host = DeviceInfo { free_host_memory: Some(on_host - 1), ..device.clone() };
-        assert!(footprint.check(&host).unwrap_err().to_string().contains("this machine has"));
-        // What is opened again finds taken what the learner holds.
-        let again = footprint.device() + footprint.passing;
-        let beside = |free| DeviceInfo { free_memory: Some(free), ..device.clone() };
-        assert!(footprint.check(&beside(again)).is_err());
-        assert_eq!(footprint.check_again(&beside(again)), Ok(()));
-        assert!(matches!(footprint.check_again(&beside(again - 1)), Err(Misfit::Memory { .. })));
-        let host = |free| DeviceInfo { free_host_memory: Some(free), ..device.clone() };
-        assert_eq!(footprint.check_again(&host(footprint.passing)), Ok(()));
-        assert!(matches!(footprint.check_again(&host(footprint.passing - 1)), Err(Misfit::Memory { .. })));
-        assert!(matches!(footprint.check_again(&narrow), Err(Misfit::Buffer { .. })));
-        let shared = DeviceInfo { free_memory: Some(total + 2 * footprint.device()), ..device.clone() };
-        assert_eq!(footprint.check_many(3, &shared), Ok(()));
-        let five = DeviceInfo { free_memory: Some(total + 3 * footprint.device()), ..device.clone() };
-        assert!(matches!(footprint.check_many(5, &five), Err(Misfit::Memory { .. })));
-        // A driver that would end a loop too early.
-        let short = DeviceInfo { loop_turns_max: Some(footprint.turns.0 - 1), ..device };
-        let error = footprint.check(&short).unwrap_err().to_string();
-        assert!(error.contains(footprint.turns.1) && error.contains("toy ends loops"), "{error}");
-    }
-
-    #[test]
-    fn where_there_is_no_room_the_error_says_what_the_job_takes() {
-        let footprint = Footprint { weights: 700 << 20, moments: 300 << 20, ..Footprint::default() };
-        let full = ExecutorError::no_memory(5 << 18, " on the device: Out of Memory");
-        let text = footprint.explain(full.clone().into()).to_string();
-        assert!(text.starts_with(&LearnerError::from(full).to_string()), "{text}");
-        let parts = ["5 MiB", "about 1000 MiB on it", "a smaller model or batch", "starling device plan"];
-        assert!(parts.iter().all(|part| text.contains(part)), "{text}");
-        let lost = LearnerError::Device("the device was lost: memory".into());
-        assert_eq!(footprint.explain(lost.clone()), lost);
-    }
-
-    #[cfg(feature = "gpu")]
-    #[test]
-    fn a_large_delta_comes_through_as_much_memory_as_it_takes() {
-        let of = |parameters| delta_words(parameters, &TopK2Bit).chosen;
-        let pieces = |device, chosen| {
-            let piece = 4 * crate::engine::gpu::piece_words(device == DeviceKind::Software) as u64;
-            through(device, chosen) / piece
-        };
-        let (large, huge, vast) = (of(134_000_000), of(300_000_000), of(1_100_000_000));
-        assert_eq!(of(4096), 2 * 64);
-        assert_eq!([0, of(9000), large, huge, vast].map(|chosen| pieces(DeviceKind::Gpu, chosen)), [2, 2, 2, 4, 2]);
-        assert_eq!([0, large, huge, vast].map(|chosen| pieces(DeviceKind::Software, chosen)), [2; 4]);
-        assert_eq!(through(DeviceKind::Cpu, huge), 0);
-    }
-
-    #[test]
-    fn what_a_life_takes_is_told_apart() {
-        let of = |life| Footprint::of(&cnn(1), &TopK2Bit, &Choices::PLAIN, life).unwrap();
-        let (alone, gossip) = (of(Life::default()), of(GOSSIP));
-        let vector = 4 * alone.parameters as u64;
-        assert_eq!((alone.device(), alone.host, alone.passing), (gossip.device(), gossip.host, 0));
-        assert_eq!(gossip.passing, 2 * vector);
-        assert!(gossip.process > alone.process);
-        let lost = of(Life { device: DeviceKind::Gpu, ..GOSSIP });
-        assert_eq!(lost.host - gossip.host, 2 * vector, "what outlives a device");
-        let software = of(Life { device: DeviceKind::Software, ..GOSSIP });
-        assert_eq!(software.host - gossip.host, vector, "its memory is the host's own: the base alone");
-        let attentive = |life| Footprint::of(&lm(0.1), &TopK2Bit, &Choices::PLAIN, life).unwrap().process;
-        let [one, three] = [1, 3].map(|threads| attentive(Life { threads, ..GOSSIP }));
-        let scratch = one - gossip.process;
-        assert!(scratch > 0 && three - one == 2 * scratch, "what attention works in, on each thread");
-        let edges = of(Life { edges: 3, ..GOSSIP });
-        assert_eq!((edges.replicas, edges.resident() - gossip.resident()), (6 * vector, 6 * vector));
-        let dense = Footprint::of(&cnn(1), &DenseF32, &Choices::PLAIN, GOSSIP).unwrap();
-        assert_eq!(dense.passing, 5 * vector);
-        // Base, weights, two moments.
-        assert_eq!(of(Life { checkpoints: true, ..GOSSIP }).passing, 4 * vector);
-    }
-}
+mod tests;

@@ -3,15 +3,17 @@
 use protocol::fixed::to_f32;
 use protocol::learner::LearnerError;
 
+use super::evaluation::{self, EvaluationPass};
 use super::feed::Feed;
 use super::gossip::Gossip;
-use super::{LearnerSpec, ORDER_STEPS_MAX, PIECE_WORDS, evaluation_samples};
+use super::{DeviceKind, LearnerSpec, ORDER_STEPS_MAX, PIECE_WORDS};
 use crate::engine::plan::Draft;
-use crate::engine::{Buffer, Executor, ExecutorError, Prepared};
+use crate::engine::{Buffer, Executor, ExecutorError, Prepared, Recording};
+use crate::kernels::accumulate::Accumulate;
 use crate::kernels::advance::{STATE_POWER_1, STATE_TOTAL, STATE_WORDS};
 use crate::kernels::gather::Gather;
 use crate::kernels::word;
-use crate::models::network::{Inputs, Network};
+use crate::models::network::Inputs;
 use crate::optim::Optimizer;
 use crate::step::{self, StepBuffers};
 
@@ -24,6 +26,8 @@ pub(super) struct Machine {
     pub(super) step: Step,
     pub(super) evaluation: EvaluationPass,
     pub(super) gossip: Gossip,
+    /// What copies theta to the scratch buffer; made for the first who asks.
+    weights: Option<Prepared>,
 }
 
 /// Buffers that live as long as the learner.
@@ -44,13 +48,6 @@ pub(super) struct Step {
     pub(super) pass: Prepared,
     /// Number of the optimizer's last dispatch in it: the one with the learning rate.
     optimizer: usize,
-}
-
-/// The evaluation of the weights in the scratch buffer on some rows.
-#[derive(Debug)]
-pub(super) struct EvaluationPass {
-    pub(super) inputs: Inputs,
-    pub(super) pass: Prepared,
 }
 
 /// Where a machine begins.
@@ -98,10 +95,10 @@ impl Machine {
         let optimizer = spec.optimizer.build(on, d)?;
         let inputs = spec.model.inputs(on, spec.batch)?;
         let (feed, step) = record_step(on, spec, &optimizer, &buffers, &inputs)?;
-        let samples = evaluation_samples(&spec.model, &spec.dataset);
+        let samples = evaluation::samples(DeviceKind::of(on.info()), &spec.model, &spec.dataset);
         let evaluation = EvaluationPass::new(on, &spec.model, buffers.scratch, samples)?;
         let gossip = Gossip::new(on, buffers, d)?;
-        let mut machine = Self { executor, buffers, optimizer, feed, step, evaluation, gossip };
+        let mut machine = Self { executor, buffers, optimizer, feed, step, evaluation, gossip, weights: None };
         machine.begin_powers()?;
         // Dropout draws by this counter: each peer begins elsewhere, or all of them would drop the same.
         let start = (spec.order_seed ^ spec.order_seed >> 32) as u32;
@@ -136,15 +133,18 @@ impl Machine {
         self.gossip.residual(self.executor.as_mut(), out)
     }
 
-    /// theta as the weights to evaluate.
-    pub(super) fn theta_to_scratch(&mut self, words: &mut Vec<u32>) -> Result<(), ExecutorError> {
-        let d = self.optimizer.parameters();
-        for first in (0..d).step_by(PIECE_WORDS) {
-            words.resize((d - first).min(PIECE_WORDS), 0);
-            self.executor.read_at(self.buffers.theta, first, words)?;
-            self.executor.write(self.buffers.scratch, first, words)?;
-        }
-        Ok(())
+    /// theta as the weights to evaluate: copied on the device, it crosses no bus.
+    pub(super) fn theta_to_scratch(&mut self) -> Result<(), ExecutorError> {
+        let copy = match self.weights {
+            Some(copy) => copy,
+            None => {
+                let mut recording = Recording::default();
+                let (DeviceState { theta, scratch, .. }, d) = (self.buffers, self.optimizer.parameters());
+                recording.push(&Accumulate, &[theta, scratch], &[d as u32, 0]);
+                *self.weights.insert(self.executor.prepare(recording)?)
+            }
+        };
+        self.executor.run(copy, 1)
     }
 }
 
@@ -167,22 +167,6 @@ fn put(
         on.write(theta, first, bytemuck::cast_slice(&weights))?;
     }
     Ok(())
-}
-
-impl EvaluationPass {
-    pub(super) fn new(
-        on: &mut dyn Executor,
-        model: &Network,
-        weights: Buffer,
-        samples: usize,
-    ) -> Result<Self, LearnerError> {
-        let inputs = model.inputs(on, samples)?;
-        let mut draft = Draft::new(on.choices());
-        model.forward(&mut draft, weights, &inputs, None);
-        let recording = draft.place(on)?;
-        let pass = on.prepare(recording)?;
-        Ok(Self { inputs, pass })
-    }
 }
 
 /// One optimizer step, from the choice of the batch to the bookkeeping.

@@ -5,7 +5,7 @@ mod said;
 
 use protocol::codec::{ALL, DenseF32, TopK2Bit};
 
-use super::machine::EvaluationPass;
+use super::evaluation::{self, EvaluationPass};
 use super::*;
 use crate::bench::models;
 use crate::data::embedded;
@@ -352,10 +352,14 @@ fn an_evaluation_is_the_same_however_it_is_cut() {
         assert!((cut.loss / whole.loss - 1.0).abs() < 1e-5, "{samples} at once: {} and {}", cut.loss, whole.loss);
     }
     let dataset = &learner.spec.dataset;
-    let samples =
-        |hidden: &[u32]| evaluation_samples(&network(&ModelSpec::Mlp { hidden: hidden.to_vec() }, dataset), dataset);
+    let samples = |device| {
+        [&[64][..], &[1 << 16], &[1 << 13; 2], &[30_000; 2]].map(|hidden| {
+            evaluation::samples(device, &network(&ModelSpec::Mlp { hidden: hidden.to_vec() }, dataset), dataset)
+        })
+    };
     // A wide value, much work for a row, and so much that one sample is all there is.
-    assert_eq!([&[64][..], &[1 << 16], &[1 << 13; 2], &[30_000; 2]].map(samples), [360, 64, 63, 4]);
+    assert_eq!([DeviceKind::Cpu, DeviceKind::Software].map(samples), [[360, 64, 63, 4]; 2]);
+    assert_eq!(samples(DeviceKind::Gpu), [360, 64, 360, 139], "a GPU is given more of the same width");
 }
 
 #[test]

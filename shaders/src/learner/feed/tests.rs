@@ -36,6 +36,18 @@ fn trained(spec: LearnerSpec, steps: u32) -> (f32, f32) {
     (loss, learner.evaluate(Weights::Local).unwrap().loss)
 }
 
+/// Weights after so many steps, on a device that binds no more than that at once.
+fn bits(spec: &LearnerSpec, limit: Option<u64>, steps: u32) -> (u32, Vec<u32>) {
+    let mut on = CpuExecutor::new(None);
+    limit.into_iter().for_each(|bytes| on.limit_buffers(bytes));
+    let mut learner = TrainingLearner::new(spec.clone(), Box::new(on)).unwrap();
+    let loss = learner.train(steps, Progress::START).unwrap().mean_loss.to_bits();
+    let (theta, d) = (learner.machine.buffers.theta, learner.parameters());
+    let mut weights = Vec::new();
+    learner.machine.executor.read(theta, d, &mut weights).unwrap();
+    (loss, weights)
+}
+
 #[test]
 fn rows_from_a_file_train_to_the_same_bits() {
     let folder = std::env::temp_dir().join(format!("starling-feed-{}", std::process::id()));
@@ -43,12 +55,13 @@ fn rows_from_a_file_train_to_the_same_bits() {
     let held = spec(OptimizerSpec::Adam { learning_rate: 0.003 });
     let options = Options { resident_bytes_max: 0, ..Options::default() };
     let streamed = LearnerSpec { dataset: Arc::new(open(&folder, &options).unwrap()), ..held.clone() };
-    assert!(window(&held).is_none() && window(&streamed).is_some());
+    let anything = Room::default();
+    assert!(window(&held, anything).is_none() && window(&streamed, anything).is_some());
     // More steps than one upload holds.
     let steps = ORDER_STEPS_MAX as u32 + 40;
     assert_eq!(trained(held, steps), trained(streamed.clone(), steps));
     // What lies on the device is a window, not the set.
-    assert!(words(&streamed) <= (ORDER_STEPS_MAX * streamed.batch * 65) as u64);
+    assert!(words(&streamed, anything) <= (ORDER_STEPS_MAX * streamed.batch * 65) as u64);
     // The file is cut off while it is trained on: an error that names it.
     let mut learner = TrainingLearner::new(streamed, Box::new(CpuExecutor::new(None))).unwrap();
     let images = folder.join("train-images-idx3-ubyte");
@@ -56,6 +69,36 @@ fn rows_from_a_file_train_to_the_same_bits() {
     let error = learner.train(50, Progress::START).unwrap_err();
     assert!(matches!(&error, LearnerError::Data(why) if why.contains("train-images-idx3-ubyte")), "{error}");
     std::fs::remove_dir_all(&folder).unwrap();
+}
+
+/// What a device cannot bind at once, or has no room for, comes in windows; the bits are the same.
+#[test]
+fn rows_that_are_too_many_for_a_device_train_to_the_same_bits() {
+    let held = spec(OptimizerSpec::Adam { learning_rate: 0.003 });
+    let rows = 4 * held.dataset.train.features.resident_len() as u64;
+    let steps = ORDER_STEPS_MAX as u32 + 40;
+    let whole = bits(&held, None, steps);
+    for limit in [rows - 1, 3 * 4 * 64 * held.batch as u64] {
+        let room = Room { largest_buffer: Some(limit), free: None };
+        let fed = window(&held, room).unwrap();
+        assert!(4 * (fed * held.batch * 64) as u64 <= limit, "{fed} steps");
+        assert!(4 * words(&held, room) < rows);
+        assert!(bits(&held, Some(limit), steps) == whole, "{limit} bytes at once");
+    }
+}
+
+#[test]
+fn rows_lie_on_a_device_that_has_room_for_them() {
+    let held = spec(OptimizerSpec::Adam { learning_rate: 0.003 });
+    let rows = held.dataset.train.features.resident_len() as u64;
+    let all = 4 * (rows + held.dataset.train.len() as u64);
+    let is_whole = |largest_buffer, free| window(&held, Room { largest_buffer, free }).is_none();
+    assert!(is_whole(None, None) && is_whole(Some(4 * rows), Some(FREE_SHARE * all)));
+    assert!(!is_whole(Some(4 * rows - 1), None) && !is_whole(None, Some(FREE_SHARE * all - 1)));
+    // A buffer is made in whole groups of words: 2^31 - 1 bytes are not 2^29 words.
+    assert_eq!(Room { largest_buffer: Some((1 << 31) - 1), free: None }.words_max(), (1 << 29) - 4);
+    let tiny = Room { largest_buffer: Some(16), free: None };
+    assert_eq!(window(&held, tiny), Some(1), "a step is the least");
 }
 
 #[test]

@@ -172,6 +172,23 @@ fn a_measurement_is_what_the_next_delta_finds_and_changes_nothing() {
     assert!(measured.drift() > 0.0);
 }
 
+/// Of an evaluation the samples go up, and two words a row come back: the weights are where they are needed.
+#[test]
+fn weights_that_are_evaluated_cross_no_bus() {
+    for weights in [Weights::Local, Weights::Base] {
+        let ledger = Ledger::default();
+        let mut learner = TrainingLearner::new(spec(ADAM), Box::new(ledger.clone())).unwrap();
+        let before = ledger.account();
+        learner.evaluate(weights).unwrap();
+        let (after, samples) = (ledger.account(), learner.spec.dataset.evaluated().len() as u64);
+        assert_eq!(
+            (after.written - before.written, after.read - before.read),
+            (65 * samples, 2 * samples),
+            "{weights:?}"
+        );
+    }
+}
+
 /// What goes up of a heard delta: its bits and two integers a chunk, whatever the codec's density.
 #[test]
 fn a_heard_delta_goes_up_compressed() {
