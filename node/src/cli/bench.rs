@@ -337,6 +337,7 @@ mod tests {
                 batch: 4,
                 steps_per_s_off: 10.0,
                 steps_per_s_on: 9.9,
+                pairs: vec![[10.0, 9.9]],
                 cost: 0.01,
                 deltas: 4,
                 delta_bytes: 7,

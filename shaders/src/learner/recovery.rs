@@ -236,6 +236,16 @@ impl TrainingLearner {
         Ok(())
     }
 
+    /// Copies theta - b once more, and then no longer because it is time: a copy that falls into one of several stretches that are held against
+    /// each other would decide between them.
+    pub(crate) fn keep_no_longer(&mut self) -> Result<(), LearnerError> {
+        self.retried(Self::keep_residual)?;
+        if let Some(kept) = &mut self.kept {
+            kept.every = Duration::MAX;
+        }
+        Ok(())
+    }
+
     /// The same when it is time.
     pub(super) fn keep_in_time(&mut self) -> Result<(), LearnerError> {
         let due =

@@ -8,6 +8,7 @@ use protocol::fixed::Weight;
 use protocol::learner::{Learner as _, Progress, Take, Weights, base_hash};
 
 use super::*;
+use crate::bench::gossip::{self, Stretches};
 use crate::engine::cpu::CpuExecutor;
 use crate::engine::{Buffer, Prepared, Recording, Timed};
 use crate::learner::tests::spec;
@@ -411,4 +412,17 @@ fn a_gpu_that_is_lost_in_the_middle_of_its_work_is_opened_again() {
     add_to(&mut expected, &TopK2Bit, Weight::HALF, &said, 1);
     assert_eq!(learner.base().unwrap(), expected);
     assert_eq!(told.lock().unwrap().len(), 3);
+}
+
+/// What is measured with and without gossip is that, and not which of the two a copy fell into.
+#[test]
+fn no_copy_falls_into_what_is_measured() {
+    let (mut learner, ..) = learner(Box::new(Failing::after(FOR_EVER, false)), gone);
+    learner.kept.as_mut().unwrap().every = Duration::ZERO;
+    learner.train(1, Progress::START).unwrap();
+    assert_eq!(learner.kept.as_ref().unwrap().steps, 0, "a copy is due after each call");
+    let stretches = Stretches { pairs: 2, seconds: 0.02 };
+    let figures = gossip::measure(&mut learner, ("small", 32), 1e-3, stretches).unwrap();
+    assert_eq!(figures.pairs.len(), 2);
+    assert!(learner.kept.as_ref().unwrap().steps >= 4, "each stretch has a step at least");
 }
