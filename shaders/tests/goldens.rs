@@ -1,5 +1,5 @@
 //! Twenty steps of an MLP, a CNN, a residual CNN and two language models equal PyTorch's in float64, to 1e-4, on the CPU executor
-//! and on the adapter that there is, with every preset of the products.
+//! and on the adapter that there is, with every preset of the products; and by the kernels and the rule that a GPU is given.
 //!
 //! `goldens/trajectories.py` wrote what is compared; it makes weights and batches from the same integer generator as this file.
 
@@ -126,8 +126,11 @@ fn train(case: &Case, on: &mut dyn Executor, choices: &Choices) -> (Vec<f64>, Ve
 }
 
 fn compare(case: &Case, on: &mut dyn Executor, by: &str, preset: Preset) {
-    let (losses, theta, network) = train(case, on, &Choices::always(preset));
-    let by = &format!("{by}, {}", preset.name());
+    compare_by(case, on, &format!("{by}, {}", preset.name()), &Choices::always(preset));
+}
+
+fn compare_by(case: &Case, on: &mut dyn Executor, by: &str, choices: &Choices) {
+    let (losses, theta, network) = train(case, on, choices);
     assert_eq!((losses.len(), case.losses.len()), (STEPS, STEPS));
     for (step, (found, golden)) in losses.iter().zip(&case.losses).enumerate() {
         let away = (found - golden).abs() / golden.abs();
@@ -222,6 +225,27 @@ fn twenty_steps_on_the_gpu_are_those_of_pytorch() {
             return;
         };
         compare(case, &mut gpu, "the GPU", preset);
+    }
+}
+
+/// The adapter that there is, as a GPU is used that nobody has tuned for: its words in uniforms, tiles and splits by the rule.
+#[cfg(feature = "gpu")]
+#[test]
+fn twenty_steps_as_hardware_takes_them_are_those_of_pytorch() {
+    let cases = goldens().cases;
+    let seen: Vec<_> = cases.iter().filter(|case| ["cnn", "lm"].contains(&case.model.kind())).collect();
+    assert!(seen.len() >= 2);
+    for case in seen {
+        let Some(mut gpu) = shaders::engine::gpu::GpuExecutor::open(None).unwrap() else {
+            let required = std::env::var_os("STARLING_REQUIRE_GPU").is_some();
+            assert!(!required, "STARLING_REQUIRE_GPU is set and there is no adapter");
+            eprintln!("SKIPPED: no Vulkan adapter");
+            return;
+        };
+        gpu.count_as_hardware();
+        let choices = Choices::untuned(gpu.info());
+        assert!(choices.shares_memory());
+        compare_by(case, &mut gpu, "the GPU as hardware", &choices);
     }
 }
 

@@ -29,6 +29,9 @@ use crate::wgsl::source;
 
 /// Random shapes of a kernel.
 const SHAPES: u32 = 200;
+/// The same of a kernel as hardware gets it: software Vulkan takes far longer over those.
+#[cfg(feature = "gpu")]
+const HARDWARE_SHAPES: u32 = 8;
 /// Words of a buffer behind what a kernel is to see; in every other case there are none.
 const BEHIND: usize = 70;
 /// Relative L2 distance to the formula: of sums of products.
@@ -252,9 +255,9 @@ fn assert_computed(case: &Case, found: &[Vec<u32>], by: &str) {
 }
 
 /// The same shapes every time: what a shape is drawn from is told with what fails at it.
-fn every_shape(executor: &mut dyn Executor, family: fn(&mut Random) -> Vec<Case>, by: &str) {
+fn every_shape(executor: &mut dyn Executor, family: fn(&mut Random) -> Vec<Case>, by: &str, shapes: u32) {
     // What is drawn from a smaller number is no smaller shape.
-    let config = Config { cases: SHAPES, max_shrink_iters: 0, failure_persistence: None, ..Config::default() };
+    let config = Config { cases: shapes, max_shrink_iters: 0, failure_persistence: None, ..Config::default() };
     let executor = RefCell::new(executor);
     let mut runner = TestRunner::new_with_rng(config, TestRng::deterministic_rng(RngAlgorithm::ChaCha));
     let result = runner.run(&(any::<u64>(), any::<bool>()), |(seed, behind)| {
@@ -283,7 +286,7 @@ fn check(executor: &mut dyn Executor, case: &Case, behind: usize, by: &str) {
 #[test]
 fn twins_compute_their_formulas() {
     for family in FAMILIES {
-        every_shape(&mut CpuExecutor::new(None), *family, "the twin");
+        every_shape(&mut CpuExecutor::new(None), *family, "the twin", SHAPES);
     }
 }
 
@@ -292,7 +295,18 @@ fn twins_compute_their_formulas() {
 fn the_gpu_computes_them_too() {
     for family in FAMILIES {
         let Some(mut gpu) = gpu() else { return };
-        every_shape(&mut gpu, *family, "the GPU");
+        every_shape(&mut gpu, *family, "the GPU", SHAPES);
+    }
+}
+
+/// The words of a dispatch are in storage where a driver computes on the CPU: what a GPU runs is another text.
+#[cfg(feature = "gpu")]
+#[test]
+fn what_hardware_is_given_computes_them_too() {
+    for family in FAMILIES {
+        let Some(mut gpu) = gpu() else { return };
+        gpu.count_as_hardware();
+        every_shape(&mut gpu, *family, "the GPU, words in a uniform", HARDWARE_SHAPES);
     }
 }
 

@@ -1,5 +1,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+#[cfg(feature = "gpu")]
+mod hardware;
 mod rate;
 mod said;
 
