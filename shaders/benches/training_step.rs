@@ -1,5 +1,6 @@
-//! A training step on each executor, beside its own matrix products by the `gemm` crate in the same run; steps of the CPU executor
-//! on one thread and on two, and steps a second of processor time, which other work on the machine spoils less.
+//! A training step on each executor, beside its own matrix products by the `gemm` crate in the same run, without and with one pass over what
+//! its optimizer reads and writes; steps of the CPU executor on one thread and on two, and steps a second of processor time, which other
+//! work on the machine spoils less.
 //!
 //! `cargo bench -p shaders`
 
@@ -82,6 +83,21 @@ fn products(shape: &Shape, buffers: &mut [Vec<f32>; 3]) {
     }
 }
 
+/// Numbers of the model's weights and biases.
+fn parameters(shape: &Shape) -> usize {
+    shape.widths.windows(2).map(|pair| pair[1] * (pair[0] + 1)).sum()
+}
+
+/// What an optimizer such as Adam cannot do without: weights, both moments and the gradient are read, and all but the gradient written, at the
+/// rate that memory or a cache gives. Its roots and quotients are left out.
+fn pass([theta, first, second, gradient]: &mut [Vec<f32>; 4]) {
+    for (((theta, first), second), gradient) in theta.iter_mut().zip(first).zip(second).zip(&*gradient) {
+        *first = 0.9 * *first + 0.1 * gradient;
+        *second = 0.999 * *second + 0.001 * gradient;
+        *theta -= 0.001 * *first + 0.001 * *second;
+    }
+}
+
 fn scratch() -> [Vec<f32>; 3] {
     [(); 3].map(|()| vec![0.5f32; 784 * 128])
 }
@@ -128,7 +144,17 @@ fn steps(c: &mut Criterion) {
         group.bench_function("gemm_products_of_10_steps", |b| {
             b.iter(|| (0..STEPS).for_each(|_| products(shape, black_box(&mut buffers))));
         });
-        let reference = best_of(200, || (0..STEPS).for_each(|_| products(shape, &mut buffers)));
+        let mut vectors = [(); 4].map(|()| vec![0.5f32; parameters(shape)]);
+        group.bench_function("gemm_products_and_optimizer_passes_of_10_steps", |b| {
+            b.iter(|| {
+                (0..STEPS).for_each(|_| {
+                    products(shape, black_box(&mut buffers));
+                    pass(black_box(&mut vectors));
+                });
+            });
+        });
+        let gemm = best_of(200, || (0..STEPS).for_each(|_| products(shape, &mut buffers)));
+        let passes = best_of(200, || (0..STEPS).for_each(|_| pass(black_box(&mut vectors))));
         let mut alone = 0.0;
         for (choice, threads) in [(DeviceChoice::Cpu, 1), (DeviceChoice::Cpu, 2), (DeviceChoice::Auto, 1)] {
             let mut learner = learner(shape, &choice, threads);
@@ -139,14 +165,15 @@ fn steps(c: &mut Criterion) {
             }
             group.bench_function(format!("10_steps_on_{}_{threads}", info.backend), |b| b.iter(|| call(&mut learner)));
             let best = best_of(100, || call(&mut learner));
-            let ratio = best.as_secs_f64() / reference.as_secs_f64();
+            let [beside_gemm, beside_both] =
+                [gemm, gemm + passes].map(|least| best.as_secs_f64() / least.as_secs_f64());
             let rate = f64::from(STEPS) / best.as_secs_f64();
             if alone == 0.0 {
                 alone = rate;
             }
             ratios.push(format!(
-                "{} on {}, {threads} threads of the host: {rate:.0} steps/s, {:.0} a processor second, {ratio:.2} times its gemm \
-                 products, {:.2} times one CPU thread",
+                "{} on {}, {threads} threads of the host: {rate:.0} steps/s, {:.0} a processor second, {beside_gemm:.2} times its gemm \
+                 products, {beside_both:.2} times them and an optimizer pass, {:.2} times one CPU thread",
                 shape.name,
                 info.name,
                 steps_a_processor_second(&mut learner),
