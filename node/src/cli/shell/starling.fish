@@ -303,10 +303,12 @@ complete -c starling -n "__fish_starling_using_subcommand device; and __fish_see
 complete -c starling -n "__fish_starling_using_subcommand device; and __fish_seen_subcommand_from plan" -l job -d 'The job file; without it the embedded demo job' -r -F
 complete -c starling -n "__fish_starling_using_subcommand device; and __fish_seen_subcommand_from plan" -l device -d 'As in `run`: auto (the best GPU, else the CPU), cpu, or a part of its name; NAME#2 is the second of that name' -r
 complete -c starling -n "__fish_starling_using_subcommand device; and __fish_seen_subcommand_from plan" -l data -d 'As in `run`: data of your own' -r -F
+complete -c starling -n "__fish_starling_using_subcommand device; and __fish_seen_subcommand_from plan" -l label -d 'The column of a table with the label, by its name or number from 0 [default: one named label or class, else the last]' -r
 complete -c starling -n "__fish_starling_using_subcommand device; and __fish_seen_subcommand_from plan" -s h -l help -d 'Print help'
 complete -c starling -n "__fish_starling_using_subcommand device; and __fish_seen_subcommand_from profile" -l job -d 'The job file; without it the embedded demo job' -r -F
 complete -c starling -n "__fish_starling_using_subcommand device; and __fish_seen_subcommand_from profile" -l device -d 'As in `run`: auto (the best GPU, else the CPU), cpu, or a part of its name; NAME#2 is the second of that name' -r
 complete -c starling -n "__fish_starling_using_subcommand device; and __fish_seen_subcommand_from profile" -l data -d 'As in `run`: data of your own' -r -F
+complete -c starling -n "__fish_starling_using_subcommand device; and __fish_seen_subcommand_from profile" -l label -d 'The column of a table with the label, by its name or number from 0 [default: one named label or class, else the last]' -r
 complete -c starling -n "__fish_starling_using_subcommand device; and __fish_seen_subcommand_from profile" -l threads -d 'Threads that compute on the CPU' -r
 complete -c starling -n "__fish_starling_using_subcommand device; and __fish_seen_subcommand_from profile" -l steps -d 'Steps to average over' -r
 complete -c starling -n "__fish_starling_using_subcommand device; and __fish_seen_subcommand_from profile" -l trace -d 'Write a step for Chrome\'s or Perfetto\'s trace viewer; - is standard output' -r -F
@@ -314,6 +316,7 @@ complete -c starling -n "__fish_starling_using_subcommand device; and __fish_see
 complete -c starling -n "__fish_starling_using_subcommand device; and __fish_seen_subcommand_from tune" -l job -d 'The job file; without it the embedded demo job' -r -F
 complete -c starling -n "__fish_starling_using_subcommand device; and __fish_seen_subcommand_from tune" -l device -d 'As in `run`: auto (the best GPU, else the CPU), cpu, or a part of its name; NAME#2 is the second of that name' -r
 complete -c starling -n "__fish_starling_using_subcommand device; and __fish_seen_subcommand_from tune" -l data -d 'As in `run`: data of your own' -r -F
+complete -c starling -n "__fish_starling_using_subcommand device; and __fish_seen_subcommand_from tune" -l label -d 'The column of a table with the label, by its name or number from 0 [default: one named label or class, else the last]' -r
 complete -c starling -n "__fish_starling_using_subcommand device; and __fish_seen_subcommand_from tune" -s h -l help -d 'Print help'
 complete -c starling -n "__fish_starling_using_subcommand device; and __fish_seen_subcommand_from bench" -l device -d 'As in `run`: auto (the best GPU, else the CPU), cpu, or a part of its name; NAME#2 is the second of that name' -r
 complete -c starling -n "__fish_starling_using_subcommand device; and __fish_seen_subcommand_from bench" -l threads -d 'Threads that compute on the CPU, the reference products too [default: the cores of this machine]' -r
