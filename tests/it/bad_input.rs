@@ -270,7 +270,7 @@ fn models_that_do_not_fit_their_data_or_device() {
     // No machine that runs tests has that much.
     let huge = "width = 4096\nheads = 64\nlayers = 5\ncontext = 256\n[data]\npath = \"text.txt\"\nbatch = 65536\n";
     fs::write(&job, format!("[model]\nkind = \"lm\"\n{huge}")).unwrap();
-    plan().assert_fails(5, &["MiB", "smaller model"]);
+    plan().assert_fails(5, &["MiB", "smaller batch or model"]);
     starling(home.path(), &["run", "--open", "--device", "cpu", "--job", name]).assert_fails(5, &["MiB"]);
     starling(home.path(), &["sim", "--virtual", "--peers", "2", "--job", name]).assert_fails(5, &["MiB", "--peers"]);
     // What a billion parameters take is said without taking it, whether this machine has that much or not.

@@ -254,8 +254,7 @@ impl Outgoing {
         while self.ready.len() < WRITE_PIECE_BYTES {
             if self.next.is_empty() {
                 let spare = pace.has_room_to_spare(Instant::now().into_std());
-                let last_words = queue.stage() != Stage::Open;
-                let Some(message) = queue.pop(spare.is_ok() || last_words) else {
+                let Some(message) = queue.pop(spare.is_ok()) else {
                     return spare.err().filter(|_| queue.has_words());
                 };
                 self.counts = Counts::of(&message);

@@ -118,6 +118,14 @@ impl Waiting {
     }
 }
 
+impl Inner {
+    fn pop_word(&mut self) -> Option<Message> {
+        let word = self.words.pop_front()?;
+        self.word_bytes -= estimate_bytes(&word);
+        Some(word)
+    }
+}
+
 /// The other side has sent more than it was allowed, or granted more than it could.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("it broke the credit of {window} bytes")]
@@ -202,18 +210,23 @@ impl Queue {
         !self.lock().words.is_empty()
     }
 
-    /// The next message to say: a heartbeat first, a vote where there is room to `spare`, a part of a snapshot last.
+    /// The next message to say: a heartbeat first, a vote where there is room to `spare`, a part of a snapshot last. In the end the votes
+    /// are last: the time for the others is short.
     pub(crate) fn pop(&self, spare: bool) -> Option<Message> {
         let mut inner = self.lock();
         if let Some(status) = inner.status.take() {
             return Some(status);
         }
-        if spare && let Some(word) = inner.words.pop_front() {
-            inner.word_bytes -= estimate_bytes(&word);
+        if spare
+            && inner.stage == Stage::Open
+            && let Some(word) = inner.pop_word()
+        {
             return Some(word);
         }
         loop {
-            let next = inner.bulk.pop_front().or_else(|| inner.parts.pop_front())?;
+            let Some(next) = inner.bulk.pop_front().or_else(|| inner.parts.pop_front()) else {
+                return if inner.stage == Stage::Open { None } else { inner.pop_word() };
+            };
             let Some(message) = next.into_message() else { continue };
             let bytes = estimate_bytes(&message);
             if !is_part(&message) {
@@ -432,6 +445,10 @@ pub(in crate::swarm) mod tests {
         assert!(queue.push(Message::SnapshotAsk) && outgoing.gather(&queue, &mut pace).is_some());
         assert_eq!(queue.pop(false), None, "nor does a control frame");
         assert!(queue.pop(true).is_some());
+        assert!(queue.push(Message::Bye));
+        queue.finish();
+        assert_eq!(queue.pop(true), Some(Message::Bye), "nor do the last words wait");
+        assert!(queue.has_words() && queue.pop(false).is_some());
     }
 
     #[test]

@@ -60,7 +60,19 @@ impl Exclusions {
     /// Whether everything that `other` leaves out is left out here.
     #[must_use]
     pub fn include(&self, other: &Self) -> bool {
-        other.0.iter().all(|(peer, from)| self.0.get(peer).is_some_and(|ours| ours <= from))
+        other.iter().all(|(about, seq)| self.covers(about, seq))
+    }
+
+    /// The same, as far as it says anything of the set `heard`.
+    #[must_use]
+    pub fn include_within(&self, heard: &VersionVector, other: &Self) -> bool {
+        other.within(heard).all(|(about, seq)| self.covers(about, seq))
+    }
+
+    /// Whether both say the same of the set `heard`.
+    #[must_use]
+    pub fn equal_within(&self, heard: &VersionVector, other: &Self) -> bool {
+        self.within(heard).eq(other.within(heard))
     }
 
     /// Whether any delta of that peer is left out.
@@ -152,6 +164,10 @@ mod tests {
         let named: VersionVector = [(origin(1, 4), 1), (origin(2, 1), 3)].into_iter().collect();
         assert_ne!(exclusions.set_hash(&named), named.hash());
         assert_eq!(exclusions.within(&named).count(), 1);
+        let none = Exclusions::default();
+        for (heard, same) in [(&other, true), (&named, false)] {
+            assert_eq!((none.include_within(heard, &exclusions), none.equal_within(heard, &exclusions)), (same, same));
+        }
     }
 
     proptest! {

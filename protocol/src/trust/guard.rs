@@ -1,6 +1,6 @@
 //! What a peer keeps about the trust it has in others: holds, votes, exclusions, accounts, and the end of its audit log.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::audit::{Act, Chain, Entry, Record, genesis};
 use super::suspicion::Ledger;
@@ -30,6 +30,8 @@ const ACCOUNTS_MAX: usize = 4096;
 /// Origins on hold at once: a vote about more of them would not be remembered. What another one says that looks like a lie is let fall, and
 /// comes again.
 const HOLDS_MAX: usize = VOTES_OF_ONE_MAX;
+/// Origins remembered for which there was no hold left.
+const TURNED_AWAY_MAX: usize = 1024;
 /// Records kept about peers of whom the set has nothing, the latest: they are of use while their deltas are still on their way.
 const RECORDS_UNNAMED_MAX: usize = 1024;
 /// Records that are passed on as soon as they are known, at once and a second; what is beyond goes with the digests, 256 every three seconds, and stands
@@ -123,6 +125,8 @@ impl Hold {
 pub(crate) struct Guard {
     pub(crate) ledger: Ledger,
     pub(crate) holds: BTreeMap<Origin, Hold>,
+    /// Deltas for whose origins there was no hold left: they are not judged again before there is one.
+    turned_away: BTreeMap<Origin, u64>,
     /// Records of what is left out, by peer.
     records: BTreeMap<PeerId, Exclusion>,
     /// Of them those about peers of whom the set had nothing, oldest first; may name others.
@@ -150,6 +154,7 @@ impl Guard {
         Self {
             ledger: Ledger::new(seed, config.rate_max),
             holds: BTreeMap::new(),
+            turned_away: BTreeMap::new(),
             records: BTreeMap::new(),
             unnamed: VecDeque::new(),
             relays: Tokens::new(RELAYS_BURST, RELAYS_A_SECOND),
@@ -175,6 +180,21 @@ impl Guard {
         self.holds.len() < HOLDS_MAX
     }
 
+    /// As many origins are on hold as there may be: that delta is let fall, and comes again.
+    pub(crate) fn turn_away(&mut self, origin: Origin, seq: u64) {
+        if self.turned_away.len() < TURNED_AWAY_MAX {
+            self.turned_away.insert(origin, seq);
+        }
+    }
+
+    /// Whether nothing has changed since that delta was let fall.
+    pub(crate) fn is_turned_away(&mut self, origin: Origin, seq: u64) -> bool {
+        if self.has_room_for_a_hold() {
+            self.turned_away.clear();
+        }
+        self.turned_away.get(&origin) == Some(&seq)
+    }
+
     /// Lets a delta wait whose origin is on hold.
     pub(crate) fn wait(&mut self, origin: Origin, delta: Delta) -> Taken {
         let taken: usize = self.holds.values().map(|hold| hold.bytes).sum();
@@ -196,19 +216,28 @@ impl Guard {
         self.records.get(&peer)
     }
 
-    /// Keeps a record. Returns the peer whose record is forgotten for it, if any: the oldest of those of whom the set has nothing.
-    pub(crate) fn keep(&mut self, record: Exclusion, named: impl Fn(PeerId) -> bool) -> Option<PeerId> {
+    /// Keeps a record. Returns those whose records are forgotten for it: the oldest of whom the set has nothing.
+    pub(crate) fn keep(&mut self, record: Exclusion, named: impl Fn(PeerId) -> bool) -> Vec<PeerId> {
         let peer = record.about.peer;
-        if self.records.insert(peer, record).is_none() && !named(peer) {
+        self.records.insert(peer, record);
+        if !named(peer) && !self.unnamed.contains(&peer) {
             self.unnamed.push_back(peer);
         }
-        while self.unnamed.len() > RECORDS_UNNAMED_MAX {
-            let oldest = self.unnamed.pop_front()?;
-            if !named(oldest) && self.records.remove(&oldest).is_some() {
-                return Some(oldest);
-            }
-        }
-        None
+        self.forget_oldest(named)
+    }
+
+    /// The set is another one: of whom it has nothing now?
+    pub(crate) fn look_again(&mut self, named: impl Fn(PeerId) -> bool) -> Vec<PeerId> {
+        let known: BTreeSet<PeerId> = self.unnamed.iter().copied().collect();
+        self.unnamed.extend(self.records.keys().copied().filter(|peer| !named(*peer) && !known.contains(peer)));
+        self.forget_oldest(named)
+    }
+
+    fn forget_oldest(&mut self, named: impl Fn(PeerId) -> bool) -> Vec<PeerId> {
+        let surplus = self.unnamed.len().saturating_sub(RECORDS_UNNAMED_MAX);
+        let mut oldest: Vec<PeerId> = self.unnamed.drain(..surplus).collect();
+        oldest.retain(|peer| !named(*peer) && self.records.remove(peer).is_some());
+        oldest
     }
 
     pub(crate) fn retain_records(&mut self, keeps: impl Fn(&Exclusion) -> bool) {

@@ -190,6 +190,14 @@ impl Config {
     }
 
     pub(super) fn parse(bytes: &[u8]) -> Result<Self, String> {
-        serde_json::from_slice(bytes).map_err(|error| format!("config.json: {error}"))
+        let config: Self = serde_json::from_slice(bytes).map_err(|error| format!("config.json: {error}"))?;
+        let about = &config.starling;
+        // JSON has numbers that are larger than any of 32 bits, and none for what they become.
+        let worth = about.evaluation.iter().flat_map(|worth| [Some(worth.accuracy), worth.loss]).flatten();
+        let scaling = about.encoding.normalization.iter().flat_map(|by| by.mean.iter().chain(&by.deviation).copied());
+        match worth.chain(scaling).find(|number| !number.is_finite()) {
+            Some(_) => Err("config.json: a number that is larger than any of 32 bits (3.4e38)".into()),
+            None => Ok(config),
+        }
     }
 }

@@ -156,7 +156,7 @@ impl Peer {
     /// The invariant of the whole design, watched in the open: equal sets, equal bits.
     fn compare_bases(&mut self, from: PeerId, digest: &Digest) {
         let heard = self.log.heard();
-        if digest.heard != *heard || !digest.excluded.within(heard).eq(self.log.excluded().within(heard)) {
+        if digest.heard != *heard || !digest.excluded.equal_within(heard, self.log.excluded()) {
             return;
         }
         if let (Some(theirs), Some(ours)) = (digest.base_hash, self.base_hash_at(self.log.set_hash()))

@@ -138,7 +138,7 @@ impl Peer {
         let own = heard.get(&self.origin);
         // Our deltas that were taken between the question and the answer are signed and logged by now.
         let head = (own > 0).then(|| self.log.head_at(self.origin, own));
-        if excluded != *self.log.excluded() || head == Some(None) {
+        if !excluded.equal_within(&heard, self.log.excluded()) || head == Some(None) {
             // Something was excluded meanwhile, or the log is too short for our own last delta: later.
             self.saving.at_evaluation = true;
             return;

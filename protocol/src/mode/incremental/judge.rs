@@ -19,6 +19,7 @@
 //! names exactly what is in our base.
 
 use super::Digest;
+use super::restraint::far_ahead;
 use crate::event::{Event, Output, Refused};
 use crate::id::{Origin, PeerId};
 use crate::log::{Delta, SignedDelta};
@@ -43,11 +44,18 @@ impl Peer {
         let (origin, seq) = (delta.origin(), delta.seq());
         if !self.guard.holds.contains_key(&origin) {
             let next = seq == self.log.heard().get(&origin) + 1 && !self.log.excluded().covers(origin, seq);
-            if !next || !self.is_suspect(&delta) {
+            if !next {
+                return Some(delta);
+            }
+            if self.guard.is_turned_away(origin, seq) {
+                return None;
+            }
+            if !self.is_suspect(&delta) {
                 return Some(delta);
             }
             if !self.guard.holds.contains_key(&origin) {
-                return None; // As many are on hold as there may be.
+                self.guard.turn_away(origin, seq);
+                return None;
             }
         }
         let rival = match self.guard.wait(origin, delta.clone()) {
@@ -281,15 +289,20 @@ impl Peer {
     /// Keeps why a peer is left out: for as long as anything of it is in the set, of others the latest.
     fn keep_record(&mut self, record: Exclusion) {
         let heard = self.log.heard();
-        if let Some(forgotten) = self.guard.keep(record, |peer| heard.names(peer)) {
-            self.log.forget_exclusion(forgotten);
-            self.members.unban(forgotten);
+        let forgotten = self.guard.keep(record, |peer| heard.names(peer));
+        self.forget_records(&forgotten);
+    }
+
+    fn forget_records(&mut self, about: &[PeerId]) {
+        for &peer in about {
+            self.log.forget_exclusion(peer);
+            self.members.unban(peer);
         }
     }
 
     /// What follows from that these are left out now.
     fn after_exclusion(&mut self, peers: &[PeerId]) {
-        self.forget_served();
+        self.forget_served_of(peers);
         for &peer in peers {
             self.guard.pending.remove(&peer);
             self.guard.drop_votes(peer);
@@ -318,11 +331,11 @@ impl Peer {
         if !self.config.trust.enabled {
             return;
         }
-        let lacks = |record: &Exclusion| {
+        let is_without = |record: &Exclusion| {
             theirs.excluded.covers(record.about, record.from_seq) || !theirs.heard.names(record.about.peer)
         };
         let news = self.guard.records().chain(self.guard.pending.values());
-        let news: Vec<Exclusion> = news.filter(|record| !lacks(record)).take(RECORDS_MAX).cloned().collect();
+        let news: Vec<Exclusion> = news.filter(|record| !is_without(record)).take(RECORDS_MAX).cloned().collect();
         let now = self.now;
         let may = |neighbour: &mut Neighbour| neighbour.may_be_told_exclusions(now);
         let news =
@@ -331,7 +344,8 @@ impl Peer {
             self.send(from, Message::Exclusion(record));
         }
         let pending = &self.guard.pending;
-        if !pending.is_empty() && pending.values().all(lacks) {
+        let is_behind = far_ahead(self.log.heard(), &theirs.heard);
+        if !pending.is_empty() && !is_behind && pending.values().all(is_without) {
             self.ask_snapshot(from);
         }
     }
@@ -360,6 +374,9 @@ impl Peer {
         // A record of ours that the log has narrowed since stays beside its number in the log.
         let excluded = self.log.excluded();
         self.guard.retain_records(|record| excluded.covers(record.about, record.from_seq));
+        let heard = self.log.heard();
+        let forgotten = self.guard.look_again(|peer| heard.names(peer));
+        self.forget_records(&forgotten);
         self.after_exclusion(&peers);
     }
 }

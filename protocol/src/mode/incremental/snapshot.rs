@@ -131,7 +131,10 @@ enum Stage {
 
 /// The question to others whether they have the same base.
 fn check_of(head: &SnapshotHead) -> Message {
-    let excluded = head.exclusions.iter().map(|record| (record.about, record.from_seq)).collect();
+    let heard = heard_of(&head.heads);
+    // Of whom it has nothing nobody else need know anything.
+    let named = head.exclusions.iter().filter(|record| heard.names(record.about.peer));
+    let excluded = named.map(|record| (record.about, record.from_seq)).collect();
     Message::SnapshotCheck { base_hash: head.base_hash, heads: head.heads.clone(), excluded }
 }
 

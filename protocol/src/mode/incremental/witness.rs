@@ -101,7 +101,7 @@ impl Peer {
     /// What we have beyond that set, or what we answer at once.
     fn beyond_snapshot(&self, heads: &[Head], excluded: &Exclusions) -> Result<Vec<Delta>, Option<bool>> {
         let (log, theirs) = (&self.log, heard_of(heads));
-        if !log.excluded().include(excluded) || !log.heard().covers(&theirs) {
+        if !log.excluded().include_within(&theirs, excluded) || !log.heard().covers(&theirs) {
             return Err(None);
         }
         let differs = |head: &Head| log.head_at(head.origin, head.seq).is_some_and(|ours| ours != *head);
@@ -140,7 +140,7 @@ impl Peer {
     /// may have the rest from us, should its giver go.
     pub(super) fn bear_witness(&mut self, answer: Answer, base: Vec<i32>, found: Option<Hash>) {
         let Answer { to, base_hash, heads, excluded } = answer;
-        if found == Some(base_hash) && excluded == *self.log.excluded() {
+        if found == Some(base_hash) && excluded.equal_within(&heard_of(&heads), self.log.excluded()) {
             self.keep_as_served(base_hash, heads, base);
         }
         self.send(to, Message::SnapshotChecked { base_hash, same: found.map(|found| found == base_hash) });
@@ -158,7 +158,7 @@ mod tests {
     use crate::peer::Peer;
     use crate::schema::Schema;
     use crate::time::{Span, Time};
-    use crate::trust::{Identity, Limits};
+    use crate::trust::{Evidence, Exclusion, Identity, Limits};
     use crate::wire::{Message, Range, SNAPSHOT_PART_BYTES, SnapshotHead};
 
     const GIVER: PeerId = PeerId([1; 32]);
@@ -218,6 +218,16 @@ mod tests {
 
         /// The giver's snapshot up to its head.
         fn head(&mut self, heads: Vec<(Origin, u64, Hash)>, base: &[i32]) -> Vec<Output> {
+            self.head_without(heads, base, Vec::new())
+        }
+
+        /// The same, of a giver that leaves these out.
+        fn head_without(
+            &mut self,
+            heads: Vec<(Origin, u64, Hash)>,
+            base: &[i32],
+            exclusions: Vec<Exclusion>,
+        ) -> Vec<Output> {
             let heard: VersionVector = heads.iter().map(|&(origin, seq, _)| (origin, seq)).collect();
             let mut outputs = self.hear(GIVER, digest(heard));
             outputs.extend(self.hear(GIVER, Message::SnapshotOffer { bytes: 4 * base.len() as u64 }));
@@ -228,7 +238,7 @@ mod tests {
             }
             let heads = heads.into_iter().map(|(origin, seq, hash)| Head { origin, seq, hash, samples: 1 }).collect();
             let (base_hash, parameters) = (base_hash(base), base.len() as u64);
-            let head = SnapshotHead { base_hash, parameters, heads, exclusions: Vec::new() };
+            let head = SnapshotHead { base_hash, parameters, heads, exclusions };
             outputs.extend(self.hear(GIVER, Message::SnapshotHead(head)));
             outputs
         }
@@ -410,6 +420,19 @@ mod tests {
         assert!(witnesses(&patient).len() >= 2, "others are asked meanwhile");
         assert!(!restores(&taker.hear(asked[3].0, yes.clone())));
         assert!(restores(&taker.hear(asked[4].0, yes)));
+    }
+
+    /// What its taker cannot make its own of that says nothing of the base, if it is of nobody in it.
+    #[test]
+    fn a_base_is_not_refused_for_whom_it_has_nothing_of() {
+        let voted = |about| Exclusion { about, from_seq: 1, evidence: Evidence::Votes(Vec::new()) };
+        let nobody = Origin { peer: PeerId([77; 32]), incarnation: 1 };
+        for (about, refused) in [(nobody, false), (STRANGER, true)] {
+            let mut taker = Taker::of(2, 1);
+            let heads = vec![(STRANGER, 5, Hash([7; 32])), (OLD, 1, Hash([6; 32]))];
+            let outputs = taker.head_without(heads, &[1, 2], vec![voted(about)]);
+            assert_eq!(failed(&outputs), refused, "{outputs:?}");
+        }
     }
 
     #[test]

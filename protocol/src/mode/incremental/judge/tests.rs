@@ -4,7 +4,7 @@ use super::super::alone::Alone;
 use crate::event::{Input, Output};
 use crate::fixed::Weight;
 use crate::id::{Hash, Origin, PeerId};
-use crate::learner::Command;
+use crate::learner::{Command, Computed, base_hash};
 use crate::log::{Delta, Header};
 use crate::peer::Peer;
 use crate::time::{Span, Time};
@@ -120,6 +120,41 @@ fn hundreds_that_contradict_themselves_do_not_fill_the_learners_queue() {
     assert_eq!(sum, 0);
 }
 
+/// Who was left out from its second delta on, and from its first on when that shows to be a lie, too, is no longer in the set.
+#[test]
+fn who_goes_out_of_the_set_by_and_by_is_forgotten_as_well() {
+    let mut alone = peer();
+    for number in 0..1200 {
+        let [first, other] = two_first_ones(&alone, number);
+        let second = [3.0, 4.0].map(|value| delta(&alone.peer, &identity(number), (2, first.hash()), value));
+        [&first, &second[0], &second[1], &other].into_iter().for_each(|delta| say(&mut alone, delta));
+    }
+    assert!(alone.peer.log.heard().is_empty(), "{}", alone.peer.log.heard().len());
+    assert!((1000..1100).contains(&excluded(&alone)), "{}", excluded(&alone));
+    assert_eq!(alone.peer.log.excluded().len(), excluded(&alone));
+}
+
+/// A head holds 256 records, and whoever is given more takes its giver for a liar.
+#[test]
+fn a_snapshot_leaves_out_no_more_than_a_head_holds() {
+    let mut alone = peer();
+    for number in 0..400 {
+        let [first, _] = two_first_ones(&alone, number);
+        say(&mut alone, &first);
+        if number >= 100 {
+            let second = [3.0, 4.0].map(|value| delta(&alone.peer, &identity(number), (2, first.hash()), value));
+            second.iter().for_each(|delta| say(&mut alone, delta));
+        } else {
+            let [_, other] = two_first_ones(&alone, number);
+            say(&mut alone, &other);
+        }
+    }
+    assert_eq!((excluded(&alone), alone.peer.log.heard().len()), (400, 300));
+    let given = alone.peer.exclusions_to_give();
+    assert_eq!(given.len(), crate::trust::RECORDS_MAX);
+    assert!(given.iter().all(|record| alone.peer.log.heard().names(record.about.peer)), "those in the set come first");
+}
+
 #[test]
 fn what_was_heard_waits_for_a_learner_that_takes_long() {
     let mut alone = peer();
@@ -181,4 +216,90 @@ fn holds_have_one_bound_on_memory_and_on_how_many_there_are() {
         (0..holds).filter(|&number| matches!(alone.peer.guard.wait(origin(number), large.clone()), Taken::Waits));
     assert_eq!(kept.count(), HELD_BYTES_MAX / large.bytes());
     alone.peer.guard.holds.clear();
+}
+
+#[test]
+fn who_finds_no_hold_left_is_judged_again_when_there_is_one() {
+    let mut alone = peer();
+    let guard = &mut alone.peer.guard;
+    let origin = |number: u64| Origin { peer: identity(1).peer_id(), incarnation: number };
+    let mut number = 0;
+    while guard.has_room_for_a_hold() {
+        guard.hold(origin(number), crate::trust::Reason::Norm, 1, Time(0), Time(1));
+        number += 1;
+    }
+    assert!(!guard.is_turned_away(origin(99), 5), "it has not been judged yet");
+    guard.turn_away(origin(99), 5);
+    assert!(guard.is_turned_away(origin(99), 5), "however often it comes");
+    assert!(!guard.is_turned_away(origin(99), 6) && !guard.is_turned_away(origin(98), 5));
+    guard.release(origin(0), Time(1));
+    assert!(!guard.is_turned_away(origin(99), 5));
+}
+
+/// The messages that come of one.
+fn said(alone: &mut Alone, message: Message) -> Vec<Message> {
+    alone.peer.handle(alone.now, Input::Message { from: NEIGHBOUR, message });
+    let mut messages = Vec::new();
+    while let Some(output) = alone.peer.next_output() {
+        match output {
+            Output::Compute(command) => alone.queue.push_back(command),
+            Output::Send { message, .. } => messages.push(message),
+            _ => {}
+        }
+    }
+    messages
+}
+
+/// A giver may leave out liars that its witness has never heard of.
+#[test]
+fn a_witness_need_not_know_whom_the_base_has_nothing_of() {
+    let mut alone = peer();
+    for number in 0..3 {
+        let [first, _] = two_first_ones(&alone, number);
+        say(&mut alone, &first);
+    }
+    let mut check = |left_out: Origin| {
+        let (heads, excluded) = (alone.peer.log.heads(), vec![(left_out, 1)]);
+        let answers = said(&mut alone, Message::SnapshotCheck { base_hash: Hash::ZERO, heads, excluded });
+        answers.iter().any(|answer| matches!(answer, Message::SnapshotChecked { same: None, .. }))
+    };
+    let of = |number| Origin { peer: identity(number).peer_id(), incarnation: 1 };
+    assert!(check(Origin { incarnation: 0, ..of(2) }), "one of the set it would have to leave out, too");
+    assert!(!check(of(77)), "it looks at its base");
+    assert!(alone.queue.iter().any(|command| matches!(command, Command::Base)));
+}
+
+#[test]
+fn a_lie_of_whom_the_set_has_nothing_stops_no_snapshot() {
+    let mut alone = peer();
+    let [first, _] = two_first_ones(&alone, 0);
+    say(&mut alone, &first);
+    assert!(said(&mut alone, Message::SnapshotAsk).is_empty(), "it is made");
+    for delta in two_first_ones(&alone, 1) {
+        say(&mut alone, &delta);
+    }
+    assert_eq!(excluded(&alone), 1);
+    loop {
+        match alone.queue.front().expect("it was asked for") {
+            Command::Snapshot => break,
+            Command::Apply { .. } => {
+                alone.queue.pop_front();
+                alone.input(Input::Computed { result: Computed::Applied, took: Span(0) });
+            }
+            _ => drop(alone.answer()),
+        }
+    }
+    let base = vec![1];
+    let base_hash = base_hash(&base);
+    let result = Computed::Snapshot { base, base_hash };
+    alone.peer.handle(alone.now, Input::Computed { result, took: Span(0) });
+    let given = std::iter::from_fn(|| alone.peer.next_output())
+        .any(|output| matches!(output, Output::Send { message: Message::SnapshotHead(_), .. }));
+    assert!(given);
+    for delta in two_first_ones(&alone, 2) {
+        say(&mut alone, &delta);
+    }
+    let want = Message::SnapshotWant { base_hash, offset: 0 };
+    let parts = said(&mut alone, want);
+    assert!(parts.iter().any(|message| matches!(message, Message::SnapshotPart { .. })), "it is given on");
 }

@@ -20,7 +20,7 @@ const OFFER_PAUSE: Span = Span::from_secs(2);
 const HEAD_PAUSE: Span = Span::from_millis(100);
 /// Peers that may wait for one snapshot to be made.
 const WAITING_MAX: usize = 64;
-/// A snapshot whose heads are gone from the log by the time that it is made is made anew, so often in a row.
+/// A snapshot whose heads are gone from the log by the time that it is made, or of which something is left out by then, is made anew, so often in a row.
 const MADE_ANEW_MAX: u32 = 3;
 
 impl Peer {
@@ -75,8 +75,8 @@ impl Peer {
         base: Vec<i32>,
         base_hash: Hash,
     ) {
-        if excluded != self.log.excluded() {
-            self.issue_snapshot(); // Something was excluded in between.
+        if !excluded.equal_within(heard, self.log.excluded()) {
+            self.make_anew(); // Something was excluded in between.
             return;
         }
         let mut heads: BTreeMap<Origin, Head> = heads.into_iter().map(|head| (head.origin, head)).collect();
@@ -85,14 +85,7 @@ impl Peer {
         if own > 0 {
             let Some(head) = self.log.head_at(self.origin, own) else {
                 // The log is so short that it has let go of that one already: no chain could be continued from it.
-                self.snapshots.made_anew += 1;
-                if self.snapshots.made_anew <= MADE_ANEW_MAX {
-                    self.issue_snapshot();
-                } else {
-                    // Who still waits asks again, or another one.
-                    self.snapshots.made_anew = 0;
-                    self.snapshots.waiting.clear();
-                }
+                self.make_anew();
                 return;
             };
             heads.insert(self.origin, head);
@@ -110,11 +103,23 @@ impl Peer {
 
     /// Why the set leaves out what it does, as far as a head has room: whoever takes it hears of the others when it says what it has. Those of whom
     /// the set has nothing, the latest first, are for a newcomer that they would turn to.
-    fn exclusions_to_give(&self) -> Vec<Exclusion> {
+    pub(crate) fn exclusions_to_give(&self) -> Vec<Exclusion> {
         let heard = self.log.heard();
         let named = self.guard.records().filter(|record| heard.names(record.about.peer));
         let others = self.guard.unnamed().filter(|record| !heard.names(record.about.peer));
         named.chain(others).take(RECORDS_MAX).cloned().collect()
+    }
+
+    /// What was made cannot be given: another one, a few times in a row.
+    fn make_anew(&mut self) {
+        self.snapshots.made_anew += 1;
+        if self.snapshots.made_anew <= MADE_ANEW_MAX {
+            self.issue_snapshot();
+        } else {
+            // Who still waits asks again, or another one.
+            self.snapshots.made_anew = 0;
+            self.snapshots.waiting.clear();
+        }
     }
 
     fn serve(&mut self, head: SnapshotHead, base: Vec<i32>) {
@@ -139,7 +144,7 @@ impl Peer {
         else {
             return false;
         };
-        let same = serving.head.heads == heads && ours.include(excluded);
+        let same = serving.head.heads == heads && ours.include_within(&heard_of(heads), excluded);
         if same {
             serving.until = now + SERVE_MAX;
         }
@@ -161,6 +166,14 @@ impl Peer {
         self.send(from, Message::SnapshotPart { base_hash, offset, bytes });
         if last {
             self.event(Event::SnapshotServed { to: from, bytes: total });
+        }
+    }
+
+    /// What is served holds something that is left out now.
+    pub(crate) fn forget_served_of(&mut self, peers: &[PeerId]) {
+        let holds = |serving: &Serving| serving.head.heads.iter().any(|head| peers.contains(&head.origin.peer));
+        if self.snapshots.serving.as_ref().is_some_and(holds) {
+            self.forget_served();
         }
     }
 

@@ -94,7 +94,7 @@ impl Peer {
         self.snapshots.passed_over.get(&giver).is_some_and(|until| self.now < *until)
     }
 
-    pub(crate) fn hear_snapshot_head(&mut self, from: PeerId, head: SnapshotHead) {
+    pub(crate) fn hear_snapshot_head(&mut self, from: PeerId, mut head: SnapshotHead) {
         let parameters = self.context.parameters;
         let Some(taking) = self.snapshots.taking.as_mut().filter(|t| t.from == from) else {
             return;
@@ -115,6 +115,10 @@ impl Peer {
             self.snapshot_failed("it holds deltas in our name that we never said");
             return;
         }
+        // Of whom the base has nothing we believe what we would anyway, and need nothing.
+        let theirs = heard_of(&head.heads);
+        head.exclusions
+            .retain(|record| theirs.names(record.about.peer) || self.takes_exclusions(std::slice::from_ref(record)));
         if !self.takes_exclusions(&head.exclusions) {
             self.snapshot_failed("it leaves out what we do not");
             return;
