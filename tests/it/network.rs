@@ -7,8 +7,9 @@ use harness::cli::{self, Finished, Running};
 use harness::netns::{Family, Lan, available};
 use tempfile::TempDir;
 
-/// Generous: to enter and to leave a namespace takes the kernel itself seconds where all processors are busy.
-const FIND_MAX: Duration = Duration::from_secs(60);
+/// Generous: to enter and to leave a namespace takes the kernel itself seconds where all processors are busy, and a minute was seen: a process that
+/// ends with sockets of multicast waits until bridges of namespaces before it are gone.
+const FIND_MAX: Duration = Duration::from_secs(150);
 
 /// How long `doctor` may take. Must hold: 5 s; the rest is for the start of a process where all processors are busy.
 const DOCTOR_MAX: Duration = Duration::from_secs(10);
