@@ -300,6 +300,9 @@ impl Log {
             let samples = samples.saturating_sub(cut.iter().map(claimed).sum());
             if let Some(run) = self.retained.get_mut(&origin) {
                 self.bytes -= run.cut(allowed);
+                if run.first().is_none() {
+                    self.retained.remove(&origin);
+                }
             }
             self.set_head(origin, allowed, Tip { hash, samples });
             out.extend(cut);

@@ -495,3 +495,20 @@ fn a_set_takes_no_more_origins_than_a_message_holds() {
     assert!(matches!(arrival, Arrival::Refused(Refused::Origins { limit: ORIGINS_MAX })), "{arrival:?}");
     assert!(matches!(log.offer(known[1].clone()), Arrival::Ready(_)), "those that are in it go on");
 }
+
+/// Of a swarm whose peers come and go for weeks.
+#[test]
+fn a_life_that_is_over_leaves_no_room_behind() {
+    let first = chain(1, 1).remove(0);
+    let mut log = Log::new(10 * first.bytes());
+    for i in 1..=50 {
+        for delta in chain(i, 20) {
+            assert!(matches!(log.offer(delta), Arrival::Ready(_)));
+        }
+    }
+    assert_eq!((log.heard().len(), log.retained.len()), (50, 1), "only the last one has deltas here");
+    let about = Origin { peer: Identity::from_seed(&[50; 32]).peer_id(), incarnation: 1 };
+    let first = log.first_retained(about);
+    assert!(log.exclude(about, first).is_some());
+    assert_eq!((log.bytes(), log.retained.len()), (0, 0), "nor does one that is taken back");
+}
