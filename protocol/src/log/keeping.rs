@@ -38,10 +38,7 @@ impl Log {
             self.arrivals.pop_front();
             if let Some(run) = self.retained.get_mut(&origin) {
                 self.bytes -= run.forget(seq);
-                // A life that is over says nothing more: its room, which held hundreds of deltas, is not kept for ever.
-                if run.first().is_none() {
-                    self.retained.remove(&origin);
-                }
+                self.drop_if_empty(origin);
             }
         }
     }

@@ -300,9 +300,7 @@ impl Log {
             let samples = samples.saturating_sub(cut.iter().map(claimed).sum());
             if let Some(run) = self.retained.get_mut(&origin) {
                 self.bytes -= run.cut(allowed);
-                if run.first().is_none() {
-                    self.retained.remove(&origin);
-                }
+                self.drop_if_empty(origin);
             }
             self.set_head(origin, allowed, Tip { hash, samples });
             out.extend(cut);
@@ -479,6 +477,13 @@ impl Log {
     fn drop_retained(&mut self, origin: Origin) {
         if let Some(run) = self.retained.remove(&origin) {
             self.bytes -= run.bytes();
+        }
+    }
+
+    /// A life that is over says nothing more: its room, which held hundreds of deltas, is not kept for ever.
+    fn drop_if_empty(&mut self, origin: Origin) {
+        if self.retained.get(&origin).is_some_and(|run| run.first().is_none()) {
+            self.retained.remove(&origin);
         }
     }
 

@@ -8,7 +8,7 @@ use crate::learner::{Command, Computed, base_hash};
 use crate::log::{Delta, Header};
 use crate::peer::Peer;
 use crate::time::{Span, Time};
-use crate::trust::{Equivocation, Exclusion, Identity};
+use crate::trust::{Equivocation, Exclusion, Identity, Reason};
 use crate::wire::Message;
 
 const NEIGHBOUR: PeerId = PeerId([7; 32]);
@@ -62,6 +62,22 @@ fn record(alone: &Alone, number: u32) -> Exclusion {
 
 fn excluded(alone: &Alone) -> usize {
     alone.peer.trust_view().excluded.len()
+}
+
+/// Of one peer.
+fn life(incarnation: u64) -> Origin {
+    Origin { peer: identity(1).peer_id(), incarnation }
+}
+
+/// Puts lives on hold, the first from 0 on, until there is no hold left; returns how many.
+fn fill_holds(alone: &mut Alone) -> u64 {
+    let mut holds = 0;
+    while alone.peer.guard.has_room_for_a_hold() {
+        alone.peer.guard.hold(life(holds), Reason::Norm, 1, Time(0), Time(1));
+        holds += 1;
+        assert!(holds <= 1000, "it never ends");
+    }
+    holds
 }
 
 #[test]
@@ -200,20 +216,13 @@ fn records_are_passed_on_at_a_pace_and_the_others_with_the_digests() {
 #[test]
 fn holds_have_one_bound_on_memory_and_on_how_many_there_are() {
     use crate::log::HELD_BYTES_MAX;
-    use crate::trust::{Reason, Taken};
+    use crate::trust::Taken;
     let mut alone = peer();
-    let origin = |number: u64| Origin { peer: identity(1).peer_id(), incarnation: number };
-    let mut holds = 0;
-    while alone.peer.guard.has_room_for_a_hold() {
-        alone.peer.guard.hold(origin(holds), Reason::Norm, 1, Time(0), Time(1));
-        holds += 1;
-        assert!(holds <= 1000, "it never ends");
-    }
+    let holds = fill_holds(&mut alone);
     let mut large = delta(&alone.peer, &identity(1), (1, Hash::ZERO), 0.0);
     let header = large.header().clone();
     large = Delta::sign(&alone.peer.context, header, vec![0; 8 << 20], &identity(1));
-    let kept =
-        (0..holds).filter(|&number| matches!(alone.peer.guard.wait(origin(number), large.clone()), Taken::Waits));
+    let kept = (0..holds).filter(|&number| matches!(alone.peer.guard.wait(life(number), large.clone()), Taken::Waits));
     assert_eq!(kept.count(), HELD_BYTES_MAX / large.bytes());
     alone.peer.guard.holds.clear();
 }
@@ -221,13 +230,8 @@ fn holds_have_one_bound_on_memory_and_on_how_many_there_are() {
 #[test]
 fn who_finds_no_hold_left_is_judged_again_when_there_is_one() {
     let mut alone = peer();
-    let guard = &mut alone.peer.guard;
-    let origin = |number: u64| Origin { peer: identity(1).peer_id(), incarnation: number };
-    let mut number = 0;
-    while guard.has_room_for_a_hold() {
-        guard.hold(origin(number), crate::trust::Reason::Norm, 1, Time(0), Time(1));
-        number += 1;
-    }
+    fill_holds(&mut alone);
+    let (guard, origin) = (&mut alone.peer.guard, life);
     assert!(!guard.is_turned_away(origin(99), 5), "it has not been judged yet");
     guard.turn_away(origin(99), 5);
     assert!(guard.is_turned_away(origin(99), 5), "however often it comes");
