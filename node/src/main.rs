@@ -4,6 +4,11 @@
 
 use std::process::ExitCode;
 
+/// A peer lives for weeks, and its threads free what others have taken: glibc's heap is in pieces after some hours of neighbours that come
+/// and go (`docs/performance.md`).
+#[global_allocator]
+static HEAP: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     node::cli::main()
 }

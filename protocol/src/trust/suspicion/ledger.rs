@@ -35,6 +35,9 @@ const MEDIANS_MAX_AGE: Span = Span::from_millis(100);
 const DIRECTION_COMPANY_MIN: usize = 5;
 /// Origins remembered; beyond it those that were silent for longest are forgotten.
 const ORIGINS_MAX: usize = 4096;
+/// An origin without strikes that was silent for so long is forgotten: what it has spent of its allowance is given back by then, and of a
+/// new life of the same peer nothing is remembered either. Most of them are lives that are over, 2.5 KiB each.
+const SILENCE_MAX: Span = BURST;
 /// A claim of more steps than the median excuses a longer delta up to this factor: the trigger stretches H no further.
 const STEPS_EXCUSE_MAX: f32 = 4.0;
 /// What the allowance of [`super::Rate`] holds at most: so much time's worth.
@@ -189,12 +192,18 @@ impl Ledger {
         }
     }
 
+    /// Forgets an origin whose deltas count no more.
     pub(crate) fn forget(&mut self, origin: Origin) {
+        self.let_go(origin);
+        self.since_medians = usize::MAX - 1;
+    }
+
+    /// Nobody is compared with where it moved any more.
+    fn let_go(&mut self, origin: Origin) {
         if let Some(seen) = self.origins.remove(&origin) {
             self.total.iter_mut().zip(&seen.unit).for_each(|(total, u)| *total -= u);
             self.moving -= usize::from(is_moving(&seen.unit));
         }
-        self.since_medians = usize::MAX - 1;
     }
 
     /// Somebody has deltas of `origin` up to `seq`, we up to `heard`: after a silence that is a backlog.
@@ -238,7 +247,7 @@ impl Ledger {
         ratio.max(weighted) > config.suspect_norm_factor
     }
 
-    /// Once a heartbeat: rates.
+    /// Once a heartbeat: rates, and who has been silent for long.
     pub(crate) fn tick(&mut self, now: Time) {
         let seconds = (now - self.ticked).as_secs_f64();
         if seconds <= 0.0 {
@@ -258,6 +267,9 @@ impl Ledger {
         if let Some(&median) = rates.get(rates.len() / 2) {
             self.rate = self.rate.max(median);
         }
+        let is_over = |seen: &Seen| now - seen.last >= SILENCE_MAX && seen.strikes.is_empty();
+        let over: Vec<_> = self.origins.iter().filter(|(_, seen)| is_over(seen)).map(|(&origin, _)| origin).collect();
+        over.into_iter().for_each(|origin| self.let_go(origin));
     }
 
     fn burst(&self) -> f64 {
@@ -268,7 +280,7 @@ impl Ledger {
         if self.origins.len() >= ORIGINS_MAX {
             let oldest = self.origins.iter().min_by_key(|(_, seen)| seen.last).map(|(&origin, _)| origin);
             if let Some(origin) = oldest {
-                self.forget(origin);
+                self.let_go(origin);
             }
         }
     }

@@ -119,3 +119,36 @@ fn whoever_was_cut_off_remembers_what_was_usual_before() {
     (0..2).for_each(|peer| ledger.own(later, &header(peer, 151, 0.1, tenth())));
     assert!(ledger.is_long(later, &header(4, 31, 1.0, tenth()), &config), "nor for ever");
 }
+
+/// A peer that is killed and comes back begins a life; twelve a minute would fill the ledger, and the dead stay in what others are compared with.
+#[test]
+fn lives_that_are_over_are_forgotten_and_nobody_is_compared_with_them() {
+    let (mut ledger, mut now) = usual();
+    let moved: Vec<f32> = (0..SKETCH).map(|cell| cell as f32).collect();
+    for life in 2..200 {
+        let mut header = header(4, 1, 1.0, tenth());
+        header.origin.incarnation = life;
+        ledger.remember(now, &header, moved.clone());
+        now = now + Span::from_secs(5);
+        for peer in 0..4 {
+            ledger.own(now, &self::header(peer, 30 + life, 1.0, tenth()));
+        }
+        ledger.tick(now);
+        let lives = usize::try_from(SILENCE_MAX.0 / Span::from_secs(5).0).unwrap();
+        assert!(ledger.origins.len() <= 5 + lives, "{} after {life} lives", ledger.origins.len());
+        assert!(ledger.moving <= lives, "{}", ledger.moving);
+    }
+    now = now + SILENCE_MAX;
+    ledger.tick(now);
+    assert_eq!((ledger.origins.len(), ledger.moving), (0, 0));
+    assert!(norm(&ledger.total) < 1e-3, "{}", norm(&ledger.total));
+}
+
+#[test]
+fn strikes_are_not_washed_off_by_silence() {
+    let (mut ledger, now) = usual();
+    let origin = header(0, 1, 1.0, tenth()).origin;
+    ledger.origins.get_mut(&origin).unwrap().strikes.push_back((30, Reason::Norm, 1));
+    ledger.tick(now + SILENCE_MAX);
+    assert_eq!(ledger.origins.keys().copied().collect::<Vec<_>>(), [origin]);
+}
