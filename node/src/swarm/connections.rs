@@ -1,5 +1,6 @@
 //! From a connection to a link, and back: what becomes of each.
 
+use std::mem::discriminant;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -16,7 +17,7 @@ use super::link::{End, Link, LinkEvent};
 use super::port::Opened;
 use super::{Connection, Happening, Network, Up, wide};
 use crate::driver::Observation;
-use crate::store::audit::Kind;
+use crate::store::audit::{Kind, What};
 
 impl Network {
     pub(super) fn on_connected(&mut self, id: NetworkId, connection: ConnectionId, endpoint: &ConnectedPoint) {
@@ -154,7 +155,8 @@ impl Network {
         match verdict {
             Verdict::Refused { refusal, by_us } => {
                 let us = self.admission.credentials.us;
-                self.refused(&peer.to_string(), &handshake::words(*refusal, *by_us, us, peer));
+                let what = What::Turned(discriminant(refusal));
+                self.refused(what, Some(peer), &peer.to_string(), &handshake::words(*refusal, *by_us, us, peer));
             }
             Verdict::Failed(reason) => tracing::debug!(peer = %peer.short(), reason, "no link"),
             Verdict::Admitted | Verdict::Duplicate => return,

@@ -36,11 +36,14 @@ impl Network {
             DialError::LocalPeerId { address } => {
                 self.seeds.forget(connection);
                 if !self.listening.contains(&address::split_peer(address.clone()).0) {
-                    self.refused(&address.to_string(), &Refusal::Identity.to_string());
+                    let what = What::Turned(discriminant(&Refusal::Identity));
+                    self.refused(what, None, &address.to_string(), &Refusal::Identity.to_string());
                 }
             }
             DialError::WrongPeerId { obtained, address } => {
                 self.refused(
+                    What::Mistaken,
+                    None,
                     &address.to_string(),
                     &format!("another peer than the one named answers there: {obtained}"),
                 );

@@ -13,9 +13,10 @@
 //! The one exception is a dial-back of AutoNAT, which is made by the behaviour inside and carries nothing else: an
 //! outgoing connection from a port of its own ([`is_dial_back`]).
 
-use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::fmt;
 use std::task::{Context, Poll};
+use std::time::Instant;
 
 use libp2p::core::transport::PortUse;
 use libp2p::core::upgrade::DeniedUpgrade;
@@ -29,8 +30,7 @@ use libp2p::swarm::{
 };
 use libp2p::{Multiaddr, PeerId};
 
-/// Addresses of ours that members may claim to have seen: what a behaviour inside keeps of them has no bound of its own.
-const CANDIDATES_MAX: usize = 64;
+use super::candidates::Candidates;
 
 /// Whether a connection of ours is a dial-back of AutoNAT. Nothing else here dials from a port of its own.
 pub(crate) fn is_dial_back(port_use: PortUse) -> bool {
@@ -45,7 +45,7 @@ pub(crate) struct Gate<B: NetworkBehaviour> {
     at_once: HashSet<ConnectionId>,
     /// Open connections of each peer.
     open: HashMap<PeerId, Vec<ConnectionId>>,
-    candidates: BTreeSet<Multiaddr>,
+    candidates: Candidates,
     actions: VecDeque<ToSwarm<B::ToSwarm, THandlerInEvent<Self>>>,
 }
 
@@ -63,7 +63,7 @@ impl<B: NetworkBehaviour> Gate<B> {
             connections: HashMap::new(),
             at_once: HashSet::new(),
             open: HashMap::new(),
-            candidates: BTreeSet::new(),
+            candidates: Candidates::default(),
             actions: VecDeque::new(),
         }
     }
@@ -155,12 +155,8 @@ impl<B: NetworkBehaviour> Gate<B> {
                 })
             }
             ToSwarm::NewExternalAddrCandidate(address) => {
-                let is_new = !self.candidates.contains(&address);
-                if is_new && self.candidates.len() >= CANDIDATES_MAX {
-                    return None;
-                }
-                self.candidates.insert(address.clone());
-                Some(ToSwarm::NewExternalAddrCandidate(address))
+                let is_taken = self.candidates.takes(&address, Instant::now());
+                is_taken.then_some(ToSwarm::NewExternalAddrCandidate(address))
             }
             action => Some(action.map_in(Order::Inner)),
         }

@@ -34,6 +34,7 @@ mod allowances;
 mod behaviour;
 mod bucket;
 mod budget;
+mod candidates;
 mod connections;
 mod dht;
 mod dialer;
@@ -72,6 +73,7 @@ mod wide;
 
 use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
 use std::io;
+use std::mem::discriminant;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;

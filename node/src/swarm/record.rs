@@ -59,12 +59,13 @@ impl Network {
         self.gathered.note(What::Closed, Some(peer), json!({ "peer": peer, "reason": reason }), Instant::now());
     }
 
-    /// Tells of a refusal, and counts those that are no news. Part of the words may be a stranger's.
-    pub(super) fn refused(&mut self, peer: &str, reason: &str) {
-        let [peer, reason] = [peer, reason].map(|text| escape(text, TEXT_CHARS_MAX));
-        if let Some(times) = self.refusals.note(Kind::Refuse, &peer, &reason, Instant::now()) {
+    /// Tells of a refusal, if it is news. `shown` is the peer, or where it was looked for; part of the words may be a stranger's.
+    pub(super) fn refused(&mut self, what: What, who: Option<PeerId>, shown: &str, reason: &str) {
+        let [peer, reason] = [shown, reason].map(|text| escape(text, TEXT_CHARS_MAX));
+        let now = Instant::now();
+        self.gathered.note(what, who, json!({ "peer": peer, "reason": reason }), now);
+        if self.refusals.note(Kind::Refuse, &peer, &reason, now).is_some() {
             tracing::warn!(peer, reason, "a link was refused");
-            self.admission.audit.note(Kind::Refuse, json!({ "peer": peer, "reason": reason, "times": times }));
             self.happenings.push_back(Happening::Observe(Observation::LinkRefused { peer, reason }));
         }
     }
@@ -98,8 +99,8 @@ impl Network {
             self.unbanned(peer, "over");
         }
         for (kind, peer, reason, times) in self.refusals.untold(now, all) {
-            // Of every link that is over there is a record, whatever has ended it.
-            if kind != Kind::Closed {
+            // Of every link that is over or was refused there is a record, or it is counted in one.
+            if !matches!(kind, Kind::Closed | Kind::Refuse) {
                 self.admission.audit.note(kind, json!({ "peer": peer, "reason": reason, "times": times }));
             }
         }

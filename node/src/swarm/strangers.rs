@@ -28,7 +28,8 @@ impl Network {
             Heard::Other(listing) => self.other_job(&listing),
             Heard::Double(listing) => {
                 let place = listing.addresses.first().map_or_else(String::new, |address| format!(" at {address}"));
-                self.refused(&listing.peer.short(), &format!("{}{place}", Refusal::Identity));
+                let (what, peer) = (What::Turned(discriminant(&Refusal::Identity)), listing.peer);
+                self.refused(what, Some(peer), &peer.short(), &format!("{}{place}", Refusal::Identity));
             }
             Heard::Trouble(error) => {
                 // Once: it is the same trouble on every interface, again and again.
@@ -47,12 +48,14 @@ impl Network {
             tracing::debug!(job = listing.job, run = %listing.run.0.short(), "a peer of another run is on this network");
             return;
         }
-        let reason = if listing.wire == VERSION {
-            "it trains a model of another shape under this run's name".to_owned()
+        let (refusal, reason) = if listing.wire == VERSION {
+            (Refusal::Schema, "it trains a model of another shape under this run's name".to_owned())
         } else {
-            Refusal::Version { ours: VERSION, theirs: listing.wire }.to_string()
+            let refusal = Refusal::Version { ours: VERSION, theirs: listing.wire };
+            (refusal, refusal.to_string())
         };
-        self.refused(&listing.peer.short(), &reason);
+        let what = What::Turned(discriminant(&refusal));
+        self.refused(what, Some(listing.peer), &listing.peer.short(), &reason);
     }
 }
 

@@ -1,6 +1,6 @@
 //! Records that others can cause as often as they like: the first ones in full, the rest counted.
 //!
-//! A link that comes and goes, a delta that is none, an origin that somebody has made up: each costs whoever causes it next to nothing, and a
+//! A link that comes and goes or is refused, a delta that is none, an origin that somebody has made up: each costs whoever causes it next to nothing, and a
 //! record of each would turn the log over, and with it whatever was written before. So of each kind and peer the first few are
 //! written at once, and what comes after them is counted and written together: after a minute, and while it goes on after two, four, eight.
 //! Peers are as free to make, so they are bounded, too: those beyond the bounds are counted together, kind by kind.
@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use protocol::event::Refused;
 use protocol::id::PeerId;
+use protocol::wire::Refusal;
 use serde_json::Value;
 
 use super::{Audit, Kind};
@@ -43,6 +44,10 @@ pub(crate) enum What {
     Banned,
     /// Its end.
     Unbanned,
+    /// A link was refused, by either side.
+    Turned(Discriminant<Refusal>),
+    /// Somebody else answers at an address.
+    Mistaken,
     /// A delta.
     Refused(Discriminant<Refused>),
     /// A snapshot was sent.
@@ -66,6 +71,7 @@ impl What {
             Self::Closed => Kind::Closed,
             Self::Banned => Kind::Ban,
             Self::Unbanned => Kind::Unban,
+            Self::Turned(_) | Self::Mistaken => Kind::Refuse,
             Self::Refused(_) => Kind::Reject,
             Self::Served | Self::GivenUp | Self::Taken => Kind::Snapshot,
             Self::Decided(kind) => kind,
@@ -242,7 +248,7 @@ pub(super) mod tests {
         let mut all: Vec<What> = decided.into_iter().map(What::Decided).collect();
         all.extend([What::Admitted, What::Closed, What::Banned, What::Unbanned]);
         all.extend([What::Served, What::GivenUp, What::Taken, What::Refused(discriminant(&Refused::Ours))]);
-        all.extend([What::Written, What::Unwritten]);
+        all.extend([What::Written, What::Unwritten, What::Turned(discriminant(&Refusal::Key)), What::Mistaken]);
         all
     }
 
