@@ -94,7 +94,7 @@ async fn live(
     let settle_max = Duration::from_micros(setup.config.gossip.settle_max.0);
     let mut peer = Peer::new(setup.config, setup.context, identity, setup.incarnation, setup.seed);
     if let Some(standing) = &setup.resume {
-        peer.resume_at(standing);
+        peer.resume_at(standing).map_err(|error| Error::new(Kind::Input, error))?;
     }
     let mut driver = Driver {
         clock: Clock(Instant::now()),

@@ -4,7 +4,7 @@ use crate::codec::CodecError;
 use crate::id::{Hash, Origin, PeerId};
 use crate::learner::{Command, Computed, Evaluation, LearnerError};
 use crate::log::Invalid;
-pub use crate::mode::incremental::{Checkpoint, SaveAt, Standing};
+pub use crate::mode::incremental::{Checkpoint, NoPlace, SaveAt, Standing};
 pub use crate::mode::{GRADIENT_PARAMETERS_MAX, Gradient, Shown};
 use crate::time::{Span, Time};
 use crate::trust::{Reason, audit};

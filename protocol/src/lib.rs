@@ -66,7 +66,7 @@ pub mod trust;
 pub mod wire;
 
 pub use config::Config;
-pub use event::{Checkpoint, Event, Input, Output, SaveAt, Standing, Timer};
+pub use event::{Checkpoint, Event, Input, NoPlace, Output, SaveAt, Standing, Timer};
 pub use mode::groups;
 pub use mode::pairwise::exchange_bytes_max;
 pub use peer::{Peer, View};

@@ -4,7 +4,15 @@
 //! then would make the next snapshot necessary. So what came after the one that is served stays as long as it is: at most as many bytes
 //! more as the snapshot itself has.
 
+use std::collections::BTreeMap;
+
+use super::blocks::Blocks;
+use super::run::Run;
 use super::{Log, VersionVector};
+use crate::id::Origin;
+
+/// Arrivals of deltas that are gone, beyond as many as there are deltas. guess: 48 KiB, and no sweep in a log of a few deltas.
+const STALE_MAX: usize = 1024;
 
 /// Deltas that are kept beyond the bound of the log.
 #[derive(Debug)]
@@ -36,10 +44,45 @@ impl Log {
                 break;
             }
             self.arrivals.pop_front();
-            if let Some(run) = self.retained.get_mut(&origin) {
-                self.bytes -= run.forget(seq);
-                self.drop_if_empty(origin);
+            self.shorten(origin, |run| run.forget(seq));
+        }
+        self.sweep_arrivals();
+    }
+
+    pub(super) fn drop_retained(&mut self, origin: Origin) {
+        if let Some(run) = self.retained.remove(&origin) {
+            self.bytes -= run.bytes();
+            self.count -= run.len();
+        }
+    }
+
+    /// Lets go of a part of a run, whose bytes `part` returns. A life that is over says nothing more: its room is not kept for ever.
+    pub(super) fn shorten(&mut self, origin: Origin, part: impl FnOnce(&mut Run) -> usize) {
+        let Some(run) = self.retained.get_mut(&origin) else { return };
+        let before = run.len();
+        self.bytes -= part(run);
+        self.count -= before - run.len();
+        if run.len() == 0 {
+            self.retained.remove(&origin);
+        }
+    }
+
+    /// Forgets arrivals whose deltas are gone, when they are most: what is excluded or renounced leaves its own behind, and a log that never
+    /// fills would never come to them. Each sweep takes as many as came since the last one, so it costs no more than they did.
+    pub(super) fn sweep_arrivals(&mut self) {
+        if self.arrivals.len() <= 2 * self.count + STALE_MAX {
+            return;
+        }
+        // What was taken out and came again has two: the later one counts. Of an origin they descend, seen from the end.
+        let mut kept = Blocks::default();
+        let mut least: BTreeMap<Origin, u64> = BTreeMap::new();
+        for &(origin, seq) in self.arrivals.backwards() {
+            let is_here = self.retained.get(&origin).is_some_and(|run| run.get(seq).is_some());
+            if is_here && least.get(&origin).is_none_or(|least| seq < *least) {
+                least.insert(origin, seq);
+                kept.push_front((origin, seq));
             }
         }
+        self.arrivals = kept;
     }
 }

@@ -13,24 +13,30 @@
 //! What the swarm has excluded is taken back out: `exclude` forgets those deltas and hands them to the learner to retract.
 //!
 //! Invariants: `heads` has exactly the origins of `heard`; per origin the retained deltas are a contiguous run that ends
-//! at `heard`; every held delta is beyond `heard + 1`; `bytes` is the sum over the retained ones.
+//! at `heard`; every held delta is beyond `heard + 1`; `bytes` and `count` are sums over the retained ones.
 
+mod blocks;
+mod by_origin;
 mod chain;
 mod delta;
 mod exclusions;
 mod keeping;
 mod run;
+mod snapshot;
 mod version_vector;
 
 pub(crate) use chain::{Proven, pieces, proven};
 pub use delta::{Checked, Context, Delta, Header, Invalid, SignedDelta, codec_name};
 pub use exclusions::Exclusions;
+pub use snapshot::{Beyond, heard_of};
 pub use version_vector::VersionVector;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 
 use bincode::{Decode, Encode};
 
+use self::blocks::Blocks;
+use self::by_origin::ByOrigin;
 use self::keeping::Keep;
 use self::run::Run;
 use crate::event::Refused;
@@ -45,6 +51,11 @@ pub const HELD_BYTES_MAX: usize = 64 << 20;
 /// An origin's claim of samples a delta counts up to this many times that of the median origin: a device may be that much
 /// faster than others, and one lie does not end everybody's learning-rate schedule.
 pub const CLAIM_MAX: u64 = 64;
+
+/// Lives that a log takes from others. The rest up to [`ORIGINS_MAX`] is for chains of a peer's own, each restart of which begins one that a
+/// full swarm does not take, and for what it adopts of somebody who has such ones: whatever a peer says of its set stays within the
+/// bounds of the wire. guess: a restart a minute for most of a day.
+pub const LIVES_TAKEN_MAX: usize = ORIGINS_MAX - 1024;
 
 /// Samples of one delta that are counted at most: the sum of a chain of four billion deltas does not overflow.
 pub const SAMPLES_MAX: u64 = u32::MAX as u64;
@@ -66,10 +77,12 @@ pub struct Head {
 #[derive(Debug)]
 pub struct Log {
     heard: VersionVector,
-    heads: BTreeMap<Origin, Tip>,
+    heads: ByOrigin<Tip>,
     retained: BTreeMap<Origin, Run>,
-    /// Retained deltas, oldest arrival first. May name deltas that are gone already.
-    arrivals: VecDeque<(Origin, u64)>,
+    /// Number of all retained deltas.
+    count: usize,
+    /// Retained deltas, oldest arrival first. May name deltas that are gone already, though not many of them.
+    arrivals: Blocks<(Origin, u64)>,
     bytes: usize,
     bytes_max: usize,
     keep: Option<Keep>,
@@ -107,24 +120,16 @@ pub struct Missing {
     pub complete: bool,
 }
 
-/// What we have and a snapshot lacks.
-#[derive(Debug, Default)]
-pub struct Beyond {
-    /// To be applied on top of it, in order.
-    pub replay: Vec<Delta>,
-    /// Origins of whom it lacks deltas that our log no longer holds.
-    pub gone: Vec<Origin>,
-}
-
 impl Log {
     /// An empty log that retains up to `bytes_max` bytes of deltas.
     #[must_use]
     pub fn new(bytes_max: usize) -> Self {
         Self {
             heard: VersionVector::new(),
-            heads: BTreeMap::new(),
+            heads: ByOrigin::new(),
             retained: BTreeMap::new(),
-            arrivals: VecDeque::new(),
+            count: 0,
+            arrivals: Blocks::default(),
             bytes: 0,
             bytes_max,
             keep: None,
@@ -161,7 +166,12 @@ impl Log {
     /// The head of every chain.
     #[must_use]
     pub fn heads(&self) -> Vec<Head> {
-        let head = |(&origin, &Tip { hash, samples })| Head { origin, seq: self.heard.get(&origin), hash, samples };
+        let head = |(origin, &Tip { hash, samples }): (Origin, &Tip)| Head {
+            origin,
+            seq: self.heard.get(&origin),
+            hash,
+            samples,
+        };
         self.heads.iter().map(head).collect()
     }
 
@@ -178,7 +188,7 @@ impl Log {
     #[must_use]
     pub fn samples(&self) -> u64 {
         let chains: Vec<_> =
-            self.heads.iter().map(|(origin, tip)| (self.heard.get(origin).max(1), tip.samples)).collect();
+            self.heads.iter().map(|(origin, tip)| (self.heard.get(&origin).max(1), tip.samples)).collect();
         let mut means: Vec<u64> = chains.iter().map(|(seq, samples)| samples / seq).collect();
         let Some(middle) = means.len().checked_sub(1).map(|last| last / 2) else { return 0 };
         let most = means.select_nth_unstable(middle).1.saturating_add(1).saturating_mul(CLAIM_MAX);
@@ -230,9 +240,8 @@ impl Log {
                 _ => Arrival::Known,
             };
         }
-        // One place is left for a chain of our own.
-        if heard == 0 && self.heard.len() + 1 >= ORIGINS_MAX {
-            return Arrival::Refused(Refused::Origins { limit: ORIGINS_MAX });
+        if heard == 0 && self.heard.len() >= LIVES_TAKEN_MAX {
+            return Arrival::Refused(Refused::Origins { limit: LIVES_TAKEN_MAX });
         }
         if seq > heard + 1 {
             return self.hold(delta, heard);
@@ -274,7 +283,7 @@ impl Log {
     #[must_use]
     pub fn spot(&self, draw: u64) -> Option<(Origin, u64, Hash)> {
         let chosen = draw.checked_rem(self.heads.len() as u64)?;
-        let (&origin, tip) = self.heads.iter().nth(usize::try_from(chosen).ok()?)?;
+        let (origin, tip) = self.heads.nth(usize::try_from(chosen).ok()?)?;
         Some((origin, self.heard.get(&origin), tip.hash))
     }
 
@@ -298,10 +307,7 @@ impl Log {
             let hash = cut.first().map_or(Hash::ZERO, |delta| delta.header().previous);
             let samples = self.heads.get(&origin).map_or(0, |tip| tip.samples);
             let samples = samples.saturating_sub(cut.iter().map(claimed).sum());
-            if let Some(run) = self.retained.get_mut(&origin) {
-                self.bytes -= run.cut(allowed);
-                self.drop_if_empty(origin);
-            }
+            self.shorten(origin, |run| run.cut(allowed));
             self.set_head(origin, allowed, Tip { hash, samples });
             out.extend(cut);
         }
@@ -396,9 +402,10 @@ impl Log {
     fn append(&mut self, delta: Delta) {
         let key = (delta.origin(), delta.seq());
         self.heard.set(key.0, key.1);
-        let tip = self.heads.entry(key.0).or_insert(Tip { hash: Hash::ZERO, samples: 0 });
-        *tip = Tip { hash: delta.hash(), samples: tip.samples.saturating_add(claimed(&delta)) };
+        let samples = self.heads.get(&key.0).map_or(0, |tip| tip.samples).saturating_add(claimed(&delta));
+        self.heads.insert(key.0, Tip { hash: delta.hash(), samples });
         self.bytes += delta.bytes();
+        self.count += 1;
         self.arrivals.push_back(key);
         self.retained.entry(key.0).or_default().push(delta);
         self.let_go();
@@ -417,8 +424,10 @@ impl Log {
             return false;
         }
         self.bytes += delta.bytes();
+        self.count += 1;
         self.arrivals.push_front(key);
         self.retained.entry(key.0).or_default().push_before(delta);
+        self.sweep_arrivals();
         true
     }
 
@@ -446,47 +455,6 @@ impl Log {
         run.into_iter().flat_map(move |run| run.range(range.first, range.last))
     }
 
-    /// What we have beyond a snapshot with these heads.
-    #[must_use]
-    pub fn beyond(&self, heads: &[Head], excluded: &Exclusions) -> Beyond {
-        let theirs = heard_of(heads);
-        let mut beyond = Beyond::default();
-        for (origin, first, last) in self.heard.ahead_of(&theirs) {
-            if excluded.last_allowed(origin) != u64::MAX {
-                continue; // The giver's share of an excluded life is taken as it is; see `adopt`.
-            }
-            if self.first_retained(origin) > first {
-                beyond.gone.push(origin);
-            } else {
-                beyond.replay.extend(self.range(Range { origin, first, last }).cloned());
-            }
-        }
-        beyond
-    }
-
-    /// Forgets these origins altogether: their deltas are in no base that we will hold.
-    pub fn renounce(&mut self, origins: &[Origin]) {
-        for &origin in origins {
-            self.drop_retained(origin);
-            self.drop_held(origin, u64::MAX);
-            self.heard.set(origin, 0);
-            self.heads.remove(&origin);
-        }
-    }
-
-    fn drop_retained(&mut self, origin: Origin) {
-        if let Some(run) = self.retained.remove(&origin) {
-            self.bytes -= run.bytes();
-        }
-    }
-
-    /// A life that is over says nothing more: its room, which held hundreds of deltas, is not kept for ever.
-    fn drop_if_empty(&mut self, origin: Origin) {
-        if self.retained.get(&origin).is_some_and(|run| run.first().is_none()) {
-            self.retained.remove(&origin);
-        }
-    }
-
     fn drop_held(&mut self, origin: Origin, last: u64) {
         let keys: Vec<_> = self.held.range((origin, 0)..=(origin, last)).map(|(&key, _)| key).collect();
         for key in keys {
@@ -495,38 +463,6 @@ impl Log {
             }
         }
     }
-
-    /// Takes over the set of a snapshot whose base replaces ours. What we have beyond it stays; what waited and is next
-    /// now is returned, to be applied after the replay.
-    pub fn adopt(&mut self, heads: &[Head], excluded: &Exclusions) -> Vec<Delta> {
-        let mut ready = Vec::new();
-        for (about, seq) in excluded.iter() {
-            self.excluded.unite(about, seq);
-        }
-        self.drop_excluded_waiting();
-        let ours: Vec<_> = self.heard.iter().map(|(origin, _)| origin).collect();
-        for origin in ours.into_iter().filter(|&origin| excluded.last_allowed(origin) != u64::MAX) {
-            self.drop_retained(origin);
-            self.set_head(origin, 0, Tip { hash: Hash::ZERO, samples: 0 });
-        }
-        for &Head { origin, seq, hash, samples } in heads {
-            if seq <= self.heard.get(&origin) {
-                continue;
-            }
-            self.drop_retained(origin);
-            self.heard.set(origin, seq);
-            self.heads.insert(origin, Tip { hash, samples });
-            self.drop_held(origin, seq);
-            self.release(origin, &mut ready);
-        }
-        ready
-    }
-}
-
-/// The set that these heads end.
-#[must_use]
-pub fn heard_of(heads: &[Head]) -> VersionVector {
-    heads.iter().map(|head| (head.origin, head.seq)).collect()
 }
 
 /// Samples of a delta as they are counted.

@@ -1,17 +1,21 @@
 //! The retained deltas of one chain: a run of numbers without gaps.
 
-use std::collections::VecDeque;
-
 use super::Delta;
+use super::blocks::Blocks;
 
 /// In order of their numbers.
 #[derive(Debug, Default)]
-pub(super) struct Run(VecDeque<Delta>);
+pub(super) struct Run(Blocks<Delta>);
 
 impl Run {
     /// Number of the first one.
     pub(super) fn first(&self) -> Option<u64> {
         self.0.front().map(Delta::seq)
+    }
+
+    /// How many there are.
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
     }
 
     pub(super) fn get(&self, seq: u64) -> Option<&Delta> {
@@ -20,8 +24,8 @@ impl Run {
 
     /// Those from `first` to `last`, as far as they are here.
     pub(super) fn range(&self, first: u64, last: u64) -> impl Iterator<Item = &Delta> + '_ {
-        let from = self.index(first).unwrap_or(0).min(self.0.len());
-        self.0.range(from..).take_while(move |delta| delta.seq() <= last)
+        let from = self.index(first).unwrap_or(0);
+        self.0.from(from).take_while(move |delta| delta.seq() <= last)
     }
 
     /// Appends the next one.
@@ -42,17 +46,20 @@ impl Run {
         if count > self.0.len() {
             return 0;
         }
-        self.0.drain(..count).map(|delta| delta.bytes()).sum()
+        (0..count).filter_map(|_| self.0.pop_front()).map(|delta| delta.bytes()).sum()
     }
 
     /// Lets go of everything beyond `last`; returns the bytes of that.
     pub(super) fn cut(&mut self, last: u64) -> usize {
-        let kept = self.0.partition_point(|delta| delta.seq() <= last);
-        self.0.drain(kept..).map(|delta| delta.bytes()).sum()
+        let mut bytes = 0;
+        while self.0.back().is_some_and(|delta| delta.seq() > last) {
+            bytes += self.0.pop_back().map_or(0, |delta| delta.bytes());
+        }
+        bytes
     }
 
     pub(super) fn bytes(&self) -> usize {
-        self.0.iter().map(Delta::bytes).sum()
+        self.0.from(0).map(Delta::bytes).sum()
     }
 
     /// Place of that number, which may be past the end; `None` before the first.

@@ -1,5 +1,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod bounds;
+
 use proptest::prelude::*;
 
 use super::*;
@@ -477,38 +479,4 @@ fn a_head_is_known_by_the_delta_after_it() {
     assert_eq!(log.first_retained(origin), 11);
     assert_eq!(log.head_at(origin, 10).map(|head| head.hash), Some(chain[9].hash()));
     assert_eq!(log.head_at(origin, 9), None);
-}
-
-#[test]
-fn a_set_takes_no_more_origins_than_a_message_holds() {
-    let head = |i: u64| {
-        let mut id = [9; 32];
-        id[..8].copy_from_slice(&i.to_be_bytes());
-        Head { origin: Origin { peer: PeerId(id), incarnation: 1 }, seq: 1, hash: Hash([7; 32]), samples: 1 }
-    };
-    let known = chain(1, 2);
-    let mut log = Log::new(1 << 20);
-    log.offer(known[0].clone());
-    let heads: Vec<Head> = (0..ORIGINS_MAX as u64 - 2).map(head).collect();
-    log.adopt(&heads, &Exclusions::default());
-    let arrival = log.offer(chain(2, 1)[0].clone());
-    assert!(matches!(arrival, Arrival::Refused(Refused::Origins { limit: ORIGINS_MAX })), "{arrival:?}");
-    assert!(matches!(log.offer(known[1].clone()), Arrival::Ready(_)), "those that are in it go on");
-}
-
-/// Of a swarm whose peers come and go for weeks.
-#[test]
-fn a_life_that_is_over_leaves_no_room_behind() {
-    let first = chain(1, 1).remove(0);
-    let mut log = Log::new(10 * first.bytes());
-    for i in 1..=50 {
-        for delta in chain(i, 20) {
-            assert!(matches!(log.offer(delta), Arrival::Ready(_)));
-        }
-    }
-    assert_eq!((log.heard().len(), log.retained.len()), (50, 1), "only the last one has deltas here");
-    let about = Origin { peer: Identity::from_seed(&[50; 32]).peer_id(), incarnation: 1 };
-    let first = log.first_retained(about);
-    assert!(log.exclude(about, first).is_some());
-    assert_eq!((log.bytes(), log.retained.len()), (0, 0), "nor does one that is taken back");
 }

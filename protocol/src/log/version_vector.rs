@@ -1,21 +1,23 @@
 //! Which deltas a peer has: per origin the length of the prefix it has applied.
 
-use std::collections::BTreeMap;
+use bincode::de::{BorrowDecoder, Decoder};
+use bincode::enc::Encoder;
+use bincode::error::{DecodeError, EncodeError};
+use bincode::{BorrowDecode, Decode, Encode};
 
-use bincode::{Decode, Encode};
-
+use super::by_origin::ByOrigin;
 use crate::id::{Hash, Origin, PeerId};
 
 /// Origin -> highest sequence number of the gapless prefix; absent means 0. Equal version vectors name equal sets of
 /// deltas, hence bit-equal bases.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode)]
-pub struct VersionVector(BTreeMap<Origin, u64>);
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct VersionVector(ByOrigin<u64>);
 
 impl VersionVector {
     /// Nothing heard yet.
     #[must_use]
     pub const fn new() -> Self {
-        Self(BTreeMap::new())
+        Self(ByOrigin::new())
     }
 
     /// Highest sequence number of `origin`, 0 when unknown.
@@ -35,20 +37,20 @@ impl VersionVector {
 
     /// Raises the entry to `seq` when it is lower.
     pub fn raise(&mut self, origin: Origin, seq: u64) {
-        if seq > self.get(&origin) {
-            self.set(origin, seq);
+        match self.0.get_mut(&origin) {
+            Some(known) => *known = seq.max(*known),
+            None => self.set(origin, seq),
         }
     }
 
     /// Entries in order of origin.
     pub fn iter(&self) -> impl Iterator<Item = (Origin, u64)> + '_ {
-        self.0.iter().map(|(&origin, &seq)| (origin, seq))
+        self.0.iter().map(|(origin, &seq)| (origin, seq))
     }
 
     /// The lives of a peer and what is heard of each.
     pub fn lives(&self, peer: PeerId) -> impl Iterator<Item = (Origin, u64)> + '_ {
-        let lives = Origin { peer, incarnation: 0 }..=Origin { peer, incarnation: u64::MAX };
-        self.0.range(lives).map(|(&origin, &seq)| (origin, seq))
+        self.0.lives(peer).map(|(origin, &seq)| (origin, seq))
     }
 
     /// Deltas of all lives of a peer.
@@ -72,7 +74,13 @@ impl VersionVector {
     /// Whether nothing was heard.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.len() == 0
+    }
+
+    /// What it takes of the heap.
+    #[cfg(test)]
+    pub(crate) fn room(&self) -> usize {
+        self.0.room()
     }
 
     /// Whether every entry of `other` is reached.
@@ -103,11 +111,45 @@ impl VersionVector {
 }
 
 impl FromIterator<(Origin, u64)> for VersionVector {
+    /// The last entry of an origin counts.
     fn from_iter<I: IntoIterator<Item = (Origin, u64)>>(entries: I) -> Self {
+        let entries: Vec<_> = entries.into_iter().collect();
+        if entries.iter().all(|(_, seq)| *seq > 0) {
+            return Self(ByOrigin::of(entries));
+        }
         let mut vector = Self::new();
         for (origin, seq) in entries {
             vector.set(origin, seq);
         }
         vector
+    }
+}
+
+/// As a map by origin: how many, then key and value of each.
+impl Encode for VersionVector {
+    fn encode<E: Encoder>(&self, encoder: &mut E) -> Result<(), EncodeError> {
+        (self.len() as u64).encode(encoder)?;
+        self.iter().try_for_each(|entry| entry.encode(encoder))
+    }
+}
+
+/// A claim of a length costs nothing before the entries are there.
+impl<C> Decode<C> for VersionVector {
+    fn decode<D: Decoder<Context = C>>(decoder: &mut D) -> Result<Self, DecodeError> {
+        let claimed = u64::decode(decoder)?;
+        let len = usize::try_from(claimed).map_err(|_| DecodeError::OutsideUsizeRange(claimed))?;
+        decoder.claim_container_read::<(Origin, u64)>(len)?;
+        let mut entries = Vec::new();
+        for _ in 0..len {
+            decoder.unclaim_bytes_read(size_of::<(Origin, u64)>());
+            entries.push(<(Origin, u64)>::decode(decoder)?);
+        }
+        Ok(Self(ByOrigin::of(entries)))
+    }
+}
+
+impl<'de, C> BorrowDecode<'de, C> for VersionVector {
+    fn borrow_decode<D: BorrowDecoder<'de, Context = C>>(decoder: &mut D) -> Result<Self, DecodeError> {
+        Self::decode(decoder)
     }
 }

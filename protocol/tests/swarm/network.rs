@@ -182,7 +182,7 @@ impl Network {
         let mut learner = Quadratic::new(self.context.parameters, index, peers, self.spread);
         if let Some(checkpoint) = checkpoint {
             learner.load(&checkpoint.learner).expect("it is of this model");
-            peer.resume_at(&checkpoint.standing);
+            peer.resume_at(&checkpoint.standing).expect("there is a place");
         }
         let node = Node {
             peer,
@@ -384,7 +384,7 @@ impl Network {
                     }
                 }
                 // Some learners put what is heard before steps, as the node's does, and some do not.
-                if to.0[0] % 2 == 0 {
+                if to.0[0].is_multiple_of(2) {
                     heard_first(&mut node.commands);
                 }
                 if let Some(next) = node.commands.front() {

@@ -219,8 +219,8 @@ fn most_of_a_swarm_comes_back_behind_every_log_and_catches_up() {
     ids[2..].iter().for_each(|&id| network.kill(id));
     network.run(network.now + Span::from_secs(100), |_| false);
     let began = network.now;
-    for index in 2..9 {
-        let checkpoint = network.checkpoints[&ids[index]].clone();
+    for (index, id) in ids.iter().enumerate().skip(2) {
+        let checkpoint = network.checkpoints[id].clone();
         network.start_from(index, 9, STEP, Some(&checkpoint));
     }
     let back = |network: &Network| ids[2..].iter().all(|&id| is_restored(network, id));

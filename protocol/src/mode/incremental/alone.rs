@@ -42,7 +42,7 @@ impl Alone {
         let mut config = Self::config();
         config.gossip.trigger = trigger;
         let mut peer = Self::peer(config, life);
-        peer.resume_at(standing);
+        peer.resume_at(standing).expect("there is a place");
         Self::begin(peer)
     }
 

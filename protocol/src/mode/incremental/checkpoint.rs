@@ -15,9 +15,10 @@
 use crate::event::Output;
 use crate::id::{Hash, Origin};
 use crate::learner::{Command, Saved};
-use crate::log::{Exclusions, Head, VersionVector};
+use crate::log::{Exclusions, Head, VersionVector, heard_of};
 use crate::mode::incremental::Pending;
 use crate::peer::Peer;
+use crate::wire::ORIGINS_MAX;
 
 /// When to save.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,6 +75,11 @@ pub struct Checkpoint {
     pub evaluated: bool,
 }
 
+/// A checkpoint whose set is full.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the checkpoint names {ORIGINS_MAX} lives of peers and has no place for a new one: join without it")]
+pub struct NoPlace;
+
 /// What is noted when the learner is asked, until it answers.
 #[derive(Debug)]
 pub(crate) struct Asked {
@@ -96,12 +102,21 @@ pub(crate) struct Saving {
 impl Peer {
     /// Before the first input: it goes on from a checkpoint. The learner must hold what belongs to it. Under the incarnation of the
     /// checkpoint it goes on with its chain; under another, which must be higher, it begins a new one.
-    pub fn resume_at(&mut self, standing: &Standing) {
+    ///
+    /// # Errors
+    /// [`NoPlace`], and nothing has changed, when the set has no place for a chain of ours: whatever this peer said of it would be beyond the bounds
+    /// of the wire, and an offence. Nor may any life be left out, since what it said is in the base.
+    pub fn resume_at(&mut self, standing: &Standing) -> Result<(), NoPlace> {
+        let lives = heard_of(&standing.heads);
+        if lives.len() + usize::from(lives.get(&self.origin) == 0) > ORIGINS_MAX {
+            return Err(NoPlace);
+        }
         // What the swarm has left out is not in these chains; that it is left out the neighbours say again, with their votes.
         self.log.adopt(&standing.heads, &Exclusions::default());
         self.pairs.keep_model();
         let said = if standing.origin == self.origin { standing.said() } else { 0 };
         self.schedule.resume(standing, said);
+        Ok(())
     }
 
     pub(crate) fn save(&mut self, at: SaveAt) {
@@ -226,6 +241,43 @@ mod tests {
         }
     }
 
+    /// Whoever resumed in a new life each time said more of its set in the end than any honest peer says, and was banned for it.
+    #[test]
+    fn whoever_resumes_stays_within_the_bounds_of_the_wire_or_is_told_why_not() {
+        let mut alone = Alone::new(TriggerRule::EveryH);
+        let standing = checkpoint(&mut alone, SaveAt::Now).standing;
+        let head = |i: usize| {
+            let mut id = [3; 32];
+            id[..8].copy_from_slice(&(i as u64).to_be_bytes());
+            let origin = Origin { peer: crate::id::PeerId(id), incarnation: 1 };
+            Head { origin, seq: 1, hash: Hash([7; 32]), samples: 1 }
+        };
+        let of = |lives: usize| Standing { heads: (0..lives).map(head).collect(), ..standing.clone() };
+        let mut config = crate::Config::default();
+        config.gossip.company = 5;
+        assert_eq!(Alone::peer(config.clone(), 2).resume_at(&of(ORIGINS_MAX)), Err(NoPlace));
+        let mut again = Alone::resumed(TriggerRule::EveryH, 2, &of(ORIGINS_MAX - 1));
+        while again.peer.view().deltas_said == 0 {
+            again.answer();
+        }
+        let from = crate::id::PeerId([9; 32]);
+        again.peer.handle(again.now, Input::Connected { peer: from });
+        let said: Vec<_> = std::iter::from_fn(|| again.peer.next_output()).collect();
+        let digests = said.iter().filter_map(|output| match output {
+            Output::Send { message: message @ crate::wire::Message::Digest { heard, .. }, .. } => {
+                Some((message, heard))
+            }
+            _ => None,
+        });
+        let lives: Vec<usize> = digests
+            .map(|(message, heard)| {
+                assert_eq!(message.out_of_bounds(), None);
+                heard.len()
+            })
+            .collect();
+        assert_eq!(lives, [ORIGINS_MAX]);
+    }
+
     #[test]
     fn epochs_that_became_shorter_are_caught_up_with() {
         let mut alone = Alone::new(TriggerRule::EveryH);
@@ -236,7 +288,7 @@ mod tests {
         let mut config = crate::Config::default();
         (config.gossip.enabled, config.training.steps_per_epoch) = (false, 1);
         let mut peer = Alone::peer(config, 1);
-        peer.resume_at(&Standing { epochs: 2, ..standing.clone() });
+        peer.resume_at(&Standing { epochs: 2, ..standing.clone() }).unwrap();
         peer.handle(crate::time::Time(0), Input::Start);
         let trains = std::iter::from_fn(|| peer.next_output())
             .filter(|output| matches!(output, Output::Compute(Command::Train { steps: 1, .. })));
@@ -251,7 +303,7 @@ mod tests {
         let mut config = crate::Config::default();
         (config.training.epochs, config.gossip.enabled) = (Some(1), false);
         let mut peer = Alone::peer(config, 1);
-        peer.resume_at(&standing);
+        peer.resume_at(&standing).unwrap();
         peer.handle(crate::time::Time(0), Input::Start);
         let outputs: Vec<_> = std::iter::from_fn(|| peer.next_output()).collect();
         assert!(outputs.iter().any(|o| matches!(o, Output::Event(crate::Event::TrainingDone { .. }))), "{outputs:?}");

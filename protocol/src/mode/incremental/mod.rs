@@ -43,7 +43,7 @@ mod witness;
 
 pub(crate) use anti_entropy::Digest;
 pub(crate) use checkpoint::Saving;
-pub use checkpoint::{Checkpoint, SaveAt, Standing};
+pub use checkpoint::{Checkpoint, NoPlace, SaveAt, Standing};
 pub(crate) use hear::Offers;
 pub(crate) use restraint::Restraint;
 pub(crate) use schedule::{Pending, Schedule};

@@ -115,6 +115,10 @@ impl Peer {
             self.snapshot_failed("it holds deltas in our name that we never said");
             return;
         }
+        if head.heads.len() >= ORIGINS_MAX {
+            self.snapshot_failed("it names as many lives as any set may, and leaves no place for ours");
+            return;
+        }
         // Of whom the base has nothing we believe what we would anyway, and need nothing.
         let theirs = heard_of(&head.heads);
         head.exclusions
@@ -220,13 +224,14 @@ impl Peer {
         let pending = self.guard.pending.values().filter(|record| !covered(record)).cloned();
         let records: Vec<Exclusion> = head.exclusions.iter().cloned().chain(pending).collect();
         let excluded: Exclusions = records.iter().map(|record| (record.about, record.from_seq)).collect();
-        let beyond = self.log.beyond(&head.heads, &excluded);
+        let beyond = self.log.beyond_within_bounds(self.origin, &head.heads, &excluded);
         let deltas = head.heads.iter().map(|head| head.seq).sum();
         let mut carry = 0.0;
         if !beyond.gone.is_empty() {
             if !self.yields_to(&head, deltas, &beyond.gone, witness) {
                 self.snapshot_failed(
-                    "it lacks deltas that our log no longer holds, and its history is the shorter one",
+                    "it lacks deltas that our log no longer holds or lives for which there is no place, and its history is \
+                     the shorter one",
                 );
                 return;
             }

@@ -1,5 +1,7 @@
 //! A newcomer, its giver and its witnesses.
 
+mod full;
+
 use crate::codec::DenseF32;
 use crate::config::Config;
 use crate::event::{Event, Input, Output, Timer};
