@@ -8,16 +8,19 @@
 //! the first cannot (address translation, one-way firewalls). That gives one connection a pair almost always.
 
 mod diversity;
+mod known;
 pub(crate) mod news;
 mod pace;
 mod table;
 mod whereabouts;
 
 pub use diversity::{REFRESH, Refresh};
+pub use known::Known;
 pub use whereabouts::Source;
 
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng as _;
@@ -28,6 +31,7 @@ use crate::log::{Exclusions, VersionVector};
 use crate::time::{Span, Time};
 use crate::tokens::Tokens;
 use crate::wire::{PEER_RECORDS_MAX, PeerRecord, Status};
+use known::Sent;
 use pace::Paces;
 use whereabouts::{Whereabouts, bounded};
 
@@ -85,15 +89,15 @@ pub struct Neighbour {
     /// Its last announcement.
     pub status: Option<Status>,
     /// Its version vector as it last said itself; `None` before its first digest.
-    pub confirmed: Option<VersionVector>,
+    pub confirmed: Option<Arc<VersionVector>>,
     /// Whether we lacked most of that when it said so.
     pub far_ahead: bool,
-    /// What it leaves out, as it last said.
+    /// What it leaves out, as it last said; of very much the part that tells of our set.
     pub excluded: Exclusions,
     /// What it has as far as we can tell: what it said, what it passed to us, what we sent it.
-    pub known: VersionVector,
+    pub known: Known,
     /// What we sent lately, so that a digest composed before it arrived does not make us send it again.
-    sent: BTreeMap<Origin, (u64, Time)>,
+    sent: Sent,
     /// When it was sent a part of what it lacks, until it says that this has arrived.
     replied: Option<Time>,
     /// Since when others are left to send it what it lacks.
@@ -121,8 +125,8 @@ impl Neighbour {
             confirmed: None,
             far_ahead: false,
             excluded: Exclusions::default(),
-            known: VersionVector::new(),
-            sent: BTreeMap::new(),
+            known: Known::default(),
+            sent: Sent::default(),
             replied: None,
             left_to_others: None,
             snapshot_offer_after: Time(0),
@@ -167,9 +171,8 @@ impl Neighbour {
     /// Notes that deltas go out to it, up to that number without gaps. What does not follow what it has is of no use to it yet:
     /// a newcomer that is told of every new delta lacks all before them.
     pub fn note_sent(&mut self, origin: Origin, (first, last): (u64, u64), now: Time) {
-        if first <= self.known.get(&origin) + 1 {
-            self.known.raise(origin, last);
-            self.sent.insert(origin, (last, now));
+        if first <= self.known.get(&origin) + 1 && self.known.raise(origin, last) {
+            self.sent.note(origin, last, now, self.known.places_for_sent());
         }
     }
 
@@ -197,13 +200,19 @@ impl Neighbour {
     /// Takes its own word for what it has, plus what is still on its way.
     pub fn confirm(&mut self, heard: VersionVector, now: Time) {
         if !self.takes_reply(now) {
-            self.sent.retain(|_, (_, at)| now - *at < IN_FLIGHT_MAX);
+            self.sent.forget_older(now, IN_FLIGHT_MAX);
         }
-        self.known = heard.clone();
-        for (&origin, &(seq, _)) in &self.sent {
+        let heard = Arc::new(heard);
+        self.known.replace(heard.clone());
+        for (origin, seq) in self.sent.iter() {
             self.known.raise(origin, seq);
         }
         self.confirmed = Some(heard);
+    }
+
+    /// Takes its own word for what it leaves out; `ours` is the set that we have.
+    pub fn leaves_out(&mut self, theirs: Exclusions, ours: &VersionVector) {
+        self.excluded = known::remembered(theirs, ours);
     }
 
     /// Whether it has `company` neighbours, or trains already.

@@ -290,3 +290,50 @@ fn who_has_a_link_is_not_forgotten_as_hearsay() {
     fill(&mut table);
     assert!(table.members.contains_key(&linked), "it spoke for itself");
 }
+
+/// Sixty-four identities of one attacker, each of which says all that a message holds.
+#[test]
+fn whatever_all_neighbours_say_that_they_have_and_leave_out_takes_less_than_64_mib() {
+    let name = |i: u32| {
+        let mut id = [7; 32];
+        id[..4].copy_from_slice(&i.to_be_bytes());
+        Origin { peer: PeerId(id), incarnation: 1 }
+    };
+    let most = crate::wire::ORIGINS_MAX as u32;
+    let ours: VersionVector = (0..most).map(|i| (name(2 * i), 9)).collect();
+    for said in [0, most / 2, most] {
+        let mut neighbour = Neighbour::new(Time(0));
+        neighbour.confirm((0..said).map(|i| (name(2 * i + 1), 1)).collect(), Time(0));
+        neighbour.leaves_out((0..most).map(|i| (name(i), 1)).collect(), &ours);
+        for i in 0..most {
+            neighbour.note_sent(name(2 * i), (1, 1), Time(0));
+            neighbour.known.raise(name(4 * most + i), 1);
+        }
+        // guess: an entry of a tree whose nodes are half empty takes twice its bytes.
+        let excluded = neighbour.excluded.len() * 2 * size_of::<(PeerId, (u64, u64))>();
+        let sent = neighbour.sent.iter().count() * 2 * size_of::<(Origin, (u64, Time))>();
+        let bytes = neighbour.known.room() + excluded + sent;
+        assert!(neighbour.confirmed.as_ref().is_some_and(|heard| heard.len() as u32 == said), "its word is kept whole");
+        assert!(bytes < 1 << 20, "{bytes} bytes a neighbour");
+        assert!(
+            neighbour.excluded.iter().all(|(about, _)| ours.names(about.peer)),
+            "what tells of our set comes first"
+        );
+    }
+}
+
+#[test]
+fn what_a_neighbour_has_is_its_own_word_and_what_passed_since() {
+    let origin = |i: u8| Origin { peer: peer(i), incarnation: 1 };
+    let mut neighbour = Neighbour::new(Time(0));
+    neighbour.confirm([(origin(1), 5), (origin(2), 5)].into_iter().collect(), Time(0));
+    neighbour.known.raise(origin(1), 3);
+    neighbour.known.raise(origin(2), 7);
+    neighbour.known.raise(origin(3), 1);
+    assert_eq!([1, 2, 3, 4].map(|i| neighbour.known.get(&origin(i))), [5, 7, 1, 0]);
+    assert!(neighbour.known.names(peer(3)) && !neighbour.known.names(peer(4)));
+    let set = |seq| -> VersionVector { [(origin(1), 5), (origin(2), seq)].into_iter().collect() };
+    assert!(neighbour.known.covers(&set(7)) && !neighbour.known.covers(&set(8)));
+    neighbour.confirm(set(6), Time(1));
+    assert_eq!([1, 2, 3].map(|i| neighbour.known.get(&origin(i))), [5, 6, 0]);
+}

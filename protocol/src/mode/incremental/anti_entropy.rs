@@ -113,7 +113,7 @@ impl Peer {
                 neighbour.note_answered(now);
             }
             neighbour.confirm(digest.heard, now);
-            neighbour.excluded = digest.excluded;
+            neighbour.leaves_out(digest.excluded, self.log.heard());
         }
         self.send_missing(from);
         if answer {
@@ -173,16 +173,14 @@ impl Peer {
         let Some(neighbour) = self.members.neighbour_mut(to).filter(|neighbour| !neighbour.takes_reply(now)) else {
             return;
         };
-        let mut known = neighbour.known.clone();
-        for (origin, last) in self.log.heard().iter() {
-            // What it leaves out it does not lack.
-            let allowed = neighbour.excluded.last_allowed(origin);
-            if known.get(&origin) >= allowed {
-                known.raise(origin, last);
-            }
-        }
+        // Of our set: what it leaves out it does not lack.
+        let has = |(origin, last): (Origin, u64)| {
+            let (known, allowed) = (neighbour.known.get(&origin), neighbour.excluded.last_allowed(origin));
+            (origin, if known >= allowed { known.max(last) } else { known })
+        };
+        let known: VersionVector = self.log.heard().iter().map(has).filter(|(_, seq)| *seq > 0).collect();
         let missing = self.log.missing(&known);
-        let newcomer = neighbour.confirmed.as_ref().is_some_and(VersionVector::is_empty);
+        let newcomer = neighbour.confirmed.as_deref().is_some_and(VersionVector::is_empty);
         let snapshot_is_shorter = newcomer && missing.bytes > self.snapshot_bytes();
         if !missing.complete || snapshot_is_shorter {
             self.offer_snapshot(to);

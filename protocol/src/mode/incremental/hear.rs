@@ -164,9 +164,7 @@ impl Peer {
     }
 
     fn note_known(&mut self, from: PeerId, origin: Origin, seq: u64) {
-        if let Some(neighbour) = self.members.neighbour_mut(from)
-            && (neighbour.known.len() < ORIGINS_MAX || neighbour.known.get(&origin) > 0)
-        {
+        if let Some(neighbour) = self.members.neighbour_mut(from) {
             neighbour.known.raise(origin, seq);
         }
     }

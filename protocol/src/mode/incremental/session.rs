@@ -201,7 +201,7 @@ impl Peer {
                 return false;
             };
             let done = neighbour.status.as_ref().is_some_and(|status| status.finished);
-            confirmed.get(&self.origin) >= said && (!done || confirmed == self.log.heard())
+            confirmed.get(&self.origin) >= said && (!done || **confirmed == *self.log.heard())
         })
     }
 
@@ -211,7 +211,7 @@ impl Peer {
             return self.pairs_agree();
         }
         let ours = self.log.heard();
-        self.members.neighbours().all(|(_, neighbour): (_, &Neighbour)| neighbour.confirmed.as_ref() == Some(ours))
+        self.members.neighbours().all(|(_, neighbour): (_, &Neighbour)| neighbour.confirmed.as_deref() == Some(ours))
     }
 
     pub(super) fn session_over(&mut self, report: Report) {
