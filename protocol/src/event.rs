@@ -363,7 +363,7 @@ pub enum Refused {
         /// The bound.
         limit: usize,
     },
-    /// The set has as many origins as a message holds: no new one is taken.
+    /// The set has as many origins as a log takes from others ([`crate::log::LIVES_TAKEN_MAX`]): no new one is taken.
     #[error("{limit} origins have been heard, and the set takes no more")]
     Origins {
         /// The bound.
