@@ -322,6 +322,16 @@ pub enum Event {
         /// Its hash.
         theirs: Hash,
     },
+    /// A neighbour has another delta under that number than we, and ours has left the log: its origin said two things, and the sets of one
+    /// name differ, or the neighbour makes it up. Told once a minute of a neighbour at most.
+    HeadMismatch {
+        /// Who has the other one.
+        peer: PeerId,
+        /// Whose delta.
+        origin: Origin,
+        /// Its number.
+        seq: u64,
+    },
     /// The learner failed; this peer stops.
     LearnerFailed(LearnerError),
     /// The last evaluation, after agreement or its deadline.

@@ -15,7 +15,7 @@ use crate::log::{Context, Delta, Exclusions, Head, Log, VersionVector};
 use crate::membership::news::{News, messages_for};
 use crate::membership::{Membership, short_key};
 use crate::mode::full_sync::Rounds;
-use crate::mode::incremental::{Digest, Offers, Restraint, Saving, Schedule, Session, Snapshots, Witness};
+use crate::mode::incremental::{Digest, Forks, Offers, Restraint, Saving, Schedule, Session, Snapshots, Witness};
 use crate::mode::pairwise::Pairs;
 use crate::time::{Span, Time};
 use crate::trust::{Guard, Identity};
@@ -95,6 +95,7 @@ pub struct Peer {
     pub(crate) rounds: Rounds,
     pub(crate) pairs: Pairs,
     pub(crate) offers: Offers,
+    pub(crate) forks: Forks,
     pub(crate) snapshots: Snapshots,
     pub(crate) witness: Witness,
     news: News,
@@ -127,6 +128,7 @@ impl Peer {
             rounds: Rounds::default(),
             pairs: Pairs::default(),
             offers: Offers::default(),
+            forks: Forks::default(),
             snapshots: Snapshots::default(),
             witness: Witness::default(),
             news: News::default(),
@@ -416,9 +418,9 @@ impl Peer {
                 self.settle(false);
             }
             Message::Digest { .. } if !neighbour.may_say_what_it_has(now) => {}
-            Message::Digest { heard, excluded, spot, base_hash, answer } => {
+            Message::Digest { heard, excluded, salt, marks, base_hash, answer } => {
                 let excluded = excluded.into_iter().collect();
-                self.hear_digest(from, Digest { heard, excluded, spot, base_hash }, answer);
+                self.hear_digest(from, Digest { heard, excluded, salt, marks, base_hash }, answer);
             }
             Message::Delta(signed) => self.hear_delta(from, signed),
             Message::Deltas(chain) => self.hear_deltas(from, chain),

@@ -67,6 +67,14 @@ pub(super) fn sentence(event: &Event) -> Option<(Kind, Level, Option<PeerId>, St
             let text = format!("BASE MISMATCH with {}: the same deltas, another model", peer.short());
             (Kind::Trust, Error, Some(*peer), text)
         }
+        Event::HeadMismatch { peer, origin, seq } => {
+            let text = format!(
+                "{} has another delta {seq} of {} than we, and ours is no longer in the log: the models differ under one name",
+                peer.short(),
+                origin.peer.short()
+            );
+            (Kind::Trust, Error, Some(*peer), text)
+        }
         Event::Dealt { peers, samples } => {
             (Kind::Peers, Info, None, format!("trains on {samples} samples, its share among {peers} peers"))
         }

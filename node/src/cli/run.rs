@@ -398,10 +398,12 @@ impl Peer {
         gossip.link_bytes_per_second = job.link_bytes_per_second;
         let config = Config { gossip, training, trust: job.trust() };
         let incarnation = self.incarnation;
+        // Nobody is to foresee what a peer draws, and when it began everybody can guess: so its secret is part of it.
+        let salt = Zeroizing::new([&self.identity_seed[..], &now_ms().to_le_bytes()[..]].concat());
         PeerSetup {
             config,
             context: self.engine.context,
-            seed: job.order_seed(u32::MAX, &now_ms().to_le_bytes()),
+            seed: job.order_seed(u32::MAX, &salt),
             incarnation,
             swarm_key: job.swarm_key(),
             guests: job.guests(),

@@ -216,6 +216,14 @@ impl Translator {
                 "BASE MISMATCH with {}: the same deltas, another model. One of the two computes wrongly",
                 peer.short()
             ))),
+            Event::HeadMismatch { peer, origin, seq } => tell(note(format!(
+                "WARNING: {} has another delta {seq} of {} than we, and ours is no longer in the log: the models differ under one name. Either {} said \
+                 two things under one number, or {} makes it up",
+                peer.short(),
+                origin.peer.short(),
+                origin.peer.short(),
+                peer.short()
+            ))),
             Event::RoundEvicted { peer, round } => {
                 tell(note(format!("round {round} goes on without {}: its delta is overdue", peer.short())))
             }

@@ -21,6 +21,7 @@ mod chain;
 mod delta;
 mod exclusions;
 mod keeping;
+mod marks;
 mod run;
 mod snapshot;
 mod version_vector;
@@ -28,6 +29,8 @@ mod version_vector;
 pub(crate) use chain::{Proven, pieces, proven};
 pub use delta::{Checked, Context, Delta, Header, Invalid, SignedDelta, codec_name};
 pub use exclusions::Exclusions;
+pub(crate) use marks::Differs;
+pub use marks::{MARK_BYTES, Mark};
 pub use snapshot::{Beyond, heard_of};
 pub use version_vector::VersionVector;
 
@@ -217,6 +220,12 @@ impl Log {
         self.held.contains_key(&(origin, seq))
     }
 
+    /// Whether the set takes deltas of that origin: it has some, or a place for one more. One is left for a chain of our own.
+    #[must_use]
+    pub fn has_room_for(&self, origin: &Origin) -> bool {
+        self.heard.len() + 1 < ORIGINS_MAX || self.heard.get(origin) > 0
+    }
+
     /// Takes a checked delta; see the module.
     pub fn offer(&mut self, delta: Delta) -> Arrival {
         let origin = delta.origin();
@@ -240,7 +249,7 @@ impl Log {
                 _ => Arrival::Known,
             };
         }
-        if heard == 0 && self.heard.len() >= LIVES_TAKEN_MAX {
+        if !self.has_room_for(&origin) {
             return Arrival::Refused(Refused::Origins { limit: LIVES_TAKEN_MAX });
         }
         if seq > heard + 1 {
@@ -276,15 +285,6 @@ impl Log {
     #[must_use]
     pub fn set_hash(&self) -> Hash {
         self.excluded.set_hash(&self.heard)
-    }
-
-    /// Number and hash of the last delta of the origin that `draw` chooses: a spot check of whether an origin says the same
-    /// to all.
-    #[must_use]
-    pub fn spot(&self, draw: u64) -> Option<(Origin, u64, Hash)> {
-        let chosen = draw.checked_rem(self.heads.len() as u64)?;
-        let (origin, tip) = self.heads.nth(usize::try_from(chosen).ok()?)?;
-        Some((origin, self.heard.get(&origin), tip.hash))
     }
 
     /// Leaves out `about` from `seq` on: forgets those deltas, and returns those that were in the set, which are to be

@@ -71,6 +71,9 @@ const LEFT_MAX: Span = Span::from_secs(3);
 /// A neighbour that does not leave out whom we leave out is told so, so far apart.
 const EXCLUSIONS_PAUSE: Span = Span::from_secs(3);
 
+/// That a neighbour has another delta under a number than we is told so far apart: it may say so of every number, as often as it likes.
+const APART_PAUSE: Span = Span::from_secs(60);
+
 /// Digests that a neighbour is heard with, at once and a second: each is held against the whole log and answered. Who catches up says one for
 /// each megabyte, everybody else one a second; what is beyond is let fall, and the next one says as much.
 const DIGESTS_BURST: f64 = 256.0;
@@ -111,6 +114,8 @@ pub struct Neighbour {
     pub round_trip: f32,
     /// When it may be told again whom we leave out.
     exclusions_after: Time,
+    /// When people may be told again that it has another delta than we.
+    apart_after: Time,
     digests: Tokens,
     /// Digests that wait for an answer, and when the last of them went out.
     asked: (u32, Time),
@@ -133,6 +138,7 @@ impl Neighbour {
             snapshot_head_after: Time(0),
             round_trip: f32::NAN,
             exclusions_after: Time(0),
+            apart_after: Time(0),
             digests: Tokens::new(DIGESTS_BURST, DIGESTS_A_SECOND),
             asked: (0, now),
         }
@@ -143,6 +149,15 @@ impl Neighbour {
         let may = now >= self.exclusions_after;
         if may {
             self.exclusions_after = now + EXCLUSIONS_PAUSE;
+        }
+        may
+    }
+
+    /// Whether people may be told now that it has another delta than we.
+    pub fn may_be_told_apart(&mut self, now: Time) -> bool {
+        let may = now >= self.apart_after;
+        if may {
+            self.apart_after = now + APART_PAUSE;
         }
         may
     }

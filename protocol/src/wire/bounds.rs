@@ -25,12 +25,12 @@ impl Message {
     #[must_use]
     pub fn out_of_bounds(&self) -> Option<&'static str> {
         let fine = match self {
-            Self::Digest { heard, excluded, spot, .. } => {
+            Self::Digest { heard, excluded, marks, .. } => {
                 heard.len() <= ORIGINS_MAX
                     && heard.iter().all(|(_, seq)| is_seq(seq))
                     && excluded.len() <= ORIGINS_MAX
                     && excluded.iter().all(|&(_, seq)| is_seq(seq))
-                    && spot.as_ref().is_none_or(|&(_, seq, _)| is_seq(seq))
+                    && (marks.is_empty() || marks.len() == heard.len())
             }
             Self::Delta(signed) => is_seq(signed.header.seq) && is_seq(signed.header.round),
             Self::Deltas(deltas) => are_of_one_chain(deltas),
@@ -106,7 +106,7 @@ fn is_record(record: &Exclusion) -> bool {
 mod tests {
     use super::*;
     use crate::id::{Hash, Origin, PeerId};
-    use crate::log::VersionVector;
+    use crate::log::{MARK_BYTES, VersionVector};
     use crate::wire::SnapshotHead;
 
     fn origin(i: u8) -> Origin {
@@ -124,7 +124,12 @@ mod tests {
 
     fn digest(seq: u64) -> Message {
         let heard: VersionVector = [(origin(1), seq)].into_iter().collect();
-        Message::Digest { heard, excluded: Vec::new(), spot: None, base_hash: None, answer: false }
+        digest_with(heard, 1)
+    }
+
+    fn digest_with(heard: VersionVector, marks: usize) -> Message {
+        let marks = vec![[0; MARK_BYTES]; marks];
+        Message::Digest { heard, excluded: Vec::new(), salt: 1, marks, base_hash: None, answer: false }
     }
 
     fn place(addresses: usize, bytes: usize) -> PeerRecord {
@@ -148,6 +153,7 @@ mod tests {
     fn what_honest_peers_say_passes() {
         let good = [
             digest(SEQ_MAX),
+            digest_with([(origin(1), 1), (origin(2), 1)].into_iter().collect(), 0),
             head(vec![(origin(1), 1, Hash::ZERO), (origin(2), SEQ_MAX, Hash::ZERO)]),
             Message::Offer(vec![Range { origin: origin(1), first: 1, last: 9 }; RANGES_MAX]),
             Message::Peers(vec![place(ADDRESSES_MAX, ADDRESS_BYTES_MAX); PEER_RECORDS_MAX]),
@@ -163,6 +169,8 @@ mod tests {
         let twice = vec![(origin(1), 1, Hash::ZERO), (origin(1), 2, Hash::ZERO)];
         let bad = [
             digest(SEQ_MAX + 1),
+            digest_with([(origin(1), 1), (origin(2), 1)].into_iter().collect(), 1),
+            digest_with(VersionVector::new(), 1),
             head(vec![(origin(1), u64::MAX, Hash::ZERO)]),
             head(vec![(origin(1), 0, Hash::ZERO)]),
             head(twice),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bincode::{Decode, Encode};
 
 use crate::id::{Hash, Origin, PeerId, RunId, SchemaHash};
-use crate::log::{Head, SignedDelta, VersionVector};
+use crate::log::{Head, Mark, SignedDelta, VersionVector};
 use crate::trust::{Exclusion, Vote};
 
 use super::BasePart;
@@ -94,9 +94,11 @@ pub enum Message {
         heard: VersionVector,
         /// What it leaves out: the first number of every life that does not count.
         excluded: Vec<(Origin, u64)>,
-        /// Last number and hash of one of its chains, drawn at random: whoever has another hash under that number asks for
-        /// the delta, which is proof against its origin.
-        spot: Option<(Origin, u64, Hash)>,
+        /// Drawn anew for each digest: what the marks are made with.
+        salt: u64,
+        /// Of the hash of the head of each chain in `heard`, in that order: whoever has another delta under that number asks for
+        /// theirs, which is proof against its origin. None where the job trusts everybody.
+        marks: Vec<Mark>,
         /// Hash of its base at that set, when it knows it.
         base_hash: Option<Hash>,
         /// Whether the receiver is to send its own digest back.

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::id::{Hash, Origin, PeerId, RunId, SchemaHash};
-use crate::log::{Checked, Head, Header, SignedDelta, VersionVector};
+use crate::log::{Checked, Head, Header, MARK_BYTES, SignedDelta, VersionVector};
 use crate::trust::{Equivocation, Evidence, Exclusion, Reason, Statement, Vote};
 
 fn origin(i: u8) -> Origin {
@@ -94,7 +94,8 @@ fn samples() -> Vec<(&'static str, Message)> {
             Message::Digest {
                 heard,
                 excluded: vec![(origin(3), 7)],
-                spot: Some((origin(2), 1, Hash([10; 32]))),
+                salt: 1 << 40,
+                marks: vec![[10, 11, 12, 13], [255; MARK_BYTES]],
                 base_hash: Some(Hash([9; 32])),
                 answer: true,
             },
@@ -166,7 +167,7 @@ fn golden_bytes() {
         samples().iter().map(|(name, message)| format!("{name} {}", hex(&frame(message)))).collect();
     lines.extend(greetings().iter().map(|(name, greeting)| format!("{name} {}", hex(&frame(greeting)))));
     let found = lines.join("\n") + "\n";
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/src/wire/golden_v6.txt");
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/src/wire/golden_v7.txt");
     #[allow(
         clippy::disallowed_methods,
         reason = "the test writes the file that it is compared with; the library reads none"
@@ -174,7 +175,7 @@ fn golden_bytes() {
     if std::env::var_os("STARLING_BLESS").is_some() {
         std::fs::write(path, &found).expect("the golden file can be written");
     }
-    assert_eq!(found, include_str!("golden_v6.txt"), "the wire format changed");
+    assert_eq!(found, include_str!("golden_v7.txt"), "the wire format changed");
 }
 
 #[test]
@@ -208,7 +209,8 @@ fn whatever_an_honest_peer_has_heard_fits_a_frame_of_the_smallest_run() {
     let digest = Message::Digest {
         heard: heads.iter().map(|head| (head.origin, head.seq)).collect(),
         excluded: excluded.clone(),
-        spot: Some((far(0), SEQ_MAX, Hash([7; 32]))),
+        salt: u64::MAX,
+        marks: vec![[0xff; MARK_BYTES]; ORIGINS_MAX],
         base_hash: Some(Hash([7; 32])),
         answer: true,
     };

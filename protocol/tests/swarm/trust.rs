@@ -288,14 +288,13 @@ fn check_bases(network: &Network, honest: &[PeerId]) {
 }
 
 #[test]
-fn whoever_says_one_thing_here_and_another_there_is_found_by_spot_checks() {
+fn whoever_says_one_thing_here_and_another_there_is_found_by_its_marks() {
     let (mut network, honest, attackers) = swarm(true, Lie::None, 10);
     network.fork = Some(Fork {
         identity: Identity::from_seed(&[HONEST as u8 + 1; 32]),
         victims: honest[..6].to_vec(),
         chain: std::collections::BTreeMap::new(),
     });
-    // When two peers happen to compare the very delta that is in question is a matter of luck.
     let liar: BTreeSet<PeerId> = [attackers[0]].into();
     network.run(Time(0) + Span::from_secs(30), |network| honest.iter().all(|&id| excluded(network, id) == liar));
     for &id in &honest {

@@ -30,7 +30,14 @@ const DESCRIPTORS_BACK_MAX: Duration = Duration::from_secs(30);
 
 /// A question that costs the asker a few bytes.
 fn question() -> Message {
-    Message::Digest { heard: VersionVector::new(), excluded: Vec::new(), spot: None, base_hash: None, answer: true }
+    Message::Digest {
+        heard: VersionVector::new(),
+        excluded: Vec::new(),
+        salt: 0,
+        marks: Vec::new(),
+        base_hash: None,
+        answer: true,
+    }
 }
 
 /// Says `message` as fast as it is taken, until the other side hangs up.

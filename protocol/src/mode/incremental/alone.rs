@@ -5,13 +5,38 @@ use std::collections::VecDeque;
 use crate::codec::DenseF32;
 use crate::config::{Config, TriggerRule};
 use crate::event::{Checkpoint, Input, Output, Standing, Timer};
-use crate::id::{Hash, RunId};
+use crate::fixed::Weight;
+use crate::id::{Hash, Origin, RunId};
 use crate::learner::{Command, Computed, Measured, TakenDelta, Trained};
-use crate::log::Context;
+use crate::log::{Context, Delta, Header};
 use crate::peer::Peer;
 use crate::schema::Schema;
 use crate::time::{Span, Time};
 use crate::trust::{Identity, Limits};
+
+/// One of as many as a liar likes to make.
+pub(crate) fn identity(number: u32) -> Identity {
+    let mut seed = [9; 32];
+    seed[..4].copy_from_slice(&number.to_le_bytes());
+    Identity::from_seed(&seed)
+}
+
+/// The delta of that number, which says that value.
+pub(crate) fn delta(peer: &Peer, identity: &Identity, (seq, previous): (u64, Hash), value: f32) -> Delta {
+    let header = Header {
+        origin: Origin { peer: identity.peer_id(), incarnation: 1 },
+        seq,
+        previous,
+        heard: Hash::ZERO,
+        steps: 4,
+        samples: 4,
+        round: 0,
+        weight: Weight::ONE.raw(),
+        codec: peer.context.codec.wire_id(),
+        l2_norm: value.abs(),
+    };
+    Delta::sign(&peer.context, header, value.to_le_bytes().to_vec(), identity)
+}
 
 /// A peer alone, and the queue of its learner.
 pub(crate) struct Alone {

@@ -12,7 +12,7 @@ use super::restraint::far_ahead;
 use crate::config::Distance;
 use crate::event::{Event, Timer};
 use crate::id::{Hash, Origin, PeerId};
-use crate::log::{Exclusions, VersionVector};
+use crate::log::{Exclusions, Mark, VersionVector};
 use crate::membership::Neighbour;
 use crate::partner::{self, Candidate, Choice};
 use crate::peer::Peer;
@@ -23,7 +23,8 @@ use crate::wire::{Message, ORIGINS_MAX, Range};
 pub(crate) struct Digest {
     pub(crate) heard: VersionVector,
     pub(crate) excluded: Exclusions,
-    pub(crate) spot: Option<(Origin, u64, Hash)>,
+    pub(crate) salt: u64,
+    pub(crate) marks: Vec<Mark>,
     pub(crate) base_hash: Option<Hash>,
 }
 
@@ -78,7 +79,8 @@ impl Peer {
         }
         let heard = self.log.heard().clone();
         let base_hash = self.base_hash_at(self.log.set_hash());
-        let spot = self.log.spot(self.rng.next_u64());
+        let salt = self.rng.next_u64();
+        let marks = if self.config.trust.enabled { self.log.marks(salt) } else { Vec::new() };
         let now = self.now;
         let neighbour = self.members.neighbour_mut(to);
         // What neither of us has heard of is nothing to be told.
@@ -89,7 +91,7 @@ impl Peer {
         if let Some(neighbour) = neighbour.filter(|_| answer) {
             neighbour.note_asked(now);
         }
-        self.send(to, Message::Digest { heard, excluded, spot, base_hash, answer });
+        self.send(to, Message::Digest { heard, excluded, salt, marks, base_hash, answer });
     }
 
     /// Hash of our base at that set of deltas, when it was computed.
@@ -99,7 +101,7 @@ impl Peer {
 
     pub(crate) fn hear_digest(&mut self, from: PeerId, digest: Digest, answer: bool) {
         self.compare_bases(from, &digest);
-        self.compare_spot(from, digest.spot);
+        self.compare_marks(from, &digest);
         self.join_target(from, &digest.heard);
         let now = self.now;
         for (origin, first, last) in digest.heard.ahead_of(self.log.heard()) {
@@ -121,17 +123,6 @@ impl Peer {
         }
         self.try_begin();
         self.settle(false);
-    }
-
-    /// An origin that says one thing here and another there makes two sets of one name. Its neighbours never pass its deltas
-    /// on to each other, so nothing else would show it.
-    fn compare_spot(&mut self, from: PeerId, spot: Option<(Origin, u64, Hash)>) {
-        if let Some((origin, seq, hash)) = spot
-            && self.config.trust.enabled
-            && self.log.get(origin, seq).is_some_and(|ours| ours.hash() != hash)
-        {
-            self.send(from, Message::Want(vec![Range { origin, first: seq, last: seq }]));
-        }
     }
 
     /// What we have beyond `known`, from our own deltas on round the ring of origins: several who send to one that lacks much
@@ -280,7 +271,8 @@ mod tests {
         let message = Message::Digest {
             heard: VersionVector::new(),
             excluded: Vec::new(),
-            spot: None,
+            salt: 0,
+            marks: Vec::new(),
             base_hash: None,
             answer: false,
         };
@@ -319,7 +311,8 @@ mod tests {
             let message = Message::Digest {
                 heard: VersionVector::new(),
                 excluded: Vec::new(),
-                spot: None,
+                salt: 0,
+                marks: Vec::new(),
                 base_hash: None,
                 answer: true,
             };

@@ -9,6 +9,7 @@
 //! on a delta      check, log, b += round(w v), theta += round(w v)                   hear.rs
 //!                 offer it to neighbours that do not hear its origin themselves
 //! every second    compare version vectors with one partner, send what it lacks       anti_entropy.rs
+//! two of a number find who says one thing here and another there                     forks.rs
 //! too far behind  take a snapshot: base, and the head of every chain                 snapshot.rs
 //! believe it      when a second peer finds the same base for the same deltas            witness.rs
 //! liars           suspect, hold, vote, exclude and retract                            judge.rs
@@ -28,6 +29,7 @@ mod anti_entropy;
 mod brake;
 mod checkpoint;
 mod evaluate;
+mod forks;
 mod hear;
 mod judge;
 mod moved;
@@ -44,6 +46,7 @@ mod witness;
 pub(crate) use anti_entropy::Digest;
 pub(crate) use checkpoint::Saving;
 pub use checkpoint::{Checkpoint, NoPlace, SaveAt, Standing};
+pub(crate) use forks::Forks;
 pub(crate) use hear::Offers;
 pub(crate) use restraint::Restraint;
 pub(crate) use schedule::{Pending, Schedule};

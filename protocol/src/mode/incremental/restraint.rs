@@ -142,7 +142,8 @@ mod tests {
 
     fn digest(from: PeerId, deltas: u64) -> Input {
         let heard = [(Origin { peer: from, incarnation: 1 }, deltas)].into_iter().collect();
-        let message = Message::Digest { heard, excluded: Vec::new(), spot: None, base_hash: None, answer: false };
+        let message =
+            Message::Digest { heard, excluded: Vec::new(), salt: 0, marks: Vec::new(), base_hash: None, answer: false };
         Input::Message { from, message }
     }
 

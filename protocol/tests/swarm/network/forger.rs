@@ -31,12 +31,14 @@ impl Network {
         let Forger { id, claims, base, heard } = self.forger.as_mut()?;
         let name = learner::base_hash(base);
         match message {
-            Message::Digest { heard: told, excluded, spot, answer, .. } if from == *id => {
+            Message::Digest { heard: told, excluded, answer, .. } if from == *id => {
                 heard.clone_from(told);
                 let mut told = told.clone();
                 told.raise(claims.origin, claims.seq);
-                let (excluded, spot, answer) = (excluded.clone(), *spot, *answer);
-                let digest = Message::Digest { heard: told, excluded, spot, base_hash: None, answer };
+                let (excluded, answer) = (excluded.clone(), *answer);
+                // Who says no marks is compared with nobody.
+                let (salt, marks) = (0, Vec::new());
+                let digest = Message::Digest { heard: told, excluded, salt, marks, base_hash: None, answer };
                 Some(vec![(to, digest), (to, Message::SnapshotOffer { bytes: 4 * base.len() as u64 })])
             }
             Message::SnapshotAsk if to == *id => {

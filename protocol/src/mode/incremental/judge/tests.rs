@@ -1,14 +1,12 @@
 //! Liars by the hundred: keys cost nothing to whoever may take part.
 
-use super::super::alone::Alone;
+use super::super::alone::{Alone, delta, identity};
 use crate::event::{Input, Output};
-use crate::fixed::Weight;
 use crate::id::{Hash, Origin, PeerId};
 use crate::learner::{Command, Computed, base_hash};
-use crate::log::{Delta, Header};
-use crate::peer::Peer;
+use crate::log::Delta;
 use crate::time::{Span, Time};
-use crate::trust::{Equivocation, Exclusion, Identity, Reason};
+use crate::trust::{Equivocation, Exclusion, Reason};
 use crate::wire::Message;
 
 const NEIGHBOUR: PeerId = PeerId([7; 32]);
@@ -20,29 +18,6 @@ fn peer() -> Alone {
     let mut alone = Alone::with(|config| config.gossip.join_grace = Span(0));
     alone.input(Input::Connected { peer: NEIGHBOUR });
     alone
-}
-
-fn identity(number: u32) -> Identity {
-    let mut seed = [9; 32];
-    seed[..4].copy_from_slice(&number.to_le_bytes());
-    Identity::from_seed(&seed)
-}
-
-/// The delta of that number, which says that value.
-fn delta(peer: &Peer, identity: &Identity, (seq, previous): (u64, Hash), value: f32) -> Delta {
-    let header = Header {
-        origin: Origin { peer: identity.peer_id(), incarnation: 1 },
-        seq,
-        previous,
-        heard: Hash::ZERO,
-        steps: 4,
-        samples: 4,
-        round: 0,
-        weight: Weight::ONE.raw(),
-        codec: peer.context.codec.wire_id(),
-        l2_norm: value.abs(),
-    };
-    Delta::sign(&peer.context, header, value.to_le_bytes().to_vec(), identity)
 }
 
 fn say(alone: &mut Alone, delta: &Delta) {
@@ -204,7 +179,8 @@ fn records_are_passed_on_at_a_pace_and_the_others_with_the_digests() {
     assert!((1..=100).contains(&passed_on), "{passed_on} stand before the deltas");
     // The neighbour has heard of all of them and knows nothing of their lies.
     let heard = (0..200).map(|number| (Origin { peer: identity(number).peer_id(), incarnation: 1 }, 1)).collect();
-    let digest = Message::Digest { heard, excluded: Vec::new(), spot: None, base_hash: None, answer: false };
+    let digest =
+        Message::Digest { heard, excluded: Vec::new(), salt: 0, marks: Vec::new(), base_hash: None, answer: false };
     let now = alone.now + Span::from_secs(10);
     alone.peer.handle(now, Input::Message { from: NEIGHBOUR, message: digest });
     let told = std::iter::from_fn(|| alone.peer.next_output())

@@ -164,7 +164,7 @@ fn set(of: &[(Origin, u64)]) -> VersionVector {
 }
 
 fn digest(heard: VersionVector) -> Message {
-    Message::Digest { heard, excluded: Vec::new(), spot: None, base_hash: None, answer: false }
+    Message::Digest { heard, excluded: Vec::new(), salt: 0, marks: Vec::new(), base_hash: None, answer: false }
 }
 
 fn restores(outputs: &[Output]) -> bool {
