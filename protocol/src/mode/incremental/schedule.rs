@@ -286,7 +286,7 @@ impl Schedule {
         self.pending.iter().any(|pending| matches!(pending, Pending::Final { .. }))
     }
 
-    pub(super) fn queued(&self, kind: impl Fn(&Pending) -> bool) -> usize {
+    pub(crate) fn queued(&self, kind: impl Fn(&Pending) -> bool) -> usize {
         self.pending.iter().filter(|pending| kind(pending)).count()
     }
 

@@ -24,11 +24,17 @@ use crate::wire::{Exchange, Message, Part};
 
 /// Edges that are kept: two vectors each. As many as a peer may have neighbours.
 const EDGES_MAX: usize = 64;
+/// Commands about edges in the learner's line with which no further exchange begins: a part and a meeting of each edge. It takes 256, and edges
+/// that are at work already bring no more than [`EDGES_MAX`] beyond this. What does not begin comes again.
+const EDGE_COMMANDS_MAX: usize = 2 * EDGES_MAX;
 /// An exchange that is not answered for so long is said again, at the next tick.
 const AGAIN_AFTER: Span = Span::from_millis(500);
 /// Exchanges that the other end of an edge may begin in a round of ours: a peer that is faster, or a liar, draws us no
 /// more often.
 const BEGUN_BY_OTHERS_MAX: u32 = 4;
+/// Others whose beginnings are counted in a round of ours. guess: far more than a peer has neighbours in a round, if nobody comes and goes by ever
+/// new names; whoever is beyond it waits for the next.
+const BEGINNERS_MAX: usize = 1024;
 /// A neighbour that has taken so many rounds has a model worth taking before we begin. guess.
 const LATE_ROUNDS: u64 = 10;
 /// Neighbours that are asked for theirs.
@@ -67,6 +73,9 @@ impl Pairs {
 
     /// Takes one of the beginnings that a neighbour has in a round of ours, in whatever edge or epoch.
     fn lets_begin(&mut self, peer: PeerId) -> bool {
+        if self.begun.len() >= BEGINNERS_MAX && !self.begun.contains_key(&peer) {
+            return false;
+        }
         let begun = self.begun.entry(peer).or_default();
         *begun = begun.saturating_add(1);
         *begun <= BEGUN_BY_OTHERS_MAX
@@ -100,7 +109,7 @@ impl Peer {
     /// As the leader.
     fn begin_exchange(&mut self, follower: PeerId) {
         let now = self.now;
-        let Some(life) = self.life_of(follower) else { return };
+        let Some(life) = self.life_of(follower).filter(|_| self.has_room_to_begin()) else { return };
         if self.pairs.edges.get(&follower).is_some_and(|edge| edge.name.1 < life) {
             self.forget_edge(follower);
         }
@@ -117,6 +126,15 @@ impl Peer {
             let name = edge.name;
             self.ask_learner(follower, name, seq);
         }
+    }
+
+    /// Whether the learner's line has room for another exchange: edges of ever new neighbours, or ever new epochs of old ones, are dropped and
+    /// opened as fast as they are said, and the learner is at a step.
+    fn has_room_to_begin(&self) -> bool {
+        let of_edges = |pending: &Pending| {
+            matches!(pending, Pending::EdgeSay { .. } | Pending::EdgeMeet { .. } | Pending::EdgeForget)
+        };
+        self.schedule.queued(of_edges) < EDGE_COMMANDS_MAX
     }
 
     /// Exchanges on their way to neighbours that are there, and one more.
@@ -243,7 +261,7 @@ impl Peer {
         }
         let next = |edge: &Edge| edge.name == name && edge.current().seq < seq;
         let begins = fresh || self.pairs.edges.get(&from).is_some_and(next);
-        if begins && !(self.takes_part() && self.pairs.lets_begin(from)) {
+        if begins && !(self.takes_part() && self.has_room_to_begin() && self.pairs.lets_begin(from)) {
             return; // It comes again.
         }
         if fresh && !self.open_edge(from, name) {
@@ -378,6 +396,55 @@ mod tests {
         assert_eq!(lets(&mut pairs, other), BEGUN_BY_OTHERS_MAX as usize);
         pairs.begun.clear();
         assert!(pairs.lets_begin(one), "the next round");
+        let let_begin = (0..5000).filter(|&number| pairs.lets_begin(leader(number))).count();
+        assert_eq!((let_begin, pairs.begun.len()), (BEGINNERS_MAX - 1, BEGINNERS_MAX), "names that are made up");
+        assert!(pairs.lets_begin(one), "who is known goes on");
+    }
+
+    /// Less than any key: it may lead.
+    fn leader(number: u16) -> PeerId {
+        let mut id = [0; 32];
+        id[1..3].copy_from_slice(&number.to_le_bytes());
+        PeerId(id)
+    }
+
+    fn opening(peer: &Peer, epoch: u64) -> Message {
+        let mut payload = Vec::new();
+        codec_of(1, peer.context.codec).encode(&[0.5], &mut payload);
+        let part = Part { load: 1, learnt: 1, payload: payload.into() };
+        Message::ExchangeSay { exchange: Exchange { leader: 1, follower: 1, epoch, seq: 1 }, part }
+    }
+
+    /// Each name opens an edge for which another is let go of, and each is a command or two for a learner that takes 256.
+    #[test]
+    fn ever_new_names_do_not_fill_the_learners_line() {
+        let mut alone = Alone::with(|config| config.gossip.mode = Mode::Pairwise);
+        let before = alone.queue.len();
+        let message = opening(&alone.peer, 1);
+        for number in 0..2000_u16 {
+            let leader = leader(number);
+            alone.input(Input::Connected { peer: leader });
+            alone.input(Input::Message { from: leader, message: message.clone() });
+            alone.input(Input::Disconnected { peer: leader });
+        }
+        let queued = alone.queue.len() - before;
+        assert!((EDGES_MAX..=EDGE_COMMANDS_MAX + 2).contains(&queued), "{queued} commands while it is at a step");
+        assert!(alone.peer.pairs.edges.len() <= EDGES_MAX);
+    }
+
+    /// As many as a peer has, each of which says four epochs at once.
+    #[test]
+    fn sixty_four_neighbours_that_begin_anew_do_not_fill_the_learners_line() {
+        let mut alone = Alone::with(|config| config.gossip.mode = Mode::Pairwise);
+        let before = alone.queue.len();
+        let leaders: Vec<PeerId> = (0..64).map(leader).collect();
+        leaders.iter().for_each(|&peer| alone.input(Input::Connected { peer }));
+        for epoch in 1..=4 {
+            let message = opening(&alone.peer, epoch);
+            leaders.iter().for_each(|&from| alone.input(Input::Message { from, message: message.clone() }));
+        }
+        let queued = alone.queue.len() - before;
+        assert!((EDGES_MAX..=EDGE_COMMANDS_MAX + 2).contains(&queued), "{queued} commands while it is at a step");
     }
 
     #[test]
@@ -385,12 +452,8 @@ mod tests {
         let mut alone = Alone::with(|config| config.gossip.mode = Mode::Pairwise);
         let leader = PeerId([0; 32]); // Less than any key: it may lead.
         alone.input(Input::Connected { peer: leader });
-        let mut payload = Vec::new();
-        codec_of(1, alone.peer.context.codec).encode(&[0.5], &mut payload);
-        let part = Part { load: 1, learnt: 1, payload: payload.into() };
         for epoch in 1..=50 {
-            let exchange = Exchange { leader: 1, follower: 1, epoch, seq: 1 };
-            let message = Message::ExchangeSay { exchange, part: part.clone() };
+            let message = opening(&alone.peer, epoch);
             alone.input(Input::Message { from: leader, message });
         }
         let drawn = alone.queue.iter().filter(|command| matches!(command, Command::EdgeSay { .. })).count();

@@ -111,6 +111,45 @@ fn hundreds_that_contradict_themselves_do_not_fill_the_learners_queue() {
     assert_eq!(sum, 0);
 }
 
+/// Each snapshot is a copy of the base and a hash on the learner's thread, and takes what was heard before it into the line. Names cost nothing,
+/// and so does hanging up.
+#[test]
+fn hundreds_that_ask_for_a_snapshot_and_hang_up_draw_one() {
+    let mut alone = peer();
+    let before = alone.queue.len();
+    for number in 0..300 {
+        let [first, _] = two_first_ones(&alone, number);
+        say(&mut alone, &first);
+        let peer = first.origin().peer;
+        alone.input(Input::Connected { peer });
+        alone.input(Input::Message { from: peer, message: Message::SnapshotAsk });
+        alone.input(Input::Disconnected { peer });
+    }
+    let snapshots = |alone: &Alone| alone.queue.iter().filter(|c| matches!(c, Command::Snapshot)).count();
+    assert_eq!(snapshots(&alone), 1);
+    let queued = alone.queue.len() - before;
+    assert!(queued <= 8, "{queued} commands while the learner is at a step");
+    // Of something that is in it is found out meanwhile that it lies, so it cannot be given. Nobody waits: no other one is made.
+    two_first_ones(&alone, 0).iter().for_each(|delta| say(&mut alone, delta));
+    assert_eq!(excluded(&alone), 1);
+    let result = Computed::Snapshot { base: vec![1], base_hash: base_hash(&[1]) };
+    while !matches!(alone.queue.front(), Some(Command::Snapshot)) {
+        match alone.queue.front().expect("it was asked for") {
+            Command::Apply { .. } => {
+                alone.queue.pop_front();
+                alone.input(Input::Computed { result: Computed::Applied, took: Span(0) });
+            }
+            _ => drop(alone.answer()),
+        }
+    }
+    alone.queue.pop_front();
+    alone.input(Input::Computed { result: result.clone(), took: Span(0) });
+    assert_eq!(snapshots(&alone), 0);
+    // Who asks and stays is given one all the same.
+    alone.input(Input::Message { from: NEIGHBOUR, message: Message::SnapshotAsk });
+    assert_eq!(snapshots(&alone), 1);
+}
+
 /// Who was left out from its second delta on, and from its first on when that shows to be a lie, too, is no longer in the set.
 #[test]
 fn who_goes_out_of_the_set_by_and_by_is_forgotten_as_well() {

@@ -7,6 +7,7 @@ use super::{HEAD_BYTES, Serving};
 use crate::event::Event;
 use crate::id::{Hash, Origin, PeerId};
 use crate::log::{Exclusions, Head, VersionVector, heard_of};
+use crate::mode::incremental::Pending;
 use crate::peer::Peer;
 use crate::time::Span;
 use crate::trust::{Exclusion, RECORDS_MAX};
@@ -61,7 +62,13 @@ impl Peer {
             return;
         }
         self.snapshots.waiting.push(from);
-        if self.snapshots.waiting.len() == 1 {
+        self.make_snapshot();
+    }
+
+    /// Asks the learner for a copy of the base, if none is on its way: one at a time, however many ask, and hang up, and ask again. Each costs
+    /// the learner's thread a copy and a hash, and brings what was heard before it into the line.
+    fn make_snapshot(&mut self) {
+        if self.schedule.queued(|pending| matches!(pending, Pending::Snapshot { .. })) == 0 {
             self.issue_snapshot();
         }
     }
@@ -110,11 +117,11 @@ impl Peer {
         named.chain(others).take(RECORDS_MAX).cloned().collect()
     }
 
-    /// What was made cannot be given: another one, a few times in a row.
+    /// What was made cannot be given: another one, a few times in a row, as long as anybody waits.
     fn make_anew(&mut self) {
         self.snapshots.made_anew += 1;
-        if self.snapshots.made_anew <= MADE_ANEW_MAX {
-            self.issue_snapshot();
+        if self.snapshots.made_anew <= MADE_ANEW_MAX && !self.snapshots.waiting.is_empty() {
+            self.make_snapshot();
         } else {
             // Who still waits asks again, or another one.
             self.snapshots.made_anew = 0;
