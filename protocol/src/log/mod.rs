@@ -223,7 +223,7 @@ impl Log {
     /// Whether the set takes deltas of that origin: it has some, or a place for one more. One is left for a chain of our own.
     #[must_use]
     pub fn has_room_for(&self, origin: &Origin) -> bool {
-        self.heard.len() + 1 < ORIGINS_MAX || self.heard.get(origin) > 0
+        self.heard.len() < LIVES_TAKEN_MAX || self.heard.get(origin) > 0
     }
 
     /// Takes a checked delta; see the module.

@@ -37,6 +37,11 @@ impl Peer {
     /// Deltas that a neighbour sends together because we lack many: see [`proven`].
     pub(crate) fn hear_deltas(&mut self, from: PeerId, chain: Vec<Arc<SignedDelta>>) {
         let news: Vec<_> = chain.into_iter().filter(|signed| !self.is_copy(from, signed)).collect();
+        // All are of one origin, and their numbers grow.
+        let Some(first) = news.first() else { return };
+        if self.log.excluded().covers(first.header.origin, first.header.seq) || self.is_turned_off(from, first) {
+            return;
+        }
         let proofs = proven(&self.context, &news);
         let refused = self.counters.deltas_refused;
         for (i, signed) in news.into_iter().enumerate() {
@@ -56,6 +61,20 @@ impl Peer {
             self.note_known(from, origin, seq);
         }
         copy
+    }
+
+    /// Refuses what is refused for whose it is, before anything in it is looked at: names without end cost nobody a signature each.
+    fn is_turned_off(&mut self, from: PeerId, signed: &SignedDelta) -> bool {
+        let (origin, seq) = (signed.header.origin, signed.header.seq);
+        let reason = if !self.is_allowed(origin.peer) {
+            Refused::NotAllowed
+        } else if !self.log.has_room_for(&origin) {
+            Refused::Origins { limit: ORIGINS_MAX }
+        } else {
+            return false;
+        };
+        self.refuse(from, origin, seq, reason);
+        true
     }
 
     /// A delta that stands for itself, or one whose origin has spoken for it.
@@ -80,8 +99,7 @@ impl Peer {
         if self.is_waiting(&signed) || self.rounds.holds(&signed) {
             return;
         }
-        if !self.is_allowed(origin.peer) {
-            self.refuse(from, origin, seq, Refused::NotAllowed);
+        if self.is_turned_off(from, &signed) {
             return;
         }
         let checked = match proof {

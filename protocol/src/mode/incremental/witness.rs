@@ -23,7 +23,7 @@ use super::schedule::Pending;
 
 /// Most deltas that are taken out of a copy of the base for one answer.
 const BEYOND_MAX: usize = 4096;
-/// Two answers to one neighbour lie at least so far apart: each costs a copy of the base.
+/// Two answers to one neighbour lie at least so far apart: each costs a look at the whole log, and most a copy of the base.
 const ANSWER_PAUSE: Span = Span::from_millis(500);
 
 /// What a witness remembers while the learner copies the base.
@@ -92,8 +92,9 @@ impl Peer {
         if busy || self.witness.answered.contains_key(&to) {
             return Err(None);
         }
-        let beyond = self.beyond_snapshot(heads, excluded)?;
+        // Whatever comes of it: to find out that there is nothing to say is a look at the whole log.
         self.witness.answered.insert(to, now);
+        let beyond = self.beyond_snapshot(heads, excluded)?;
         let own = (self.log.heard().get(&self.origin), self.heard_when_issued().get(&self.origin));
         Ok(Question { to, base_hash, heads: heads.to_vec(), beyond, own })
     }

@@ -1,13 +1,15 @@
 //! Liars by the hundred: keys cost nothing to whoever may take part.
 
+use std::sync::Arc;
+
 use super::super::alone::{Alone, delta, identity};
-use crate::event::{Input, Output};
+use crate::event::{Event, Input, Output, Refused};
 use crate::id::{Hash, Origin, PeerId};
 use crate::learner::{Command, Computed, base_hash};
-use crate::log::Delta;
+use crate::log::{Delta, Exclusions, Head, SignedDelta};
 use crate::time::{Span, Time};
 use crate::trust::{Equivocation, Exclusion, Reason};
-use crate::wire::Message;
+use crate::wire::{Message, ORIGINS_MAX};
 
 const NEIGHBOUR: PeerId = PeerId([7; 32]);
 /// Batches that may stand in line; the learner's thread takes 256 commands.
@@ -150,6 +152,37 @@ fn hundreds_that_ask_for_a_snapshot_and_hang_up_draw_one() {
     assert_eq!(snapshots(&alone), 1);
 }
 
+/// Else a member that makes up names would cost a signature and a judgement each, for ever.
+#[test]
+fn a_set_that_is_full_looks_at_nothing_that_a_new_name_says() {
+    let mut alone = peer();
+    let filler = |i: u64| {
+        let origin = Origin { peer: NEIGHBOUR, incarnation: i };
+        Head { origin, seq: 1, hash: Hash([7; 32]), samples: 1 }
+    };
+    let heads: Vec<Head> = (1..ORIGINS_MAX as u64).map(filler).collect();
+    alone.peer.log.adopt(&heads, &Exclusions::default());
+    let [first, _] = two_first_ones(&alone, 0);
+    let second = delta(&alone.peer, &identity(0), (2, first.hash()), 1.0);
+    let spoiled = |delta: &Delta| {
+        let mut signed = SignedDelta::clone(delta.signed());
+        signed.signature[0] ^= 1;
+        signed.payload[0] ^= 1;
+        Arc::new(signed)
+    };
+    let chain = vec![spoiled(&first), spoiled(&second)];
+    for message in [Message::Delta(spoiled(&first)), Message::Deltas(chain)] {
+        alone.peer.handle(alone.now, Input::Message { from: NEIGHBOUR, message });
+        let reasons: Vec<Refused> = std::iter::from_fn(|| alone.peer.next_output())
+            .filter_map(|output| match output {
+                Output::Event(Event::DeltaRefused { reason, .. }) => Some(reason),
+                _ => None,
+            })
+            .collect();
+        assert_eq!(reasons, [Refused::Origins { limit: ORIGINS_MAX }], "and not that it is spoiled");
+    }
+}
+
 /// Who was left out from its second delta on, and from its first on when that shows to be a lie, too, is no longer in the set.
 #[test]
 fn who_goes_out_of_the_set_by_and_by_is_forgotten_as_well() {
@@ -278,6 +311,7 @@ fn a_witness_need_not_know_whom_the_base_has_nothing_of() {
         say(&mut alone, &first);
     }
     let mut check = |left_out: Origin| {
+        alone.now = alone.now + Span::from_secs(1); // It answers at a pace.
         let (heads, excluded) = (alone.peer.log.heads(), vec![(left_out, 1)]);
         let answers = said(&mut alone, Message::SnapshotCheck { base_hash: Hash::ZERO, heads, excluded });
         answers.iter().any(|answer| matches!(answer, Message::SnapshotChecked { same: None, .. }))

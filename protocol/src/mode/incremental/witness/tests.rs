@@ -14,6 +14,8 @@ use crate::time::{Span, Time};
 use crate::trust::{Evidence, Exclusion, Identity, Limits};
 use crate::wire::{Message, Range, SNAPSHOT_PART_BYTES, SnapshotHead};
 
+use super::ANSWER_PAUSE;
+
 const GIVER: PeerId = PeerId([1; 32]);
 const WITNESS: PeerId = PeerId([2; 32]);
 const STRANGER: Origin = Origin { peer: PeerId([3; 32]), incarnation: 1 };
@@ -454,6 +456,22 @@ fn one_question_is_answered_at_a_time() {
     let result = Computed::Hashed { base: vec![1, 2], base_hash: Some(name) };
     witness.input(Input::Computed { result, took: Span(0) });
     assert_eq!(ask(&mut witness, WITNESS), (0, Some(Some(true))), "it has that base at hand now");
+}
+
+/// What cannot be answered costs a look at the whole log all the same.
+#[test]
+fn a_question_that_comes_to_nothing_is_one_of_those_that_are_answered_at_a_pace() {
+    let mut witness = Taker::new();
+    let looks = |witness: &mut Taker, heads: &[Head]| {
+        let (base_hash, heads) = (base_hash(&[1, 2]), heads.to_vec());
+        let outputs = witness.hear(GIVER, Message::SnapshotCheck { base_hash, heads, excluded: Vec::new() });
+        outputs.iter().any(|output| matches!(output, Output::Compute(Command::Base)))
+    };
+    let unheard = Head { origin: STRANGER, seq: 5, hash: Hash([7; 32]), samples: 1 };
+    assert!(!looks(&mut witness, &[unheard]));
+    assert!(!looks(&mut witness, &[]), "what it could be told is not looked up yet");
+    witness.after(ANSWER_PAUSE);
+    assert!(looks(&mut witness, &[]));
 }
 
 #[test]
