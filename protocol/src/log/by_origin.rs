@@ -108,13 +108,6 @@ impl<T> ByOrigin<T> {
         self.find(peer).ok().into_iter().flat_map(|index| self.of_index(index))
     }
 
-    /// The entry that has so many before it.
-    pub(super) fn nth(&self, at: usize) -> Option<(Origin, &T)> {
-        let (incarnation, value) = self.lives.get(at)?;
-        let index = self.peers.partition_point(|(_, begin)| *begin as usize <= at).checked_sub(1)?;
-        Some((Origin { peer: self.peers[index].0, incarnation: *incarnation }, value))
-    }
-
     /// What it takes of the heap.
     #[cfg(test)]
     pub(super) fn room(&self) -> usize {
@@ -196,8 +189,6 @@ mod tests {
             let entries: Vec<_> = model.iter().map(|(&origin, &value)| (origin, value)).collect();
             prop_assert_eq!(map.iter().map(|(origin, value)| (origin, *value)).collect::<Vec<_>>(), entries.clone());
             prop_assert_eq!(map.len(), entries.len());
-            prop_assert!(entries.iter().enumerate().all(|(at, (origin, value))| map.nth(at) == Some((*origin, value))));
-            prop_assert_eq!(map.nth(entries.len()), None);
             for peer in 0..5 {
                 let of_peer = entries.iter().filter(|(origin, _)| origin.peer.0[0] == peer).map(|(origin, _)| *origin);
                 let lives = map.lives(PeerId([peer; 32])).map(|(origin, _)| origin);

@@ -31,7 +31,7 @@ impl Log {
     /// One for the head of every chain, in the order of [`Log::heard`].
     #[must_use]
     pub fn marks(&self, salt: u64) -> Vec<Mark> {
-        self.heads.values().map(|tip| mark(salt, &tip.hash)).collect()
+        self.heads.iter().map(|(_, tip)| mark(salt, &tip.hash)).collect()
     }
 
     /// Where somebody with these heads has another delta than we, as far as we know the hash of ours. All that is looked at is in one
@@ -46,9 +46,9 @@ impl Log {
         let mut heads = self.heads.iter().zip(self.heard.iter()).peekable();
         let mut runs = self.retained.iter().peekable();
         theirs.iter().zip(marks).filter_map(move |((origin, seq), &theirs)| {
-            while heads.next_if(|((of, _), _)| **of < origin).is_some() {}
+            while heads.next_if(|((of, _), _)| *of < origin).is_some() {}
             while runs.next_if(|(of, _)| **of < origin).is_some() {}
-            let ((_, tip), (_, last)) = heads.peek().filter(|((of, _), _)| **of == origin)?;
+            let ((_, tip), (_, last)) = heads.peek().filter(|((of, _), _)| *of == origin)?;
             let run = runs.peek().filter(|(of, _)| **of == origin).map(|(_, run)| *run);
             let ours = run.and_then(|run| run.get(seq));
             let named = || run?.get(seq.checked_add(1)?).map(|next| next.header().previous);

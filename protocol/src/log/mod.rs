@@ -220,7 +220,7 @@ impl Log {
         self.held.contains_key(&(origin, seq))
     }
 
-    /// Whether the set takes deltas of that origin: it has some, or a place for one more. One is left for a chain of our own.
+    /// Whether the set takes deltas of that origin: it has some, or a place for one more.
     #[must_use]
     pub fn has_room_for(&self, origin: &Origin) -> bool {
         self.heard.len() < LIVES_TAKEN_MAX || self.heard.get(origin) > 0

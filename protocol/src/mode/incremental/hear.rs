@@ -9,7 +9,7 @@ use std::sync::Arc;
 use super::REPLY_BYTES_MAX;
 use crate::event::{Event, Refused, Timer};
 use crate::id::{Origin, PeerId};
-use crate::log::{Arrival, Delta, Proven, SignedDelta, pieces, proven};
+use crate::log::{Arrival, Delta, LIVES_TAKEN_MAX, Proven, SignedDelta, pieces, proven};
 use crate::peer::Peer;
 use crate::time::{Span, Time};
 use crate::wire::{DELTAS_MAX, Message, ORIGINS_MAX, RANGES_MAX, Range};
@@ -69,7 +69,7 @@ impl Peer {
         let reason = if !self.is_allowed(origin.peer) {
             Refused::NotAllowed
         } else if !self.log.has_room_for(&origin) {
-            Refused::Origins { limit: ORIGINS_MAX }
+            Refused::Origins { limit: LIVES_TAKEN_MAX }
         } else {
             return false;
         };

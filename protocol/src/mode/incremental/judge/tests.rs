@@ -6,7 +6,7 @@ use super::super::alone::{Alone, delta, identity};
 use crate::event::{Event, Input, Output, Refused};
 use crate::id::{Hash, Origin, PeerId};
 use crate::learner::{Command, Computed, base_hash};
-use crate::log::{Delta, Exclusions, Head, SignedDelta};
+use crate::log::{Delta, Exclusions, Head, LIVES_TAKEN_MAX, SignedDelta};
 use crate::time::{Span, Time};
 use crate::trust::{Equivocation, Exclusion, Reason};
 use crate::wire::{Message, ORIGINS_MAX};
@@ -179,7 +179,7 @@ fn a_set_that_is_full_looks_at_nothing_that_a_new_name_says() {
                 _ => None,
             })
             .collect();
-        assert_eq!(reasons, [Refused::Origins { limit: ORIGINS_MAX }], "and not that it is spoiled");
+        assert_eq!(reasons, [Refused::Origins { limit: LIVES_TAKEN_MAX }], "and not that it is spoiled");
     }
 }
 

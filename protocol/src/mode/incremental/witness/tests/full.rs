@@ -73,7 +73,8 @@ fn who_filled_its_set_otherwise_than_all_others_is_one_with_them_again() {
     assert!(restores(&outputs) && !failed(&outputs));
     let set = theirs.iter().map(|head| (head.origin, head.seq)).collect();
     assert!(taker.0.log.heard() == &set, "{} lives", taker.0.log.heard().len());
-    let question = Message::Digest { heard: set, excluded: Vec::new(), spot: None, base_hash: None, answer: true };
+    let question =
+        Message::Digest { heard: set, excluded: Vec::new(), salt: 0, marks: Vec::new(), base_hash: None, answer: true };
     let said = taker.hear(GIVER, question);
     let sent: Vec<&Message> = said
         .iter()
