@@ -365,7 +365,8 @@ impl Peer {
         }
         if self.members.is_banned(peer) {
             // It may not know why.
-            if let Some(record) = self.guard.record_about(peer).cloned() {
+            let record = self.guard.record_about(peer).or_else(|| self.guard.pending.get(&peer));
+            if let Some(record) = record.cloned() {
                 self.send(peer, Message::Exclusion(record));
             }
             self.output(Output::Disconnect { peer });

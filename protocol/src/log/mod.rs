@@ -19,6 +19,7 @@ mod blocks;
 mod by_origin;
 mod chain;
 mod delta;
+mod excluding;
 mod exclusions;
 mod keeping;
 mod marks;
@@ -43,7 +44,7 @@ use self::by_origin::ByOrigin;
 use self::keeping::Keep;
 use self::run::Run;
 use crate::event::Refused;
-use crate::id::{Hash, Origin, PeerId};
+use crate::id::{Hash, Origin};
 use crate::wire::{ORIGINS_MAX, Range};
 
 /// Deltas that wait for a gap to close, over all origins.
@@ -287,39 +288,6 @@ impl Log {
         self.excluded.set_hash(&self.heard)
     }
 
-    /// Leaves out `about` from `seq` on: forgets those deltas, and returns those that were in the set, which are to be
-    /// retracted from the base. `None`, and nothing changes, when the log no longer holds all of them: a snapshot is
-    /// needed then.
-    pub fn exclude(&mut self, about: Origin, seq: u64) -> Option<Vec<Delta>> {
-        let cuts: Vec<_> = self
-            .heard
-            .lives(about.peer)
-            .map(|(origin, last)| (origin, self.excluded.last_allowed_with((about, seq), origin), last))
-            .filter(|(_, allowed, last)| allowed < last)
-            .collect();
-        if cuts.iter().any(|&(origin, allowed, _)| self.first_retained(origin) > allowed + 1) {
-            return None;
-        }
-        self.excluded.unite(about, seq);
-        let mut out = Vec::new();
-        for (origin, allowed, last) in cuts {
-            let cut: Vec<Delta> = self.range(Range { origin, first: allowed + 1, last }).cloned().collect();
-            let hash = cut.first().map_or(Hash::ZERO, |delta| delta.header().previous);
-            let samples = self.heads.get(&origin).map_or(0, |tip| tip.samples);
-            let samples = samples.saturating_sub(cut.iter().map(claimed).sum());
-            self.shorten(origin, |run| run.cut(allowed));
-            self.set_head(origin, allowed, Tip { hash, samples });
-            out.extend(cut);
-        }
-        self.drop_excluded_waiting();
-        Some(out)
-    }
-
-    /// That peer's deltas may come in again: none of them is in the set, and its lies are no news to anybody any more.
-    pub fn forget_exclusion(&mut self, peer: PeerId) {
-        self.excluded.forget(peer);
-    }
-
     fn set_head(&mut self, origin: Origin, seq: u64, head: Tip) {
         self.heard.set(origin, seq);
         if seq == 0 {
@@ -327,17 +295,6 @@ impl Log {
         } else {
             self.heads.insert(origin, head);
         }
-    }
-
-    fn drop_excluded_waiting(&mut self) {
-        let excluded = &self.excluded;
-        let mut dropped = 0;
-        self.held.retain(|&(origin, seq), delta| {
-            let out = excluded.covers(origin, seq);
-            dropped += if out { delta.bytes() } else { 0 };
-            !out
-        });
-        self.held_bytes -= dropped;
     }
 
     fn hold(&mut self, delta: Delta, heard: u64) -> Arrival {

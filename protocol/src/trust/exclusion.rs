@@ -59,6 +59,12 @@ impl Exclusion {
         })
     }
 
+    /// Whether it leaves out more than that other one about the same peer.
+    #[must_use]
+    pub fn is_wider_than(&self, other: &Self) -> bool {
+        (self.about.incarnation, self.from_seq) < (other.about.incarnation, other.from_seq)
+    }
+
     /// Whether every signature and number in it is right. Says nothing of who the voters are.
     #[must_use]
     pub fn is_genuine(&self, context: &Context) -> bool {

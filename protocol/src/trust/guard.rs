@@ -133,8 +133,11 @@ pub(crate) struct Guard {
     unnamed: VecDeque<PeerId>,
     /// Records that may be passed on at once.
     relays: Tokens,
-    /// Records that we agree with and cannot carry out: the log no longer holds what is to be retracted.
+    /// Records that we agree with and cannot carry out, since the log no longer holds what is to be retracted: of a peer that one
+    /// which leaves out least. Whoever is without more of it is without that, too, and tells us of the wider record again.
     pub(crate) pending: BTreeMap<PeerId, Exclusion>,
+    /// Whose hold ended without a majority, while what waited goes in.
+    pub(crate) lets_in: Option<Origin>,
     pub(crate) accounts: BTreeMap<PeerId, Account>,
     immune: BTreeMap<(Origin, Reason), Time>,
     votes: BTreeMap<(Origin, PeerId), (Vote, Time)>,
@@ -159,6 +162,7 @@ impl Guard {
             unnamed: VecDeque::new(),
             relays: Tokens::new(RELAYS_BURST, RELAYS_A_SECOND),
             pending: BTreeMap::new(),
+            lets_in: None,
             accounts: BTreeMap::new(),
             immune: BTreeMap::new(),
             votes: BTreeMap::new(),

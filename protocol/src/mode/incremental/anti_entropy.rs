@@ -16,6 +16,7 @@ use crate::log::{Exclusions, Mark, VersionVector};
 use crate::membership::Neighbour;
 use crate::partner::{self, Candidate, Choice};
 use crate::peer::Peer;
+use crate::trust::Exclusion;
 use crate::wire::{Message, ORIGINS_MAX, Range};
 
 /// All that a neighbour has, in its own words.
@@ -26,6 +27,13 @@ pub(crate) struct Digest {
     pub(crate) salt: u64,
     pub(crate) marks: Vec<Mark>,
     pub(crate) base_hash: Option<Hash>,
+}
+
+impl Digest {
+    /// Whether nothing of what the record leaves out is in its base.
+    pub(super) fn is_without(&self, record: &Exclusion) -> bool {
+        self.excluded.covers(record.about, record.from_seq) || !self.heard.names(record.about.peer)
+    }
 }
 
 impl Peer {

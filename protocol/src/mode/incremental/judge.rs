@@ -14,12 +14,11 @@
 //! on the allow list if there is one. A record heard from others is measured against our own electorate, its voters need
 //! not live any more. Records that we do not carry (yet) come again with anti-entropy.
 //!
-//! A log that no longer holds all that is to be retracted cannot carry an exclusion out. The record is kept as pending, and
-//! a snapshot is taken from the first neighbour whose digest shows that it has it. Until then our version vector
-//! names exactly what is in our base.
+//! What a log no longer holds it cannot take back: such a record is kept as pending, see `judge/pending.rs`.
+
+mod pending;
 
 use super::Digest;
-use super::restraint::far_ahead;
 use crate::event::{Event, Output, Refused};
 use crate::id::{Origin, PeerId};
 use crate::log::{Delta, SignedDelta};
@@ -47,15 +46,20 @@ impl Peer {
             if !next {
                 return Some(delta);
             }
-            if self.guard.is_turned_away(origin, seq) {
-                return None;
-            }
-            if !self.is_suspect(&delta) {
-                return Some(delta);
-            }
-            if !self.guard.holds.contains_key(&origin) {
-                self.guard.turn_away(origin, seq);
-                return None;
+            if self.is_pending(origin, seq) {
+                // Where there is no hold left it is let fall, and comes again.
+                self.hold_pending(origin, seq);
+            } else {
+                if self.guard.is_turned_away(origin, seq) {
+                    return None;
+                }
+                if !self.is_suspect(&delta) {
+                    return Some(delta);
+                }
+                if !self.guard.holds.contains_key(&origin) {
+                    self.guard.turn_away(origin, seq);
+                    return None;
+                }
             }
         }
         let rival = match self.guard.wait(origin, delta.clone()) {
@@ -115,12 +119,17 @@ impl Peer {
     }
 
     fn release(&mut self, origin: Origin) {
-        let Some(hold) = self.guard.release(origin, self.now + self.config.trust.hold_pause) else {
+        // Of whom a record is pending what waited goes in, and the next one waits again.
+        let pending = self.guard.pending.contains_key(&origin.peer);
+        let pause = if pending { Span(0) } else { self.config.trust.hold_pause };
+        let Some(hold) = self.guard.release(origin, self.now + pause) else {
             return;
         };
         self.event(Event::Released { origin });
         self.audit(Act::Release, origin, hold.from_seq, 0, format!("{:?}", hold.reason));
+        self.guard.lets_in = pending.then_some(origin);
         self.take_again(hold.into_waiting().collect());
+        self.guard.lets_in = None;
     }
 
     pub(crate) fn take_again(&mut self, deltas: Vec<Delta>) {
@@ -140,14 +149,14 @@ impl Peer {
         if !self.config.trust.enabled {
             return;
         }
-        let now = self.now;
+        let (now, past) = (self.now, self.hears_the_past());
         self.guard.tick(now, self.members.live_peers(now), self.config.trust.hold_max);
         let held: Vec<Origin> = self.guard.holds.keys().copied().collect();
         for origin in held {
             let Some(hold) = self.guard.holds.get_mut(&origin) else { continue };
             if hold.until <= now {
                 self.release(origin);
-            } else if hold.vote_again <= now {
+            } else if hold.vote_again <= now && !past {
                 hold.vote_again = now + VOTE_AGAIN;
                 let (window, reason) = ((hold.from_seq, hold.seen), hold.reason);
                 self.vote(origin, window, reason);
@@ -206,6 +215,7 @@ impl Peer {
     fn may_vote(&self, peer: PeerId) -> bool {
         self.is_allowed(peer)
             && !self.log.excluded().names(peer)
+            && !self.guard.pending.contains_key(&peer)
             && self.log.heard().of_peer(peer) >= self.context.limits.probation.max(1)
     }
 
@@ -230,7 +240,7 @@ impl Peer {
     }
 
     pub(crate) fn hear_exclusion(&mut self, from: PeerId, record: Exclusion) {
-        if !self.config.trust.enabled || !self.concerns_us(record.about.peer) || !self.is_wider(&record) {
+        if !self.config.trust.enabled || !self.concerns_us(record.about.peer) || !self.is_of_use(&record) {
             return;
         }
         if record.is_genuine(&self.context) && self.is_carried(&record) {
@@ -250,16 +260,18 @@ impl Peer {
         record.is_carried(self.electorate(), |voter| self.may_vote(voter))
     }
 
-    fn is_wider(&self, record: &Exclusion) -> bool {
-        !self.log.excluded().covers(record.about, record.from_seq)
-            && self.guard.pending.get(&record.about.peer).is_none_or(|pending| {
-                (record.about.incarnation, record.from_seq) < (pending.about.incarnation, pending.from_seq)
-            })
+    /// Whether it says more than what is left out, and we can carry it out, or it is easier to carry out than the one that is pending. A
+    /// pending one may be so for ever: it must not stand before another that leaves out less and can be carried out.
+    fn is_of_use(&self, record: &Exclusion) -> bool {
+        let (about, from_seq) = (record.about, record.from_seq);
+        let pending = self.guard.pending.get(&about.peer);
+        !self.log.excluded().covers(about, from_seq)
+            && (self.log.can_exclude(about, from_seq) || pending.is_none_or(|pending| pending.is_wider_than(record)))
     }
 
     /// Carries out a record that we agree with.
     fn exclude(&mut self, from: Option<PeerId>, record: Exclusion) {
-        if !self.is_wider(&record) {
+        if !self.is_of_use(&record) {
             return;
         }
         let (about, from_seq) = (record.about, record.from_seq);
@@ -272,10 +284,15 @@ impl Peer {
             self.leave();
             return;
         }
-        let Some(deltas) = self.log.exclude(about, from_seq) else {
-            self.guard.pending.insert(about.peer, record);
-            return;
-        };
+        match self.log.exclude(about, from_seq) {
+            Some(deltas) => self.carry_out(record, deltas),
+            None => self.suspend(record),
+        }
+    }
+
+    /// The log has forgotten what the record leaves out.
+    fn carry_out(&mut self, record: Exclusion, deltas: Vec<Delta>) {
+        let (about, from_seq) = (record.about, record.from_seq);
         let retracted = deltas.len();
         if let Some(first) = deltas.first() {
             self.audit(Act::Retract, about, first.seq(), retracted as u64, String::new());
@@ -296,15 +313,18 @@ impl Peer {
     fn forget_records(&mut self, about: &[PeerId]) {
         for &peer in about {
             self.log.forget_exclusion(peer);
-            self.members.unban(peer);
+            if !self.guard.pending.contains_key(&peer) {
+                self.members.unban(peer);
+            }
         }
     }
 
     /// What follows from that these are left out now.
     fn after_exclusion(&mut self, peers: &[PeerId]) {
         self.forget_served_of(peers);
+        let excluded = self.log.excluded();
+        self.guard.pending.retain(|_, record| !excluded.covers(record.about, record.from_seq));
         for &peer in peers {
-            self.guard.pending.remove(&peer);
             self.guard.drop_votes(peer);
             let lives: Vec<Origin> = self.guard.holds.keys().copied().filter(|origin| origin.peer == peer).collect();
             for origin in lives {
@@ -315,27 +335,30 @@ impl Peer {
                     self.take_again(hold.into_waiting().filter(|delta| delta.seq() <= allowed).collect());
                 }
             }
-            if self.members.ban(peer) {
-                self.output(Output::Disconnect { peer });
-                self.disconnected(peer, "the swarm has excluded it");
-            }
+            self.part_from(peer, "the swarm has excluded it");
         }
         self.forget_join_targets();
         self.try_begin();
         self.settle(false);
     }
 
-    /// Tells a neighbour what it does not leave out yet of what it has heard, and looks whether it could give us a base without what
-    /// we cannot retract ourselves.
+    /// It is no neighbour any more, and becomes none.
+    fn part_from(&mut self, peer: PeerId, reason: &'static str) {
+        if self.members.ban(peer) {
+            self.output(Output::Disconnect { peer });
+            self.disconnected(peer, reason);
+        }
+    }
+
+    /// Tells a neighbour what it does not leave out yet of what it has heard, and looks whether it could help us with what we cannot
+    /// take back ourselves.
     pub(super) fn compare_exclusions(&mut self, from: PeerId, theirs: &Digest) {
         if !self.config.trust.enabled {
             return;
         }
-        let is_without = |record: &Exclusion| {
-            theirs.excluded.covers(record.about, record.from_seq) || !theirs.heard.names(record.about.peer)
-        };
         let news = self.guard.records().chain(self.guard.pending.values());
-        let news: Vec<Exclusion> = news.filter(|record| !is_without(record)).take(RECORDS_MAX).cloned().collect();
+        let news: Vec<Exclusion> =
+            news.filter(|record| !theirs.is_without(record)).take(RECORDS_MAX).cloned().collect();
         let now = self.now;
         let may = |neighbour: &mut Neighbour| neighbour.may_be_told_exclusions(now);
         let news =
@@ -343,11 +366,7 @@ impl Peer {
         for record in news {
             self.send(from, Message::Exclusion(record));
         }
-        let pending = &self.guard.pending;
-        let is_behind = far_ahead(self.log.heard(), &theirs.heard);
-        if !pending.is_empty() && !is_behind && pending.values().all(is_without) {
-            self.ask_snapshot(from);
-        }
+        self.seek_help(from, theirs);
     }
 
     /// Whether a base that leaves these out may replace ours: a newcomer takes them with the base, on the same trust.
@@ -367,7 +386,8 @@ impl Peer {
     pub(super) fn adopt_exclusions(&mut self, records: Vec<Exclusion>) {
         let peers: Vec<PeerId> = records.iter().map(|record| record.about.peer).collect();
         for record in records {
-            if self.guard.record_about(record.about.peer).is_none() {
+            // Of two the log goes by the wider one, and so do those who are told.
+            if self.guard.record_about(record.about.peer).is_none_or(|ours| record.is_wider_than(ours)) {
                 self.keep_record(record);
             }
         }

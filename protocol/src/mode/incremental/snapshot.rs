@@ -86,6 +86,8 @@ struct Taking {
     lacks: VersionVector,
     /// And what we had.
     ours: VersionVector,
+    /// Whether we asked to be rid of what our log cannot take back, and for nothing else.
+    to_be_rid: bool,
     /// When its head came.
     since: Time,
     /// From then to the last part.

@@ -175,6 +175,12 @@ impl Ledger {
         Some(Judged { strikes, reason, first, evidence })
     }
 
+    /// How often one of an origin's latest deltas was held against it.
+    #[cfg(test)]
+    pub(crate) fn held_against(&self, origin: Origin) -> usize {
+        self.origins.get(&origin).map_or(0, |seen| seen.strikes.len())
+    }
+
     /// A delta of our own: what the others are compared with.
     pub(crate) fn own(&mut self, now: Time, header: &Header) {
         self.remember(now, header, vec![0.0; SKETCH]);

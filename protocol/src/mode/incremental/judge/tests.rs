@@ -11,33 +11,33 @@ use crate::time::{Span, Time};
 use crate::trust::{Equivocation, Exclusion, Reason};
 use crate::wire::{Message, ORIGINS_MAX};
 
-const NEIGHBOUR: PeerId = PeerId([7; 32]);
+pub(super) const NEIGHBOUR: PeerId = PeerId([7; 32]);
 /// Batches that may stand in line; the learner's thread takes 256 commands.
 const QUEUED_MAX: usize = 80;
 
 /// A peer that trains, with a neighbour.
-fn peer() -> Alone {
+pub(super) fn peer() -> Alone {
     let mut alone = Alone::with(|config| config.gossip.join_grace = Span(0));
     alone.input(Input::Connected { peer: NEIGHBOUR });
     alone
 }
 
-fn say(alone: &mut Alone, delta: &Delta) {
+pub(super) fn say(alone: &mut Alone, delta: &Delta) {
     alone.input(Input::Message { from: NEIGHBOUR, message: Message::Delta(delta.signed().clone()) });
 }
 
 /// Its first delta, and another one in its place.
-fn two_first_ones(alone: &Alone, number: u32) -> [Delta; 2] {
+pub(super) fn two_first_ones(alone: &Alone, number: u32) -> [Delta; 2] {
     let identity = identity(number);
     [1.0, 2.0].map(|value| delta(&alone.peer, &identity, (1, Hash::ZERO), value))
 }
 
-fn record(alone: &Alone, number: u32) -> Exclusion {
+pub(super) fn record(alone: &Alone, number: u32) -> Exclusion {
     let [a, b] = two_first_ones(alone, number);
     Exclusion::of_proof(Equivocation::of(&alone.peer.context, &a, &b).expect("they contradict each other"))
 }
 
-fn excluded(alone: &Alone) -> usize {
+pub(super) fn excluded(alone: &Alone) -> usize {
     alone.peer.trust_view().excluded.len()
 }
 
@@ -47,7 +47,7 @@ fn life(incarnation: u64) -> Origin {
 }
 
 /// Puts lives on hold, the first from 0 on, until there is no hold left; returns how many.
-fn fill_holds(alone: &mut Alone) -> u64 {
+pub(super) fn fill_holds(alone: &mut Alone) -> u64 {
     let mut holds = 0;
     while alone.peer.guard.has_room_for_a_hold() {
         alone.peer.guard.hold(life(holds), Reason::Norm, 1, Time(0), Time(1));
@@ -288,9 +288,47 @@ fn who_finds_no_hold_left_is_judged_again_when_there_is_one() {
     assert!(!guard.is_turned_away(origin(99), 5));
 }
 
-/// The messages that come of one.
-fn said(alone: &mut Alone, message: Message) -> Vec<Message> {
-    alone.peer.handle(alone.now, Input::Message { from: NEIGHBOUR, message });
+/// A delta that looks like a lie is let fall where there is no hold for its origin, and is taken when it is judged anew.
+#[test]
+fn what_looks_like_a_lie_waits_outside_the_log_until_there_is_a_hold() {
+    let mut alone = peer();
+    // Those among whom it is judged, and who says far too much after a while.
+    let mut last = [Hash::ZERO; 5];
+    for seq in 1..=9 {
+        for (number, previous) in (10..).zip(&mut last) {
+            let next = delta(&alone.peer, &identity(number), (seq, *previous), 0.01);
+            say(&mut alone, &next);
+            *previous = next.hash();
+        }
+    }
+    let liar = Origin { peer: identity(10).peer_id(), incarnation: 1 };
+    assert_eq!(alone.peer.log.heard().get(&liar), 9);
+    fill_holds(&mut alone);
+    let lie = delta(&alone.peer, &identity(10), (10, last[0]), 10.0);
+    say(&mut alone, &lie);
+    assert_eq!(alone.peer.log.heard().get(&liar), 9, "it is not in the log");
+    let held_against = alone.peer.guard.ledger.held_against(liar);
+    assert!(held_against > 0);
+    for _ in 0..5 {
+        say(&mut alone, &lie);
+    }
+    assert_eq!(alone.peer.log.heard().get(&liar), 9);
+    assert_eq!(alone.peer.guard.ledger.held_against(liar), held_against, "it is judged once, however often it comes");
+    alone.peer.guard.release(life(0), Time(1));
+    say(&mut alone, &lie);
+    assert!(alone.peer.guard.holds.contains_key(&liar), "there is a hold for it now");
+    assert_eq!(alone.peer.log.heard().get(&liar), 9);
+    alone.peer.guard.holds.clear();
+}
+
+/// What it says to a message of its neighbour.
+pub(super) fn said(alone: &mut Alone, message: Message) -> Vec<Message> {
+    answers(alone, Input::Message { from: NEIGHBOUR, message })
+}
+
+/// The messages that come of an input.
+pub(super) fn answers(alone: &mut Alone, input: Input) -> Vec<Message> {
+    alone.peer.handle(alone.now, input);
     let mut messages = Vec::new();
     while let Some(output) = alone.peer.next_output() {
         match output {

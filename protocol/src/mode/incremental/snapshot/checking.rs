@@ -45,7 +45,7 @@ const PATIENCE: Span = Span::from_secs(5);
 /// machine.
 const ANSWER_MAX: Span = Span::from_secs(30);
 /// A giver of whose base nobody could say that it is right is not asked again for so long.
-const DOUBT_PAUSE: Span = Span::from_secs(20);
+pub(super) const DOUBT_PAUSE: Span = Span::from_secs(20);
 /// After it was started from a checkpoint, or stood still, a peer counts as one that has come back for so long. guess: a room full of machines is
 /// switched on within this.
 const BACK: Span = Span::from_secs(600);

@@ -1,11 +1,11 @@
 //! The taker's side: the next base, filled and hashed part by part, and what has to be true before it replaces ours.
 
-use super::checking::Checks;
+use super::checking::{Checks, DOUBT_PAUSE};
 use super::going_on::Pace;
 use super::{HEAD_BYTES, Lacking, Stage, Taking};
 use crate::event::Event;
 use crate::id::{Hash, Origin, PeerId};
-use crate::log::{Exclusions, Head, VersionVector, heard_of};
+use crate::log::{Exclusions, VersionVector, heard_of};
 use crate::membership::Neighbour;
 use crate::peer::Peer;
 use crate::time::{Span, Time};
@@ -25,7 +25,7 @@ impl Peer {
         if !plausible || self.in_pairs() {
             return;
         }
-        if !self.guard.pending.is_empty() || (self.log.heard().is_empty() && self.is_behind(from)) {
+        if self.log.heard().is_empty() && self.is_behind(from) {
             self.ask_snapshot(from);
         } else if self.is_passed_over(from) {
             // What it has and nobody else can know must not stand before what another one offers.
@@ -69,6 +69,16 @@ impl Peer {
 
     /// Asks for a snapshot because of what we lack.
     pub(super) fn ask_snapshot_of(&mut self, from: PeerId, lacks: VersionVector) {
+        self.begin_taking(from, lacks, false);
+    }
+
+    /// Asks for a base without something that our log cannot take back. Who only says that it has such a one is found out by its
+    /// head: the true base, given again and again, would hold us up for nothing, and cost us our log each time.
+    pub(crate) fn ask_base_without(&mut self, from: PeerId) {
+        self.begin_taking(from, VersionVector::new(), true);
+    }
+
+    fn begin_taking(&mut self, from: PeerId, lacks: VersionVector, to_be_rid: bool) {
         if self.snapshots.is_taking() || self.session.is_finishing() || self.is_passed_over(from) {
             return;
         }
@@ -76,6 +86,7 @@ impl Peer {
             from,
             lacks,
             ours: self.log.heard().clone(),
+            to_be_rid,
             since: self.now,
             fetched_in: Span(0),
             progress_at: self.now,
@@ -102,6 +113,7 @@ impl Peer {
         if !matches!(taking.stage, Stage::Asked) {
             return;
         }
+        let to_be_rid = taking.to_be_rid;
         if head.parameters != parameters as u64 {
             self.snapshot_failed("its size is not that of the model");
             return;
@@ -125,6 +137,10 @@ impl Peer {
             .retain(|record| theirs.names(record.about.peer) || self.takes_exclusions(std::slice::from_ref(record)));
         if !self.takes_exclusions(&head.exclusions) {
             self.snapshot_failed("it leaves out what we do not");
+            return;
+        }
+        if to_be_rid && !self.guard.pending.values().any(|record| !holds_any(&head, record)) {
+            self.give_up("it holds all that our log cannot take back", DOUBT_PAUSE);
             return;
         }
         let Some(taking) = self.snapshots.taking.as_mut() else {
@@ -220,8 +236,7 @@ impl Peer {
             return;
         }
         // What our log is too short to take back this base may be without.
-        let covered = |record: &Exclusion| head.heads.iter().any(|head| covers(record, head));
-        let pending = self.guard.pending.values().filter(|record| !covered(record)).cloned();
+        let pending = self.guard.pending.values().filter(|record| !holds_any(&head, record)).cloned();
         let records: Vec<Exclusion> = head.exclusions.iter().cloned().chain(pending).collect();
         let excluded: Exclusions = records.iter().map(|record| (record.about, record.from_seq)).collect();
         let beyond = self.log.beyond_within_bounds(self.origin, &head.heads, &excluded);
@@ -286,8 +301,8 @@ impl Peer {
     }
 }
 
-/// Whether that chain has any delta that the record leaves out.
-fn covers(record: &Exclusion, head: &Head) -> bool {
-    record.about.peer == head.origin.peer
-        && (head.origin.incarnation, head.seq) >= (record.about.incarnation, record.from_seq)
+/// Whether that base holds any delta that the record leaves out.
+fn holds_any(head: &SnapshotHead, record: &Exclusion) -> bool {
+    let (peer, from) = (record.about.peer, (record.about.incarnation, record.from_seq));
+    head.heads.iter().any(|tip| tip.origin.peer == peer && (tip.origin.incarnation, tip.seq) >= from)
 }
