@@ -15,7 +15,9 @@ use crate::log::{Context, Delta, Exclusions, Head, Log, VersionVector};
 use crate::membership::news::{News, messages_for};
 use crate::membership::{Membership, short_key};
 use crate::mode::full_sync::Rounds;
-use crate::mode::incremental::{Digest, Forks, Offers, Restraint, Saving, Schedule, Session, Snapshots, Witness};
+use crate::mode::incremental::{
+    Digest, Forks, Offers, Restraint, Saving, Schedule, Session, Snapshots, TakenBack, Witness,
+};
 use crate::mode::pairwise::Pairs;
 use crate::time::{Span, Time};
 use crate::trust::{Guard, Identity};
@@ -98,6 +100,7 @@ pub struct Peer {
     pub(crate) forks: Forks,
     pub(crate) snapshots: Snapshots,
     pub(crate) witness: Witness,
+    pub(crate) taken_back: TakenBack,
     news: News,
     pub(crate) session: Session,
     pub(crate) saving: Saving,
@@ -131,6 +134,7 @@ impl Peer {
             forks: Forks::default(),
             snapshots: Snapshots::default(),
             witness: Witness::default(),
+            taken_back: TakenBack::default(),
             news: News::default(),
             session: Session::default(),
             saving: Saving::default(),

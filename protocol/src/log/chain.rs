@@ -39,6 +39,12 @@ pub(crate) fn proven(context: &Context, chain: &[Arc<SignedDelta>]) -> Option<Ve
     Some(hashes.into_iter().map(|hash| Proven { hash, signed: hash == end }).collect())
 }
 
+/// The same for the one that is named so by its successor; `None` when it is another.
+pub(crate) fn linked(context: &Context, signed: &SignedDelta, named: Hash) -> Option<Proven> {
+    let hash = hash(context, &signed.header, &signed.payload);
+    (hash == named).then_some(Proven { hash, signed: false })
+}
+
 /// Deltas as they go out: in pieces of one chain each, as long as one message may be, each of which ends with a delta whose
 /// own signature is good. Behind the last good signature nothing is sent.
 pub(crate) fn pieces(context: &Context, deltas: &[Delta]) -> Vec<Vec<Delta>> {

@@ -27,7 +27,7 @@ mod run;
 mod snapshot;
 mod version_vector;
 
-pub(crate) use chain::{Proven, pieces, proven};
+pub(crate) use chain::{Proven, linked, pieces, proven};
 pub use delta::{Checked, Context, Delta, Header, Invalid, SignedDelta, codec_name};
 pub use exclusions::Exclusions;
 pub(crate) use marks::Differs;

@@ -3,6 +3,7 @@
 //! It stands on a proof of equivocation, or on votes of more than half of the living peers. The number `from_seq` is part of
 //! the record and lies in the window of every vote that counts, so at least one honest peer has seen evidence at or before it,
 //! and has seen it happen: a minority of liars can neither make a record nor move its number below all honest votes.
+//! Of whom a proof is known that nobody can carry out, any delta is evidence: such votes span what is to come.
 //! Records are passed on in anti-entropy until all have them. Of two about one peer the lower number wins.
 
 use std::collections::BTreeSet;

@@ -11,7 +11,7 @@ use protocol::id::{Origin, PeerId};
 use protocol::learner::base_hash;
 use protocol::time::{Span, Time};
 use protocol::trust::audit::{self, Act};
-use protocol::trust::{Identity, Reason, Vote};
+use protocol::trust::{Equivocation, Exclusion, Identity, Reason, Vote};
 use protocol::wire::Message;
 use protocol::{Config, Event};
 
@@ -326,4 +326,53 @@ fn a_hold_without_a_majority_ends_and_what_waited_goes_in() {
     }
     assert_eq!(network.peer(nervous).trust_view().holds, []);
     check_audit(&network, nervous);
+}
+
+/// Twelve honest ones of whom the first `long` have the whole past in their logs, and one that contradicts its own first delta, long after
+/// it has left the logs of the others.
+fn swarm_with_short_logs(long: usize, seed: u64) -> (Network, Vec<PeerId>, PeerId) {
+    let mut network = Network::new(config(true), context(PARAMETERS, &DenseF32), Faults::NONE, seed);
+    let mut honest: Vec<_> = (0..long).map(|index| network.start(index, HONEST, STEP)).collect();
+    network.config.gossip.log_bytes_max = 512 << 10;
+    honest.extend((long..HONEST).map(|index| network.start(index, HONEST, STEP)));
+    network.config = config(true);
+    let liar = network.start_attacker(HONEST, Lie::None, STEP);
+    network.run(Time(0) + Span::from_secs(3), |_| false);
+    let first = network.deltas.iter().find(|d| d.header.origin == network.origin(liar)).expect("it spoke").clone();
+    let identity = Identity::from_seed(&[HONEST as u8 + 1; 32]);
+    let statement = |header: protocol::log::Header, value: f32| {
+        let mut payload = Vec::new();
+        DenseF32.encode(&[value; PARAMETERS], &mut payload);
+        protocol::log::Delta::sign(&network.context, header, payload, &identity)
+    };
+    let rivals = [0.0, 1.0].map(|value| statement(first.header.clone(), value));
+    let proof = Equivocation::of(&network.context, &rivals[0], &rivals[1]).expect("they contradict each other");
+    network.inject(liar, honest[0], &Message::Exclusion(Exclusion::of_proof(proof)));
+    (network, honest, liar)
+}
+
+#[test]
+fn a_liar_whose_lie_has_left_every_log_is_left_out_from_where_it_stands() {
+    let (mut network, honest, liar) = swarm_with_short_logs(0, 12);
+    network.run(network.now + Span::from_secs(5), |_| false);
+    for &id in &honest {
+        assert_eq!(excluded(&network, id), [liar].into());
+        let heard = network.peer(id).trust_view().excluded;
+        assert!(heard[0].1 > 100, "what it said before stays: {heard:?}");
+        assert!(!network.events(id).iter().any(|event| matches!(event, Event::SnapshotRestored { .. })));
+    }
+    settle(&mut network, &honest);
+    check_bases(&network, &honest);
+}
+
+#[test]
+fn what_one_log_alone_can_take_back_it_gives_to_the_others() {
+    let (mut network, honest, liar) = swarm_with_short_logs(1, 13);
+    network.run(network.now + Span::from_secs(20), |_| false);
+    for &id in &honest {
+        let view = network.peer(id).trust_view();
+        assert_eq!((view.excluded, view.pending), (vec![(network.origin(liar), 1)], vec![]));
+    }
+    settle(&mut network, &honest);
+    check_bases(&network, &honest);
 }

@@ -31,11 +31,16 @@ pub(crate) struct Offers {
 
 impl Peer {
     pub(crate) fn hear_delta(&mut self, from: PeerId, signed: Arc<SignedDelta>) {
-        self.hear_one(from, signed, None);
+        if !self.hear_older(from, std::slice::from_ref(&signed)) {
+            self.hear_one(from, signed, None);
+        }
     }
 
     /// Deltas that a neighbour sends together because we lack many: see [`proven`].
     pub(crate) fn hear_deltas(&mut self, from: PeerId, chain: Vec<Arc<SignedDelta>>) {
+        if self.hear_older(from, &chain) {
+            return;
+        }
         let news: Vec<_> = chain.into_iter().filter(|signed| !self.is_copy(from, signed)).collect();
         // All are of one origin, and their numbers grow.
         let Some(first) = news.first() else { return };
@@ -265,7 +270,8 @@ impl Peer {
         for range in ranges.iter().take(RANGES_MAX).filter(|range| range.first <= range.last) {
             gone |= range.first < self.log.first_retained(range.origin)
                 && range.first <= self.log.heard().get(&range.origin);
-            for delta in self.log.range(self.up_to_a_signed_one(*range)) {
+            let range = self.up_to_a_signed_one(*range);
+            for delta in self.log.range(range).chain(self.taken_back.range(range)) {
                 if room < delta.bytes() && !reply.is_empty() {
                     break;
                 }
@@ -281,7 +287,8 @@ impl Peer {
 
     /// The range, prolonged to the next delta that may end a message.
     fn up_to_a_signed_one(&self, range: Range) -> Range {
-        let beyond = self.log.range(Range { first: range.last, last: u64::MAX, ..range });
+        let beyond = Range { first: range.last, last: u64::MAX, ..range };
+        let beyond = self.log.range(beyond).chain(self.taken_back.range(beyond));
         let signed = beyond.take(DELTAS_MAX).find(|delta| delta.is_signed(&self.context));
         Range { last: signed.map_or(range.last, Delta::seq), ..range }
     }

@@ -14,9 +14,13 @@
 //! on the allow list if there is one. A record heard from others is measured against our own electorate, its voters need
 //! not live any more. Records that we do not carry (yet) come again with anti-entropy.
 //!
-//! What a log no longer holds it cannot take back: such a record is kept as pending, see `judge/pending.rs`.
+//! What a log no longer holds it cannot take back: such a record is kept as pending, see `judge/pending.rs`. What others lack to take it back they are
+//! given: `judge/gathering.rs`.
 
+mod gathering;
 mod pending;
+
+pub(crate) use gathering::TakenBack;
 
 use super::Digest;
 use crate::event::{Event, Output, Refused};
@@ -150,6 +154,7 @@ impl Peer {
             return;
         }
         let (now, past) = (self.now, self.hears_the_past());
+        self.forget_taken_back();
         self.guard.tick(now, self.members.live_peers(now), self.config.trust.hold_max);
         let held: Vec<Origin> = self.guard.holds.keys().copied().collect();
         for origin in held {
@@ -296,6 +301,7 @@ impl Peer {
         let retracted = deltas.len();
         if let Some(first) = deltas.first() {
             self.audit(Act::Retract, about, first.seq(), retracted as u64, String::new());
+            self.keep_taken_back(&deltas);
             self.retract(deltas);
         }
         self.event(Event::Excluded { origin: about, from_seq, why: record.why(), retracted });

@@ -48,6 +48,7 @@ pub(crate) use checkpoint::Saving;
 pub use checkpoint::{Checkpoint, NoPlace, SaveAt, Standing};
 pub(crate) use forks::Forks;
 pub(crate) use hear::Offers;
+pub(crate) use judge::TakenBack;
 pub(crate) use restraint::Restraint;
 pub(crate) use schedule::{Pending, Schedule};
 pub(crate) use session::Session;

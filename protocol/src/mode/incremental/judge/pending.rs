@@ -10,7 +10,7 @@
 //!    behind our head, so it takes back what lately went in and every log has, and its window is open: everybody who knows the record votes,
 //!    whether it has seen that next delta or not, and the windows of all overlap. More than half of the electorate decide, as of any
 //!    other liar; where they do not, what waited goes in when the hold ends, so that the sets are equal again, and the next one waits again;
-//! 4. waits for a neighbour that can help: a base without what is left out, taken as any snapshot.
+//! 4. waits for a neighbour that can help: what it takes back (`gathering.rs`), or a base without that, taken as any snapshot.
 //!
 //! Until then our version vector names exactly what is in our base.
 
@@ -82,7 +82,10 @@ impl Peer {
     /// nobody can ever carry out.
     pub(super) fn seek_help(&mut self, from: PeerId, theirs: &Digest) {
         let is_behind = far_ahead(self.log.heard(), &theirs.heard);
-        if !is_behind && self.guard.pending.values().any(|record| theirs.is_without(record)) {
+        if is_behind || self.gather(from, theirs) {
+            return;
+        }
+        if self.guard.pending.values().any(|record| theirs.is_without(record)) {
             self.ask_base_without(from);
         }
     }

@@ -1,16 +1,15 @@
 //! Liars about whom there is a proof that no log can carry out.
 
-use super::super::super::alone::Alone;
-use super::super::super::alone::{delta, identity};
+use super::super::super::alone::{Alone, delta, identity};
 use super::super::tests::{NEIGHBOUR, answers, said, say};
 use super::*;
 use crate::event::{Input, Timer};
 use crate::id::Hash;
 use crate::learner::{Command, Computed, base_hash};
-use crate::log::{Delta, Head, Header, SignedDelta};
+use crate::log::{Delta, Head, Header, SignedDelta, VersionVector};
 use crate::time::Span;
 use crate::trust::{Equivocation, Evidence, Vote};
-use crate::wire::{Message, SnapshotHead};
+use crate::wire::{Message, Range, SnapshotHead};
 
 /// The liar, by its number.
 const LIAR: u32 = 1;
@@ -204,6 +203,9 @@ fn one_record_that_nobody_can_carry_out_stands_before_no_base_that_helps_with_an
         tell(&mut alone, record);
     }
     let theirs = digest(&alone, vec![(other.origin(), 1)]);
+    // What it may have taken back itself it is asked for first, and has it no more.
+    assert!(said(&mut alone, theirs.clone()).iter().any(|message| matches!(message, Message::Want(_))));
+    seconds(&mut alone, 4);
     assert!(asks_for_a_base(&said(&mut alone, theirs)));
 }
 
@@ -235,6 +237,8 @@ fn who_gives_a_base_that_rids_us_of_nothing_is_passed_over() {
     assert_eq!(asked, 1);
     // And of who has another one it is taken.
     seconds(&mut alone, 20);
+    said(&mut alone, theirs.clone());
+    seconds(&mut alone, 4);
     assert!(asks_for_a_base(&said(&mut alone, theirs)));
     let head = true_head(&alone, vec![proof]);
     let parts = said(&mut alone, Message::SnapshotHead(head));
@@ -266,4 +270,40 @@ fn a_wider_record_that_comes_with_a_base_replaces_ours() {
     assert!(alone.queue.iter().any(restores), "the base is taken");
     assert_eq!(heard(&alone, &liar), 4);
     assert_eq!(alone.peer.guard.record_about(peer), Some(&wide));
+}
+
+/// The one that could take it back had another base for ever, to which nobody else could bear witness.
+#[test]
+fn who_cannot_take_it_back_gathers_it_from_who_could() {
+    let (mut short, liar) = alone();
+    let mut long = Alone::with(|config| config.gossip.join_grace = Span(0));
+    long.input(Input::Connected { peer: NEIGHBOUR });
+    liar.1.iter().for_each(|delta| say(&mut long, delta));
+    let proof = liar.proof(&long, 1);
+    for alone in [&mut long, &mut short] {
+        tell(alone, proof.clone());
+    }
+    assert_eq!((heard(&long, &liar), pending(&long), heard(&short, &liar)), (0, vec![], SAID));
+    let theirs = digest(&short, vec![(liar.origin(), 1)]);
+    // A piece that was lost is asked for again, and a false one is none.
+    said(&mut short, theirs.clone());
+    let forged = delta(&short.peer, &identity(LIAR), (SAID - RETAINED as u64, Hash::ZERO), 3.0);
+    say(&mut short, &forged);
+    assert_eq!(short.peer.trust_view().pending.len(), 1);
+    seconds(&mut short, 15);
+    let mut wants = said(&mut short, theirs);
+    assert!(!asks_for_a_base(&wants), "nobody could bear witness to it");
+    for _ in 0..20 {
+        let given: Vec<Message> = wants.into_iter().flat_map(|want| said(&mut long, want)).collect();
+        wants = given.into_iter().flat_map(|deltas| said(&mut short, deltas)).collect();
+        wants.retain(|message| matches!(message, Message::Want(_)));
+    }
+    assert_eq!((heard(&short, &liar), pending(&short)), (0, vec![]));
+    assert_eq!(retracted(&mut short) as u64, SAID);
+    assert_eq!(short.peer.log.set_hash(), VersionVector::hash(short.peer.log.heard()));
+    // And what was taken back is kept for no longer than it takes.
+    let want = Message::Want(vec![Range { origin: liar.origin(), first: 1, last: SAID }]);
+    assert!(!said(&mut long, want.clone()).is_empty());
+    seconds(&mut long, 61);
+    assert!(said(&mut long, want).is_empty());
 }
