@@ -110,7 +110,7 @@ fn retracted(alone: &mut Alone) -> usize {
 fn digest(alone: &Alone, excluded: Vec<(Origin, u64)>) -> Message {
     let heard = alone.peer.log.heard().iter();
     let heard = heard.filter(|(origin, _)| excluded.iter().all(|(about, _)| about.peer != origin.peer)).collect();
-    Message::Digest { heard, excluded, spot: None, base_hash: None, answer: false }
+    Message::Digest { heard, excluded, salt: 0, marks: Vec::new(), base_hash: None, answer: false }
 }
 
 fn asks_for_a_base(messages: &[Message]) -> bool {
