@@ -341,3 +341,26 @@ async fn a_member_that_links_and_hangs_up_a_thousand_times_is_a_few_records() {
     assert!(bans > 4, "{bans}");
     assert_eq!((found["ban"], found["unban"]), ((5, bans), (1, 1)));
 }
+
+/// A name costs nothing, and whoever dials by a new one each time is refused as often as it likes.
+#[tokio::test]
+async fn a_thousand_strangers_that_are_refused_are_a_few_hundred_records() {
+    let folder = tempfile::tempdir().unwrap();
+    let audit = Audit::open(folder.path(), "aa").unwrap();
+    let admission = Admission { audit: audit.clone(), ..admission(1) };
+    let mut network = Network::open(&setup(&[TCP], &[]), &[1; 32], admission).unwrap();
+    for number in 0..1000_u16 {
+        let mut id = [0; 32];
+        id[..2].copy_from_slice(&number.to_le_bytes());
+        let peer = PeerId(id);
+        network.refused(What::Turned(discriminant(&Refusal::Key)), Some(peer), &peer.to_string(), "wrong key");
+    }
+    for _ in 0..1000 {
+        network.refused(What::Mistaken, None, "/ip4/127.0.0.1/tcp/1", "another peer than the one named answers there");
+    }
+    network.close().await;
+    audit.flush(WAIT_MAX).unwrap();
+    let (records, times) = tally(folder.path())["refuse"];
+    assert_eq!(times, 2000, "none is lost");
+    assert!(records < 300, "{records}");
+}
