@@ -184,7 +184,8 @@ impl TrainingLearner {
         recovery: Recovery,
     ) -> Result<Self, LearnerError> {
         let mut learner = Self::new(spec, executor)?;
-        learner.kept = Some(Kept::new(learner.initial_base(), !learner.info().software, recovery));
+        let base = learner.spec.model.try_initial_base(learner.spec.init_seed)?;
+        learner.kept = Some(Kept::new(base, !learner.info().software, recovery));
         Ok(learner)
     }
 

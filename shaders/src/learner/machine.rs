@@ -89,7 +89,7 @@ impl Machine {
         let d = spec.model.parameters();
         let on = executor.as_mut();
         let buffers = DeviceState::new(on, d, spec.batch, |on, theta, base| match begin {
-            Begin::Initial => put(on, (theta, base), &spec.model.initial_base(spec.init_seed), None),
+            Begin::Initial => put(on, (theta, base), &spec.model.try_initial_base(spec.init_seed)?, None),
             Begin::From(values, unsaid, _) => put(on, (theta, base), values, unsaid),
         })?;
         let optimizer = spec.optimizer.build(on, d)?;

@@ -263,11 +263,28 @@ impl Network {
     /// are exact to the bit on every IEEE machine, so every peer starts from the same bits.
     #[must_use]
     pub fn initial_base(&self, seed: [u8; 32]) -> Vec<i32> {
+        let mut base = Vec::with_capacity(self.parameters);
+        self.begin(&mut base, seed);
+        base
+    }
+
+    /// As [`Self::initial_base`], where there may be no room for it.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub(crate) fn try_initial_base(&self, seed: [u8; 32]) -> Result<Vec<i32>, ExecutorError> {
+        let mut base = Vec::new();
+        base.try_reserve_exact(self.parameters).map_err(|_| ExecutorError::no_memory(self.parameters, ""))?;
+        self.begin(&mut base, seed);
+        Ok(base)
+    }
+
+    fn begin(&self, base: &mut Vec<i32>, seed: [u8; 32]) {
         if let Some(start) = &self.start {
-            return start.to_vec();
+            base.extend_from_slice(start);
+            return;
         }
         let mut rng = ChaCha8Rng::from_seed(seed);
-        let mut base = Vec::with_capacity(self.parameters);
         for (tensor, init) in &self.tensors {
             let elements = tensor.shape.iter().map(|&extent| extent as usize).product();
             match *init {
@@ -278,7 +295,6 @@ impl Network {
                 })),
             }
         }
-        base
     }
 
     /// Buffers for batches of that many samples.
