@@ -35,7 +35,7 @@ impl<T> ByOrigin<T> {
         Self { peers: Vec::new(), lives: Vec::new() }
     }
 
-    /// Of entries in any order, of which the last one of an origin counts; no place is left unused.
+    /// Of entries in any order, of which the last one of an origin counts; no place is left unused, unless one has two.
     pub(super) fn of(mut entries: Vec<(Origin, T)>) -> Self {
         // What comes sorted, as nearly all does, is gone through once.
         entries.sort_by_key(|(origin, _)| *origin);

@@ -55,11 +55,12 @@ pub struct SignedDelta {
     pub checked: Checked,
 }
 
-/// Remembers in memory, and nowhere else, that a delta passed [`Delta::check`] and for which run. A copy of the fields
+/// Remembers in memory, and nowhere else, whether the signature of a delta is good, and for which run: one that is came past [`Delta::check`],
+/// and one that was spoiled on the way is not looked at again each time that the delta is passed on. A copy of the fields
 /// forgets it, so whatever could have been altered is checked again. A node checks each delta once in any case; in a
 /// simulation thousands of peers share one copy, and the signature is checked once for all of them.
 #[derive(Default)]
-pub struct Checked(OnceLock<(RunId, SchemaHash, Hash)>);
+pub struct Checked(OnceLock<(RunId, SchemaHash, Hash, bool)>);
 
 impl Clone for Checked {
     fn clone(&self) -> Self {
@@ -196,7 +197,7 @@ impl Delta {
     /// The first [`Invalid`] found, cheapest checks first.
     pub fn check(context: &Context, signed: Arc<SignedDelta>, scratch: &mut Decoded) -> Result<Self, Invalid> {
         let weight = check_header(context, &signed.header)?;
-        if let Some(&(run, schema, hash)) = signed.checked.0.get()
+        if let Some(&(run, schema, hash, true)) = signed.checked.0.get()
             && (run, schema) == (context.run, context.schema)
         {
             // Whoever judges it looks at what it decodes to.
@@ -206,7 +207,7 @@ impl Delta {
         let hash = hash(context, &signed.header, &signed.payload);
         check_signature(&signed, hash)?;
         check_payload(context, &signed, weight, scratch)?;
-        let _ = signed.checked.0.set((context.run, context.schema, hash));
+        let _ = signed.checked.0.set((context.run, context.schema, hash, true));
         Ok(Self { hash, codec: context.codec, weight, signed })
     }
 
@@ -224,7 +225,7 @@ impl Delta {
         check_payload(context, &signed, weight, scratch)?;
         let Proven { hash, signed: by_itself } = proven;
         if by_itself {
-            let _ = signed.checked.0.set((context.run, context.schema, hash));
+            let _ = signed.checked.0.set((context.run, context.schema, hash, true));
         }
         Ok(Self { hash, codec: context.codec, weight, signed })
     }
@@ -232,14 +233,13 @@ impl Delta {
     /// Whether its own signature is good, too: whoever gets it without its successors asks for that. Looked at once.
     #[must_use]
     pub fn is_signed(&self, context: &Context) -> bool {
-        let checked = (context.run, context.schema, self.hash);
-        if self.signed.checked.0.get() == Some(&checked) {
-            return true;
+        if let Some(&(run, schema, hash, good)) = self.signed.checked.0.get()
+            && (run, schema, hash) == (context.run, context.schema, self.hash)
+        {
+            return good;
         }
         let good = check_signature(&self.signed, self.hash).is_ok();
-        if good {
-            let _ = self.signed.checked.0.set(checked);
-        }
+        let _ = self.signed.checked.0.set((context.run, context.schema, self.hash, good));
         good
     }
 
@@ -352,6 +352,12 @@ impl Header {
     /// Name of the delta with this header and a payload of that blake3 hash; what is signed.
     #[must_use]
     pub fn hash(&self, context: &Context, payload: &Hash) -> Hash {
+        successor(&self.previous, &self.body(context, payload))
+    }
+
+    /// All that it says, in one hash.
+    #[must_use]
+    pub fn body(&self, context: &Context, payload: &Hash) -> Hash {
         let mut hasher = blake3::Hasher::new_derive_key("starling 1 delta");
         hasher.update(&context.run.0.0);
         hasher.update(&context.schema.0.0);
@@ -359,4 +365,13 @@ impl Header {
         hasher.update(&payload.0);
         Hash(*hasher.finalize().as_bytes())
     }
+}
+
+/// Name of the delta of that body behind the one of that name. So a chain of names needs no more than the bodies, of 32 bytes each: a proof of
+/// what was said earlier (`trust/proof.rs`) ends with a delta that was signed later.
+pub(crate) fn successor(previous: &Hash, body: &Hash) -> Hash {
+    let mut hasher = blake3::Hasher::new_derive_key("starling 2 chain");
+    hasher.update(&previous.0);
+    hasher.update(&body.0);
+    Hash(*hasher.finalize().as_bytes())
 }

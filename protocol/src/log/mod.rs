@@ -28,6 +28,7 @@ mod snapshot;
 mod version_vector;
 
 pub(crate) use chain::{Proven, linked, pieces, proven};
+pub(crate) use delta::successor;
 pub use delta::{Checked, Context, Delta, Header, Invalid, SignedDelta, codec_name};
 pub use exclusions::Exclusions;
 pub(crate) use marks::Differs;

@@ -13,6 +13,8 @@ pub struct Beyond {
     pub replay: Vec<Delta>,
     /// Origins of whom it lacks deltas that our log no longer holds, or for which there is no place.
     pub gone: Vec<Origin>,
+    /// Origins that it has other deltas of than we, under numbers of ours: a liar's, and the base to come holds what it said there.
+    pub contradicted: Vec<Origin>,
 }
 
 impl Log {
@@ -38,9 +40,9 @@ impl Log {
     #[must_use]
     pub fn beyond(&self, heads: &[Head], excluded: &Exclusions) -> Beyond {
         let theirs = heard_of(heads);
-        let mut beyond = Beyond::default();
+        let mut beyond = Beyond { contradicted: self.contradicted_by(heads), ..Beyond::default() };
         for (origin, first, last) in self.heard.ahead_of(&theirs) {
-            if excluded.last_allowed(origin) != u64::MAX {
+            if excluded.last_allowed(origin) != u64::MAX || beyond.contradicted.contains(&origin) {
                 continue; // The giver's share of an excluded life is taken as it is; see `adopt`.
             }
             if self.first_retained(origin) > first {
@@ -50,6 +52,13 @@ impl Log {
             }
         }
         beyond
+    }
+
+    /// Whose chains these heads are no part of, as far as we know the hash of ours.
+    fn contradicted_by(&self, heads: &[Head]) -> Vec<Origin> {
+        let others =
+            heads.iter().filter(|head| self.hash_of(head.origin, head.seq).is_some_and(|ours| ours != head.hash));
+        others.map(|head| head.origin).collect()
     }
 
     /// Forgets these origins altogether: their deltas are in no base that we will hold.

@@ -221,6 +221,40 @@ fn a_snapshot_takes_over_and_keeps_what_it_lacks() {
     assert_eq!(taker.head(&ours[0].origin()), ours[4].hash());
 }
 
+/// A liar told us another story than the giver: the base to come holds the giver's, and so does our log from then on.
+#[test]
+fn a_snapshot_takes_over_the_story_that_its_base_holds() {
+    for heard_there in [1, 3, 6] {
+        let theirs = chain(1, heard_there);
+        let liar = Identity::from_seed(&[1; 32]);
+        let mut previous = Hash::ZERO;
+        let ours: Vec<Delta> = (1..=4)
+            .map(|seq| {
+                let delta = delta(&liar, seq, previous, 7.0);
+                previous = delta.hash();
+                delta
+            })
+            .collect();
+        let (mut giver, mut taker) = (Log::new(1 << 20), Log::new(1 << 20));
+        theirs.iter().for_each(|delta| drop(giver.offer(delta.clone())));
+        ours.iter().chain(&chain(2, 2)).for_each(|delta| drop(taker.offer(delta.clone())));
+
+        let beyond = taker.beyond(&giver.heads(), &Exclusions::default());
+        assert!(beyond.replay.iter().all(|delta| delta.origin() != ours[0].origin()), "nothing of ours fits on theirs");
+        assert_eq!(beyond.replay.len(), 2);
+        let known_to_differ = if heard_there <= 4 { vec![ours[0].origin()] } else { vec![] };
+        assert_eq!((beyond.gone, &beyond.contradicted), (vec![], &known_to_differ));
+        taker.renounce(&beyond.contradicted);
+        taker.adopt(&giver.heads(), &Exclusions::default());
+        assert_eq!(taker.heard().get(&ours[0].origin()), heard_there);
+        assert_eq!(taker.head(&ours[0].origin()), theirs.last().unwrap().hash());
+        assert!(
+            taker.get(ours[0].origin(), 1).is_none(),
+            "what we had heard of it can be taken back from no base any more"
+        );
+    }
+}
+
 #[test]
 fn the_samples_of_a_set_do_not_hang_on_how_it_was_heard() {
     // What a delta of origin i holds is 10 i samples.

@@ -133,16 +133,21 @@ impl Encode for VersionVector {
     }
 }
 
-/// A claim of a length costs nothing before the entries are there.
+/// A claim of a length costs nothing before the entries are there. What names a life twice, or in another order, is in no form that anybody
+/// writes: its room would be of as many places as it has entries.
 impl<C> Decode<C> for VersionVector {
     fn decode<D: Decoder<Context = C>>(decoder: &mut D) -> Result<Self, DecodeError> {
         let claimed = u64::decode(decoder)?;
         let len = usize::try_from(claimed).map_err(|_| DecodeError::OutsideUsizeRange(claimed))?;
         decoder.claim_container_read::<(Origin, u64)>(len)?;
-        let mut entries = Vec::new();
+        let mut entries: Vec<(Origin, u64)> = Vec::new();
         for _ in 0..len {
             decoder.unclaim_bytes_read(size_of::<(Origin, u64)>());
-            entries.push(<(Origin, u64)>::decode(decoder)?);
+            let entry = <(Origin, u64)>::decode(decoder)?;
+            if entries.last().is_some_and(|(before, _)| *before >= entry.0) {
+                return Err(DecodeError::Other("the origins of a version vector do not ascend"));
+            }
+            entries.push(entry);
         }
         Ok(Self(ByOrigin::of(entries)))
     }

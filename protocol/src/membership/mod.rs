@@ -469,6 +469,13 @@ impl Membership {
         self.neighbours.contains_key(&peer) || self.spoke.get(&peer).is_some_and(|at| now - *at < LIVE_WINDOW)
     }
 
+    /// All of whom [`Self::lives`] is true.
+    pub fn living(&self, now: Time) -> impl Iterator<Item = PeerId> + '_ {
+        let spoke =
+            self.spoke.iter().filter(move |(peer, at)| now - **at < LIVE_WINDOW && !self.neighbours.contains_key(peer));
+        self.neighbours.keys().copied().chain(spoke.map(|(peer, _)| *peer))
+    }
+
     /// Peers of a lower id that are no neighbours and were heard by way of others a moment ago.
     #[must_use]
     pub fn heard_from_lower(&self, us: PeerId, now: Time) -> usize {

@@ -44,7 +44,7 @@ impl Exclusion {
     /// Of a proof.
     #[must_use]
     pub fn of_proof(proof: Equivocation) -> Self {
-        Self { about: proof.about(), from_seq: proof.seq(), evidence: Evidence::Equivocation(Box::new(proof)) }
+        Self { about: proof.about(), from_seq: proof.from_seq(), evidence: Evidence::Equivocation(Box::new(proof)) }
     }
 
     /// Of votes about one origin, when more than half of `electorate` agree on a number; the lowest such number.
@@ -71,7 +71,7 @@ impl Exclusion {
     pub fn is_genuine(&self, context: &Context) -> bool {
         match &self.evidence {
             Evidence::Equivocation(proof) => {
-                proof.about() == self.about && proof.seq() == self.from_seq && proof.is_proof(context)
+                proof.about() == self.about && proof.from_seq() == self.from_seq && proof.is_proof(context)
             }
             Evidence::Votes(votes) => {
                 let mut voters = BTreeSet::new();

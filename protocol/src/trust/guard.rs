@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::audit::{Act, Chain, Entry, Record, genesis};
+use super::electors::Electors;
 use super::suspicion::Ledger;
 use super::{Exclusion, Reason, Vote};
 use crate::config::Trust;
@@ -10,6 +11,7 @@ use crate::id::{Origin, PeerId};
 use crate::log::{Context, Delta, HELD_BYTES_MAX, HELD_MAX};
 use crate::time::{Span, Time};
 use crate::tokens::Tokens;
+use crate::wire::ORIGINS_MAX;
 
 /// Votes remembered.
 const VOTES_MAX: usize = 4096;
@@ -17,9 +19,9 @@ const VOTES_MAX: usize = 4096;
 const VOTES_OF_ONE_MAX: usize = 32;
 /// A voter's word about one origin is taken, and passed on, this often at most.
 const VOTE_PAUSE: Span = Span::from_secs(1);
-/// The electorate is the largest number of living peers within so long: a swarm that was just cut in two does not let
-/// the smaller half decide for the larger.
-const ELECTORATE_MEMORY: Span = Span::from_secs(60);
+/// Origins whose accepted deltas wait for a record: as many as a set has, some of which may be left out meanwhile. Names that a member
+/// makes up only to be left out under them come without end.
+const ACCEPTED_MAX: usize = ORIGINS_MAX;
 /// Accepted deltas are gathered over so long: a record of each would be gigabytes a day.
 const ACCEPT_GATHER: Span = Span::from_secs(10);
 /// Records of accepted deltas each time: where more origins have spoken, the others wait for their turn. A member may speak as thousands
@@ -142,7 +144,7 @@ pub(crate) struct Guard {
     immune: BTreeMap<(Origin, Reason), Time>,
     votes: BTreeMap<(Origin, PeerId), (Vote, Time)>,
     vote_counter: u64,
-    live: VecDeque<(Time, usize)>,
+    pub(crate) electors: Electors,
     chain: Chain,
     /// Accepted and not yet in an audit record: the last number, and how many.
     accepted: BTreeMap<Origin, (u64, u64)>,
@@ -167,7 +169,7 @@ impl Guard {
             immune: BTreeMap::new(),
             votes: BTreeMap::new(),
             vote_counter: us.incarnation,
-            live: VecDeque::new(),
+            electors: Electors::default(),
             chain: Chain::new(genesis(context.run, us)),
             accepted: BTreeMap::new(),
             gathered: None,
@@ -295,18 +297,10 @@ impl Guard {
         self.votes.retain(|(about, voter), _| about.peer != peer && *voter != peer);
     }
 
-    /// The number of living peers that a majority is measured against.
-    pub(crate) fn electorate(&self, live: usize) -> usize {
-        self.live.iter().map(|(_, live)| *live).max().unwrap_or(0).max(live)
-    }
-
     /// Once a heartbeat.
-    pub(crate) fn tick(&mut self, now: Time, live: usize, vote_max: Span) {
+    pub(crate) fn tick(&mut self, now: Time, electors: usize, vote_max: Span) {
         self.ledger.tick(now);
-        self.live.push_back((now, live));
-        while self.live.front().is_some_and(|(at, _)| now - *at > ELECTORATE_MEMORY) {
-            self.live.pop_front();
-        }
+        self.electors.note(now, electors);
         self.votes.retain(|_, (_, at)| now - *at <= vote_max);
         self.immune.retain(|_, until| *until > now);
     }
@@ -320,9 +314,11 @@ impl Guard {
 
     pub(crate) fn note_accepted(&mut self, delta: &Delta) {
         let header = delta.header();
-        let (last, count) = self.accepted.entry(header.origin).or_default();
-        *last = header.seq.max(*last);
-        *count += 1;
+        if self.accepted.len() < ACCEPTED_MAX || self.accepted.contains_key(&header.origin) {
+            let (last, count) = self.accepted.entry(header.origin).or_default();
+            *last = header.seq.max(*last);
+            *count += 1;
+        }
         if let Some(account) = self.account(header.origin.peer) {
             account.deltas += 1;
             account.steps += u64::from(header.steps);

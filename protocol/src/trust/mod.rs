@@ -5,7 +5,7 @@
 //! suspect   measures of how a delta differs from the others' ([`suspicion`]): a local opinion, so it refuses nothing
 //! hold      after a few strikes the origin's deltas wait. Our version of it stops there, and our version vector says so
 //! vote      whoever holds says so, signed ([`Vote`])
-//! exclude   more than half of the living peers: a record that proves itself ([`Exclusion`]); everybody retracts, exactly
+//! exclude   more than half of the living peers that may vote: a record that proves itself ([`Exclusion`]); everybody retracts, exactly
 //! release   no majority in time: what waited goes in
 //! ```
 //!
@@ -19,6 +19,7 @@
 
 pub mod admission;
 pub mod audit;
+mod electors;
 mod exclusion;
 mod guard;
 mod identity;

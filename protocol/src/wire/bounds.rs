@@ -7,7 +7,7 @@ use super::message::{
     ADDRESS_BYTES_MAX, ADDRESSES_MAX, Exchange, PEER_RECORDS_MAX, PeerRecord, RANGES_MAX, Range, STATUS_NEIGHBOURS_MAX,
 };
 use crate::log::{Head, SAMPLES_MAX, SignedDelta};
-use crate::trust::{Exclusion, RECORDS_MAX, Vote};
+use crate::trust::{Evidence, Exclusion, RECORDS_MAX, Vote};
 
 /// Largest sequence number: a peer that says a million deltas a second gets there in nine years. With at most
 /// [`ORIGINS_MAX`] origins every sum of sequence numbers fits into 64 bits.
@@ -27,7 +27,7 @@ impl Message {
         let fine = match self {
             Self::Digest { heard, excluded, marks, .. } => {
                 heard.len() <= ORIGINS_MAX
-                    && heard.iter().all(|(_, seq)| is_seq(seq))
+                    && heard.iter().all(|(_, seq)| seq >= 1 && is_seq(seq))
                     && excluded.len() <= ORIGINS_MAX
                     && excluded.iter().all(|&(_, seq)| is_seq(seq))
                     && (marks.is_empty() || marks.len() == heard.len())
@@ -62,7 +62,7 @@ impl Message {
     }
 }
 
-/// Sequence numbers begin at 1; a range or a digest may say 0 for nothing.
+/// Sequence numbers begin at 1; a range may say 0 for nothing.
 fn is_seq(seq: u64) -> bool {
     seq <= SEQ_MAX
 }
@@ -99,7 +99,11 @@ fn is_vote(vote: &Vote) -> bool {
 }
 
 fn is_record(record: &Exclusion) -> bool {
-    is_seq(record.from_seq)
+    let evidence = match &record.evidence {
+        Evidence::Votes(votes) => votes.iter().all(is_vote),
+        Evidence::Equivocation(proof) => proof.is_within_bounds(),
+    };
+    is_seq(record.from_seq) && evidence
 }
 
 #[cfg(test)]

@@ -24,7 +24,7 @@ use bincode::enc::write::SizeWriter;
 use bincode::{Decode, Encode};
 
 /// Version of everything in this module. Another version is refused in the handshake.
-pub const VERSION: u8 = 7;
+pub const VERSION: u8 = 8;
 /// Protocol name of the link's stream.
 pub const STREAM_PROTOCOL: &str = "/starling/delta/1";
 /// Largest frame body: a dense f32 delta of 16 million parameters fits.

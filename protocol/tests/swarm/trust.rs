@@ -346,7 +346,8 @@ fn swarm_with_short_logs(long: usize, seed: u64) -> (Network, Vec<PeerId>, PeerI
         protocol::log::Delta::sign(&network.context, header, payload, &identity)
     };
     let rivals = [0.0, 1.0].map(|value| statement(first.header.clone(), value));
-    let proof = Equivocation::of(&network.context, &rivals[0], &rivals[1]).expect("they contradict each other");
+    let [a, b] = rivals.map(|rival| [rival.signed().clone()]);
+    let proof = Equivocation::of(&network.context, &a, &b).expect("they contradict each other");
     network.inject(liar, honest[0], &Message::Exclusion(Exclusion::of_proof(proof)));
     (network, honest, liar)
 }

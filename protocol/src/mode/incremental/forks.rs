@@ -75,10 +75,10 @@ impl Peer {
         let mut last: Option<PeerId> = None;
         let (log, guard, rng) = (&self.log, &self.guard, &mut self.rng);
         for Differs { origin, seq, retained } in log.differing(&digest.heard, digest.salt, &digest.marks) {
-            if guard.pending.contains_key(&origin.peer) {
-                continue; // It is proved, and a base without it is on its way.
-            }
             if !retained {
+                if guard.pending.contains_key(&origin.peer) {
+                    continue; // It is proved, and a base without it is on its way.
+                }
                 lost.take((origin, seq), || rng.next_u64());
             } else if last != Some(origin.peer) {
                 // A proof about its first life speaks of the later ones, too.

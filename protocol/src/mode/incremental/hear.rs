@@ -32,7 +32,7 @@ pub(crate) struct Offers {
 impl Peer {
     pub(crate) fn hear_delta(&mut self, from: PeerId, signed: Arc<SignedDelta>) {
         if !self.hear_older(from, std::slice::from_ref(&signed)) {
-            self.hear_one(from, signed, None);
+            self.hear_one(from, &[signed], None);
         }
     }
 
@@ -41,16 +41,21 @@ impl Peer {
         if self.hear_older(from, &chain) {
             return;
         }
-        let news: Vec<_> = chain.into_iter().filter(|signed| !self.is_copy(from, signed)).collect();
-        // All are of one origin, and their numbers grow.
+        // All are of one origin, and their numbers grow; without those that our log has let go of, too, what is left is one chain.
+        let first = chain.first().map_or(0, |first| self.log.first_retained(first.header.origin));
+        let late = chain.into_iter().filter(|signed| signed.header.seq >= first);
+        let news: Vec<_> = late.filter(|signed| !self.is_copy(from, signed)).collect();
         let Some(first) = news.first() else { return };
         if self.log.excluded().covers(first.header.origin, first.header.seq) || self.is_turned_off(from, first) {
             return;
         }
         let proofs = proven(&self.context, &news);
         let refused = self.counters.deltas_refused;
-        for (i, signed) in news.into_iter().enumerate() {
-            self.hear_one(from, signed, proofs.as_ref().and_then(|proofs| proofs.get(i).copied()));
+        for i in 0..news.len() {
+            match proofs.as_ref().and_then(|proofs| proofs.get(i).copied()) {
+                Some(proof) => self.hear_one(from, &news[i..], Some(proof)),
+                None => self.hear_one(from, &news[i..=i], None),
+            }
             if self.counters.deltas_refused > refused {
                 return; // What follows cannot be next in its chain, and one offence is enough.
             }
@@ -82,8 +87,9 @@ impl Peer {
         true
     }
 
-    /// A delta that stands for itself, or one whose origin has spoken for it.
-    fn hear_one(&mut self, from: PeerId, signed: Arc<SignedDelta>, proof: Option<Proven>) {
+    /// The first of these: a delta that stands for itself, or one whose origin has spoken for it by the last of those behind it.
+    fn hear_one(&mut self, from: PeerId, said: &[Arc<SignedDelta>], proof: Option<Proven>) {
+        let Some(signed) = said.first().cloned() else { return };
         let (origin, seq) = (signed.header.origin, signed.header.seq);
         if origin == self.origin && seq > self.log.heard().get(&origin) {
             self.refuse(from, origin, seq, Refused::Ours);
@@ -112,13 +118,13 @@ impl Peer {
             None => Delta::check(&self.context, signed, &mut self.scratch),
         };
         match checked {
-            Ok(delta) => self.take(from, delta),
+            Ok(delta) => self.take(from, delta, said),
             Err(invalid) => self.refuse(from, origin, seq, invalid.into()),
         }
     }
 
-    /// Takes a checked delta, decoded in `scratch`.
-    pub(super) fn take(&mut self, from: PeerId, delta: Delta) {
+    /// Takes a checked delta, decoded in `scratch`, the first of these that were said together.
+    pub(super) fn take(&mut self, from: PeerId, delta: Delta, said: &[Arc<SignedDelta>]) {
         let (origin, seq) = (delta.origin(), delta.seq());
         let Some(delta) = self.in_time(delta).and_then(|delta| self.gate(delta)) else {
             self.note_known(from, origin, seq);
@@ -146,7 +152,7 @@ impl Peer {
                 let rivals = [self.log.get(origin, seq), self.log.waiting(origin, seq), self.log.get(origin, seq - 1)];
                 let rival = rivals.into_iter().flatten().next().cloned();
                 if let Some(rival) = rival {
-                    self.accuse(&rival, &delta);
+                    self.accuse(&rival, said);
                 }
             }
         }
@@ -270,8 +276,11 @@ impl Peer {
         for range in ranges.iter().take(RANGES_MAX).filter(|range| range.first <= range.last) {
             gone |= range.first < self.log.first_retained(range.origin)
                 && range.first <= self.log.heard().get(&range.origin);
+            if room == 0 {
+                break; // Nor is anything more looked at.
+            }
             let range = self.up_to_a_signed_one(*range);
-            for delta in self.log.range(range).chain(self.taken_back.range(range)) {
+            for delta in self.at_hand(range) {
                 if room < delta.bytes() && !reply.is_empty() {
                     break;
                 }
@@ -287,10 +296,29 @@ impl Peer {
 
     /// The range, prolonged to the next delta that may end a message.
     fn up_to_a_signed_one(&self, range: Range) -> Range {
-        let beyond = Range { first: range.last, last: u64::MAX, ..range };
-        let beyond = self.log.range(beyond).chain(self.taken_back.range(beyond));
-        let signed = beyond.take(DELTAS_MAX).find(|delta| delta.is_signed(&self.context));
+        let mut beyond = self.at_hand(Range { first: range.last, last: u64::MAX, ..range }).take(DELTAS_MAX);
+        let signed = beyond.find(|delta| delta.is_signed(&self.context));
         Range { last: signed.map_or(range.last, Delta::seq), ..range }
+    }
+
+    /// Those that are in the log, and those that were taken back a moment ago.
+    fn at_hand(&self, range: Range) -> impl Iterator<Item = &Delta> + '_ {
+        self.log.range(range).chain(self.taken_back.range(range))
+    }
+
+    /// That delta, and those behind it up to one that is signed itself.
+    pub(super) fn said_with(&self, delta: &Delta) -> Vec<Arc<SignedDelta>> {
+        let mut said = vec![delta.signed().clone()];
+        if !delta.is_signed(&self.context) {
+            let behind = Range { origin: delta.origin(), first: delta.seq() + 1, last: u64::MAX };
+            for next in self.at_hand(behind).take(DELTAS_MAX - 1) {
+                said.push(next.signed().clone());
+                if next.is_signed(&self.context) {
+                    break;
+                }
+            }
+        }
+        said
     }
 
     pub(super) fn send_deltas(&mut self, to: PeerId, deltas: &[Delta]) {

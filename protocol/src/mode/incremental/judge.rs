@@ -22,10 +22,12 @@ mod pending;
 
 pub(crate) use gathering::TakenBack;
 
+use std::sync::Arc;
+
 use super::Digest;
 use crate::event::{Event, Output, Refused};
 use crate::id::{Origin, PeerId};
-use crate::log::{Delta, SignedDelta};
+use crate::log::{Delta, SignedDelta, VersionVector};
 use crate::membership::Neighbour;
 use crate::peer::Peer;
 use crate::time::Span;
@@ -70,7 +72,7 @@ impl Peer {
             Taken::Contradicts(rival) => rival,
             Taken::Waits | Taken::Dropped => return None,
         };
-        self.accuse(&rival, &delta);
+        self.accuse(&rival, std::slice::from_ref(delta.signed()));
         None
     }
 
@@ -141,8 +143,8 @@ impl Peer {
             let decoded =
                 delta.codec().decode(delta.payload(), self.context.parameters, delta.weight(), &mut self.scratch);
             if decoded.is_ok() {
-                let from = delta.origin().peer;
-                self.take(from, delta);
+                let (from, said) = (delta.origin().peer, delta.signed().clone());
+                self.take(from, delta, &[said]);
             }
         }
     }
@@ -155,7 +157,7 @@ impl Peer {
         }
         let (now, past) = (self.now, self.hears_the_past());
         self.forget_taken_back();
-        self.guard.tick(now, self.members.live_peers(now), self.config.trust.hold_max);
+        self.guard.tick(now, self.electors(), self.config.trust.hold_max);
         let held: Vec<Origin> = self.guard.holds.keys().copied().collect();
         for origin in held {
             let Some(hold) = self.guard.holds.get_mut(&origin) else { continue };
@@ -208,8 +210,19 @@ impl Peer {
         }
     }
 
+    /// The number of electors that a majority is measured against.
     fn electorate(&self) -> usize {
-        self.guard.electorate(self.members.live_peers(self.now))
+        self.guard.electors.electorate(self.electors())
+    }
+
+    /// How many there are, this peer among them. A link counts as little as a name: whoever has a hundred that say nothing, or nothing that
+    /// counts, does not raise the bar for those who vote.
+    fn electors(&self) -> usize {
+        let now = self.now;
+        let asked_with = (self.members.live_peers(now), self.log.heard().len(), self.log.excluded().len());
+        self.guard.electors.counted(now, asked_with, || {
+            1 + self.members.living(now).filter(|&peer| peer != self.origin.peer && self.may_vote(peer)).count()
+        })
     }
 
     fn is_elector(&self, peer: PeerId) -> bool {
@@ -218,10 +231,16 @@ impl Peer {
 
     /// Whether that peer's signature counts: it has spoken, and is not excluded.
     fn may_vote(&self, peer: PeerId) -> bool {
+        self.may_vote_in(self.log.heard(), peer)
+    }
+
+    /// The same, where what it has said in that set counts, too.
+    fn may_vote_in(&self, set: &VersionVector, peer: PeerId) -> bool {
+        let said = self.log.heard().of_peer(peer).max(set.of_peer(peer));
         self.is_allowed(peer)
             && !self.log.excluded().names(peer)
             && !self.guard.pending.contains_key(&peer)
-            && self.log.heard().of_peer(peer) >= self.context.limits.probation.max(1)
+            && said >= self.context.limits.probation.max(1)
     }
 
     /// Whether the job lets that peer speak.
@@ -233,12 +252,13 @@ impl Peer {
 
 // Excluding.
 impl Peer {
-    /// Two checked deltas of one origin: when they contradict each other, that is proof.
-    pub(super) fn accuse(&mut self, a: &Delta, b: &Delta) {
+    /// A checked delta of ours, and one of the same origin that came with those behind it: when they contradict each other, and it has signed
+    /// both or what follows from them, that is proof.
+    pub(super) fn accuse(&mut self, ours: &Delta, said: &[Arc<SignedDelta>]) {
         if !self.config.trust.enabled {
             return;
         }
-        if let Some(proof) = Equivocation::of(&self.context, a, b) {
+        if let Some(proof) = Equivocation::of(&self.context, &self.said_with(ours), said) {
             self.audit(Act::Equivocation, proof.about(), proof.seq(), 2, "two deltas of one number".into());
             self.exclude(None, Exclusion::of_proof(proof));
         }
@@ -248,7 +268,8 @@ impl Peer {
         if !self.config.trust.enabled || !self.concerns_us(record.about.peer) || !self.is_of_use(&record) {
             return;
         }
-        if record.is_genuine(&self.context) && self.is_carried(&record) {
+        // Who the voters are costs a look at each; their signatures come last.
+        if self.is_carried(&record) && record.is_genuine(&self.context) {
             self.exclude(Some(from), record);
         }
     }
@@ -375,15 +396,17 @@ impl Peer {
         self.seek_help(from, theirs);
     }
 
-    /// Whether a base that leaves these out may replace ours: a newcomer takes them with the base, on the same trust.
-    pub(super) fn takes_exclusions(&self, records: &[Exclusion]) -> bool {
+    /// Whether a base of that set that leaves these out may replace ours: a newcomer takes them with the base, on the same trust. Who
+    /// voted may have spoken in that set and not in ours: to whoever has heard hardly anything the voters are strangers.
+    pub(super) fn takes_exclusions(&self, records: &[Exclusion], set: &VersionVector) -> bool {
         if records.len() > RECORDS_MAX || (!self.config.trust.enabled && !records.is_empty()) {
             return false;
         }
         let newcomer = self.log.heard().is_empty();
         let believed = |record: &Exclusion| {
             self.log.excluded().covers(record.about, record.from_seq)
-                || record.is_genuine(&self.context) && (newcomer || self.is_carried(record))
+                || (newcomer || record.is_carried(self.electorate(), |voter| self.may_vote_in(set, voter)))
+                    && record.is_genuine(&self.context)
         };
         records.iter().all(|record| record.about.peer != self.origin.peer && believed(record))
     }

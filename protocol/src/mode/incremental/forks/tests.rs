@@ -1,6 +1,8 @@
 //! Two honest peers, and liars that say one thing to each.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use super::super::alone::{Alone, delta, identity};
 use super::FORKS_ASKED_MAX;
@@ -8,7 +10,7 @@ use crate::codec::DenseF32;
 use crate::config::Config;
 use crate::event::{Event, Input, Output, Timer};
 use crate::id::{Hash, Origin, PeerId, RunId};
-use crate::log::{Context, Delta};
+use crate::log::{Context, Delta, SignedDelta};
 use crate::peer::Peer;
 use crate::schema::Schema;
 use crate::time::{Span, Time};
@@ -213,4 +215,88 @@ fn marks_that_are_made_up_cost_a_question() {
         .collect();
     assert_eq!(wants, [FORKS_ASKED_MAX]);
     assert!(alone.peer.trust_view().excluded.is_empty());
+}
+
+/// A chain of a liar: from there on so many, of which those at these numbers alone are signed.
+fn chain(two: &Two, (first, previous): (u64, Hash), length: u64, value: f32, signed: &[u64]) -> Vec<Arc<SignedDelta>> {
+    let mut previous = previous;
+    let numbers = first..first + length;
+    numbers
+        .map(|seq| {
+            let delta = delta(&two.peers[0], &identity(0), (seq, previous), value);
+            previous = delta.hash();
+            let mut said = SignedDelta::clone(delta.signed());
+            if !signed.contains(&seq) {
+                said.signature = [1; 64];
+            }
+            Arc::new(said)
+        })
+        .collect()
+}
+
+impl Two {
+    /// One of them hears these, in messages as long as given.
+    fn hear_chain(&mut self, i: usize, chain: &[Arc<SignedDelta>], lengths: &[usize]) {
+        let (from, mut rest) = (self.id(1 - i), chain);
+        for &length in lengths {
+            let (message, behind) = rest.split_at(length);
+            self.input(i, Input::Message { from, message: Message::Deltas(message.to_vec()) });
+            rest = behind;
+        }
+        let last = chain.last().expect("it has one").header.seq;
+        assert_eq!(self.peers[i].log.heard().get(&origin(0)), last, "all of it is taken");
+    }
+
+    /// The sets have one name, and the chains one end, without the liar's two stories.
+    fn are_one_again(&mut self, from: u64) {
+        for i in 0..2 {
+            assert_eq!(self.peers[i].trust_view().excluded, [(origin(0), from)], "peer {i}");
+        }
+        let sets = [0, 1].map(|i| (self.peers[i].log.set_hash(), self.peers[i].log.heads()));
+        assert_eq!(sets[0], sets[1]);
+        let wants = self.wants.len();
+        self.digests();
+        assert_eq!(self.wants.len(), wants, "what is the same is asked for by nobody");
+    }
+}
+
+/// Of what travels together the last one's signature alone is looked at, so that a liar need not sign what it says first.
+#[test]
+fn whoever_signs_only_what_comes_after_its_lie_is_excluded_from_the_lie_on() {
+    for length in [2, 64] {
+        let mut two = Two::new(|_| {});
+        let chains = [1.0, 2.0].map(|value| chain(&two, (1, Hash::ZERO), length, value, &[length]));
+        (0..2).for_each(|i| two.hear_chain(i, &chains[i], &[length as usize]));
+        (0..3).for_each(|_| two.digests());
+        two.are_one_again(1);
+        assert!(!two.peers[0].log.heard().names(identity(0).peer_id()));
+    }
+}
+
+/// Nor do the signed ones of both stories have to have one number, or numbers beside each other.
+#[test]
+fn whoever_signs_its_two_stories_at_different_numbers_is_excluded_all_the_same() {
+    let mut two = Two::new(|_| {});
+    let here = chain(&two, (1, Hash::ZERO), 64, 1.0, &[64]);
+    let there = chain(&two, (1, Hash::ZERO), 96, 2.0, &[32, 96]);
+    two.hear_chain(0, &here, &[64]);
+    two.hear_chain(1, &there, &[32, 64]);
+    (0..4).for_each(|_| two.digests());
+    two.are_one_again(1);
+}
+
+/// A long lie is gone back through message by message, to where both stories are one.
+#[test]
+fn a_long_fork_is_left_out_from_where_it_begins_or_a_little_before() {
+    let mut two = Two::new(|_| {});
+    let common = chain(&two, (1, Hash::ZERO), 100, 1.0, &[50, 100]);
+    let begin = (101, Delta::check(&two.peers[0].context, common[99].clone(), &mut Default::default()).unwrap().hash());
+    for (i, value) in [1.0, 2.0].into_iter().enumerate() {
+        two.hear_chain(i, &common, &[50, 50]);
+        two.hear_chain(i, &chain(&two, begin, 200, value, &[150, 200, 250, 300]), &[50, 50, 50, 50]);
+    }
+    (0..8).for_each(|_| two.digests());
+    let from = two.peers[0].trust_view().excluded[0].1;
+    assert!((101 - 63..=101).contains(&from), "{from}");
+    two.are_one_again(from);
 }

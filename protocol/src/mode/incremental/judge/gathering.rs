@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use super::super::Digest;
-use crate::id::{Origin, PeerId};
+use crate::id::{Hash, Origin, PeerId};
 use crate::log::{Delta, SignedDelta, linked};
 use crate::peer::Peer;
 use crate::time::{Span, Time};
@@ -95,7 +95,11 @@ impl Peer {
         let now = self.now;
         self.taken_back.forget(now);
         let stands = self.gathered_record().is_some();
-        self.taken_back.gathering.take_if(|gathering| !stands || now - gathering.begun >= KEPT_MAX);
+        let over = self.taken_back.gathering.take_if(|gathering| !stands || now - gathering.begun >= KEPT_MAX);
+        // Whoever gives a little now and then does not keep the others from giving all.
+        if let Some(giver) = over.and_then(|gathering| gathering.from) {
+            self.taken_back.failed.insert(giver, now + KEPT_MAX);
+        }
     }
 
     /// Gathers from that neighbour what a pending record takes back, if it has just taken that back itself. Returns whether something is
@@ -149,9 +153,9 @@ impl Peer {
         let Some(gathering) = &self.taken_back.gathering else { return };
         let Some(giver) = gathering.from else { return };
         let lacking =
-            self.log.cuts(gathering.about, gathering.from_seq).into_iter().find_map(|(origin, allowed, last)| {
+            self.log.cuts(gathering.about, gathering.from_seq).into_iter().find_map(|(origin, allowed, _)| {
                 let front = gathering.runs.get(&origin).and_then(VecDeque::front);
-                let next = front.map_or(last, |delta| delta.seq() - 1);
+                let (next, _) = self.next_older(front, origin);
                 // Those below are about as large.
                 let fit =
                     front.map_or(1, |delta| (DELTAS_BYTES_MAX / delta.bytes().max(1)).clamp(1, DELTAS_MAX)) as u64;
@@ -164,6 +168,14 @@ impl Peer {
         match lacking {
             Some(range) => self.send(giver, Message::Want(vec![range])),
             None => self.carry_out_gathered(),
+        }
+    }
+
+    /// Which delta is wanted before that one, or before those in our log, and its hash.
+    fn next_older(&self, front: Option<&Delta>, origin: Origin) -> (u64, Hash) {
+        match front.or_else(|| self.log.get(origin, self.log.first_retained(origin))) {
+            Some(first) => (first.seq() - 1, first.header().previous),
+            None => (self.log.heard().get(&origin), self.log.head(&origin)),
         }
     }
 
@@ -181,19 +193,18 @@ impl Peer {
     pub(in super::super) fn hear_older(&mut self, from: PeerId, chain: &[Arc<SignedDelta>]) -> bool {
         let now = self.now;
         let stands = self.gathered_record().is_some();
-        let Some(gathering) =
-            self.taken_back.gathering.as_mut().filter(|gathering| stands && gathering.from == Some(from))
+        let Some(origin) = chain.first().map(|signed| signed.header.origin) else { return false };
+        let Some(mut gathering) = self
+            .taken_back
+            .gathering
+            .take_if(|gathering| stands && gathering.from == Some(from) && gathering.about.peer == origin.peer)
         else {
             return false;
         };
-        let Some(origin) = chain.first().map(|signed| signed.header.origin) else { return false };
-        let Some(run) = gathering.runs.get_mut(&origin) else { return false };
+        let mut run = gathering.runs.remove(&origin).unwrap_or_default();
         let before = run.len();
         for signed in chain.iter().rev().filter(|signed| signed.header.origin == origin) {
-            let (next, hash) = match run.front() {
-                Some(first) => (first.seq() - 1, first.header().previous),
-                None => (self.log.heard().get(&origin), self.log.head(&origin)),
-            };
+            let (next, hash) = self.next_older(run.front(), origin);
             if signed.header.seq != next {
                 continue; // Beside what was asked for: the next one whose signature is good.
             }
@@ -204,7 +215,10 @@ impl Peer {
             gathering.bytes += delta.bytes();
             run.push_front(delta);
         }
-        if run.len() == before {
+        let came = run.len() > before;
+        gathering.runs.insert(origin, run);
+        let gathering = self.taken_back.gathering.insert(gathering);
+        if !came {
             return false;
         }
         gathering.progress_at = now;

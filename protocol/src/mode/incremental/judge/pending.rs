@@ -18,6 +18,7 @@ use super::super::Digest;
 use super::super::restraint::far_ahead;
 use crate::event::Event;
 use crate::id::{Origin, PeerId};
+use crate::log::VersionVector;
 use crate::peer::Peer;
 use crate::trust::audit::Act;
 use crate::trust::{Exclusion, Reason};
@@ -38,7 +39,7 @@ impl Peer {
         self.part_from(peer, "it is to be excluded");
         // Of its lives it can still go on with, the latest: to leave that one out leaves out all that it begins after it.
         let latest = self.log.heard().lives(peer).last();
-        if let Some((life, last)) = latest.filter(|(life, last)| self.is_pending(*life, last + 1)) {
+        if let Some((life, last)) = latest.filter(|(life, last)| *last < SEQ_MAX && self.is_pending(*life, last + 1)) {
             self.hold_pending(life, last + 1);
         }
     }
@@ -81,7 +82,12 @@ impl Peer {
     /// Whether that neighbour has a base without something that we cannot take back. One such record is enough: another may be one that
     /// nobody can ever carry out.
     pub(super) fn seek_help(&mut self, from: PeerId, theirs: &Digest) {
-        let is_behind = far_ahead(self.log.heard(), &theirs.heard);
+        // Who has left a liar out lacks all that it said, which may be more than what all others have.
+        let of_others = |set: &VersionVector| {
+            set.iter().filter(|(origin, _)| !self.guard.pending.contains_key(&origin.peer)).collect::<VersionVector>()
+        };
+        let is_behind =
+            !self.guard.pending.is_empty() && far_ahead(&of_others(self.log.heard()), &of_others(&theirs.heard));
         if is_behind || self.gather(from, theirs) {
             return;
         }

@@ -8,7 +8,7 @@ use crate::id::{Hash, Origin, PeerId};
 use crate::learner::{Command, Computed, base_hash};
 use crate::log::{Delta, Exclusions, Head, LIVES_TAKEN_MAX, SignedDelta};
 use crate::time::{Span, Time};
-use crate::trust::{Equivocation, Exclusion, Reason};
+use crate::trust::{Equivocation, Exclusion, Reason, Vote};
 use crate::wire::{Message, ORIGINS_MAX};
 
 pub(super) const NEIGHBOUR: PeerId = PeerId([7; 32]);
@@ -34,7 +34,10 @@ pub(super) fn two_first_ones(alone: &Alone, number: u32) -> [Delta; 2] {
 
 pub(super) fn record(alone: &Alone, number: u32) -> Exclusion {
     let [a, b] = two_first_ones(alone, number);
-    Exclusion::of_proof(Equivocation::of(&alone.peer.context, &a, &b).expect("they contradict each other"))
+    Exclusion::of_proof(
+        Equivocation::of(&alone.peer.context, &[a.signed().clone()], &[b.signed().clone()])
+            .expect("they contradict each other"),
+    )
 }
 
 pub(super) fn excluded(alone: &Alone) -> usize {
@@ -393,4 +396,46 @@ fn a_lie_of_whom_the_set_has_nothing_stops_no_snapshot() {
     let want = Message::SnapshotWant { base_hash, offset: 0 };
     let parts = said(&mut alone, want);
     assert!(parts.iter().any(|message| matches!(message, Message::SnapshotPart { .. })), "it is given on");
+}
+
+/// A key is made in no time, and a link is had for it.
+#[test]
+fn links_that_say_nothing_do_not_raise_the_bar_for_those_who_vote() {
+    let mut alone = peer();
+    let liar = two_first_ones(&alone, 0)[0].clone();
+    say(&mut alone, &liar);
+    for number in 1..=3 {
+        let honest = two_first_ones(&alone, number)[0].clone();
+        say(&mut alone, &honest);
+    }
+    (100..160).for_each(|i| alone.input(Input::Connected { peer: PeerId([i; 32]) }));
+    for number in 1..=3 {
+        assert_eq!(excluded(&alone), 0, "{} of five", number - 1);
+        let context = &alone.peer.context;
+        let vote = Vote::sign(context, &identity(number), liar.origin(), (1, 1), Reason::Norm, 1);
+        alone.input(Input::Message { from: NEIGHBOUR, message: Message::Vote(vote) });
+    }
+    assert_eq!(excluded(&alone), 1);
+}
+
+/// The voters of long ago are strangers to whoever has just come, and it may have heard one delta before the base comes.
+#[test]
+fn who_has_heard_one_delta_takes_a_base_without_whom_the_swarm_has_voted_out() {
+    let mut alone = peer();
+    let stray = two_first_ones(&alone, 9)[0].clone();
+    let out = Origin { peer: identity(0).peer_id(), incarnation: 1 };
+    let context = &alone.peer.context;
+    let votes = (1..=3).map(|number| Vote::sign(context, &identity(number), out, (5, 9), Reason::Norm, 1)).collect();
+    let record = Exclusion { about: out, from_seq: 5, evidence: crate::trust::Evidence::Votes(votes) };
+    let set = |voters: std::ops::RangeInclusive<u32>| {
+        let of = |number| (Origin { peer: identity(number).peer_id(), incarnation: 1 }, 3);
+        voters.map(of).chain([(out, 4)]).collect()
+    };
+    assert!(alone.peer.takes_exclusions(std::slice::from_ref(&record), &set(7..=8)), "a newcomer takes any");
+    say(&mut alone, &stray);
+    assert!(alone.peer.takes_exclusions(std::slice::from_ref(&record), &set(1..=3)));
+    assert!(
+        !alone.peer.takes_exclusions(std::slice::from_ref(&record), &set(2..=2)),
+        "one of those who count is not enough"
+    );
 }

@@ -42,8 +42,10 @@ impl Peer {
             return;
         };
         // Whoever is on hold with us is in the neighbour's base: what we lack of it is no reason to take that.
-        if self.guard.holds.is_empty() && !self.log.heard().covers(&lacking.set) && self.is_behind(lacking.of) {
-            self.ask_snapshot_of(lacking.of, lacking.set);
+        let holds = &self.guard.holds;
+        let set: VersionVector = lacking.set.iter().filter(|(origin, _)| !holds.contains_key(origin)).collect();
+        if !self.log.heard().covers(&set) && self.is_behind(lacking.of) {
+            self.ask_snapshot_of(lacking.of, set);
         }
     }
 
@@ -133,9 +135,10 @@ impl Peer {
         }
         // Of whom the base has nothing we believe what we would anyway, and need nothing.
         let theirs = heard_of(&head.heads);
-        head.exclusions
-            .retain(|record| theirs.names(record.about.peer) || self.takes_exclusions(std::slice::from_ref(record)));
-        if !self.takes_exclusions(&head.exclusions) {
+        head.exclusions.retain(|record| {
+            theirs.names(record.about.peer) || self.takes_exclusions(std::slice::from_ref(record), &theirs)
+        });
+        if !self.takes_exclusions(&head.exclusions, &theirs) {
             self.snapshot_failed("it leaves out what we do not");
             return;
         }
@@ -256,7 +259,8 @@ impl Peer {
         let bytes = 4 * base.len() as u64;
         self.issue_restore(base, beyond.replay, carry);
         self.log.renounce(&beyond.gone);
-        if beyond.gone.contains(&self.origin) {
+        self.log.renounce(&beyond.contradicted);
+        if beyond.gone.contains(&self.origin) || beyond.contradicted.contains(&self.origin) {
             self.begin_new_chain();
         }
         let ready = self.log.adopt(&head.heads, &excluded);

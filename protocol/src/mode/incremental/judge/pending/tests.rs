@@ -14,7 +14,7 @@ use crate::wire::{Message, Range, SnapshotHead};
 /// The liar, by its number.
 const LIAR: u32 = 1;
 /// Deltas that it says before it lies, of which the log holds the latest.
-const SAID: u64 = 60;
+const SAID: u64 = 200;
 const RETAINED: usize = 20;
 
 /// Its chain.
@@ -43,7 +43,8 @@ impl Liar {
         let true_one = &self.1[seq as usize - 1];
         let rival = delta(&alone.peer, &identity(self.0), (seq, true_one.header().previous), 2.0);
         Exclusion::of_proof(
-            Equivocation::of(&alone.peer.context, true_one, &rival).expect("they contradict each other"),
+            Equivocation::of(&alone.peer.context, &[true_one.signed().clone()], &[rival.signed().clone()])
+                .expect("they contradict each other"),
         )
     }
 }
@@ -184,6 +185,7 @@ fn nothing_new_is_taken_of_whom_a_proof_waits_and_a_majority_leaves_it_out_from_
 #[test]
 fn without_a_majority_what_waited_goes_in_and_the_next_one_waits_again() {
     let (mut alone, mut liar) = alone();
+    Liar::new(&mut alone, 2, 1); // Another voice, which knows nothing of it.
     let proof = liar.proof(&alone, 1);
     tell(&mut alone, proof);
     liar.goes_on(&mut alone);
