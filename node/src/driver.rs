@@ -94,7 +94,8 @@ async fn live(
     let settle_max = Duration::from_micros(setup.config.gossip.settle_max.0);
     let mut peer = Peer::new(setup.config, setup.context, identity, setup.incarnation, setup.seed);
     if let Some(standing) = &setup.resume {
-        peer.resume_at(standing).map_err(|error| Error::new(Kind::Input, error))?;
+        let hint = "leave out --resume: the model comes from the neighbours";
+        peer.resume_at(standing).map_err(|error| Error::new(Kind::Input, error).hint(hint))?;
     }
     let mut driver = Driver {
         clock: Clock(Instant::now()),

@@ -1,6 +1,6 @@
 //! Addresses and identities, between libp2p's types and ours.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, TcpListener, UdpSocket};
 
@@ -26,6 +26,8 @@ const EXAMPLE: &str =
 const ANNOUNCED_MAX: usize = 8;
 /// Of those, relayed ones.
 const RELAYED_MAX: usize = 3;
+/// Of them at most those that others say they have reached us at, where we listen at more than there is place for.
+const CONFIRMED_MAX: usize = 2;
 /// Ports that are tried for one that is free on both.
 const PORT_TRIES: usize = 16;
 
@@ -184,21 +186,32 @@ pub(crate) fn is_loopback(address: &Multiaddr) -> bool {
 
 /// Addresses on which others may reach us, best first: none that names no machine (0.0.0.0, link-local IPv6), and
 /// loopback only when we listen nowhere else.
-pub(crate) fn announced<'a>(listening: impl IntoIterator<Item = &'a Multiaddr>) -> Vec<Multiaddr> {
-    let usable =
-        listening.into_iter().filter_map(|address| ip(address).filter(names_a_machine).map(|ip| (ip, address)));
-    let (loopback, others): (Vec<_>, Vec<_>) = usable.partition(|(ip, _)| ip.is_loopback());
+///
+/// Those that others say they have reached us at take no more than [`CONFIRMED_MAX`] places from those where we listen: a member can say so of any.
+pub(crate) fn announced<'a>(
+    listening: impl IntoIterator<Item = &'a Multiaddr>,
+    confirmed: impl IntoIterator<Item = &'a Multiaddr>,
+) -> Vec<Multiaddr> {
+    let all = listening.into_iter().map(|address| (false, address));
+    let all = all.chain(confirmed.into_iter().map(|address| (true, address)));
+    let usable = all.filter_map(|(told, address)| ip(address).filter(names_a_machine).map(|ip| (ip, told, address)));
+    let (loopback, others): (Vec<_>, Vec<_>) = usable.partition(|(ip, ..)| ip.is_loopback());
     let chosen = if others.is_empty() { loopback } else { others };
-    let chosen: BTreeSet<_> = chosen.into_iter().map(|(_, address)| split_peer(address.clone()).0).collect();
-    let mut chosen: Vec<_> = chosen.into_iter().map(|address| (way(&address), address)).collect();
+    let mut places: BTreeMap<Multiaddr, bool> = BTreeMap::new();
+    for (_, told, address) in chosen {
+        *places.entry(split_peer(address.clone()).0).or_insert(told) &= told;
+    }
+    let mut chosen: Vec<_> = places.into_iter().map(|(address, told)| (way(&address), told, address)).collect();
     chosen.sort();
     // The last resort has its place among the few that are passed on.
-    let direct = chosen.iter().filter(|(way, _)| *way != Some(Way::Relayed)).count();
-    let relayed = (chosen.len() - direct).min(RELAYED_MAX);
-    let mut chosen: Vec<_> = chosen.into_iter().map(|(_, address)| address).collect();
-    let last = chosen.split_off(direct);
-    chosen.truncate(ANNOUNCED_MAX - relayed);
-    chosen.into_iter().chain(last.into_iter().take(relayed)).collect()
+    let (relayed, direct): (Vec<_>, Vec<_>) = chosen.into_iter().partition(|(way, ..)| *way == Some(Way::Relayed));
+    let places = ANNOUNCED_MAX - relayed.len().min(RELAYED_MAX);
+    let (told, ours): (Vec<_>, Vec<_>) = direct.into_iter().partition(|(_, told, _)| *told);
+    let of_told = told.len().min(CONFIRMED_MAX.max(places.saturating_sub(ours.len())));
+    let mut direct: Vec<_> = ours.into_iter().take(places - of_told).chain(told.into_iter().take(of_told)).collect();
+    direct.sort();
+    direct.truncate(places);
+    direct.into_iter().chain(relayed.into_iter().take(RELAYED_MAX)).map(|(.., address)| address).collect()
 }
 
 /// Why a relayed address is not dialled.
@@ -277,8 +290,24 @@ mod tests {
     fn what_is_announced_can_be_reached() {
         let all = ["/ip4/0.0.0.0/tcp/1", "/ip4/127.0.0.1/tcp/1", "/ip4/192.0.2.7/tcp/1", "/ip6/fe80::1/tcp/1"];
         let all: Vec<Multiaddr> = all.iter().map(|text| text.parse().unwrap()).collect();
-        assert_eq!(announced(&all), [all[2].clone()]);
-        assert_eq!(announced(&all[..2]), [all[1].clone()], "loopback, when there is nothing else");
+        assert_eq!(announced(&all, []), [all[2].clone()]);
+        assert_eq!(announced(&all[..2], []), [all[1].clone()], "loopback, when there is nothing else");
+    }
+
+    /// A member may say of any address that it has reached us there, and of as many as it likes.
+    #[test]
+    fn what_others_claim_takes_no_place_from_where_we_listen() {
+        let addresses = |net: &str, count: u8| -> Vec<Multiaddr> {
+            (1..=count).map(|i| format!("/ip4/{net}.{i}/tcp/1").parse().unwrap()).collect()
+        };
+        let (ours, claimed) = (addresses("192.0.2", 4), addresses("1.0.0", 16));
+        let told = announced(&ours, &claimed);
+        assert_eq!(told.len(), ANNOUNCED_MAX);
+        assert!(ours.iter().all(|address| told.contains(address)));
+        let many = addresses("192.0.2", 20);
+        let told = announced(&many, &claimed[..1]);
+        assert!(told.contains(&claimed[0]), "nor does a machine of many networks hide where it is reached from beyond");
+        assert_eq!(announced(&ours, &ours), ours);
     }
 
     #[test]

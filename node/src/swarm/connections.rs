@@ -15,6 +15,7 @@ use super::address::{self, Way};
 use super::handshake::{self, Meeting, Verdict};
 use super::link::{End, Link, LinkEvent};
 use super::port::Opened;
+use super::waiting::Crowd;
 use super::{Connection, Happening, Network, Up, wide};
 use crate::driver::Observation;
 use crate::store::audit::{Kind, What};
@@ -34,16 +35,12 @@ impl Network {
         self.seeds.reached(connection, peer, now);
         let (way, reached_at) = (address::way_of(endpoint), wide::reached_at(endpoint));
         let address = endpoint.get_remote_address().clone();
-        let (place, yields) = match endpoint {
-            ConnectedPoint::Listener { .. } => {
-                let (place, yields) = self.strangers.enter(address::ip(&address), connection);
-                (Some(place), yields)
-            }
-            ConnectedPoint::Dialer { .. } => (None, None),
-        };
-        let came_in = place.is_some() && way != Way::Relayed;
-        let from = came_in.then(|| address::ip(&address)).flatten();
-        let record = Connection { peer, address, since: now, way, reached_at, from, in_task: false, place };
+        let came_in = matches!(endpoint, ConnectedPoint::Listener { .. });
+        let crowd = if came_in { &mut self.strangers } else { &mut self.called };
+        let (place, yields) = crowd.enter(address::ip(&address), connection);
+        let from = (came_in && way != Way::Relayed).then(|| address::ip(&address)).flatten();
+        let place = Some(place);
+        let record = Connection { peer, address, since: now, way, reached_at, came_in, from, in_task: false, place };
         self.connections.insert(connection, record);
         if let Some(yields) = yields {
             tracing::debug!("a connection that is no link yet makes room for a newer one");
@@ -54,8 +51,15 @@ impl Network {
     /// Removes the record of a connection.
     fn forget(&mut self, connection: ConnectionId) -> Option<Connection> {
         let record = self.connections.remove(&connection)?;
-        record.place.into_iter().for_each(|place| self.strangers.leave(place));
+        if let Some(place) = record.place {
+            self.crowd(record.came_in).leave(place);
+        }
         Some(record)
+    }
+
+    /// Those that are no links yet.
+    fn crowd(&mut self, came_in: bool) -> &mut Crowd<ConnectionId> {
+        if came_in { &mut self.strangers } else { &mut self.called }
     }
 
     /// A connection that never got its stream is gone; of the others their task tells.
@@ -99,8 +103,11 @@ impl Network {
         match event {
             LinkEvent::Up { peer, connection, queue } => {
                 self.admitted(peer, connection);
-                let place = self.connections.get_mut(&connection).and_then(|record| record.place.take());
-                place.into_iter().for_each(|place| self.strangers.leave(place));
+                if let Some(record) = self.connections.get_mut(&connection)
+                    && let (came_in, Some(place)) = (record.came_in, record.place.take())
+                {
+                    self.crowd(came_in).leave(place);
+                }
                 if let Some(old) = self.links.insert(peer, Up { connection, queue, heard: false }) {
                     old.queue.abort();
                     self.closed(peer, "replaced by a newer link");

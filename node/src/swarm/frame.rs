@@ -25,8 +25,13 @@ use protocol::wire::{LENGTH_BYTES, WireError, body_length};
 pub(crate) const LINK_CREDIT_BYTES: usize = 4 << 20;
 /// A buffer grows by so much at a time, and only as bytes arrive: a length is a claim, not a fact.
 const READ_PIECE_BYTES: usize = 64 << 10;
-/// What of a read buffer is kept between two bodies.
-const READ_KEEP_BYTES: usize = 1 << 20;
+/// What of a buffer is kept between two frames. Nearly all are smaller, and what the largest one took would stay as long as the link: lists of lives
+/// grow with each restart of a peer.
+const KEEP_BYTES: usize = 8 << 10;
+/// What of a read buffer is kept at most.
+pub(crate) const READ_KEEP_BYTES: usize = 1 << 20;
+/// A buffer that holds a frame of at least this part of it is kept: parts of snapshots come one after the other.
+const KEEP_PART: usize = 4;
 /// Marks a credit word.
 const CREDIT_BIT: u32 = 1 << 31;
 
@@ -108,10 +113,12 @@ where
     Ok(())
 }
 
-/// Gives back the memory of a large body that was decoded. Not when the next one comes, which may be never.
-pub(crate) fn consumed(body: &mut Vec<u8>) {
-    body.clear();
-    body.shrink_to(READ_KEEP_BYTES);
+/// Empties a buffer, and gives back its memory unless what it held was a large part of that. What one large frame took is given back with the
+/// next small one, and all but `most` at once: the next one may never come.
+pub(crate) fn consumed(buffer: &mut Vec<u8>, most: usize) {
+    let kept = if buffer.len() < buffer.capacity() / KEEP_PART { KEEP_BYTES } else { most };
+    buffer.clear();
+    buffer.shrink_to(kept);
 }
 
 /// Bytes over links, both ways, all links together.
@@ -243,5 +250,18 @@ mod tests {
         let largest = protocol::wire::FRAME_BYTES_MAX;
         assert!(window_bytes(largest) >= 2 * largest);
         assert!(window_bytes(largest) < CREDIT_BIT as usize);
+    }
+
+    #[test]
+    fn what_a_large_frame_took_is_given_back_with_the_next_small_one() {
+        let mut buffer = vec![0; 256 << 10];
+        consumed(&mut buffer, READ_KEEP_BYTES);
+        assert!(buffer.is_empty() && buffer.capacity() >= 256 << 10, "parts of snapshots come one after the other");
+        buffer.extend([0; 300]);
+        consumed(&mut buffer, READ_KEEP_BYTES);
+        assert!(buffer.capacity() <= KEEP_BYTES, "{}", buffer.capacity());
+        buffer.resize(2 << 20, 0);
+        consumed(&mut buffer, READ_KEEP_BYTES);
+        assert!(buffer.capacity() <= READ_KEEP_BYTES, "{}", buffer.capacity());
     }
 }

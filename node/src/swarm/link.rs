@@ -20,7 +20,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 use super::allowances::{Allowances, Allowed};
 use super::bucket::{Counts, Flood, Pace};
 use super::budget::{Budget, Room};
-use super::frame::{FrameError, Item, Meter, Metered, consumed, put_credit, read_item, window_bytes};
+use super::frame::{FrameError, Item, Meter, Metered, READ_KEEP_BYTES, consumed, put_credit, read_item, window_bytes};
 use super::handshake::{Meeting, Verdict};
 use super::offenders::STRIKES_MAX;
 use super::queue::{CreditBroken, Queue, Receipt, Stage};
@@ -181,7 +181,7 @@ impl Link {
             Item::Data(bytes) => {
                 let mut receipt = queue.received(bytes)?;
                 let message = decode_body(body).map_err(End::Malformed)?;
-                consumed(body);
+                consumed(body, READ_KEEP_BYTES);
                 allowed.lock().message(&message, now)?;
                 let (peer, connection) = (self.meeting.them, self.meeting.connection);
                 receipt.keep(self.inbox_room.enter(receipt.bytes()).await);
@@ -286,9 +286,10 @@ impl Outgoing {
 
     /// Gives the memory of a large frame back.
     pub(super) fn written(&mut self) {
-        self.ready.clear();
-        self.ready.shrink_to(2 * WRITE_PIECE_BYTES);
-        self.next.shrink_to(2 * WRITE_PIECE_BYTES);
+        consumed(&mut self.ready, 2 * WRITE_PIECE_BYTES);
+        if self.next.is_empty() {
+            consumed(&mut self.next, 2 * WRITE_PIECE_BYTES);
+        }
     }
 }
 

@@ -99,6 +99,7 @@ pub use self::address::Way;
 pub(crate) use self::address::parse as parse_address;
 use self::allowances::Allowances;
 use self::behaviour::{Behaviour, BehaviourEvent};
+use self::bucket::Bucket;
 use self::budget::{Budget, Room};
 use self::dialer::Dialer;
 use self::frame::Meter;
@@ -176,6 +177,8 @@ pub(crate) struct Network {
     connections: BTreeMap<ConnectionId, Connection>,
     /// Of those, the ones that came in and are no links yet.
     strangers: Crowd<ConnectionId>,
+    /// And the ones that we have dialled: names that somebody makes up on the LAN are dialled, too, and whoever answers there may say nothing.
+    called: Crowd<ConnectionId>,
     /// Where connections come in.
     doorway: Doorway,
     /// Dials that the protocol asked for.
@@ -184,6 +187,7 @@ pub(crate) struct Network {
     /// Names of seeds that are being looked up: at most one for each.
     lookups: JoinSet<(Multiaddr, io::Result<Vec<Multiaddr>>)>,
     refusals: Refusals,
+    refusal_lines: Bucket,
     /// What goes into the audit log of links and bans.
     gathered: Gathered,
     offenders: Offenders,
@@ -226,11 +230,13 @@ struct Connection {
     way: Way,
     /// Our public address at which it has come in.
     reached_at: Option<Multiaddr>,
+    /// Whether it has come in, or was dialled by us.
+    came_in: bool,
     /// Where it has come in from, if it has, and by no relay.
     from: Option<IpAddr>,
     /// Whether a task has its stream.
     in_task: bool,
-    /// Its number among the strangers, if it came in.
+    /// Its number among those that are no links yet, as long as it is none.
     place: Option<u64>,
 }
 
@@ -288,11 +294,13 @@ impl Network {
             links: BTreeMap::new(),
             connections: BTreeMap::new(),
             strangers: Crowd::new(behaviour::HANDSHAKES_MAX),
+            called: Crowd::new(behaviour::HANDSHAKES_MAX),
             doorway,
             dialer: Dialer::default(),
             seeds: Seeds::new(seeds, Instant::now()),
             lookups: JoinSet::new(),
             refusals: Refusals::default(),
+            refusal_lines: Bucket::new(record::REFUSAL_LINES_PER_SECOND, record::REFUSAL_LINES_BURST, Instant::now()),
             offenders: Offenders::default(),
             allowances: Allowances::default(),
             bans: 0,
@@ -444,7 +452,7 @@ impl Network {
 
     fn announce(&mut self) {
         let us = *self.swarm.local_peer_id();
-        let addresses = interfaces::real_first(address::announced(&self.listening));
+        let addresses = interfaces::real_first(address::announced(&self.listening, []));
         if self.everywhere && addresses.iter().all(address::is_loopback) {
             let alone = strangers::solitude().filter(|_| !self.solitude_told);
             self.solitude_told |= alone.is_some();
@@ -453,7 +461,7 @@ impl Network {
         if let Some(lan) = &mut self.lan {
             lan.announce(addresses);
         }
-        let addresses = address::announced(self.listening.iter().chain(self.reach.addresses()));
+        let addresses = address::announced(&self.listening, self.reach.addresses());
         let addresses = interfaces::real_first(addresses);
         let with_id = addresses.iter().map(|address| address.clone().with(Protocol::P2p(us)).to_string());
         self.happenings.push_back(Happening::Observe(Observation::Listening(with_id.collect())));

@@ -8,7 +8,7 @@
 //! Only members with a public address are asked: within one network peers reach each other anyway. A decision as plain
 //! data: events in, [`Wish`]es out.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::{Duration, Instant};
 
@@ -27,6 +27,8 @@ const RELAYS_MAX: usize = 2;
 const RETRY_AFTER: Duration = Duration::from_secs(60);
 /// Addresses of ours that are believed; more than a machine has.
 const CONFIRMED_MAX: usize = 16;
+/// Where there is place for no more, the oldest makes place for another one so often: a member may say of any that it has reached us there.
+const REPLACE_AFTER: Duration = Duration::from_secs(60);
 
 /// What is to be done.
 #[derive(Debug, PartialEq)]
@@ -40,8 +42,9 @@ pub(crate) enum Wish {
 /// See the module.
 #[derive(Debug, Default)]
 pub(crate) struct Reach {
-    /// Addresses at which others have reached us.
-    confirmed: BTreeSet<Multiaddr>,
+    /// Addresses at which others have reached us, and since when.
+    confirmed: BTreeMap<Multiaddr, Instant>,
+    replaced: Option<Instant>,
     /// Linked members that relay, at their public address.
     relays: BTreeMap<PeerId, Multiaddr>,
     reserved: BTreeMap<PeerId, ListenerId>,
@@ -52,23 +55,38 @@ pub(crate) struct Reach {
 
 impl Reach {
     /// An address of ours works. Returns whether that is news.
-    pub(crate) fn confirmed(&mut self, address: Multiaddr) -> bool {
-        self.confirmed.len() < CONFIRMED_MAX && self.confirmed.insert(address)
+    pub(crate) fn confirmed(&mut self, address: Multiaddr, now: Instant) -> bool {
+        if let Some(at) = self.confirmed.get_mut(&address) {
+            *at = now;
+            return false;
+        }
+        if self.confirmed.len() >= CONFIRMED_MAX {
+            if self.replaced.is_some_and(|at| now.saturating_duration_since(at) < REPLACE_AFTER) {
+                return false;
+            }
+            self.replaced = Some(now);
+            let oldest = self.confirmed.iter().min_by_key(|(_, at)| **at).map(|(oldest, _)| oldest.clone());
+            if let Some(oldest) = oldest {
+                self.confirmed.remove(&oldest);
+            }
+        }
+        self.confirmed.insert(address, now);
+        true
     }
 
     /// It does not work any more. Returns whether it did.
     pub(crate) fn expired(&mut self, address: &Multiaddr) -> bool {
-        self.confirmed.remove(address)
+        self.confirmed.remove(address).is_some()
     }
 
     /// Addresses at which others have reached us.
     pub(crate) fn addresses(&self) -> impl Iterator<Item = &Multiaddr> {
-        self.confirmed.iter()
+        self.confirmed.keys()
     }
 
     /// Whether anyone anywhere can reach us.
     fn is_public(&self) -> bool {
-        self.confirmed.iter().any(is_public)
+        self.confirmed.keys().any(is_public)
     }
 
     /// A linked member tells where it is reached, and whether it relays.
@@ -177,11 +195,28 @@ mod tests {
         assert_eq!(reach.wish(now), None);
         assert_eq!(reach.wish(now + RETRY_AFTER), Some(Wish::Reserve(PeerId([1; 32]), public.clone())));
 
-        assert!(reach.confirmed(address("/ip4/192.168.1.5/tcp/4001")));
+        assert!(reach.confirmed(address("/ip4/192.168.1.5/tcp/4001"), now));
         assert!(matches!(reach.wish(now + RETRY_AFTER), Some(Wish::Reserve(..))), "that is in our own network");
-        assert!(reach.confirmed(address("/ip4/203.0.113.9/udp/4001/quic-v1")));
+        assert!(reach.confirmed(address("/ip4/203.0.113.9/udp/4001/quic-v1"), now));
         assert!(matches!(reach.wish(now), Some(Wish::GiveBack(_))));
         assert_eq!(reach.wish(now), None);
+    }
+
+    #[test]
+    fn what_is_claimed_without_end_shuts_nothing_out_for_good() {
+        let (mut reach, start) = (Reach::default(), Instant::now());
+        let claimed = |i: u8| address(&format!("/ip4/203.0.113.{i}/tcp/1"));
+        assert_eq!((0..200).filter(|&i| reach.confirmed(claimed(i), start)).count(), CONFIRMED_MAX + 1);
+        let true_one = address("/ip4/198.51.100.1/tcp/1");
+        assert!(!reach.confirmed(true_one.clone(), start));
+        assert!(reach.confirmed(true_one.clone(), start + REPLACE_AFTER));
+        // What is found to be right again and again is never the oldest.
+        for minute in 2..40 {
+            reach.confirmed(true_one.clone(), start + minute * REPLACE_AFTER);
+            reach.confirmed(claimed(minute as u8), start + minute * REPLACE_AFTER);
+        }
+        assert!(reach.addresses().any(|address| *address == true_one));
+        assert_eq!(reach.addresses().count(), CONFIRMED_MAX);
     }
 
     #[test]

@@ -2,6 +2,10 @@
 
 use super::*;
 
+/// Lines about refused links for the operator, and so many at once: what people read. What is beyond is in the audit log alone.
+pub(super) const REFUSAL_LINES_PER_SECOND: f64 = 0.5;
+pub(super) const REFUSAL_LINES_BURST: f64 = 32.0;
+
 impl Network {
     /// The protocol has heard what no honest peer says.
     pub(crate) fn offended(&mut self, peer: PeerId, what: &str) {
@@ -64,7 +68,10 @@ impl Network {
         let [peer, reason] = [shown, reason].map(|text| escape(text, TEXT_CHARS_MAX));
         let now = Instant::now();
         self.gathered.note(what, who, json!({ "peer": peer, "reason": reason }), now);
-        if self.refusals.note(Kind::Refuse, &peer, &reason, now).is_some() {
+        // A stranger chooses its words, and as many names as it likes: of one and the same kind there is one line a minute, and of all no more than
+        // people read. The audit log has them all.
+        let kind = format!("{what:?}");
+        if self.refusals.note(Kind::Refuse, &peer, &kind, now).is_some() && self.refusal_lines.take(1.0, now).is_ok() {
             tracing::warn!(peer, reason, "a link was refused");
             self.happenings.push_back(Happening::Observe(Observation::LinkRefused { peer, reason }));
         }

@@ -195,7 +195,7 @@ async fn a_peer_that_listens_everywhere_waits_for_a_word_of_each_listener() {
 
 impl Network {
     fn introduce(&mut self, to: PeerId, us: PeerId) {
-        let addresses = address::announced(&self.listening).iter().map(Multiaddr::to_string).collect();
+        let addresses = address::announced(&self.listening, []).iter().map(Multiaddr::to_string).collect();
         self.send(to, Message::Peers(vec![PeerRecord { peer: us, addresses }]));
     }
 }

@@ -48,7 +48,7 @@ impl Network {
             },
             SwarmEvent::ExternalAddrConfirmed { address } => {
                 let (address, _) = address::split_peer(address);
-                if self.reach.confirmed(address.clone()) {
+                if self.reach.confirmed(address.clone(), Instant::now()) {
                     tracing::info!(%address, "this peer is reached there");
                     self.listening_changed = true;
                 }
@@ -99,7 +99,7 @@ impl Network {
         {
             // No word of the other side's: its packets have come in there.
             self.swarm.add_external_address(address.clone());
-            self.listening_changed |= self.reach.confirmed(address);
+            self.listening_changed |= self.reach.confirmed(address, Instant::now());
         }
     }
 

@@ -6,6 +6,7 @@
 //!
 //! Invariants: `peers` ascends, and so do the lives of each; every peer has one at least. So equal maps have one form.
 
+use std::collections::BTreeSet;
 use std::ops::Range;
 
 use crate::id::{Origin, PeerId};
@@ -96,6 +97,27 @@ impl<T> ByOrigin<T> {
             shrink(&mut self.peers);
         }
         shrink(&mut self.lives);
+    }
+
+    /// Removes those, in one go: each by itself would move all that are behind it.
+    pub(super) fn remove_all(&mut self, gone: &BTreeSet<Origin>) {
+        match gone.len() {
+            0 => {}
+            1 => gone.iter().for_each(|origin| self.remove(origin)),
+            _ => {
+                let lives = std::mem::take(&mut self.lives);
+                let ends = self.peers.iter().skip(1).map(|(_, begin)| *begin as usize).chain([lives.len()]);
+                let of: Vec<_> = self.peers.iter().map(|(peer, _)| *peer).zip(ends).collect();
+                let (mut of, mut entries) = (of.into_iter().peekable(), Vec::new());
+                for (at, (incarnation, value)) in lives.into_iter().enumerate() {
+                    while of.next_if(|(_, end)| *end <= at).is_some() {}
+                    let Some(&(peer, _)) = of.peek() else { break };
+                    entries.push((Origin { peer, incarnation }, value));
+                }
+                entries.retain(|(origin, _)| !gone.contains(origin));
+                *self = Self::of(entries);
+            }
+        }
     }
 
     /// In order of origin.
@@ -195,6 +217,10 @@ mod tests {
                 prop_assert_eq!(lives.collect::<Vec<_>>(), of_peer.collect::<Vec<_>>());
             }
             prop_assert_eq!(&ByOrigin::of(entries.iter().rev().copied().collect()), &map);
+            let (gone, kept): (Vec<_>, Vec<_>) = entries.iter().copied().partition(|(_, value)| *value == 1);
+            let mut without = map.clone();
+            without.remove_all(&gone.iter().map(|(origin, _)| *origin).collect());
+            prop_assert_eq!(&without, &ByOrigin::of(kept));
             prop_assert_eq!(&ByOrigin::of([entries.clone(), entries].concat()), &map);
         }
     }

@@ -1,6 +1,6 @@
 //! Leaving out of the set what the swarm has excluded, and what is left out.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 
 use super::{Delta, Log, Tip, claimed};
 use crate::id::{Hash, Origin, PeerId};
@@ -52,14 +52,20 @@ impl Log {
         }
         self.excluded.unite(about, seq);
         let mut out = Vec::new();
+        let mut gone = BTreeSet::new();
         for (origin, allowed, cut) in cuts {
             let hash = cut.first().map_or(Hash::ZERO, |delta| delta.header().previous);
             let samples = self.heads.get(&origin).map_or(0, |tip| tip.samples);
             let samples = samples.saturating_sub(cut.iter().map(claimed).sum());
             self.shorten(origin, |run| run.cut(allowed));
-            self.set_head(origin, allowed, Tip { hash, samples });
+            if allowed == 0 {
+                gone.insert(origin);
+            } else {
+                self.set_head(origin, allowed, Tip { hash, samples });
+            }
             out.extend(cut);
         }
+        self.forget_heads(&gone);
         self.drop_excluded_waiting();
         Some(out)
     }

@@ -36,7 +36,7 @@ pub use marks::{MARK_BYTES, Mark};
 pub use snapshot::{Beyond, heard_of};
 pub use version_vector::VersionVector;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bincode::{Decode, Encode};
 
@@ -291,11 +291,13 @@ impl Log {
 
     fn set_head(&mut self, origin: Origin, seq: u64, head: Tip) {
         self.heard.set(origin, seq);
-        if seq == 0 {
-            self.heads.remove(&origin);
-        } else {
-            self.heads.insert(origin, head);
-        }
+        self.heads.insert(origin, head);
+    }
+
+    /// Nothing of these is in the set.
+    fn forget_heads(&mut self, origins: &BTreeSet<Origin>) {
+        self.heard.remove_all(origins);
+        self.heads.remove_all(origins);
     }
 
     fn hold(&mut self, delta: Delta, heard: u64) -> Arrival {

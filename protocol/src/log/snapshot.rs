@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::{Delta, Exclusions, Head, LIVES_TAKEN_MAX, Log, Tip, VersionVector};
-use crate::id::{Hash, Origin};
+use crate::id::Origin;
 use crate::wire::Range;
 
 /// What we have and a snapshot lacks.
@@ -66,9 +66,8 @@ impl Log {
         for &origin in origins {
             self.drop_retained(origin);
             self.drop_held(origin, u64::MAX);
-            self.heard.set(origin, 0);
-            self.heads.remove(&origin);
         }
+        self.forget_heads(&origins.iter().copied().collect());
     }
 
     /// Takes over the set of a snapshot whose base replaces ours. What we have beyond it stays; what waited and is next
@@ -79,11 +78,10 @@ impl Log {
             self.excluded.unite(about, seq);
         }
         self.drop_excluded_waiting();
-        let ours: Vec<_> = self.heard.iter().map(|(origin, _)| origin).collect();
-        for origin in ours.into_iter().filter(|&origin| excluded.last_allowed(origin) != u64::MAX) {
-            self.drop_retained(origin);
-            self.set_head(origin, 0, Tip { hash: Hash::ZERO, samples: 0 });
-        }
+        let ours = self.heard.iter().map(|(origin, _)| origin);
+        let anew: BTreeSet<_> = ours.filter(|&origin| excluded.last_allowed(origin) != u64::MAX).collect();
+        anew.iter().for_each(|&origin| self.drop_retained(origin));
+        self.forget_heads(&anew);
         for &Head { origin, seq, hash, samples } in heads {
             if seq <= self.heard.get(&origin) {
                 continue;

@@ -1,5 +1,7 @@
 //! Which deltas a peer has: per origin the length of the prefix it has applied.
 
+use std::collections::BTreeSet;
+
 use bincode::de::{BorrowDecoder, Decoder};
 use bincode::enc::Encoder;
 use bincode::error::{DecodeError, EncodeError};
@@ -41,6 +43,11 @@ impl VersionVector {
             Some(known) => *known = seq.max(*known),
             None => self.set(origin, seq),
         }
+    }
+
+    /// Removes these entries.
+    pub(super) fn remove_all(&mut self, gone: &BTreeSet<Origin>) {
+        self.0.remove_all(gone);
     }
 
     /// Entries in order of origin.

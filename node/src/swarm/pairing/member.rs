@@ -167,7 +167,7 @@ pub(crate) async fn serve(
                 }
                 addresses.push(address);
                 if let Some(lan) = &mut lan {
-                    lan.announce(interfaces::real_first(address::announced(&addresses)));
+                    lan.announce(interfaces::real_first(address::announced(&addresses, [])));
                 }
             }
             SwarmEvent::Behaviour(PartsEvent::Pairing(request_response::Event::Message {

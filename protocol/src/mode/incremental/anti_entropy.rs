@@ -160,6 +160,7 @@ impl Peer {
         }
         if let (Some(theirs), Some(ours)) = (digest.base_hash, self.base_hash_at(self.log.set_hash()))
             && ours != theirs
+            && self.may_tell_apart(from)
         {
             self.event(Event::BaseMismatch { peer: from, ours, theirs });
         }

@@ -77,7 +77,7 @@ pub struct Checkpoint {
 
 /// A checkpoint whose set is full.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the checkpoint names {ORIGINS_MAX} lives of peers and has no place for a new one: join without it")]
+#[error("the checkpoint names {ORIGINS_MAX} lives of peers and has no place for a new one")]
 pub struct NoPlace;
 
 /// What is noted when the learner is asked, until it answers.

@@ -93,13 +93,18 @@ impl Peer {
     }
 
     fn tell_of_lost(&mut self, from: PeerId, lost: Option<(Origin, u64)>) {
-        let now = self.now;
         if let Some((origin, seq)) = lost
-            && self.members.neighbour_mut(from).is_some_and(|neighbour| neighbour.may_be_told_apart(now))
-            && self.forks.told.take(now)
+            && self.may_tell_apart(from)
         {
             self.event(Event::HeadMismatch { peer: from, origin, seq });
         }
+    }
+
+    /// Whether people are told once more that a neighbour and we differ: it may say so as often as it likes.
+    pub(super) fn may_tell_apart(&mut self, from: PeerId) -> bool {
+        let now = self.now;
+        self.members.neighbour_mut(from).is_some_and(|neighbour| neighbour.may_be_told_apart(now))
+            && self.forks.told.take(now)
     }
 }
 

@@ -38,6 +38,8 @@ const ORIGINS_MAX: usize = 4096;
 /// An origin without strikes that was silent for so long is forgotten: what it has spent of its allowance is given back by then, and of a
 /// new life of the same peer nothing is remembered either. Most of them are lives that are over, 2.5 KiB each.
 const SILENCE_MAX: Span = BURST;
+/// And with strikes for so long: whoever waits ten minutes between two lies begins no new life for less.
+const STRUCK_SILENCE_MAX: Span = Span(6 * SILENCE_MAX.0);
 /// A claim of more steps than the median excuses a longer delta up to this factor: the trigger stretches H no further.
 const STEPS_EXCUSE_MAX: f32 = 4.0;
 /// What the allowance of [`super::Rate`] holds at most: so much time's worth.
@@ -273,7 +275,10 @@ impl Ledger {
         if let Some(&median) = rates.get(rates.len() / 2) {
             self.rate = self.rate.max(median);
         }
-        let is_over = |seen: &Seen| now - seen.last >= SILENCE_MAX && seen.strikes.is_empty();
+        let is_over = |seen: &Seen| {
+            let patience = if seen.strikes.is_empty() { SILENCE_MAX } else { STRUCK_SILENCE_MAX };
+            now - seen.last >= patience
+        };
         let over: Vec<_> = self.origins.iter().filter(|(_, seen)| is_over(seen)).map(|(&origin, _)| origin).collect();
         over.into_iter().for_each(|origin| self.let_go(origin));
     }

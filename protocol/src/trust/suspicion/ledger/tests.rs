@@ -145,10 +145,12 @@ fn lives_that_are_over_are_forgotten_and_nobody_is_compared_with_them() {
 }
 
 #[test]
-fn strikes_are_not_washed_off_by_silence() {
+fn strikes_are_not_washed_off_by_a_short_silence_and_kept_by_no_life_that_is_over() {
     let (mut ledger, now) = usual();
     let origin = header(0, 1, 1.0, tenth()).origin;
     ledger.origins.get_mut(&origin).unwrap().strikes.push_back((30, Reason::Norm, 1));
     ledger.tick(now + SILENCE_MAX);
     assert_eq!(ledger.origins.keys().copied().collect::<Vec<_>>(), [origin]);
+    ledger.tick(now + STRUCK_SILENCE_MAX);
+    assert!(ledger.origins.is_empty());
 }
