@@ -18,6 +18,7 @@ use libp2p::multiaddr::Protocol;
 use protocol::id::PeerId;
 
 use super::address::{Way, ip, way};
+use super::candidates::Claims;
 
 /// How long a peer waits for a proof that it is reachable. AutoNAT asks every five seconds.
 const RESERVE_AFTER: Duration = Duration::from_secs(12);
@@ -27,8 +28,6 @@ const RELAYS_MAX: usize = 2;
 const RETRY_AFTER: Duration = Duration::from_secs(60);
 /// Addresses of ours that are believed; more than a machine has.
 const CONFIRMED_MAX: usize = 16;
-/// Where there is place for no more, the oldest makes place for another one so often: a member may say of any that it has reached us there.
-const REPLACE_AFTER: Duration = Duration::from_secs(60);
 
 /// What is to be done.
 #[derive(Debug, PartialEq)]
@@ -42,9 +41,8 @@ pub(crate) enum Wish {
 /// See the module.
 #[derive(Debug, Default)]
 pub(crate) struct Reach {
-    /// Addresses at which others have reached us, and since when.
-    confirmed: BTreeMap<Multiaddr, Instant>,
-    replaced: Option<Instant>,
+    /// Addresses at which others have reached us: a member may say so of any.
+    confirmed: Claims<CONFIRMED_MAX>,
     /// Linked members that relay, at their public address.
     relays: BTreeMap<PeerId, Multiaddr>,
     reserved: BTreeMap<PeerId, ListenerId>,
@@ -56,37 +54,22 @@ pub(crate) struct Reach {
 impl Reach {
     /// An address of ours works. Returns whether that is news.
     pub(crate) fn confirmed(&mut self, address: Multiaddr, now: Instant) -> bool {
-        if let Some(at) = self.confirmed.get_mut(&address) {
-            *at = now;
-            return false;
-        }
-        if self.confirmed.len() >= CONFIRMED_MAX {
-            if self.replaced.is_some_and(|at| now.saturating_duration_since(at) < REPLACE_AFTER) {
-                return false;
-            }
-            self.replaced = Some(now);
-            let oldest = self.confirmed.iter().min_by_key(|(_, at)| **at).map(|(oldest, _)| oldest.clone());
-            if let Some(oldest) = oldest {
-                self.confirmed.remove(&oldest);
-            }
-        }
-        self.confirmed.insert(address, now);
-        true
+        !self.confirmed.renew(&address, now) && self.confirmed.enter(address, now)
     }
 
     /// It does not work any more. Returns whether it did.
     pub(crate) fn expired(&mut self, address: &Multiaddr) -> bool {
-        self.confirmed.remove(address).is_some()
+        self.confirmed.remove(address)
     }
 
     /// Addresses at which others have reached us.
     pub(crate) fn addresses(&self) -> impl Iterator<Item = &Multiaddr> {
-        self.confirmed.keys()
+        self.confirmed.addresses()
     }
 
     /// Whether anyone anywhere can reach us.
     fn is_public(&self) -> bool {
-        self.confirmed.keys().any(is_public)
+        self.confirmed.addresses().any(is_public)
     }
 
     /// A linked member tells where it is reached, and whether it relays.
@@ -168,6 +151,7 @@ pub(crate) fn through(relay: Multiaddr, id: libp2p::PeerId) -> Multiaddr {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+    use super::super::candidates::REPLACE_AFTER;
     use super::*;
 
     fn address(text: &str) -> Multiaddr {

@@ -52,10 +52,9 @@ impl Peer {
         let proofs = proven(&self.context, &news);
         let refused = self.counters.deltas_refused;
         for i in 0..news.len() {
-            match proofs.as_ref().and_then(|proofs| proofs.get(i).copied()) {
-                Some(proof) => self.hear_one(from, &news[i..], Some(proof)),
-                None => self.hear_one(from, &news[i..=i], None),
-            }
+            let proof = proofs.as_ref().and_then(|proofs| proofs.get(i).copied());
+            let said = if proof.is_some() { &news[i..] } else { &news[i..=i] };
+            self.hear_one(from, said, proof);
             if self.counters.deltas_refused > refused {
                 return; // What follows cannot be next in its chain, and one offence is enough.
             }
